@@ -1,0 +1,1 @@
+//! Builders of requests and responses that fill the mandatory headers.

@@ -1,0 +1,19 @@
+//! Typed headers: views over one value, parsed when asked for, that also print themselves.
+
+use core::fmt;
+
+use crate::{Name, ValueError};
+
+/// A header with a type: a view over the bytes of one value.
+///
+/// A view borrows the message (or the parts it was built from); to keep one, keep the message.
+pub trait Header<'a>: Sized + fmt::Display {
+    /// The header's name.
+    const NAME: Name;
+    /// Whether a row may hold several values with commas between them (RFC 3261 §7.3.1).
+    const LIST: bool = false;
+
+    /// Parses one value: no commas around it, leading and trailing white space already cut off,
+    /// folds left in as they came.
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError>;
+}

@@ -1,0 +1,1 @@
+//! Messages over shared bytes: indexed once, typed on demand, edited without touching the rest.

@@ -1,0 +1,1 @@
+//! URIs: `sip`, `sips`, `tel`, and any other scheme kept as it came.
