@@ -7,11 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub(crate) const BATCH: usize = 32;
 
 /// No UDP datagram is longer (RFC 768: a 16-bit length).
-const LONGEST: usize = 65_535;
+pub(crate) const LONGEST: usize = 65_535;
 
 /// From one receive slot to the next. A round 64 KiB would put the heads of all datagrams into the
 /// same few sets of the processor's caches.
-const STRIDE: usize = 65_536 + 17 * 64;
+pub(crate) const STRIDE: usize = 65_536 + 17 * 64;
 
 /// A report that a datagram did not get to its destination.
 #[derive(Debug)]
