@@ -210,14 +210,14 @@ fn recv_family<S: Family>(fd: RawFd, local: SocketAddr, batch: &mut RecvBatch) -
         match S::headers().with_borrow_mut(|headers| receive(fd, local, headers, batch)) {
             Ok(()) => return Ok(()),
             Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => break,
             Err(error) => {
-                // Whichever error came first: reports may wait behind it, and a socket with
-                // reports in its queue is not woken for new ones on some pollers.
-                let reports = take_reports::<S>(fd, &mut batch.failures);
-                match error {
-                    _ if reports > 0 && !batch.failures.is_empty() => return Ok(()),
-                    error if is_about_a_peer(error) => {}
-                    error => return Err(error.into()),
+                take_reports::<S>(fd, &mut batch.failures);
+                if !batch.failures.is_empty() {
+                    return Ok(());
+                }
+                if !is_about_a_peer(error) {
+                    return Err(error.into());
                 }
             }
         }
@@ -254,7 +254,7 @@ fn receive<S: Family>(
         batch.received.push(Received {
             length: message.bytes,
             remote,
-            local: told.unwrap_or(local.ip()),
+            local: told.unwrap_or_else(|| local.ip()),
             truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
         });
     }
@@ -283,9 +283,14 @@ fn send_family<S: Family>(fd: RawFd, local: SocketAddr, batch: &mut SendBatch) -
     let mut retries = 0;
     while !batch.is_empty() {
         match S::headers().with_borrow_mut(|headers| send_run(fd, wildcard, headers, batch)) {
-            Ok(count) => {
-                batch.sent(count);
+            Ok(Run { sent, tried }) => {
+                batch.sent(sent);
                 retries = 0;
+                if sent < tried {
+                    // The error that stopped the call is lost, be it an ICMP error or the next
+                    // datagram's own, which the next call will meet again.
+                    take_reports::<S>(fd, &mut batch.failures);
+                }
             }
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return Err(io::ErrorKind::WouldBlock.into()),
@@ -305,13 +310,18 @@ fn send_family<S: Family>(fd: RawFd, local: SocketAddr, batch: &mut SendBatch) -
     Ok(())
 }
 
+struct Run {
+    sent: usize,
+    tried: usize,
+}
+
 /// One `sendmmsg` for the datagrams at the head that leave from the same address.
 fn send_run<S: Family>(
     fd: RawFd,
     wildcard: bool,
     headers: &mut Headers<S>,
     batch: &SendBatch,
-) -> nix::Result<usize> {
+) -> nix::Result<Run> {
     let source = |entry: &Queued| entry.source.filter(|ip| wildcard && !ip.is_unspecified());
     let waiting = batch.waiting();
     let from = waiting.first().and_then(source);
@@ -328,7 +338,7 @@ fn send_run<S: Family>(
 
     let mut slices = [[IoSlice::new(&[])]; BATCH];
     let mut addresses = [None; BATCH];
-    let mut count = 0;
+    let mut tried = 0;
     for (entry, (slice, address)) in waiting.iter().zip(slices.iter_mut().zip(&mut addresses)) {
         let destination = S::from_std(entry.destination);
         if destination.is_none() || source(entry) != from {
@@ -336,21 +346,24 @@ fn send_run<S: Family>(
         }
         let data = batch.arena.get(entry.start..entry.end).unwrap_or_default();
         (*slice, *address) = ([IoSlice::new(data)], destination);
-        count += 1;
+        tried += 1;
     }
-    if count == 0 {
+    if tried == 0 {
         return Err(Errno::EAFNOSUPPORT);
     }
     let flags = MsgFlags::MSG_DONTWAIT;
-    Ok(sendmmsg(
+    let sent = sendmmsg(
         fd,
         multi,
-        &slices[..count],
+        &slices[..tried],
         addresses,
         controls.as_slice(),
         flags,
-    )?
-    .count())
+    )?;
+    Ok(Run {
+        sent: sent.count(),
+        tried,
+    })
 }
 
 /// Moves what waits in the socket's error queue to `failures`; how many entries there were.
@@ -367,10 +380,10 @@ fn take_reports<S: Family>(fd: RawFd, failures: &mut Vec<SendFailure>) -> usize 
             continue;
         };
         for control in controls {
-            let report = match control {
-                ControlMessageOwned::Ipv4RecvErr(report, _)
-                | ControlMessageOwned::Ipv6RecvErr(report, _) => report,
-                _ => continue,
+            let (ControlMessageOwned::Ipv4RecvErr(report, _)
+            | ControlMessageOwned::Ipv6RecvErr(report, _)) = control
+            else {
+                continue;
             };
             if is_delivery_failure(&report) {
                 let error = io::Error::from_raw_os_error(report.ee_errno.cast_signed());
