@@ -68,7 +68,6 @@ impl Response {
 impl TryFrom<Message> for Request {
     type Error = WrongKind;
 
-    #[expect(clippy::result_large_err, reason = "it gives the message back")]
     fn try_from(message: Message) -> Result<Self, WrongKind> {
         if message.is_request() {
             Ok(Self(message))
@@ -84,7 +83,6 @@ impl TryFrom<Message> for Request {
 impl TryFrom<Message> for Response {
     type Error = WrongKind;
 
-    #[expect(clippy::result_large_err, reason = "it gives the message back")]
     fn try_from(message: Message) -> Result<Self, WrongKind> {
         if message.is_request() {
             Err(WrongKind {
