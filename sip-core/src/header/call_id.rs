@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::{Header, scan::Scan, scan::ascii};
+use super::{Header, scan::Scan};
+use crate::chars::ascii;
 use crate::{Name, ValueError};
 
 /// `Call-ID`: compared byte by byte (RFC 3261 §20.8).
@@ -18,12 +19,12 @@ impl<'a> CallId<'a> {
     /// `word ["@" word]`, read from where the scan stands.
     #[inline]
     pub(super) fn read(scan: &mut Scan<'a>) -> Result<Self, ValueError> {
-        let rest = scan.rest();
-        let mut len = scan.word("a word")?.len();
+        let start = scan.at();
+        scan.word("a word")?;
         if scan.eat(b'@') {
-            len += 1 + scan.word("a word after @")?.len();
+            scan.word("a word after '@'")?;
         }
-        Ok(Self(rest.get(..len).unwrap_or_default()))
+        Ok(Self(scan.since(start)))
     }
 }
 

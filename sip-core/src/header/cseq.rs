@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::{Header, scan::Scan, scan::ascii};
+use super::{Header, scan::Scan};
+use crate::chars::ascii;
 use crate::{Name, ValueError};
 
 /// `CSeq`: orders the requests of a dialog (RFC 3261 §20.16).
@@ -23,7 +24,10 @@ pub struct CSeq<'a> {
 impl<'a> CSeq<'a> {
     /// A `CSeq` from its parts.
     pub const fn new(seq: u32, method: &'a str) -> Self {
-        Self { seq, method: method.as_bytes() }
+        Self {
+            seq,
+            method: method.as_bytes(),
+        }
     }
 
     /// The sequence number.
@@ -43,7 +47,7 @@ impl<'a> Header<'a> for CSeq<'a> {
     #[inline]
     fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
         let mut scan = Scan::new(value);
-        let seq = scan.number32("the CSeq number")?;
+        let seq = scan.number(u32::MAX, "CSeq number")?;
         scan.gap()?;
         let method = scan.token("a method")?;
         scan.end()?;
@@ -86,7 +90,7 @@ impl<'a> Header<'a> for RAck<'a> {
 
     fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
         let mut scan = Scan::new(value);
-        let rseq = scan.number32("the RSeq number")?;
+        let rseq = scan.number(u32::MAX, "RSeq number")?;
         scan.gap()?;
         let cseq = CSeq::parse(scan.rest()).map_err(|error| error.shifted(scan.at()))?;
         Ok(Self { rseq, cseq })

@@ -23,7 +23,10 @@ use crate::chars::is_lws;
 /// ```
 pub fn split(row: &[u8]) -> Split<'_> {
     let row = row.trim_ascii_end();
-    Split { row, next: if trim(row).is_empty() { None } else { Some(0) } }
+    Split {
+        row,
+        next: if trim(row).is_empty() { None } else { Some(0) },
+    }
 }
 
 /// The values of one row, from [`split`].
@@ -117,7 +120,10 @@ pub fn values<'a, H: Header<'a>>(row: &'a [u8]) -> Values<'a, H> {
     if split.next.is_none() && !H::MAY_BE_EMPTY {
         split.next = Some(0);
     }
-    Values { split, header: PhantomData }
+    Values {
+        split,
+        header: PhantomData,
+    }
 }
 
 /// The typed values of one row, from [`values`].
@@ -137,12 +143,20 @@ impl<'a, H: Header<'a>> Iterator for Values<'a, H> {
         let first = self.split.next == Some(0);
         let (offset, value) = self.split.next_at()?;
         let alone = first && self.split.next.is_none();
-        Some(H::parse(value).map_err(|error| error.shifted(offset)).and_then(|header| {
-            if alone || !header.stands_alone() {
-                return Ok(header);
-            }
-            let found = value.first().copied();
-            Err(ValueError::Unexpected { expected: "a value that may be in a list", found, offset })
-        }))
+        Some(
+            H::parse(value)
+                .map_err(|error| error.shifted(offset))
+                .and_then(|header| {
+                    if alone || !header.stands_alone() {
+                        return Ok(header);
+                    }
+                    let found = value.first().copied();
+                    Err(ValueError::Unexpected {
+                        expected: "a value that may be in a list",
+                        found,
+                        offset,
+                    })
+                }),
+        )
     }
 }

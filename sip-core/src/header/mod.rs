@@ -2,19 +2,27 @@
 
 mod call_id;
 mod cseq;
+mod date;
 pub mod list;
 mod number;
+mod privacy;
+mod product;
 mod scan;
 mod token;
+mod via;
 
 use core::fmt;
 
-use crate::{Name, ValueError};
+use crate::{Name, ValueError, unquote};
 
 pub use call_id::CallId;
 pub use cseq::{CSeq, RAck};
+pub use date::Date;
 pub use number::{ContentLength, Expires, MaxForwards, MinExpires, RSeq};
+pub use privacy::Privacy;
+pub use product::{Product, Products, Server, UserAgent};
 pub use token::{Allow, ProxyRequire, Require, Supported, Unsupported};
+pub use via::Via;
 
 /// A header with a type: a view over the bytes of one value.
 ///
@@ -34,5 +42,14 @@ pub trait Header<'a>: Sized + fmt::Display {
     /// Whether this value may not share its header with others (`*` in Contact).
     fn stands_alone(&self) -> bool {
         false
+    }
+}
+
+/// Whether two parameter values are equal: quoted strings byte by byte, all else without regard
+/// to case (RFC 3261 §7.3.1).
+fn same_value(a: &[u8], b: &[u8]) -> bool {
+    match (a.first(), b.first()) {
+        (Some(b'"'), Some(b'"')) => unquote(a) == unquote(b),
+        _ => a.eq_ignore_ascii_case(b),
     }
 }

@@ -17,8 +17,7 @@ macro_rules! number {
             #[inline]
             fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
                 let mut scan = Scan::new(value);
-                // Every width used here fits into u64.
-                let number = scan.number(Name::$id.as_str(), <$int>::MAX as u64)?;
+                let number = scan.number(<$int>::MAX.into(), Name::$id.as_str())?;
                 scan.end()?;
                 Ok(Self(number as $int))
             }
@@ -34,7 +33,7 @@ macro_rules! number {
 
 number! {
     /// `Content-Length`: the size of the body in bytes (RFC 3261 §20.14).
-    ContentLength(u64) is ContentLength;
+    ContentLength(u32) is ContentLength;
     /// `Max-Forwards`: how many more hops the request may take, 0 to 255 (RFC 3261 §20.22).
     MaxForwards(u8) is MaxForwards;
     /// `Expires`, in seconds (RFC 3261 §20.19).

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use super::{Header, scan::Scan, scan::ascii};
+use super::{Header, scan::Scan};
+use crate::chars::ascii;
 use crate::{Name, ValueError};
 
 macro_rules! tokens {
