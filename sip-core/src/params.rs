@@ -8,7 +8,7 @@ use crate::{Host, ValueError, host, quoted};
 
 /// More parameters than this in one value are an error: it keeps the search for repeated names
 /// from growing with the square of what a peer sends.
-const MAX_PARAMS: u32 = 128;
+pub(crate) const MAX_PARAMS: usize = 128;
 
 /// One parameter of a header field.
 #[derive(Clone, Copy, Debug)]
@@ -313,7 +313,7 @@ impl<'a> Iterator for Steps<'a> {
 #[derive(Default)]
 pub(crate) struct Names {
     seen: u64,
-    count: u32,
+    count: usize,
 }
 
 impl Names {
@@ -338,7 +338,12 @@ impl Names {
         };
         // Equal for names that differ in case only.
         let hash = usize::from(first | 0x20) * 5 + usize::from(last | 0x20) * 3 + name.len();
-        let bit = 1u64 << (hash % 64);
+        // A name with escapes is written differently from its equal.
+        let bit = if name.contains(&b'%') {
+            u64::MAX
+        } else {
+            1 << (hash % 64)
+        };
         if self.seen & bit != 0 && came_before() {
             return Err(ValueError::Repeated {
                 what: "parameter",

@@ -33,12 +33,11 @@ const DAY: u64 = 86_400;
 const END: u64 = 3_652_365 * DAY;
 
 impl Date {
-    /// The date so many seconds after 1970-01-01 00:00:00 GMT; `None` after the year 9999.
-    pub fn from_unix(seconds: u64) -> Option<Self> {
-        let seconds = seconds
-            .checked_add(EPOCH)
-            .filter(|&seconds| seconds < END)?;
-        Some(Self { seconds })
+    /// The date so many seconds after 1970-01-01 00:00:00 GMT; `None` before year 0 or after
+    /// the year 9999.
+    pub fn from_unix(seconds: i64) -> Option<Self> {
+        let seconds = u64::try_from(seconds.checked_add(EPOCH as i64)?).ok()?;
+        (seconds < END).then_some(Self { seconds })
     }
 
     /// Seconds since 1970-01-01 00:00:00 GMT, negative before.

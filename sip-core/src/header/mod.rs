@@ -1,9 +1,12 @@
 //! Typed headers: views over one value, parsed when asked for, that also print themselves.
 
 mod call_id;
+mod contact;
 mod cseq;
 mod date;
+mod known;
 pub mod list;
+mod name_addr;
 mod number;
 mod privacy;
 mod product;
@@ -13,11 +16,13 @@ mod via;
 
 use core::fmt;
 
-use crate::{Name, ValueError, unquote};
+use crate::{Name, ValueError};
 
 pub use call_id::CallId;
+pub use contact::{Contact, QValue};
 pub use cseq::{CSeq, RAck};
 pub use date::Date;
+pub use name_addr::{From, PAssertedIdentity, Path, RecordRoute, ReferTo, Route, ServiceRoute, To};
 pub use number::{ContentLength, Expires, MaxForwards, MinExpires, RSeq};
 pub use privacy::Privacy;
 pub use product::{Product, Products, Server, UserAgent};
@@ -42,14 +47,5 @@ pub trait Header<'a>: Sized + fmt::Display {
     /// Whether this value may not share its header with others (`*` in Contact).
     fn stands_alone(&self) -> bool {
         false
-    }
-}
-
-/// Whether two parameter values are equal: quoted strings byte by byte, all else without regard
-/// to case (RFC 3261 §7.3.1).
-fn same_value(a: &[u8], b: &[u8]) -> bool {
-    match (a.first(), b.first()) {
-        (Some(b'"'), Some(b'"')) => unquote(a) == unquote(b),
-        _ => a.eq_ignore_ascii_case(b),
     }
 }

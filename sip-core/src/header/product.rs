@@ -105,11 +105,11 @@ macro_rules! products {
 
             fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
                 let mut scan = Scan::new(value);
+                // Peers leave out the white space before a comment.
                 element(&mut scan)?;
-                while scan.lws() && scan.peek().is_some() {
+                while scan.end().is_err() {
                     element(&mut scan)?;
                 }
-                scan.end()?;
                 Ok(Self(value))
             }
         }

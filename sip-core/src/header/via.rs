@@ -3,9 +3,9 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use super::{Header, same_value};
-use crate::chars::{TOKEN, ascii, is_token, number, run, skip_lws};
-use crate::{Host, HostPort, Name, Param, Params, ValueError, host};
+use super::{Header, known};
+use crate::chars::{TOKEN, ascii, is_token, run, skip_lws};
+use crate::{Host, HostPort, Name, Params, ValueError, host};
 
 /// `Via`: one hop of the way that a request took and its responses take back (RFC 3261 §20.42).
 ///
@@ -144,51 +144,21 @@ impl<'a> Via<'a> {
     /// Whether both are the same hop: protocol, `sent-by` and all parameters are equal
     /// (RFC 3261 §20.42).
     pub fn equivalent(&self, other: &Self) -> bool {
-        let same = |a: Option<&[u8]>, b: Option<&[u8]>| match (a, b) {
-            (Some(a), Some(b)) => same_value(a, b),
-            (a, b) => a.is_none() && b.is_none(),
-        };
         let (a, b) = (&self.known, &other.known);
         self.transport.eq_ignore_ascii_case(other.transport)
             && self.sent_by == other.sent_by
-            && same(a.branch, b.branch)
+            && known::same(a.branch, b.branch)
             && (a.received, a.rport, a.maddr, a.ttl) == (b.received, b.rport, b.maddr, b.ttl)
-            && self.extensions().count() == other.extensions().count()
-            && self.extensions().all(|param| {
+            && known::others(self.params, KNOWN).count()
+                == known::others(other.params, KNOWN).count()
+            && known::others(self.params, KNOWN).all(|param| {
                 let other = other.params.get(param.name());
-                other.is_some_and(|other| same(param.value(), other.value()))
+                other.is_some_and(|other| known::same(param.value(), other.value()))
             })
     }
-
-    fn extensions(&self) -> impl Iterator<Item = Param<'a>> {
-        self.params
-            .iter()
-            .filter(|param| id(param.name().as_bytes()) == Id::Extension)
-    }
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Id {
-    Branch,
-    Received,
-    Rport,
-    Maddr,
-    Ttl,
-    Extension,
-}
-
-#[inline]
-fn id(name: &[u8]) -> Id {
-    let is = |text: &[u8]| name.eq_ignore_ascii_case(text);
-    match name.len() {
-        6 if is(b"branch") => Id::Branch,
-        8 if is(b"received") => Id::Received,
-        5 if is(b"rport") => Id::Rport,
-        5 if is(b"maddr") => Id::Maddr,
-        3 if is(b"ttl") => Id::Ttl,
-        _ => Id::Extension,
-    }
-}
+const KNOWN: &[&str] = &["branch", "received", "rport", "maddr", "ttl"];
 
 impl<'a> Header<'a> for Via<'a> {
     const NAME: Name = Name::Via;
@@ -256,52 +226,32 @@ impl<'a> Known<'a> {
     /// Takes a parameter if it is one of these; `at` is where its name stands.
     #[inline]
     fn take(&mut self, name: &[u8], text: Option<&'a [u8]>, at: usize) -> Result<(), ValueError> {
-        let id = id(name);
-        let Some(text) = text else {
-            return match id {
-                Id::Extension => Ok(()),
-                Id::Rport => {
-                    self.rport = Some(None);
-                    Ok(())
-                }
-                _ => Err(ValueError::Unexpected {
-                    expected: "a parameter with a value",
-                    found: name.first().copied(),
-                    offset: at,
-                }),
-            };
-        };
-        let error = |expected| ValueError::Unexpected {
-            expected,
-            found: text.first().copied(),
-            offset: at,
-        };
-        match id {
-            Id::Branch if text.first().is_some_and(|&b| is_token(b)) => self.branch = Some(text),
-            Id::Branch => return Err(error("a token as branch")),
-            Id::Received => {
-                let received = ip(text).ok_or_else(|| error("an IP address as received"))?;
-                self.received = Some(received);
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            6 if is(b"branch") => self.branch = Some(known::token(text, at, "branch=token")?),
+            8 if is(b"received") => {
+                let text = known::value(text, at, "received=IP address")?;
+                let ip = ip(text).ok_or_else(|| known::wrong(text, at, "received=IP address"))?;
+                self.received = Some(ip);
             }
-            Id::Rport => {
-                self.rport = Some(Some(small(text, u16::MAX.into(), "rport", at)? as u16));
+            5 if is(b"rport") => {
+                let port = text.map(|_| known::int(text, at, u16::MAX.into(), "rport number"));
+                self.rport = Some(port.transpose()?.map(|port| port as u16));
             }
-            Id::Maddr => {
-                let whole = Host::parse(text).ok().filter(|(_, end)| *end == text.len());
-                self.maddr = Some(whole.ok_or_else(|| error("a host as maddr"))?.0);
+            5 if is(b"maddr") => {
+                let text = known::value(text, at, "maddr=host")?;
+                let host = Host::parse(text).ok().filter(|(_, end)| *end == text.len());
+                let (host, _) = host.ok_or_else(|| known::wrong(text, at, "maddr=host"))?;
+                self.maddr = Some(host);
             }
-            Id::Ttl if text.len() > 3 => return Err(error("a ttl of at most three digits")),
-            Id::Ttl => self.ttl = Some(small(text, u8::MAX.into(), "ttl", at)? as u8),
-            Id::Extension => {}
+            3 if is(b"ttl") => {
+                // RFC 3261 §25.1: one to three digits.
+                let text = text.filter(|text| text.len() <= 3);
+                self.ttl = Some(known::int(text, at, u8::MAX.into(), "ttl of 0 to 255")? as u8);
+            }
+            _ => {}
         }
         Ok(())
-    }
-}
-
-fn small(text: &[u8], max: u32, what: &'static str, at: usize) -> Result<u32, ValueError> {
-    match number(text, 0, max, what).map_err(|error| error.shifted(at))? {
-        (number, end) if end == text.len() => Ok(number),
-        (_, end) => Err(ValueError::unexpected("a digit", text, end).shifted(at)),
     }
 }
 
@@ -341,7 +291,6 @@ impl fmt::Display for Via<'_> {
         if let Some(ttl) = ttl {
             write!(f, ";ttl={ttl}")?;
         }
-        self.extensions()
-            .try_for_each(|param| write!(f, ";{param}"))
+        known::print_others(self.params, KNOWN, f)
     }
 }
