@@ -1,7 +1,7 @@
 //! Datagrams on their way in and out, many to a system call, in buffers that are used again.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// Datagrams to one system call; more gain nothing measurable and would hold more memory.
 pub(crate) const BATCH: usize = 32;
@@ -349,17 +349,5 @@ impl SendBatch {
             entry.start -= gone;
             entry.end -= gone;
         }
-    }
-}
-
-/// The address without its IPv6 mapping: what a dual-stack socket calls `::ffff:192.0.2.1` is the
-/// IPv4 address 192.0.2.1.
-pub(crate) fn unmapped(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
-            Some(ip) => SocketAddr::new(Ipv4Addr::into(ip), v6.port()),
-            None => address,
-        },
-        SocketAddr::V4(_) => address,
     }
 }

@@ -15,9 +15,8 @@ use nix::sys::socket::{
 };
 use socket2::Socket;
 
-use crate::batch::{
-    BATCH, LONGEST, Queued, Received, RecvBatch, STRIDE, SendBatch, SendFailure, unmapped,
-};
+use super::canonical;
+use crate::batch::{BATCH, LONGEST, Queued, Received, RecvBatch, STRIDE, SendBatch, SendFailure};
 
 /// ICMP errors taken in one go; more wait in the kernel's queue, which has its own limit.
 const MOST_REPORTS: usize = 64;
@@ -184,7 +183,7 @@ impl Family for SockaddrIn6 {
 
     fn to_std(self) -> SocketAddr {
         // Without the flow label, which is no part of who the peer is.
-        unmapped(SocketAddrV6::new(self.ip(), self.port(), 0, self.scope_id()).into())
+        canonical(SocketAddrV6::new(self.ip(), self.port(), 0, self.scope_id()).into())
     }
 
     fn info(source: IpAddr) -> Option<libc::in6_pktinfo> {

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-pub use tcp::{connect, listen};
+pub use tcp::{broke_before_accept, connect, listen};
 pub use udp::UdpSocket;
 
 /// The local address that the system sends from towards `remote`. Sends nothing.
@@ -34,6 +34,15 @@ pub fn local_address(remote: SocketAddr) -> io::Result<IpAddr> {
 /// Fills `seed` with random bytes of the operating system.
 pub fn fill_random(seed: &mut [u8; 32]) -> io::Result<()> {
     getrandom::fill(seed).map_err(io::Error::other)
+}
+
+/// The address without its IPv6 mapping: what a dual-stack socket calls `::ffff:192.0.2.1` is the
+/// IPv4 address 192.0.2.1.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match (address, address.ip().to_canonical()) {
+        (SocketAddr::V6(v6), IpAddr::V4(ip)) => SocketAddr::new(ip.into(), v6.port()),
+        _ => address,
+    }
 }
 
 /// A new socket, not blocking, not inherited by child processes.

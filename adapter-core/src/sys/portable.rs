@@ -5,7 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::Socket;
 
-use crate::batch::{Received, RecvBatch, SendBatch, unmapped};
+use super::canonical;
+use crate::batch::{Received, RecvBatch, SendBatch};
 
 pub(super) fn prepare(_socket: &Socket, _local: SocketAddr) -> io::Result<()> {
     Ok(())
@@ -20,7 +21,7 @@ pub(super) fn recv(socket: &UdpSocket, local: SocketAddr, batch: &mut RecvBatch)
         match socket.recv_from(slot) {
             Ok((length, remote)) => batch.received.push(Received {
                 length,
-                remote: unmapped(remote),
+                remote: canonical(remote),
                 local: local.ip(),
                 truncated: length == room,
             }),

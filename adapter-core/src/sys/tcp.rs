@@ -50,6 +50,21 @@ pub fn connect(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpS
     Ok(socket.into())
 }
 
+/// Whether accepting failed for the connection at hand only, so that the next can be accepted at
+/// once (Linux passes on what has befallen the new connection: accept(2)).
+pub fn broke_before_accept(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+    )
+}
+
 fn in_progress(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
     if super::platform::is_in_progress(error) {

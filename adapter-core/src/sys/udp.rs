@@ -46,7 +46,7 @@ impl UdpSocket {
         self.local
     }
 
-    /// The socket, to wait for it to become ready.
+    /// The socket, to wait for it to become ready or to set options.
     pub fn get_ref(&self) -> &std::net::UdpSocket {
         &self.socket
     }
@@ -68,6 +68,13 @@ impl UdpSocket {
     /// [`Datagrams::try_send`]: crate::Datagrams::try_send
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
         platform::send(&self.socket, self.local, batch)
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for UdpSocket {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
