@@ -1,7 +1,5 @@
 //! The [`Runtime`] traits on tokio.
 
-#[cfg_attr(target_os = "linux", path = "runtime/datagrams_linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "runtime/datagrams.rs")]
 mod datagrams;
 
 use std::collections::BTreeSet;
