@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::name_addr::{Brackets, NameAddr};
 use super::{Header, known};
+use crate::uri::Uri;
 use crate::{Name, Params, ValueError};
 
 /// One value of `Contact` (RFC 3261 §20.10): an address, or `*` for all of them.
@@ -36,7 +37,7 @@ impl<'a> Contact<'a> {
     };
 
     /// A Contact with this URI.
-    pub const fn new(uri: &'a str) -> Self {
+    pub const fn new(uri: Uri<'a>) -> Self {
         Self {
             addr: Some(NameAddr::new(uri)),
             q: None,
@@ -49,9 +50,15 @@ impl<'a> Contact<'a> {
         self.addr.is_none()
     }
 
-    /// The URI as it was written, without brackets; none for `*`.
-    pub fn uri_text(&self) -> Option<&'a [u8]> {
+    /// The URI; none for `*`.
+    pub fn uri(&self) -> Option<Uri<'a>> {
         self.addr.map(|addr| addr.uri)
+    }
+
+    /// The URI as it came, without brackets: a part of the value that was parsed. Empty for `*`
+    /// and if this was built from parts.
+    pub fn uri_text(&self) -> &'a [u8] {
+        self.addr.map(|addr| addr.uri_text).unwrap_or_default()
     }
 
     /// The display name without quotes and escapes; not always UTF-8.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::chars::{is_token, number};
+use crate::chars::{TOKEN, is_token, number, run};
 use crate::{Param, Params, ValueError, unquote};
 
 /// The value of a parameter that must have one; `at` is where its name stands.
@@ -32,6 +32,15 @@ pub(super) fn token<'a>(
         Ok(text)
     } else {
         Err(wrong(text, at, expected))
+    }
+}
+
+/// Text of the caller that must be a token.
+pub(super) fn own_token<'a>(text: &'a str, expected: &'static str) -> Result<&'a [u8], ValueError> {
+    let text = text.as_bytes();
+    match run(text, 0, TOKEN) {
+        end if end > 0 && end == text.len() => Ok(text),
+        end => Err(ValueError::unexpected(expected, text, end)),
     }
 }
 
