@@ -124,8 +124,7 @@ impl<'a> Header<'a> for Contact<'a> {
         let (mut q, mut expires) = (None, None);
         let addr = NameAddr::parse(value, Brackets::Optional, |name, text, at| {
             if name.eq_ignore_ascii_case(b"q") {
-                let text = known::value(text, at, "q=number")?;
-                q = Some(QValue::parse(text).ok_or_else(|| known::wrong(text, at, "q=number"))?);
+                q = Some(QValue::take(text, at)?);
             } else if name.eq_ignore_ascii_case(b"expires") {
                 expires = Some(known::int(text, at, u32::MAX, "expires").unwrap_or(3600));
             }
@@ -178,7 +177,14 @@ impl QValue {
         self.0
     }
 
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    /// The value of the parameter `q`.
+    pub(super) fn take(text: Option<&[u8]>, at: usize) -> Result<Self, ValueError> {
+        let expected = "q=number from 0 to 1";
+        let text = known::value(text, at, expected)?;
+        Self::parse(text).ok_or_else(|| known::wrong(text, at, expected))
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
         let (whole, decimals) = match text {
             [whole @ b'0'..=b'1'] => (whole, &[][..]),
             [whole @ b'0'..=b'1', b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),

@@ -99,3 +99,26 @@ pub(super) fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
         (a, b) => a.is_none() && b.is_none(),
     }
 }
+
+/// The getter and setter of every header with a `params` field.
+macro_rules! params_methods {
+    ($name:ident) => {
+        impl<'a> $name<'a> {
+            /// Every parameter: those of received text, or those of
+            /// [`with_params`](Self::with_params).
+            pub const fn params(&self) -> Params<'a> {
+                self.params
+            }
+
+            /// The same with these parameters in the place of the others. Those that have a
+            /// method of their own are ignored here.
+            #[must_use]
+            pub const fn with_params(mut self, params: Params<'a>) -> Self {
+                self.params = params;
+                self
+            }
+        }
+    };
+}
+
+pub(super) use params_methods;

@@ -1,32 +1,23 @@
 //! The headers that hold an address: `name-addr` or `addr-spec` with parameters.
 
 use alloc::borrow::Cow;
-use alloc::string::ToString;
 use core::fmt;
 
 use memchr::memchr;
 
+use super::text::Text;
 use super::{Header, known};
-use crate::chars::{Line, TOKEN, ascii, is_lws, is_token, run, skip_lws};
+use crate::chars::{TOKEN, ascii, is_lws, is_token, run, skip_lws};
 use crate::uri::Uri;
-use crate::{Name, Params, ValueError, quote, quoted, unquote};
+use crate::{Name, Params, ValueError, quoted};
 
 /// The part that is the same in all of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NameAddr<'a> {
-    display_name: DisplayName<'a>,
+    display_name: Option<Text<'a>>,
     pub(super) uri: Uri<'a>,
     pub(super) uri_text: &'a [u8],
     pub(super) params: Params<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum DisplayName<'a> {
-    None,
-    /// As received: a quoted string or tokens.
-    Wire(&'a [u8]),
-    /// To be quoted.
-    Plain(&'a str),
 }
 
 /// Whether the angle brackets may be left out.
@@ -39,7 +30,7 @@ pub(super) enum Brackets {
 impl<'a> NameAddr<'a> {
     pub(super) const fn new(uri: Uri<'a>) -> Self {
         Self {
-            display_name: DisplayName::None,
+            display_name: None,
             uri,
             uri_text: &[],
             params: Params::EMPTY,
@@ -70,7 +61,7 @@ impl<'a> NameAddr<'a> {
     }
 
     pub(super) const fn with_display_name(mut self, name: &'a str) -> Self {
-        self.display_name = DisplayName::Plain(name);
+        self.display_name = Some(Text::Plain(name));
         self
     }
 
@@ -80,15 +71,7 @@ impl<'a> NameAddr<'a> {
     }
 
     pub(super) fn display_name(&self) -> Option<Cow<'a, [u8]>> {
-        match self.display_name {
-            DisplayName::None => None,
-            DisplayName::Plain(text) => Some(Cow::Borrowed(text.as_bytes())),
-            DisplayName::Wire(text) if text.starts_with(b"\"") => Some(unquote(text)),
-            DisplayName::Wire(text) if text.contains(&b'\n') => {
-                Some(Cow::Owned(Line(text).to_string().into_bytes()))
-            }
-            DisplayName::Wire(text) => Some(Cow::Borrowed(text)),
-        }
+        self.display_name.map(Text::decode)
     }
 
     /// RFC 3261 §20.20: the display name does not count, nor do extensions that one side lacks.
@@ -103,10 +86,10 @@ impl<'a> NameAddr<'a> {
 
 /// The display name, and where the bracket behind it is; `None` if there is no bracket.
 #[inline]
-fn display_name(value: &[u8]) -> Result<(DisplayName<'_>, Option<usize>), ValueError> {
+fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), ValueError> {
     let start = skip_lws(value, 0);
     let (end, open) = match value.get(start) {
-        Some(b'<') => return Ok((DisplayName::None, Some(start))),
+        Some(b'<') => return Ok((None, Some(start))),
         Some(b'"') => {
             let end = quoted::scan(value, start)?;
             (end, skip_lws(value, end))
@@ -119,7 +102,7 @@ fn display_name(value: &[u8]) -> Result<(DisplayName<'_>, Option<usize>), ValueE
                 open = skip_lws(value, end);
             }
             if value.get(open) != Some(&b'<') {
-                return Ok((DisplayName::None, None));
+                return Ok((None, None));
             }
             (end, open)
         }
@@ -128,7 +111,7 @@ fn display_name(value: &[u8]) -> Result<(DisplayName<'_>, Option<usize>), ValueE
         return Err(ValueError::unexpected("'<'", value, open));
     }
     let name = value.get(start..end).unwrap_or_default();
-    Ok((DisplayName::Wire(name), Some(open)))
+    Ok((Some(Text::Wire(name)), Some(open)))
 }
 
 /// Where the URI behind the bracket at `open` starts and ends.
@@ -211,10 +194,8 @@ impl fmt::Display for NameAddr<'_> {
     /// Always with brackets: so every URI is legal, and no parameter is taken for the other kind
     /// (RFC 8217 §3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.display_name {
-            DisplayName::None => {}
-            DisplayName::Wire(text) => write!(f, "{} ", Line(text))?,
-            DisplayName::Plain(text) => write!(f, "{} ", quote(text))?,
+        if let Some(name) = self.display_name {
+            write!(f, "{name} ")?;
         }
         write!(f, "<{}>", self.uri)
     }
