@@ -18,6 +18,7 @@
 #![doc = "- Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted."]
 //! - Max-Forwards above 255 gets 400, as every number outside its range does.
 
+mod check;
 mod edit;
 mod error;
 mod head;
@@ -220,6 +221,11 @@ impl Message {
                 .get(self.head_len..self.head_len + self.body_len)
                 .unwrap_or_default(),
         }
+    }
+
+    /// Checks what [`Head::check`] checks, edits included.
+    pub fn check(&self) -> Result<(), ParseError> {
+        self.view().check()
     }
 
     /// The way that the message came in, if a transport said so.
