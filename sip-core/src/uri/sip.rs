@@ -191,8 +191,8 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// With another user, or the first. It stands in the URI as given; [`escape::user`] makes it
-    /// of any text.
+    /// With another user, and without a password. The user stands in the URI as given;
+    /// [`escape::user`] makes it of any text.
     ///
     /// [`escape::user`]: super::escape::user
     pub fn with_user(self, user: &'a str) -> Result<Self, ValueError> {
