@@ -200,6 +200,7 @@ impl<'a> SipUri<'a> {
             end if end > 0 && end == user.len() => Ok(Self {
                 text: &[],
                 user: Some(user.as_bytes()),
+                password: None,
                 ..self
             }),
             end => Err(ValueError::unexpected("a user", user.as_bytes(), end)),
