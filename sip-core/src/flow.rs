@@ -14,7 +14,11 @@ pub struct Flow {
 impl Flow {
     /// A flow between two addresses; `words` mean something to the caller only.
     pub const fn new(words: [u64; 2], local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { words, local, remote }
+        Self {
+            words,
+            local,
+            remote,
+        }
     }
 
     /// The words given to [`Flow::new`].

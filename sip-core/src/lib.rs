@@ -20,4 +20,8 @@ pub mod uri;
 
 pub use error::ValueError;
 pub use flow::Flow;
+pub use limits::{LimitError, Limits};
+pub use message::{Message, Request, Response, StatusCode};
+pub use method::Method;
 pub use name::Name;
+pub use stream::{Frame, Framer};
