@@ -1,49 +1,174 @@
-//! Byte classes of RFC 3261 §25.1, one table for all.
+//! Byte classes of RFC 3261 §25.1, one table for all, and the few steps that every parser takes.
 
-const TOKEN: u8 = 1;
-const WORD: u8 = 2;
+use core::fmt;
 
-const fn table() -> [u8; 256] {
-    let mut table = [0; 256];
+use crate::ValueError;
+
+/// `token` characters.
+pub(crate) const TOKEN: u8 = 1;
+/// `word` characters (Call-ID).
+pub(crate) const WORD: u8 = 1 << 1;
+/// One label of a host name. RFC 3261 has no underscore there, but peers use it.
+pub(crate) const LABEL: u8 = 1 << 2;
+/// `user` without `escaped`.
+pub(crate) const USER: u8 = 1 << 3;
+/// `password` without `escaped`.
+pub(crate) const PASSWORD: u8 = 1 << 4;
+/// `paramchar` without `escaped` (also RFC 3966).
+pub(crate) const URI_PARAM: u8 = 1 << 5;
+/// `hnv-unreserved` and `unreserved`: the names and values of URI headers, without `escaped`.
+pub(crate) const URI_HEADER: u8 = 1 << 6;
+/// `uric` without `escaped`, and the brackets of RFC 2732.
+pub(crate) const URI: u8 = 1 << 7;
+
+const UNRESERVED: u8 = USER | PASSWORD | URI_PARAM | URI_HEADER | URI;
+
+const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
     let mut i = 0;
-    while i < 256 {
-        let b = i as u8;
-        if b.is_ascii_alphanumeric() {
-            table[i] |= TOKEN | WORD;
-        }
-        i += 1;
-    }
-    let token = b"-.!%*_+`'~";
-    let mut i = 0;
-    while i < token.len() {
-        table[token[i] as usize] |= TOKEN | WORD;
-        i += 1;
-    }
-    let word = b"()<>:\\\"/[]?{}";
-    let mut i = 0;
-    while i < word.len() {
-        table[word[i] as usize] |= WORD;
+    while i < bytes.len() {
+        table[bytes[i] as usize] |= class;
         i += 1;
     }
     table
 }
 
+const fn table() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        if (i as u8).is_ascii_alphanumeric() {
+            table[i] = TOKEN | WORD | LABEL | UNRESERVED;
+        }
+        i += 1;
+    }
+    table = add(table, b"-.!%*_+`'~", TOKEN | WORD);
+    table = add(table, b"()<>:\\\"/[]?{}", WORD);
+    table = add(table, b"-_", LABEL);
+    table = add(table, b"-_.!~*'()", UNRESERVED);
+    table = add(table, b"&=+$,;?/", USER);
+    table = add(table, b"&=+$,", PASSWORD);
+    table = add(table, b"[]/:&+$", URI_PARAM);
+    table = add(table, b"[]/?:+$", URI_HEADER);
+    add(table, b";/?:@&=+$,[]", URI)
+}
+
 static CLASS: [u8; 256] = table();
+
+/// Whether `b` is in any of the classes.
+#[inline]
+pub(crate) fn is(b: u8, classes: u8) -> bool {
+    CLASS[b as usize] & classes != 0
+}
 
 /// `token` characters.
 #[inline]
 pub(crate) fn is_token(b: u8) -> bool {
-    CLASS[b as usize] & TOKEN != 0
+    is(b, TOKEN)
 }
 
 /// `word` characters (Call-ID).
 #[inline]
 pub(crate) fn is_word(b: u8) -> bool {
-    CLASS[b as usize] & WORD != 0
+    is(b, WORD)
 }
 
 /// Linear white space. CR and LF count: the indexer lets them into a value only as folds.
 #[inline]
 pub(crate) fn is_lws(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// The end of the run of `classes` that starts at `at`.
+#[inline]
+pub(crate) fn run(data: &[u8], mut at: usize, classes: u8) -> usize {
+    while let Some(&b) = data.get(at)
+        && is(b, classes)
+    {
+        at += 1;
+    }
+    at
+}
+
+/// The end of the run of `classes` and `%HH` escapes that starts at `at`.
+#[inline]
+pub(crate) fn escaped_run(data: &[u8], at: usize, classes: u8) -> usize {
+    let mut at = run(data, at, classes);
+    while let Some(&[b'%', a, b]) = data.get(at..).and_then(<[u8]>::first_chunk)
+        && a.is_ascii_hexdigit()
+        && b.is_ascii_hexdigit()
+    {
+        at = run(data, at + 3, classes);
+    }
+    at
+}
+
+/// The end of the linear white space that starts at `at`, if any does.
+#[inline]
+pub(crate) fn skip_lws(data: &[u8], mut at: usize) -> usize {
+    while let Some(&b) = data.get(at)
+        && is_lws(b)
+    {
+        at += 1;
+    }
+    at
+}
+
+/// `1*DIGIT` at `at`, and where it ends. Leading zeros are legal; values over `max` are not.
+#[inline]
+pub(crate) fn number(
+    data: &[u8],
+    at: usize,
+    max: u32,
+    what: &'static str,
+) -> Result<(u32, usize), ValueError> {
+    let mut value = 0u64;
+    let mut end = at;
+    while let Some(digit @ b'0'..=b'9') = data.get(end) {
+        // Held just above `max`, so that no run of digits can wrap.
+        value = (value * 10 + u64::from(digit - b'0')).min(u64::from(max) + 1);
+        end += 1;
+    }
+    if end == at {
+        return Err(ValueError::unexpected(what, data, at));
+    }
+    match u32::try_from(value) {
+        Ok(value) if value <= max => Ok((value, end)),
+        _ => Err(ValueError::OutOfRange { what, offset: at }),
+    }
+}
+
+/// Bytes that a parser has found to be ASCII, as text.
+#[inline]
+pub(crate) fn ascii(data: &[u8]) -> &str {
+    core::str::from_utf8(data).unwrap_or_default()
+}
+
+/// Shows bytes of a header value on one line: each fold as one space (RFC 3261 §7.3.1), and what
+/// is no UTF-8 as U+FFFD.
+pub(crate) struct Line<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        loop {
+            let line = rest.iter().position(|b| matches!(b, b'\r' | b'\n'));
+            let (text, fold) = rest.split_at(line.unwrap_or(rest.len()));
+            let text = if fold.is_empty() {
+                text
+            } else {
+                text.trim_ascii_end()
+            };
+            for chunk in text.utf8_chunks() {
+                f.write_str(chunk.valid())?;
+                if !chunk.invalid().is_empty() {
+                    f.write_str("\u{FFFD}")?;
+                }
+            }
+            if fold.is_empty() {
+                return Ok(());
+            }
+            f.write_str(" ")?;
+            rest = fold.get(skip_lws(fold, 0)..).unwrap_or_default();
+        }
+    }
 }

@@ -35,6 +35,15 @@ pub enum ValueError {
 }
 
 impl ValueError {
+    /// [`ValueError::Unexpected`] for what stands in `value` at `offset`.
+    pub(crate) fn unexpected(expected: &'static str, value: &[u8], offset: usize) -> Self {
+        Self::Unexpected {
+            expected,
+            found: value.get(offset).copied(),
+            offset,
+        }
+    }
+
     /// Where the error was found, in bytes from the start of the value.
     pub fn offset(&self) -> usize {
         match *self {

@@ -1,1 +1,331 @@
+//! `host` and `hostport` of RFC 3261 §25.1, with the address grammar of RFC 5954.
 
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::ValueError;
+use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
+
+/// A host name or an IP address.
+///
+/// Names follow RFC 3261: labels of letters, digits and inner hyphens, the last of which does not
+/// start with a digit, and maybe a dot at the end. Underscores are accepted too, because peers use
+/// them. IP addresses follow RFC 5954; an IPv6 address stands in brackets and has no zone. The
+/// third colon of a known error in RFC 3261's grammar (`[2001:db8:::192.0.2.1]`) is accepted, as
+/// RFC 5118 §4.10 asks, and never written.
+///
+/// Names are equal whatever their case, addresses if their binary form is equal (RFC 5954 §4.2);
+/// a name never equals an address.
+///
+/// ```
+/// use sip_core::Host;
+///
+/// let (host, used) = Host::parse(b"[2001:DB8:0::1]:5060")?;
+/// assert_eq!((host.to_string().as_str(), used), ("[2001:db8::1]", 15));
+/// assert_eq!(Host::try_from("Example.COM")?, Host::Name("example.com"));
+/// # Ok::<(), sip_core::ValueError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum Host<'a> {
+    /// A domain name, as it was written.
+    Name(&'a str),
+    /// An IPv4 address.
+    V4(Ipv4Addr),
+    /// An IPv6 address.
+    V6(Ipv6Addr),
+}
+
+impl<'a> Host<'a> {
+    /// Parses the host that `data` begins with; also tells how many bytes it takes.
+    #[inline]
+    pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
+        match data.first() {
+            Some(b'0'..=b'9') => match ipv4(data) {
+                Some((ip, end)) => Ok((Self::V4(ip), end)),
+                None => name(data),
+            },
+            Some(b'[') => ipv6_reference(data),
+            _ => name(data),
+        }
+    }
+
+    /// The IP address, unless this is a name.
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match *self {
+            Self::Name(_) => None,
+            Self::V4(ip) => Some(IpAddr::V4(ip)),
+            Self::V6(ip) => Some(IpAddr::V6(ip)),
+        }
+    }
+
+    /// Whether this is `0.0.0.0` or `[::]`, in any spelling.
+    pub const fn is_unspecified(&self) -> bool {
+        match self {
+            Self::Name(_) => false,
+            Self::V4(ip) => ip.is_unspecified(),
+            Self::V6(ip) => ip.is_unspecified(),
+        }
+    }
+}
+
+fn name(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
+    let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
+    let mut at = 0;
+    let mut last = 0;
+    let end = loop {
+        let end = run(data, at, LABEL);
+        let Some(label @ [first, ..]) = data.get(at..end) else {
+            // Only after a label may the dot be the end of the name.
+            if at > 0 && data.get(at) != Some(&b'.') {
+                break at;
+            }
+            return unexpected("a host", at);
+        };
+        if *first == b'-' {
+            return unexpected("a letter or digit", at);
+        }
+        if label.ends_with(b"-") {
+            return unexpected("a letter or digit", end);
+        }
+        last = at;
+        if data.get(end) != Some(&b'.') {
+            break end;
+        }
+        at = end + 1;
+    };
+    // Else an address with a fault, such as 444.555.666.777, would be a name.
+    if data.get(last).is_some_and(u8::is_ascii_digit) {
+        return unexpected(
+            "an IPv4 address, or a last label that starts with a letter",
+            last,
+        );
+    }
+    let text = data.get(..end).unwrap_or_default();
+    Ok((Host::Name(ascii(text)), end))
+}
+
+/// `None` if the text is no address, or is one with more text behind it that could be of a name.
+fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
+    let mut octets = [0u8; 4];
+    let mut at = 0;
+    for (i, octet) in octets.iter_mut().enumerate() {
+        if i > 0 {
+            if data.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
+        }
+        let start = at;
+        let mut value = 0u16;
+        while let Some(digit @ b'0'..=b'9') = data.get(at) {
+            // RFC 5954 §4.1: no leading zero, three digits at most.
+            if at - start == 3 || (at > start && value == 0) {
+                return None;
+            }
+            value = value * 10 + u16::from(digit - b'0');
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+        *octet = u8::try_from(value).ok()?;
+    }
+    match data.get(at) {
+        Some(&b) if b == b'.' || is(b, LABEL) => None,
+        _ => Some((Ipv4Addr::from(octets), at)),
+    }
+}
+
+fn ipv6_reference(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
+    // "[", 45 characters (RFC 4291 with IPv4 at the end), one colon too many, "]".
+    let window = data.get(..data.len().min(48)).unwrap_or_default();
+    let Some(end) = window.iter().position(|&b| b == b']') else {
+        return Err(ValueError::unexpected(
+            "']' after an IPv6 address",
+            data,
+            window.len(),
+        ));
+    };
+    let ip = ipv6(data.get(1..end).unwrap_or_default())
+        .ok_or_else(|| ValueError::unexpected("an IPv6 address", data, 1))?;
+    Ok((Host::V6(ip), end + 1))
+}
+
+/// An IPv6 address without brackets.
+pub(crate) fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    if let Ok(ip) = core::str::from_utf8(text).ok()?.parse() {
+        return Some(ip);
+    }
+    // RFC 5118 §4.10: the grammar of RFC 3261 asks for a third colon before an IPv4 address.
+    let colons = text.windows(3).position(|w| w == b":::")?;
+    let (head, tail) = (text.get(..colons)?, text.get(colons + 1..)?);
+    if text.len() > 46 || !tail.contains(&b'.') {
+        return None;
+    }
+    let mut buffer = [0; 45];
+    let (left, right) = buffer.get_mut(..text.len() - 1)?.split_at_mut(head.len());
+    left.copy_from_slice(head);
+    right.copy_from_slice(tail);
+    ascii(buffer.get(..text.len() - 1)?).parse().ok()
+}
+
+impl fmt::Display for Host<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::V4(ip) => write!(f, "{ip}"),
+            Self::V6(ip) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+impl PartialEq for Host<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name(a), Self::Name(b)) => a.eq_ignore_ascii_case(b),
+            (Self::V4(a), Self::V4(b)) => a == b,
+            (Self::V6(a), Self::V6(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Host<'_> {}
+
+impl Hash for Host<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Name(name) => {
+                name.bytes()
+                    .for_each(|b| state.write_u8(b.to_ascii_lowercase()));
+                state.write_u8(0xFF);
+            }
+            Self::V4(ip) => ip.hash(state),
+            Self::V6(ip) => ip.hash(state),
+        }
+    }
+}
+
+impl From<IpAddr> for Host<'_> {
+    fn from(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::V4(ip),
+            IpAddr::V6(ip) => Self::V6(ip),
+        }
+    }
+}
+
+impl<'a> TryFrom<&'a str> for Host<'a> {
+    type Error = ValueError;
+
+    /// Parses a host with nothing behind it.
+    fn try_from(text: &'a str) -> Result<Self, ValueError> {
+        let (host, end) = Self::parse(text.as_bytes())?;
+        at_end(text, end).map(|()| host)
+    }
+}
+
+/// A host and maybe a port: `hostport` of a URI, `sent-by` of a Via.
+///
+/// ```
+/// use sip_core::{Host, HostPort};
+///
+/// let sent_by = HostPort::try_from("pbx.example.com:5070")?;
+/// assert_eq!(sent_by.host(), Host::Name("pbx.example.com"));
+/// assert_eq!(sent_by.port(), Some(5070));
+/// # Ok::<(), sip_core::ValueError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct HostPort<'a> {
+    host: Host<'a>,
+    port: Option<u16>,
+}
+
+impl<'a> HostPort<'a> {
+    /// A host, and the port that stands behind it.
+    pub const fn new(host: Host<'a>, port: Option<u16>) -> Self {
+        Self { host, port }
+    }
+
+    /// The host.
+    pub const fn host(&self) -> Host<'a> {
+        self.host
+    }
+
+    /// The port, if one is written.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Parses the host and port that `data` begins with; also tells how many bytes they take.
+    ///
+    /// A colon behind the host must have a port behind it, of at most 65535; leading zeros are
+    /// legal.
+    #[inline]
+    pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
+        let (host, end) = Host::parse(data)?;
+        if data.get(end) != Some(&b':') {
+            return Ok((Self { host, port: None }, end));
+        }
+        let (port, end) = port(data, end + 1)?;
+        Ok((
+            Self {
+                host,
+                port: Some(port),
+            },
+            end,
+        ))
+    }
+
+    /// The same with white space around the colon, as only a Via may have it (RFC 3261 §25.1).
+    #[inline]
+    pub(crate) fn parse_sent_by(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
+        let (host, end) = Host::parse(data)?;
+        let colon = skip_lws(data, end);
+        if data.get(colon) != Some(&b':') {
+            return Ok((Self { host, port: None }, end));
+        }
+        let (port, end) = port(data, skip_lws(data, colon + 1))?;
+        Ok((
+            Self {
+                host,
+                port: Some(port),
+            },
+            end,
+        ))
+    }
+}
+
+fn port(data: &[u8], at: usize) -> Result<(u16, usize), ValueError> {
+    let (port, end) = chars::number(data, at, u32::from(u16::MAX), "port number")?;
+    Ok((port as u16, end))
+}
+
+fn at_end(text: &str, at: usize) -> Result<(), ValueError> {
+    if at == text.len() {
+        Ok(())
+    } else {
+        Err(ValueError::unexpected("the end", text.as_bytes(), at))
+    }
+}
+
+impl fmt::Display for HostPort<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.fmt(f)?;
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'a> TryFrom<&'a str> for HostPort<'a> {
+    type Error = ValueError;
+
+    /// Parses a host and maybe a port with nothing behind them.
+    fn try_from(text: &'a str) -> Result<Self, ValueError> {
+        let (host_port, end) = Self::parse(text.as_bytes())?;
+        at_end(text, end).map(|()| host_port)
+    }
+}

@@ -11,6 +11,7 @@ mod limits;
 mod method;
 mod name;
 mod params;
+mod quoted;
 mod stream;
 
 pub mod build;
@@ -20,8 +21,11 @@ pub mod uri;
 
 pub use error::ValueError;
 pub use flow::Flow;
+pub use host::{Host, HostPort};
 pub use limits::{LimitError, Limits};
 pub use message::{Message, Request, Response, StatusCode};
 pub use method::Method;
 pub use name::Name;
+pub use params::{Param, Params, ParamsIter};
+pub use quoted::{quote, unquote};
 pub use stream::{Frame, Framer};

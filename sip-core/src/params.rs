@@ -1,1 +1,356 @@
+//! `generic-param` lists of header fields (RFC 3261 §25.1). URI parameters are in `uri`.
 
+use alloc::borrow::Cow;
+use core::fmt;
+
+use crate::chars::{Line, TOKEN, ascii, run, skip_lws};
+use crate::{Host, ValueError, host, quoted};
+
+/// More parameters than this in one value are an error: it keeps the search for repeated names
+/// from growing with the square of what a peer sends.
+pub(crate) const MAX_PARAMS: usize = 128;
+
+/// One parameter of a header field.
+#[derive(Clone, Copy, Debug)]
+pub struct Param<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+impl<'a> Param<'a> {
+    /// A parameter with a value: a token, a host, or a quoted string (see [`quote`](crate::quote)).
+    pub fn new(name: &'a str, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Result<Self, ValueError> {
+        let value = value.as_ref();
+        let end = value_end(value, 0, name.as_bytes())?;
+        if end < value.len() {
+            return Err(ValueError::unexpected("the end of the value", value, end));
+        }
+        Ok(Self {
+            value: Some(value),
+            ..Self::flag(name)?
+        })
+    }
+
+    /// A parameter without a value.
+    pub fn flag(name: &'a str) -> Result<Self, ValueError> {
+        match run(name.as_bytes(), 0, TOKEN) {
+            end if end > 0 && end == name.len() => Ok(Self { name, value: None }),
+            end => Err(ValueError::unexpected(
+                "a parameter name",
+                name.as_bytes(),
+                end,
+            )),
+        }
+    }
+
+    /// The name, as it was written. Names are compared without regard to case.
+    pub const fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The value as it was written, quotes included.
+    pub const fn value(&self) -> Option<&'a [u8]> {
+        self.value
+    }
+
+    /// The value without quotes and backslashes.
+    pub fn unquoted(&self) -> Option<Cow<'a, [u8]>> {
+        self.value.map(quoted::unquote)
+    }
+}
+
+impl fmt::Display for Param<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        match self.value {
+            Some(value) => write!(f, "={}", Line(value)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The parameters of a header field: `;name=value;flag;name="quoted"`.
+///
+/// Either a view of received text, which was checked wholly, or parts to be written.
+///
+/// ```
+/// use sip_core::{Param, Params};
+///
+/// let params = Params::parse(b";tag=1928301774 ; Note = \"a;b\";lr")?;
+/// assert_eq!(params.value("TAG"), Some(&b"1928301774"[..]));
+/// assert!(params.contains("lr"));
+/// assert_eq!(params.to_string(), ";tag=1928301774;Note=\"a;b\";lr");
+///
+/// let parts = [Param::new("expires", "60")?, Param::flag("ob")?];
+/// assert_eq!(Params::of(&parts).to_string(), ";expires=60;ob");
+/// # Ok::<(), sip_core::ValueError>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Params<'a>(Source<'a>);
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Text(&'a [u8]),
+    Parts(&'a [Param<'a>]),
+}
+
+impl<'a> Params<'a> {
+    /// No parameters.
+    pub const EMPTY: Self = Self(Source::Text(&[]));
+
+    /// Parses a list of parameters, each with its semicolon.
+    ///
+    /// White space may stand around `;` and `=`. Values are tokens, hosts or quoted strings; a
+    /// bare IPv6 address is one only for `received` (RFC 3261 §25.1). An empty parameter, an empty
+    /// value, a name that comes twice and more than 128 parameters are errors.
+    pub fn parse(text: &'a [u8]) -> Result<Self, ValueError> {
+        Self::walk(text, 0, |_, _, _| Ok(()))
+    }
+
+    /// Parameters to be written. No two of them may have the same name.
+    pub const fn of(parts: &'a [Param<'a>]) -> Self {
+        Self(Source::Parts(parts))
+    }
+
+    /// Parses the parameters from `offset` to the end of `value`, and hands name, value and the
+    /// place of each to `each`, so that a header picks its own in the same pass.
+    #[inline]
+    pub(crate) fn walk(
+        value: &'a [u8],
+        offset: usize,
+        mut each: impl FnMut(&'a [u8], Option<&'a [u8]>, usize) -> Result<(), ValueError>,
+    ) -> Result<Self, ValueError> {
+        let mut names = Names::default();
+        let mut at = offset;
+        while let Some(step) = next(value, at)? {
+            let Step { name, start, .. } = step;
+            names.add(name, start, || {
+                let earlier = value.get(..start.saturating_sub(1)).unwrap_or_default();
+                Steps {
+                    text: earlier,
+                    at: offset,
+                }
+                .any(|s| s.name.eq_ignore_ascii_case(name))
+            })?;
+            each(name, step.value, start)?;
+            at = step.end;
+        }
+        Ok(Self(Source::Text(value.get(offset..).unwrap_or_default())))
+    }
+
+    /// The parameter of that name, whatever its case.
+    pub fn get(&self, name: &str) -> Option<Param<'a>> {
+        self.iter()
+            .find(|param| param.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of the parameter of that name as it was written, if it is there and has one.
+    pub fn value(&self, name: &str) -> Option<&'a [u8]> {
+        self.get(name)?.value
+    }
+
+    /// Whether there is a parameter of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The parameters in the order they were written.
+    pub fn iter(&self) -> ParamsIter<'a> {
+        ParamsIter(match self.0 {
+            Source::Text(text) => Iter::Text(Steps { text, at: 0 }),
+            Source::Parts(parts) => Iter::Parts(parts.iter()),
+        })
+    }
+}
+
+impl Default for Params<'_> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<'a> IntoIterator for Params<'a> {
+    type Item = Param<'a>;
+    type IntoIter = ParamsIter<'a>;
+
+    fn into_iter(self) -> ParamsIter<'a> {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Params<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|param| write!(f, ";{param}"))
+    }
+}
+
+impl fmt::Debug for Params<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Params({self})")
+    }
+}
+
+/// Iterates over [`Params`].
+#[derive(Clone, Debug)]
+pub struct ParamsIter<'a>(Iter<'a>);
+
+#[derive(Clone, Debug)]
+enum Iter<'a> {
+    Text(Steps<'a>),
+    Parts(core::slice::Iter<'a, Param<'a>>),
+}
+
+impl<'a> Iterator for ParamsIter<'a> {
+    type Item = Param<'a>;
+
+    fn next(&mut self) -> Option<Param<'a>> {
+        match &mut self.0 {
+            Iter::Text(steps) => steps.next().map(|step| Param {
+                name: ascii(step.name),
+                value: step.value,
+            }),
+            Iter::Parts(parts) => parts.next().copied(),
+        }
+    }
+}
+
+struct Step<'a> {
+    name: &'a [u8],
+    value: Option<&'a [u8]>,
+    start: usize,
+    end: usize,
+}
+
+/// One `SWS ";" SWS name [SWS "=" SWS value]`; `None` at the end of the text.
+#[inline]
+fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+    let semicolon = skip_lws(text, at);
+    match text.get(semicolon) {
+        None => return Ok(None),
+        Some(b';') => {}
+        Some(_) => return Err(ValueError::unexpected("';'", text, semicolon)),
+    }
+    let start = skip_lws(text, semicolon + 1);
+    let end = run(text, start, TOKEN);
+    let Some(name @ [_, ..]) = text.get(start..end) else {
+        return Err(ValueError::unexpected("a parameter name", text, start));
+    };
+    let equals = skip_lws(text, end);
+    if text.get(equals) != Some(&b'=') {
+        return Ok(Some(Step {
+            name,
+            value: None,
+            start,
+            end,
+        }));
+    }
+    let from = skip_lws(text, equals + 1);
+    let end = value_end(text, from, name)?;
+    Ok(Some(Step {
+        name,
+        value: text.get(from..end),
+        start,
+        end,
+    }))
+}
+
+/// The end of the `gen-value` at `at`.
+#[inline]
+fn value_end(text: &[u8], at: usize, name: &[u8]) -> Result<usize, ValueError> {
+    let end = run(text, at, TOKEN);
+    match text.get(end) {
+        Some(b'"') if end == at => quoted::scan(text, at),
+        Some(b'[') if end == at => {
+            let tail = text.get(at..).unwrap_or_default();
+            Host::parse(tail)
+                .map(|(_, len)| at + len)
+                .map_err(|error| error.shifted(at))
+        }
+        Some(b':') if name.eq_ignore_ascii_case(b"received") => bare_ipv6_end(text, at),
+        _ if end == at => Err(ValueError::unexpected(
+            "a token, host or quoted string",
+            text,
+            at,
+        )),
+        _ => Ok(end),
+    }
+}
+
+/// RFC 3261 §25.1 via-received: the one place for an IPv6 address without brackets.
+fn bare_ipv6_end(text: &[u8], at: usize) -> Result<usize, ValueError> {
+    let tail = text.get(at..).unwrap_or_default();
+    let is_part = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    let len = tail.iter().take_while(|b| is_part(b)).count();
+    match host::ipv6(tail.get(..len).unwrap_or_default()) {
+        Some(_) => Ok(at + len),
+        None => Err(ValueError::unexpected("an IPv6 address", text, at)),
+    }
+}
+
+/// Steps over text that was checked before: what fails then can only be the end.
+#[derive(Clone, Debug)]
+struct Steps<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Steps<'a> {
+    type Item = Step<'a>;
+
+    fn next(&mut self) -> Option<Step<'a>> {
+        let step = next(self.text, self.at).ok().flatten()?;
+        self.at = step.end;
+        Some(step)
+    }
+}
+
+/// The names seen so far: a filter that tells cheaply that a name is new.
+#[derive(Default)]
+pub(crate) struct Names {
+    seen: u64,
+    count: usize,
+}
+
+impl Names {
+    /// Adds the (not empty) name at `offset`; only if it may have come before is `came_before`
+    /// asked.
+    #[inline]
+    pub(crate) fn add(
+        &mut self,
+        name: &[u8],
+        offset: usize,
+        came_before: impl FnOnce() -> bool,
+    ) -> Result<(), ValueError> {
+        self.count += 1;
+        if self.count > MAX_PARAMS {
+            return Err(ValueError::OutOfRange {
+                what: "number of parameters",
+                offset,
+            });
+        }
+        let (Some(first), Some(last)) = (name.first(), name.last()) else {
+            return Ok(());
+        };
+        // Equal for names that differ in case only.
+        let hash = usize::from(first | 0x20) * 5 + usize::from(last | 0x20) * 3 + name.len();
+        // A name with escapes is written differently from its equal.
+        let bit = if name.contains(&b'%') {
+            u64::MAX
+        } else {
+            1 << (hash % 64)
+        };
+        if self.seen & bit != 0 && came_before() {
+            return Err(ValueError::Repeated {
+                what: "parameter",
+                offset,
+            });
+        }
+        self.seen |= bit;
+        Ok(())
+    }
+}

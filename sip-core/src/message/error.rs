@@ -201,6 +201,12 @@ pub enum EditError {
         /// What is wrong with its value.
         error: ValueError,
     },
+    /// The request URI that was given does not follow its grammar.
+    #[error("request URI: {0}")]
+    RequestUri(ValueError),
+    /// The message is a response, which has no request URI.
+    #[error("a response has no request URI")]
+    NotRequest,
     /// The text of a head and of its edits is at most 65,535 bytes each.
     #[error("the message has no room for {0} more bytes")]
     TooLong(usize),

@@ -1,9 +1,12 @@
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use bytes::Bytes;
 
 use super::index::{Indexed, Indexer, Rows};
-use super::{Line, Message, ParseError, ParseErrorKind, StartLine, View};
+use super::stamp::Stamp;
+use super::{HeaderError, Line, Message, ParseError, ParseErrorKind, Row, StartLine, View};
+use crate::header::Via;
 use crate::{Limits, Name};
 
 /// The index of one message: offsets of its start line and headers, and no bytes.
@@ -120,6 +123,21 @@ impl Head {
         view.find(name).next().map(|(_, row)| view.value(row))
     }
 
+    /// The first Via value.
+    #[inline]
+    pub fn top_via<'a>(&'a self, data: &'a [u8]) -> Result<Via<'a>, HeaderError> {
+        self.view(data).top_via()
+    }
+
+    /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
+    /// a request) and Max-Forwards that follow their grammar; the first five of them present
+    /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
+    /// decides something and may stand only once (§7.3.1). Other headers are checked when they
+    /// are asked for.
+    pub fn check(&self, data: &[u8]) -> Result<(), ParseError> {
+        self.view(data).check()
+    }
+
     #[inline]
     pub(crate) fn view<'a>(&'a self, data: &'a [u8]) -> View<'a> {
         View {
@@ -140,11 +158,51 @@ impl Head {
         self.pack(bytes)
     }
 
+    /// Like [`Head::into_message`] for a message from `source`: in the top Via of a request,
+    /// `received` and `rport` are written as RFC 3261 §18.2.1 and RFC 3581 §4 say, in the place of
+    /// what the client wrote there. `force_rport` writes both where they were not asked for.
+    ///
+    /// A top Via that does not follow its grammar is left as it is; [`Head::check`] finds it.
+    #[inline]
+    pub fn into_received(mut self, data: &[u8], source: SocketAddr, force_rport: bool) -> Message {
+        if !self.is_request() {
+            return self.into_message(data);
+        }
+        let message = self.message(data);
+        let view = self.view(data);
+        let Some((index, value)) = view.top_via_value() else {
+            return self.into_message(data);
+        };
+        let Ok(stamp) = Stamp::new(value, source, force_rport) else {
+            return self.into_message(data);
+        };
+        let top = self
+            .rows
+            .get(index)
+            .map_or(0, |&row| usize::from(Row::unpack(row).value));
+        let grown = stamp.grown();
+        let len = message.len().saturating_add_signed(grown.into());
+        let mut bytes = Vec::with_capacity(len + self.rows.len() * 8);
+        stamp.write(message, top, &mut bytes);
+        for (at, packed) in self.rows.iter_mut().enumerate().skip(index) {
+            let mut row = Row::unpack(*packed);
+            if at > index {
+                row.start = row.start.wrapping_add_signed(grown);
+                row.value = row.value.wrapping_add_signed(grown);
+            }
+            row.end = row.end.wrapping_add_signed(grown);
+            *packed = row.pack();
+        }
+        self.head_len = self.head_len.saturating_add_signed(grown.into());
+        self.pack(bytes)
+    }
+
     /// Puts the rows behind the message in `bytes`.
     #[inline]
-    pub(crate) fn pack(self, mut bytes: Vec<u8>) -> Message {
+    fn pack(mut self, mut bytes: Vec<u8>) -> Message {
         if !self.line.capitals {
             self.line.capitalise(&mut bytes);
+            self.line.capitals = true;
         }
         bytes.extend_from_slice(self.rows.as_flattened());
         Message::packed(Bytes::from(bytes), self.line, self.head_len, self.body_len)

@@ -153,7 +153,7 @@ impl Indexer {
         self.row_start = start;
         self.rows.push(
             Row {
-                name,
+                id: name as u8,
                 edited: false,
                 start: start as u16,
                 value: (start + value) as u16,
@@ -282,7 +282,7 @@ impl Indexer {
             .map(|&row| Row::unpack(row))
             .take_while(|row| usize::from(row.start) <= offset);
         match row.last() {
-            Some(row) if row.name != Name::Other => error.in_header(row.name),
+            Some(row) if row.name() != Name::Other => error.in_header(row.name()),
             _ => error,
         }
     }

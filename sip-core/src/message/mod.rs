@@ -18,11 +18,14 @@
 #![doc = "- Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted."]
 //! - Max-Forwards above 255 gets 400, as every number outside its range does.
 
+mod check;
+mod edit;
 mod error;
 mod head;
 mod index;
 mod request;
 mod row;
+mod stamp;
 mod start_line;
 mod status;
 mod view;
@@ -44,7 +47,7 @@ pub use status::StatusCode;
 pub use view::HeaderRow;
 pub(crate) use view::View;
 
-use crate::header::Header;
+use crate::header::{Header, Via, list};
 use crate::{Flow, Limits, Method, Name};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
@@ -194,12 +197,19 @@ impl Message {
     /// All values of that header, from all rows and, for lists, between all commas
     /// (RFC 3261 §7.3.1).
     pub fn headers<'a, H: Header<'a>>(&'a self) -> impl Iterator<Item = Result<H, HeaderError>> {
-        self.raw_all(H::NAME).map(|value| {
-            H::parse(value).map_err(|error| HeaderError::Value {
-                header: H::NAME,
-                error,
+        self.raw_all(H::NAME)
+            .flat_map(list::values)
+            .map(|value: Result<H, _>| {
+                value.map_err(|error| HeaderError::Value {
+                    header: H::NAME,
+                    error,
+                })
             })
-        })
+    }
+
+    /// The first Via value: the hop that a request came from, and where its response goes.
+    pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
+        self.view().top_via()
     }
 
     /// The body, empty if there is none.
@@ -211,6 +221,11 @@ impl Message {
                 .get(self.head_len..self.head_len + self.body_len)
                 .unwrap_or_default(),
         }
+    }
+
+    /// Checks what [`Head::check`] checks, edits included.
+    pub fn check(&self) -> Result<(), ParseError> {
+        self.view().check()
     }
 
     /// The way that the message came in, if a transport said so.

@@ -4,7 +4,8 @@ use crate::Name;
 /// the white space around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    pub(crate) name: Name,
+    /// `name as u8`.
+    pub(crate) id: u8,
     /// The text is in the message's edit buffer, not in the bytes it was parsed from.
     pub(crate) edited: bool,
     pub(crate) start: u16,
@@ -22,18 +23,23 @@ impl Row {
         let [a, b] = self.start.to_le_bytes();
         let [c, d] = self.value.to_le_bytes();
         let [e, f] = self.end.to_le_bytes();
-        [self.name as u8, u8::from(self.edited), a, b, c, d, e, f]
+        [self.id, u8::from(self.edited), a, b, c, d, e, f]
     }
 
     #[inline]
     pub(crate) fn unpack([id, flags, a, b, c, d, e, f]: Packed) -> Self {
         Self {
-            name: Name::from_id(id),
+            id,
             edited: flags != 0,
             start: u16::from_le_bytes([a, b]),
             value: u16::from_le_bytes([c, d]),
             end: u16::from_le_bytes([e, f]),
         }
+    }
+
+    #[inline]
+    pub(crate) fn name(self) -> Name {
+        Name::from_id(self.id)
     }
 
     /// The id of a packed row: `name as u8`.

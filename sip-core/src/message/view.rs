@@ -1,7 +1,8 @@
 //! Reading: what a [`Head`](super::Head) and a [`Message`](super::Message) have in common.
 
-use super::{HeaderName, Line, Packed, Row, StartLine};
+use super::{HeaderError, HeaderName, Line, Packed, Row, StartLine};
 use crate::Name;
+use crate::header::{Header, Via, list};
 
 /// A start line and rows over the bytes they were parsed from and the text of edits.
 #[derive(Clone, Copy)]
@@ -51,6 +52,26 @@ impl<'a> View<'a> {
             .map(|(index, &packed)| (index, Row::unpack(packed)))
     }
 
+    /// The first Via value and the row that it stands in.
+    #[inline]
+    pub(crate) fn top_via_value(self) -> Option<(usize, &'a [u8])> {
+        let (index, row) = self.find(Name::Via).next()?;
+        let value = self.value(row);
+        let end = list::comma(value).unwrap_or(value.len());
+        Some((index, value.get(..end)?.trim_ascii_end()))
+    }
+
+    #[inline]
+    pub(crate) fn top_via(self) -> Result<Via<'a>, HeaderError> {
+        let (_, value) = self
+            .top_via_value()
+            .ok_or(HeaderError::Missing(Name::Via))?;
+        Via::parse(value).map_err(|error| HeaderError::Value {
+            header: Name::Via,
+            error,
+        })
+    }
+
     /// The rows of any name, with their indices.
     #[inline]
     pub(crate) fn find_any(
@@ -79,7 +100,7 @@ pub struct HeaderRow<'a> {
 impl<'a> HeaderRow<'a> {
     /// The header, or [`Name::Other`] for one that this crate does not know.
     pub fn name(&self) -> Name {
-        self.row.name
+        self.row.name()
     }
 
     /// The name as it was written, in full or compact (RFC 3261 §7.3.3).
