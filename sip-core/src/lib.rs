@@ -23,7 +23,7 @@ pub use error::ValueError;
 pub use flow::Flow;
 pub use host::{Host, HostPort};
 pub use limits::{LimitError, Limits};
-pub use message::{Message, Request, Response, StatusCode};
+pub use message::{Message, Request, Response, StartLine, StatusCode};
 pub use method::Method;
 pub use name::Name;
 pub use params::{Param, Params, ParamsIter};

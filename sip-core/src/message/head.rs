@@ -129,6 +129,15 @@ impl Head {
         self.view(data).top_via()
     }
 
+    /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
+    /// a request) and Max-Forwards that follow their grammar; the first five of them present
+    /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
+    /// decides something and may stand only once (§7.3.1). Other headers are checked when they
+    /// are asked for.
+    pub fn check(&self, data: &[u8]) -> Result<(), ParseError> {
+        self.view(data).check()
+    }
+
     #[inline]
     pub(crate) fn view<'a>(&'a self, data: &'a [u8]) -> View<'a> {
         View {

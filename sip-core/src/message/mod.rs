@@ -18,6 +18,7 @@
 #![doc = "- Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted."]
 //! - Max-Forwards above 255 gets 400, as every number outside its range does.
 
+mod check;
 mod edit;
 mod error;
 mod head;
@@ -222,6 +223,11 @@ impl Message {
         }
     }
 
+    /// Checks what [`Head::check`] checks, edits included.
+    pub fn check(&self) -> Result<(), ParseError> {
+        self.view().check()
+    }
+
     /// The way that the message came in, if a transport said so.
     pub fn flow(&self) -> Option<Flow> {
         self.flow
@@ -230,6 +236,13 @@ impl Message {
     /// Says which way the message came in; responses built from a request inherit it.
     pub fn set_flow(&mut self, flow: Flow) {
         self.flow = Some(flow);
+    }
+
+    /// The bytes of memory that the message holds beyond itself, shared ones included.
+    pub fn held(&self) -> usize {
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.capacity().saturating_mul(8));
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        [self.base.len(), self.extra.capacity(), rows, body].into_iter().fold(0, usize::saturating_add)
     }
 
     /// Whether the message was made by the builders of this crate, not parsed.

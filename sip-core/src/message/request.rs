@@ -3,7 +3,8 @@ use core::ops::{Deref, DerefMut};
 use thiserror::Error;
 
 use super::{Message, StartLine, StatusCode};
-use crate::Method;
+use crate::uri::Uri;
+use crate::{Method, ValueError};
 
 /// A [`Message`] that is a request.
 #[derive(Clone, Debug)]
@@ -36,6 +37,11 @@ impl Request {
             StartLine::Request { method, .. } => method,
             StartLine::Response { .. } => Method::Other(""),
         }
+    }
+
+    /// The request URI.
+    pub fn uri(&self) -> Result<Uri<'_>, ValueError> {
+        Uri::parse(self.request_uri().unwrap_or_default())
     }
 
     /// The message without its type.
