@@ -262,21 +262,30 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
 #[inline]
 fn value_end(text: &[u8], at: usize, name: &[u8]) -> Result<usize, ValueError> {
     let end = run(text, at, TOKEN);
+    if end > at && text.get(end) != Some(&b':') {
+        Ok(end)
+    } else {
+        no_token_end(text, at, end, name)
+    }
+}
+
+#[inline(never)]
+fn no_token_end(text: &[u8], at: usize, end: usize, name: &[u8]) -> Result<usize, ValueError> {
     match text.get(end) {
-        Some(b'"') if end == at => quoted::scan(text, at),
-        Some(b'[') if end == at => {
+        Some(b':') if name.eq_ignore_ascii_case(b"received") => bare_ipv6_end(text, at),
+        _ if end > at => Ok(end),
+        Some(b'"') => quoted::scan(text, at),
+        Some(b'[') => {
             let tail = text.get(at..).unwrap_or_default();
             Host::parse(tail)
                 .map(|(_, len)| at + len)
                 .map_err(|error| error.shifted(at))
         }
-        Some(b':') if name.eq_ignore_ascii_case(b"received") => bare_ipv6_end(text, at),
-        _ if end == at => Err(ValueError::unexpected(
+        _ => Err(ValueError::unexpected(
             "a token, host or quoted string",
             text,
             at,
         )),
-        _ => Ok(end),
     }
 }
 
