@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ValueError;
-use crate::chars::{self, HOST, ascii, is, run, skip_lws};
+use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
 
 /// A host name or an IP address.
 ///
@@ -70,14 +70,13 @@ impl<'a> Host<'a> {
 }
 
 fn name(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
-    const HYPHEN: u8 = 1;
-    const DOT: u8 = 2;
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
     let mut last_label = 0;
     let mut at = 0;
     let end = loop {
-        let end = run(data, at, HOST);
+        let end = run(data, at, LABEL);
         let Some(label @ [first, ..]) = data.get(at..end) else {
+            // Only after a label may a dot be the end of the name.
             if at > 0 && data.get(at) != Some(&b'.') {
                 break at;
             }
@@ -120,7 +119,7 @@ fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
         (*octet, at) = dec_octet(data, at)?;
     }
     match data.get(at) {
-        Some(&b) if b == b'.' || is(b, HOST) => None,
+        Some(&b) if b == b'.' || is(b, LABEL) => None,
         _ => Some((Ipv4Addr::from(octets), at)),
     }
 }

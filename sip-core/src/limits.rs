@@ -1,1 +1,138 @@
+use thiserror::Error;
 
+/// How large a received message may be.
+///
+/// Offsets inside a head are 16 bits wide, which is why a head ends at [`Limits::HEAD_MAX`] bytes.
+///
+/// ```
+/// use sip_core::Limits;
+/// let limits = Limits::default().with_message(128 * 1024)?.with_rows(64)?;
+/// assert_eq!(limits.head(), 32 * 1024);
+/// # Ok::<(), sip_core::LimitError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    message: usize,
+    head: usize,
+    header: usize,
+    rows: usize,
+    start_line: usize,
+}
+
+/// A limit outside the range that it can have.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("the limit of the {what} must be {min} to {max}, not {value}")]
+#[non_exhaustive]
+pub struct LimitError {
+    /// The limit.
+    pub what: &'static str,
+    /// The value that was given.
+    pub value: usize,
+    /// The least value.
+    pub min: usize,
+    /// The greatest value.
+    pub max: usize,
+}
+
+impl Limits {
+    /// The longest head that can be set, in bytes: 65,535 less the room that `received` and
+    /// `rport` take when they are put into the top Via.
+    pub const HEAD_MAX: usize = 65_000;
+
+    /// The longest message that can be set, in bytes.
+    pub const MESSAGE_MAX: usize = 1 << 30;
+
+    /// The whole message in bytes, 64 KiB at first.
+    pub const fn message(&self) -> usize {
+        self.message
+    }
+
+    /// Start line, headers and the empty line in bytes, 32 KiB at first.
+    pub const fn head(&self) -> usize {
+        self.head
+    }
+
+    /// One header row in bytes, without the CRLF that ends it, 8 KiB at first.
+    pub const fn header(&self) -> usize {
+        self.header
+    }
+
+    /// Header rows of one message, 512 at first.
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The start line in bytes, without its CRLF, 8 KiB at first.
+    pub const fn start_line(&self) -> usize {
+        self.start_line
+    }
+
+    /// Sets the longest message: 1 to [`Limits::MESSAGE_MAX`] bytes.
+    pub const fn with_message(mut self, bytes: usize) -> Result<Self, LimitError> {
+        self.message = match within("message", bytes, Self::MESSAGE_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(error),
+        };
+        Ok(self)
+    }
+
+    /// Sets the longest head: 1 to [`Limits::HEAD_MAX`] bytes.
+    pub const fn with_head(mut self, bytes: usize) -> Result<Self, LimitError> {
+        self.head = match within("head", bytes, Self::HEAD_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(error),
+        };
+        Ok(self)
+    }
+
+    /// Sets the longest header row: 1 to [`Limits::HEAD_MAX`] bytes.
+    pub const fn with_header(mut self, bytes: usize) -> Result<Self, LimitError> {
+        self.header = match within("header", bytes, Self::HEAD_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(error),
+        };
+        Ok(self)
+    }
+
+    /// Sets the number of header rows: 1 to [`Limits::HEAD_MAX`].
+    pub const fn with_rows(mut self, rows: usize) -> Result<Self, LimitError> {
+        self.rows = match within("header rows", rows, Self::HEAD_MAX) {
+            Ok(rows) => rows,
+            Err(error) => return Err(error),
+        };
+        Ok(self)
+    }
+
+    /// Sets the longest start line: 1 to [`Limits::HEAD_MAX`] bytes.
+    pub const fn with_start_line(mut self, bytes: usize) -> Result<Self, LimitError> {
+        self.start_line = match within("start line", bytes, Self::HEAD_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(error),
+        };
+        Ok(self)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 64 * 1024,
+            head: 32 * 1024,
+            header: 8 * 1024,
+            rows: 512,
+            start_line: 8 * 1024,
+        }
+    }
+}
+
+const fn within(what: &'static str, value: usize, max: usize) -> Result<usize, LimitError> {
+    if value == 0 || value > max {
+        return Err(LimitError {
+            what,
+            value,
+            min: 1,
+            max,
+        });
+    }
+    Ok(value)
+}

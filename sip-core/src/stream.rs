@@ -1,1 +1,215 @@
+use alloc::vec::Vec;
+use core::mem;
 
+use crate::message::{Head, Indexer, ParseError, ParseErrorKind};
+use crate::{Limits, Name};
+
+/// Cuts a byte stream into messages (RFC 3261 §18.3) and keep-alives (RFC 5626 §4.4.1).
+///
+/// However the bytes are cut when they come, the frames are the same, and no byte is searched
+/// twice. The buffer never holds more than the longest message, and none while it is empty.
+///
+/// ```
+/// use sip_core::{Frame, Framer, Limits};
+/// let mut framer = Framer::new(Limits::default());
+/// framer.push(b"\r\nOPTIONS sip:example.com SIP/2.0\r\nl: 2\r\n\r\nh");
+/// assert!(matches!(framer.poll()?, Some(Frame::Crlf)));
+/// assert!(framer.poll()?.is_none());
+/// framer.push(b"i");
+/// let Some(Frame::Message { head, data }) = framer.poll()? else { panic!() };
+/// assert_eq!(head.into_message(data).body(), b"hi");
+/// # Ok::<(), sip_core::message::ParseError>(())
+/// ```
+#[derive(Debug)]
+pub struct Framer {
+    limits: Limits,
+    buffer: Vec<u8>,
+    /// Start of what has not been given out.
+    start: usize,
+    state: State,
+    /// A CRLF was given out and may be the first half of a ping.
+    crlf: bool,
+    failed: Option<ParseError>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No byte of the next message has come.
+    Between,
+    /// The head is being indexed.
+    Head(Indexer),
+    /// The head is complete, the body perhaps not.
+    Body(Head),
+}
+
+/// A piece of a stream.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
+#[non_exhaustive]
+pub enum Frame<'a> {
+    /// A CRLF between messages: a pong, the first half of a ping, or padding.
+    Crlf,
+    /// A second CRLF right behind a [`Frame::Crlf`]: both are a ping, to be answered with one.
+    Ping,
+    /// A message.
+    Message {
+        /// Its index.
+        head: Head,
+        /// Its bytes, exactly.
+        data: &'a [u8],
+    },
+}
+
+impl Framer {
+    /// A framer at the start of a stream.
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            buffer: Vec::new(),
+            start: 0,
+            state: State::Between,
+            crlf: false,
+            failed: None,
+        }
+    }
+
+    /// Takes bytes of the stream and says how many: as many as [`Framer::capacity_left`] allows.
+    /// After [`Framer::poll`] has answered `None` that is at least one.
+    #[must_use = "what was not taken has to be pushed again"]
+    pub fn push(&mut self, data: &[u8]) -> usize {
+        let taken = data.len().min(self.capacity_left());
+        if self.failed.is_some() {
+            return taken;
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        // Doubling, but never beyond the bound: what is held counts, not what is used.
+        let needed = self.buffer.len() + taken;
+        if needed > self.buffer.capacity() {
+            let capacity = needed.max(self.buffer.capacity() * 2).min(self.bound());
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+        self.buffer
+            .extend_from_slice(data.get(..taken).unwrap_or_default());
+        taken
+    }
+
+    fn bound(&self) -> usize {
+        // A message that is one byte too long must fit, so that it is seen to be.
+        self.limits.message().saturating_add(1)
+    }
+
+    /// How many bytes [`Framer::push`] takes now.
+    pub fn capacity_left(&self) -> usize {
+        self.bound().saturating_sub(self.buffered())
+    }
+
+    /// How many bytes were taken and not given out.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// How many bytes of memory the buffer holds.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Whether a message has begun and is not complete.
+    pub fn is_inside_message(&self) -> bool {
+        !matches!(self.state, State::Between)
+    }
+
+    /// Says that the CRLF given out last was the pong to the caller's own ping, so that another
+    /// one behind it is not the second half of a ping.
+    pub fn take_pong(&mut self) {
+        self.crlf = false;
+    }
+
+    /// The next frame, or `None` until more bytes come.
+    ///
+    /// An error ends the stream: what follows cannot be told apart any more, and every later call
+    /// gives the same error. [`Framer::rest`] has the bytes that could not be read.
+    pub fn poll(&mut self) -> Result<Option<Frame<'_>>, ParseError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        match self.step() {
+            Ok(Step::Wait) => {
+                if self.buffered() == 0 {
+                    self.buffer = Vec::new();
+                    self.start = 0;
+                }
+                Ok(None)
+            }
+            Ok(Step::Crlf) => {
+                self.crlf = !self.crlf;
+                self.start += 2;
+                Ok(Some(if self.crlf { Frame::Crlf } else { Frame::Ping }))
+            }
+            Ok(Step::Message(head)) => {
+                self.crlf = false;
+                let from = self.start;
+                self.start += head.len();
+                let data = self.buffer.get(from..self.start).unwrap_or_default();
+                Ok(Some(Frame::Message { head, data }))
+            }
+            Err(error) => {
+                self.failed = Some(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The bytes that are not given out yet; after an error, those of the message at fault.
+    pub fn rest(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    fn step(&mut self) -> Result<Step, ParseError> {
+        let data = self.buffer.get(self.start..).unwrap_or_default();
+        let head = match mem::replace(&mut self.state, State::Between) {
+            State::Between => match data {
+                [] | [b'\r'] => return Ok(Step::Wait),
+                [b'\r', b'\n', ..] => return Ok(Step::Crlf),
+                _ => self.index(Indexer::new())?,
+            },
+            State::Head(indexer) => self.index(indexer)?,
+            State::Body(head) => Some(head),
+        };
+        match head {
+            Some(head) if head.len() <= self.buffered() => Ok(Step::Message(head)),
+            Some(head) => {
+                self.state = State::Body(head);
+                Ok(Step::Wait)
+            }
+            None => Ok(Step::Wait),
+        }
+    }
+
+    fn index(&mut self, mut indexer: Indexer) -> Result<Option<Head>, ParseError> {
+        let data = self.buffer.get(self.start..).unwrap_or_default();
+        let Some(head_len) = indexer.advance(data, &self.limits)? else {
+            self.state = State::Head(indexer);
+            return Ok(None);
+        };
+        let indexed = indexer.finish(data, head_len)?;
+        let fault = |kind| ParseError::new(kind, head_len).in_header(Name::ContentLength);
+        let Some(length) = indexed.content_length else {
+            return Err(fault(ParseErrorKind::ContentLengthMissing));
+        };
+        let limit = self.limits.message();
+        match usize::try_from(length) {
+            Ok(length) if head_len.saturating_add(length) <= limit => {
+                Ok(Some(Head::new(indexed, 0, length)))
+            }
+            _ => Err(fault(ParseErrorKind::MessageTooLong(limit))),
+        }
+    }
+}
+
+#[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
+enum Step {
+    Wait,
+    Crlf,
+    Message(Head),
+}

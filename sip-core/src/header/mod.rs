@@ -1,8 +1,49 @@
 //! Typed headers: views over one value, parsed when asked for, that also print themselves.
 
+mod auth;
+mod call_id;
+mod contact;
+mod cseq;
+mod date;
+mod event;
+mod known;
+pub mod list;
+mod media;
+mod name_addr;
+mod number;
+mod privacy;
+mod product;
+mod reason;
+mod replaces;
+mod scan;
+mod text;
+mod timer;
+mod token;
+mod via;
+
 use core::fmt;
 
 use crate::{Name, ValueError};
+
+pub use auth::{
+    AuthParam, AuthParams, AuthParamsIter, AuthenticationInfo, Authorization, ProxyAuthenticate,
+    ProxyAuthorization, WwwAuthenticate,
+};
+pub use call_id::CallId;
+pub use contact::{Contact, QValue};
+pub use cseq::{CSeq, RAck};
+pub use date::Date;
+pub use event::{Event, SubscriptionState};
+pub use media::{Accept, ContentType};
+pub use name_addr::{From, PAssertedIdentity, Path, RecordRoute, ReferTo, Route, ServiceRoute, To};
+pub use number::{ContentLength, Expires, MaxForwards, MinExpires, RSeq};
+pub use privacy::Privacy;
+pub use product::{Product, Products, Server, UserAgent};
+pub use reason::{Reason, Warning};
+pub use replaces::Replaces;
+pub use timer::{MinSe, Refresher, RetryAfter, SessionExpires};
+pub use token::{Allow, ProxyRequire, Require, Supported, Unsupported};
+pub use via::Via;
 
 /// A header with a type: a view over the bytes of one value.
 ///
@@ -12,8 +53,15 @@ pub trait Header<'a>: Sized + fmt::Display {
     const NAME: Name;
     /// Whether a row may hold several values with commas between them (RFC 3261 §7.3.1).
     const LIST: bool = false;
+    /// Whether a row may hold no value at all (RFC 3261 §25.1).
+    const MAY_BE_EMPTY: bool = false;
 
     /// Parses one value: no commas around it, leading and trailing white space already cut off,
     /// folds left in as they came.
     fn parse(value: &'a [u8]) -> Result<Self, ValueError>;
+
+    /// Whether this value may not share its header with others (`*` in Contact).
+    fn stands_alone(&self) -> bool {
+        false
+    }
 }

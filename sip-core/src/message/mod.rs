@@ -1,1 +1,316 @@
 //! Messages over shared bytes: indexed once, typed on demand, edited without touching the rest.
+//!
+//! # What is read, and what is refused
+//!
+//! The grammar of RFC 3261 §25 is followed where two hops could otherwise read one message in two
+//! ways, and relaxed where old peers need it:
+//!
+//! - Lines end in CRLF. A CR or an LF alone in the head is an error, over UDP as on streams.
+//! - A line of blanks inside the head (CRLF SP CRLF) is white space of the header before it.
+//! - Control characters are errors, except behind a backslash in a quoted string. Bytes above
+//!   0x7f are let through and kept, whether they are UTF-8 or not.
+//! - A request line has exactly one space on each side of the request URI and nothing behind the
+//!   version; other lines get 400, another version gets 505. The version is read in any case and
+//!   kept in capitals (RFC 3261 §7.1); it is the one thing that is not re-emitted as it came.
+//! - A status line may lack the space behind the code if it has no reason phrase.
+//! - Content-Length is digits only. Two rows of it are an error even when they are equal.
+//! - CRLFs before the start line of a datagram are skipped; bytes behind its body are cut off.
+#![doc = "- Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted."]
+//! - Max-Forwards above 255 gets 400, as every number outside its range does.
+
+mod check;
+mod edit;
+mod error;
+mod head;
+mod index;
+mod request;
+mod row;
+mod stamp;
+mod start_line;
+mod status;
+mod view;
+mod write;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use bytes::Bytes;
+
+pub use error::{EditError, HeaderError, ParseError, ParseErrorKind};
+pub use head::Head;
+pub(crate) use index::Indexer;
+pub use request::{Request, Response, WrongKind};
+pub(crate) use row::{Packed, Row};
+pub(crate) use start_line::Line;
+pub use start_line::StartLine;
+pub use status::StatusCode;
+pub use view::HeaderRow;
+pub(crate) use view::View;
+
+use crate::header::{Header, Via, list};
+use crate::{Flow, Limits, Method, Name};
+
+/// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
+///
+/// Reading gives slices of those bytes. An edit adds text and changes the index, so everything
+/// else is written again exactly as it came. A clone shares the bytes.
+///
+/// ```
+/// use sip_core::{Name, message::Message};
+/// let text = "BYE sip:bob@192.0.2.4 SIP/2.0\r\nv: SIP/2.0/UDP 192.0.2.1\r\nX-Note:  a\r\n\r\n";
+/// let message = Message::parse(text)?;
+/// assert_eq!(message.start_line().to_string(), "BYE sip:bob@192.0.2.4 SIP/2.0");
+/// assert_eq!(message.raw(Name::Via), Some(&b"SIP/2.0/UDP 192.0.2.1"[..]));
+/// assert_eq!(message.raw("x-note"), Some(&b"a"[..]));
+/// # Ok::<(), sip_core::message::ParseError>(())
+/// ```
+#[derive(Clone)]
+pub struct Message {
+    /// The message and, unless `rows` has them, the packed rows behind it.
+    base: Bytes,
+    head_len: usize,
+    body_len: usize,
+    line: Line,
+    rows: Option<Vec<Packed>>,
+    extra: Vec<u8>,
+    body: Option<Bytes>,
+    flow: Option<Flow>,
+    built: bool,
+}
+
+impl Message {
+    /// Parses a datagram, or any other run of bytes that holds one message, with the default
+    /// limits. The bytes are shared, not copied. [`Head::parse`] says what the rules are.
+    pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, ParseError> {
+        Self::parse_with(bytes, &Limits::default())
+    }
+
+    /// Like [`Message::parse`], with limits.
+    pub fn parse_with(bytes: impl Into<Bytes>, limits: &Limits) -> Result<Self, ParseError> {
+        let bytes = bytes.into();
+        Ok(Head::parse(&bytes, limits)?.into_shared(&bytes))
+    }
+
+    fn packed(base: Bytes, line: Line, head_len: usize, body_len: usize) -> Self {
+        Self {
+            base,
+            head_len,
+            body_len,
+            line,
+            rows: None,
+            extra: Vec::new(),
+            body: None,
+            flow: None,
+            built: false,
+        }
+    }
+
+    fn shared(base: Bytes, rows: Vec<Packed>, line: Line, head_len: usize) -> Self {
+        let body_len = base.len() - head_len;
+        Self {
+            rows: Some(rows),
+            ..Self::packed(base, line, head_len, body_len)
+        }
+    }
+
+    #[inline]
+    fn view(&self) -> View<'_> {
+        let rows = match &self.rows {
+            Some(rows) => rows,
+            None => {
+                self.base
+                    .get(self.head_len + self.body_len..)
+                    .unwrap_or_default()
+                    .as_chunks()
+                    .0
+            }
+        };
+        View {
+            base: &self.base,
+            extra: &self.extra,
+            line: self.line,
+            rows,
+        }
+    }
+
+    /// The start line.
+    pub fn start_line(&self) -> StartLine<'_> {
+        self.view().start_line()
+    }
+
+    /// Whether this is a request.
+    pub fn is_request(&self) -> bool {
+        self.line.status == 0
+    }
+
+    /// The method of a request.
+    pub fn method(&self) -> Option<Method<'_>> {
+        match self.start_line() {
+            StartLine::Request { method, .. } => Some(method),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// The request URI of a request, as it came.
+    pub fn request_uri(&self) -> Option<&[u8]> {
+        match self.start_line() {
+            StartLine::Request { uri, .. } => Some(uri),
+            StartLine::Response { .. } => None,
+        }
+    }
+
+    /// The status code of a response.
+    pub fn status(&self) -> Option<StatusCode> {
+        StatusCode::new(self.line.status)
+    }
+
+    /// All header rows in order.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = HeaderRow<'_>> + Clone {
+        self.view().rows()
+    }
+
+    /// The value of the first row of that name, without white space around it. A `&str` finds
+    /// known headers by any of their names, and any other header.
+    #[inline]
+    pub fn raw<'a>(&'a self, name: impl Into<HeaderName<'a>>) -> Option<&'a [u8]> {
+        let view = self.view();
+        view.find_any(name.into())
+            .next()
+            .map(|(_, row)| view.value(row))
+    }
+
+    /// The values of all rows of that name. Lists with commas are not taken apart.
+    pub fn raw_all<'a>(
+        &'a self,
+        name: impl Into<HeaderName<'a>>,
+    ) -> impl Iterator<Item = &'a [u8]> + Clone {
+        let view = self.view();
+        view.find_any(name.into())
+            .map(move |(_, row)| view.value(row))
+    }
+
+    /// The first value of that header, as its type. `None`: there is no such header.
+    pub fn header<'a, H: Header<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
+        self.headers().next().transpose()
+    }
+
+    /// All values of that header, from all rows and, for lists, between all commas
+    /// (RFC 3261 §7.3.1).
+    pub fn headers<'a, H: Header<'a>>(&'a self) -> impl Iterator<Item = Result<H, HeaderError>> {
+        self.raw_all(H::NAME)
+            .flat_map(list::values)
+            .map(|value: Result<H, _>| {
+                value.map_err(|error| HeaderError::Value {
+                    header: H::NAME,
+                    error,
+                })
+            })
+    }
+
+    /// The first Via value: the hop that a request came from, and where its response goes.
+    pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
+        self.view().top_via()
+    }
+
+    /// The body, empty if there is none.
+    pub fn body(&self) -> &[u8] {
+        match &self.body {
+            Some(body) => body,
+            None => self
+                .base
+                .get(self.head_len..self.head_len + self.body_len)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Checks what [`Head::check`] checks, edits included.
+    pub fn check(&self) -> Result<(), ParseError> {
+        self.view().check()
+    }
+
+    /// The way that the message came in, if a transport said so.
+    pub fn flow(&self) -> Option<Flow> {
+        self.flow
+    }
+
+    /// Says which way the message came in; responses built from a request inherit it.
+    pub fn set_flow(&mut self, flow: Flow) {
+        self.flow = Some(flow);
+    }
+
+    /// The bytes of memory that the message holds beyond itself, shared ones included.
+    pub fn held(&self) -> usize {
+        let rows = self
+            .rows
+            .as_ref()
+            .map_or(0, |rows| rows.capacity().saturating_mul(8));
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        [self.base.len(), self.extra.capacity(), rows, body]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Whether the message was made by the builders of this crate, not parsed.
+    pub fn is_built(&self) -> bool {
+        self.built
+    }
+}
+
+impl fmt::Debug for Message {
+    /// The start line only: headers and bodies may be confidential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({})", self.start_line())
+    }
+}
+
+/// A header's name as text, known or not.
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderName<'a> {
+    known: Name,
+    text: &'a str,
+}
+
+impl<'a> HeaderName<'a> {
+    /// The known header, or [`Name::Other`].
+    pub fn known(&self) -> Name {
+        self.known
+    }
+
+    /// The name as given.
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+}
+
+impl From<Name> for HeaderName<'_> {
+    fn from(name: Name) -> Self {
+        Self {
+            known: name,
+            text: name.as_str(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for HeaderName<'a> {
+    fn from(text: &'a str) -> Self {
+        Self {
+            known: Name::lookup(text.as_bytes()),
+            text,
+        }
+    }
+}
+
+/// Octets that are mostly text: printed as UTF-8 with a replacement for what is not.
+pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Octets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_str("\u{fffd}")?;
+            }
+        }
+        Ok(())
+    }
+}

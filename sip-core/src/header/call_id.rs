@@ -1,0 +1,52 @@
+//! `Call-ID`.
+
+use core::fmt;
+
+use super::{Header, scan::Scan};
+use crate::chars::ascii;
+use crate::{Name, ValueError};
+
+/// `Call-ID`: compared byte by byte (RFC 3261 §20.8).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct CallId<'a>(&'a [u8]);
+
+impl<'a> CallId<'a> {
+    /// The Call-ID from text: a word, or two with `@` between them.
+    pub fn new(text: &'a str) -> Result<Self, ValueError> {
+        Self::parse(text.as_bytes())
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &'a str {
+        ascii(self.0)
+    }
+
+    /// `word ["@" word]`, read from where the scan stands.
+    #[inline]
+    pub(super) fn read(scan: &mut Scan<'a>) -> Result<Self, ValueError> {
+        let start = scan.at();
+        scan.word("a word")?;
+        if scan.eat(b'@') {
+            scan.word("a word after '@'")?;
+        }
+        Ok(Self(scan.since(start)))
+    }
+}
+
+impl<'a> Header<'a> for CallId<'a> {
+    const NAME: Name = Name::CallId;
+
+    #[inline]
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        let mut scan = Scan::new(value);
+        let call_id = Self::read(&mut scan)?;
+        scan.end()?;
+        Ok(call_id)
+    }
+}
+
+impl fmt::Display for CallId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

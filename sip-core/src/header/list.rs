@@ -1,0 +1,162 @@
+//! Rows with several values (RFC 3261 §7.3.1).
+
+use core::marker::PhantomData;
+
+use memchr::{memchr, memchr2, memchr3};
+
+use super::Header;
+use crate::ValueError;
+use crate::chars::is_lws;
+
+/// Splits a row at its commas, but not at those inside quotes or angle brackets.
+///
+/// The values come without the white space around them. A row of white space has no values; a
+/// value between two commas with nothing in it is empty, which no header's grammar allows.
+/// A quote or bracket that is not closed holds the rest of the row together.
+///
+/// ```
+/// use sip_core::header::list;
+///
+/// let row = br#""Bell, Alexander" <sip:a,b@example.com>, <sip:c@example.com>"#;
+/// let last = list::split(row).last();
+/// assert_eq!(last, Some(&b"<sip:c@example.com>"[..]));
+/// ```
+pub fn split(row: &[u8]) -> Split<'_> {
+    let row = row.trim_ascii_end();
+    Split {
+        row,
+        next: if trim(row).is_empty() { None } else { Some(0) },
+    }
+}
+
+/// The values of one row, from [`split`].
+#[derive(Clone, Debug)]
+pub struct Split<'a> {
+    row: &'a [u8],
+    /// Where the next value starts.
+    next: Option<usize>,
+}
+
+impl<'a> Split<'a> {
+    /// The next value and where it starts in the row.
+    fn next_at(&mut self) -> Option<(usize, &'a [u8])> {
+        let start = self.next?;
+        let rest = self.row.get(start..)?;
+        let end = comma(rest);
+        self.next = end.map(|end| start + end + 1);
+        let value = rest.get(..end.unwrap_or(rest.len()))?;
+        let blank = value.iter().take_while(|&&byte| is_lws(byte)).count();
+        Some((start + blank, trim(value)))
+    }
+}
+
+impl<'a> Iterator for Split<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.next_at().map(|(_, value)| value)
+    }
+}
+
+/// Where the first comma outside quotes and angle brackets is.
+#[inline]
+pub(crate) fn comma(row: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = row.get(at..)?;
+        let found = memchr3(b',', b'"', b'<', rest)?;
+        at += found;
+        let rest = rest.get(found..)?;
+        at += match rest.first()? {
+            b',' => return Some(at),
+            b'<' => memchr(b'>', rest)? + 1,
+            _ => quoted_len(rest)?,
+        };
+    }
+}
+
+/// The length of the quoted-string at the start, quotes included.
+fn quoted_len(bytes: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        let rest = bytes.get(at..)?;
+        let found = memchr2(b'"', b'\\', rest)?;
+        at += found;
+        match rest.get(found)? {
+            b'"' => return Some(at + 1),
+            _ => at += 2,
+        }
+    }
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = value
+        && is_lws(*first)
+    {
+        value = rest;
+    }
+    while let [rest @ .., last] = value
+        && is_lws(*last)
+    {
+        value = rest;
+    }
+    value
+}
+
+/// Every value of one row with its type.
+///
+/// A header that is no list is parsed as one value. The offsets of errors count from the start of
+/// the row.
+///
+/// ```
+/// use sip_core::header::{Supported, list};
+///
+/// let tags = list::values::<Supported<'_>>(b"100rel, timer").collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(tags[1].as_str(), "timer");
+/// # Ok::<(), sip_core::ValueError>(())
+/// ```
+pub fn values<'a, H: Header<'a>>(row: &'a [u8]) -> Values<'a, H> {
+    let mut split = split(row);
+    if split.next.is_none() && !H::MAY_BE_EMPTY {
+        split.next = Some(0);
+    }
+    Values {
+        split,
+        header: PhantomData,
+    }
+}
+
+/// The typed values of one row, from [`values`].
+#[derive(Clone, Debug)]
+pub struct Values<'a, H> {
+    split: Split<'a>,
+    header: PhantomData<fn() -> H>,
+}
+
+impl<'a, H: Header<'a>> Iterator for Values<'a, H> {
+    type Item = Result<H, ValueError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !H::LIST {
+            return self.split.next.take().map(|_| H::parse(self.split.row));
+        }
+        let first = self.split.next == Some(0);
+        let (offset, value) = self.split.next_at()?;
+        let alone = first && self.split.next.is_none();
+        Some(
+            H::parse(value)
+                .map_err(|error| error.shifted(offset))
+                .and_then(|header| {
+                    if alone || !header.stands_alone() {
+                        return Ok(header);
+                    }
+                    let found = value.first().copied();
+                    Err(ValueError::Unexpected {
+                        expected: "a value that may be in a list",
+                        found,
+                        offset,
+                    })
+                }),
+        )
+    }
+}

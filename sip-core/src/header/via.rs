@@ -1,0 +1,288 @@
+//! `Via`.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use super::{Header, known};
+use crate::chars::{TOKEN, ascii, is_token, run, skip_lws};
+use crate::{Host, HostPort, Name, Params, ValueError, host};
+
+/// `Via`: one hop of the way that a request took and its responses take back (RFC 3261 §20.42).
+///
+/// ```
+/// use sip_core::header::{Header, Via};
+///
+/// let via = Via::parse(b"SIP/2.0/UDP pbx.example.com:5070;branch=z9hG4bK87;rport")?;
+/// assert_eq!(via.transport(), "UDP");
+/// assert_eq!(via.sent_by().port(), Some(5070));
+/// assert_eq!(via.branch(), Some("z9hG4bK87"));
+/// assert_eq!(via.rport(), Some(None));
+///
+/// let mine = Via::new("TCP", "192.0.2.1:5060".try_into()?)?.with_branch("z9hG4bK88")?;
+/// assert_eq!(mine.to_string(), "SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK88");
+/// # Ok::<(), sip_core::ValueError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Via<'a> {
+    transport: &'a [u8],
+    sent_by: HostPort<'a>,
+    params: Params<'a>,
+    known: Known<'a>,
+}
+
+/// The parameters that have a getter.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known<'a> {
+    branch: Option<&'a [u8]>,
+    received: Option<IpAddr>,
+    rport: Option<Option<u16>>,
+    maddr: Option<Host<'a>>,
+    ttl: Option<u8>,
+}
+
+impl<'a> Via<'a> {
+    /// A Via without parameters; `transport` is a token such as `UDP`.
+    pub fn new(transport: &'a str, sent_by: HostPort<'a>) -> Result<Self, ValueError> {
+        Ok(Self {
+            transport: known::own_token(transport, "a transport")?,
+            sent_by,
+            params: Params::EMPTY,
+            known: Known::default(),
+        })
+    }
+
+    /// The transport as it was written; compared without regard to case.
+    pub fn transport(&self) -> &'a str {
+        ascii(self.transport)
+    }
+
+    /// The host and port that the sender gave itself.
+    pub const fn sent_by(&self) -> HostPort<'a> {
+        self.sent_by
+    }
+
+    /// The transaction identifier; RFC 2543 peers leave it out.
+    pub fn branch(&self) -> Option<&'a str> {
+        self.known.branch.map(ascii)
+    }
+
+    /// The address that the message came from, as its receiver saw it.
+    pub const fn received(&self) -> Option<IpAddr> {
+        self.known.received
+    }
+
+    /// `rport`: `Some(None)` asks for the source port, `Some(Some(port))` tells it (RFC 3581).
+    pub const fn rport(&self) -> Option<Option<u16>> {
+        self.known.rport
+    }
+
+    /// The address that responses are to go to, in the place of the source.
+    pub const fn maddr(&self) -> Option<Host<'a>> {
+        self.known.maddr
+    }
+
+    /// The time to live of a multicast request.
+    pub const fn ttl(&self) -> Option<u8> {
+        self.known.ttl
+    }
+
+    /// Every parameter: those of received text, or those of [`with_params`](Self::with_params).
+    pub const fn params(&self) -> Params<'a> {
+        self.params
+    }
+
+    /// The same with a branch, which is a token.
+    pub fn with_branch(mut self, branch: &'a str) -> Result<Self, ValueError> {
+        self.known.branch = Some(known::own_token(branch, "a token as branch")?);
+        Ok(self)
+    }
+
+    /// The same with `received`.
+    #[must_use]
+    pub const fn with_received(mut self, received: IpAddr) -> Self {
+        self.known.received = Some(received);
+        self
+    }
+
+    /// The same with `rport`; `None` asks for the port.
+    #[must_use]
+    pub const fn with_rport(mut self, rport: Option<u16>) -> Self {
+        self.known.rport = Some(rport);
+        self
+    }
+
+    /// The same with `maddr`.
+    #[must_use]
+    pub const fn with_maddr(mut self, maddr: Host<'a>) -> Self {
+        self.known.maddr = Some(maddr);
+        self
+    }
+
+    /// The same with `ttl`.
+    #[must_use]
+    pub const fn with_ttl(mut self, ttl: u8) -> Self {
+        self.known.ttl = Some(ttl);
+        self
+    }
+
+    /// The same with these parameters in the place of the others. Those that have a method of
+    /// their own are ignored here.
+    #[must_use]
+    pub const fn with_params(mut self, params: Params<'a>) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// Whether both are the same hop: protocol, `sent-by` and all parameters are equal
+    /// (RFC 3261 §20.42).
+    pub fn equivalent(&self, other: &Self) -> bool {
+        let (a, b) = (&self.known, &other.known);
+        self.transport.eq_ignore_ascii_case(other.transport)
+            && self.sent_by == other.sent_by
+            && known::same(a.branch, b.branch)
+            && (a.received, a.rport, a.maddr, a.ttl) == (b.received, b.rport, b.maddr, b.ttl)
+            && known::others(self.params, KNOWN).count()
+                == known::others(other.params, KNOWN).count()
+            && known::others(self.params, KNOWN).all(|param| {
+                let other = other.params.get(param.name());
+                other.is_some_and(|other| known::same(param.value(), other.value()))
+            })
+    }
+}
+
+const KNOWN: &[&str] = &["branch", "received", "rport", "maddr", "ttl"];
+
+impl<'a> Header<'a> for Via<'a> {
+    const NAME: Name = Name::Via;
+    const LIST: bool = true;
+
+    #[inline]
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        let (transport, end) = sent_protocol(value)?;
+        let at = skip_lws(value, end);
+        if at == end {
+            return Err(ValueError::unexpected("white space", value, at));
+        }
+        let (sent_by, used) = HostPort::parse_sent_by(value.get(at..).unwrap_or_default())
+            .map_err(|error| error.shifted(at))?;
+        let mut known = Known::default();
+        let params = Params::walk(value, at + used, |name, text, at| {
+            known.take(name, text, at)
+        })?;
+        Ok(Self {
+            transport,
+            sent_by,
+            params,
+            known,
+        })
+    }
+}
+
+/// `SIP/2.0/transport` and where it ends.
+#[inline]
+fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
+    let start = if value.starts_with(b"SIP/2.0/") && value.get(8).is_some_and(|&b| is_token(b)) {
+        8
+    } else {
+        spaced_protocol(value)?
+    };
+    let end = run(value, start, TOKEN);
+    match value.get(start..end) {
+        Some(transport @ [_, ..]) => Ok((transport, end)),
+        _ => Err(ValueError::unexpected("a transport", value, start)),
+    }
+}
+
+/// The same up to the transport, with white space around the slashes and in any case of letters.
+#[cold]
+fn spaced_protocol(value: &[u8]) -> Result<usize, ValueError> {
+    let mut at = 0;
+    for part in [&b"SIP"[..], b"2.0"] {
+        let end = run(value, at, TOKEN);
+        if !value
+            .get(at..end)
+            .is_some_and(|text| text.eq_ignore_ascii_case(part))
+        {
+            return Err(ValueError::unexpected("SIP/2.0", value, at));
+        }
+        let slash = skip_lws(value, end);
+        if value.get(slash) != Some(&b'/') {
+            return Err(ValueError::unexpected("'/'", value, slash));
+        }
+        at = skip_lws(value, slash + 1);
+    }
+    Ok(at)
+}
+
+impl<'a> Known<'a> {
+    /// Takes a parameter if it is one of these; `at` is where its name stands.
+    #[inline]
+    fn take(&mut self, name: &[u8], text: Option<&'a [u8]>, at: usize) -> Result<(), ValueError> {
+        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+        match name.len() {
+            6 if is(b"branch") => self.branch = Some(known::token(text, at, "branch=token")?),
+            8 if is(b"received") => {
+                let text = known::value(text, at, "received=IP address")?;
+                let ip = ip(text).ok_or_else(|| known::wrong(text, at, "received=IP address"))?;
+                self.received = Some(ip);
+            }
+            5 if is(b"rport") => {
+                let port = text.map(|_| known::int(text, at, u16::MAX.into(), "rport number"));
+                self.rport = Some(port.transpose()?.map(|port| port as u16));
+            }
+            5 if is(b"maddr") => {
+                let text = known::value(text, at, "maddr=host")?;
+                let host = Host::parse(text).ok().filter(|(_, end)| *end == text.len());
+                let (host, _) = host.ok_or_else(|| known::wrong(text, at, "maddr=host"))?;
+                self.maddr = Some(host);
+            }
+            3 if is(b"ttl") => {
+                // RFC 3261 §25.1: one to three digits.
+                let text = text.filter(|text| text.len() <= 3);
+                self.ttl = Some(known::int(text, at, u8::MAX.into(), "ttl of 0 to 255")? as u8);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// An IP address; an IPv6 one with or without brackets (RFC 5118 §4.5).
+fn ip(text: &[u8]) -> Option<IpAddr> {
+    match Host::parse(text) {
+        Ok((host, end)) if end == text.len() => host.ip(),
+        _ => host::ipv6(text).map(IpAddr::V6),
+    }
+}
+
+impl fmt::Display for Via<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Known {
+            branch,
+            received,
+            rport,
+            maddr,
+            ttl,
+        } = self.known;
+        write!(f, "SIP/2.0/{} {}", self.transport(), self.sent_by)?;
+        if let Some(branch) = branch {
+            write!(f, ";branch={}", ascii(branch))?;
+        }
+        // RFC 5118 §4.5: no brackets here.
+        if let Some(received) = received {
+            write!(f, ";received={received}")?;
+        }
+        match rport {
+            Some(Some(port)) => write!(f, ";rport={port}")?,
+            Some(None) => f.write_str(";rport")?,
+            None => {}
+        }
+        if let Some(maddr) = maddr {
+            write!(f, ";maddr={maddr}")?;
+        }
+        if let Some(ttl) = ttl {
+            write!(f, ";ttl={ttl}")?;
+        }
+        known::print_others(self.params, KNOWN, f)
+    }
+}

@@ -1,0 +1,220 @@
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::index::{Indexed, Indexer, Rows};
+use super::stamp::Stamp;
+use super::{HeaderError, Line, Message, ParseError, ParseErrorKind, Row, StartLine, View};
+use crate::header::Via;
+use crate::{Limits, Name};
+
+/// The index of one message: offsets of its start line and headers, and no bytes.
+///
+/// It is what a receiver works on before it decides whether to keep the message. Its methods take
+/// the bytes that it was made from; with other bytes they give useless answers but do not panic.
+#[derive(Debug)]
+pub struct Head {
+    /// CRLFs that stood before the message.
+    skipped: usize,
+    line: Line,
+    rows: Rows,
+    head_len: usize,
+    body_len: usize,
+}
+
+impl Head {
+    /// Indexes a datagram (RFC 3261 §18.3): without Content-Length the body is the rest, bytes
+    /// behind the body are cut off, and a body that is shorter than announced is an error.
+    /// CRLFs before the start line are skipped.
+    ///
+    /// ```
+    /// use sip_core::{Limits, message::{Head, ParseErrorKind}};
+    /// let limits = Limits::default();
+    /// let data = b"OPTIONS sip:example.com SIP/2.0\r\nContent-Length: 2\r\n\r\nhi and more";
+    /// let head = Head::parse(data, &limits)?;
+    /// assert_eq!(head.message(data), &data[..data.len() - 9]);
+    /// # Ok::<(), sip_core::message::ParseError>(())
+    /// ```
+    #[inline]
+    pub fn parse(data: &[u8], limits: &Limits) -> Result<Self, ParseError> {
+        let mut skipped = 0;
+        while let Some(b"\r\n") = data.get(skipped..skipped + 2) {
+            skipped += 2;
+        }
+        let data = data.get(skipped..).unwrap_or_default();
+        let mut indexer = Indexer::new();
+        let Some(head_len) = indexer.advance(data, limits)? else {
+            return Err(ParseError::new(ParseErrorKind::Incomplete, data.len()));
+        };
+        let indexed = indexer.finish(data, head_len)?;
+        let available = data.len().saturating_sub(head_len);
+        let body_len = match indexed.content_length {
+            None => available,
+            Some(length) => match usize::try_from(length) {
+                Ok(length) if length <= available => length,
+                length => {
+                    let announced = length.unwrap_or(usize::MAX);
+                    let kind = ParseErrorKind::BodyShort {
+                        announced,
+                        available,
+                    };
+                    let error = ParseError::new(kind, data.len());
+                    return Err(error.in_header(Name::ContentLength));
+                }
+            },
+        };
+        if head_len.saturating_add(body_len) > limits.message() {
+            let kind = ParseErrorKind::MessageTooLong(limits.message());
+            return Err(ParseError::new(kind, limits.message()));
+        }
+        Ok(Self::new(indexed, skipped, body_len))
+    }
+
+    pub(crate) fn new(indexed: Indexed, skipped: usize, body_len: usize) -> Self {
+        let Indexed {
+            line,
+            rows,
+            head_len,
+            ..
+        } = indexed;
+        Self {
+            skipped,
+            line,
+            rows,
+            head_len,
+            body_len,
+        }
+    }
+
+    /// The message without what stood before and behind it.
+    #[inline]
+    pub fn message<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+        data.get(self.skipped..self.skipped + self.len())
+            .unwrap_or_default()
+    }
+
+    /// The message's length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a message is never empty")]
+    pub fn len(&self) -> usize {
+        self.head_len + self.body_len
+    }
+
+    /// The length of start line, headers and empty line in bytes.
+    pub fn head_len(&self) -> usize {
+        self.head_len
+    }
+
+    /// The start line.
+    #[inline]
+    pub fn start_line<'a>(&self, data: &'a [u8]) -> StartLine<'a> {
+        self.line.view(self.message(data))
+    }
+
+    /// Whether this is a request.
+    pub fn is_request(&self) -> bool {
+        self.line.status == 0
+    }
+
+    /// The value of the first row of that name, without white space around it.
+    #[inline]
+    pub fn raw<'a>(&'a self, data: &'a [u8], name: Name) -> Option<&'a [u8]> {
+        let view = self.view(data);
+        view.find(name).next().map(|(_, row)| view.value(row))
+    }
+
+    /// The first Via value.
+    #[inline]
+    pub fn top_via<'a>(&'a self, data: &'a [u8]) -> Result<Via<'a>, HeaderError> {
+        self.view(data).top_via()
+    }
+
+    /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
+    /// a request) and Max-Forwards that follow their grammar; the first five of them present
+    /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
+    /// decides something and may stand only once (§7.3.1). Other headers are checked when they
+    /// are asked for.
+    pub fn check(&self, data: &[u8]) -> Result<(), ParseError> {
+        self.view(data).check()
+    }
+
+    #[inline]
+    pub(crate) fn view<'a>(&'a self, data: &'a [u8]) -> View<'a> {
+        View {
+            base: self.message(data),
+            extra: &[],
+            line: self.line,
+            rows: &self.rows,
+        }
+    }
+
+    /// Copies the message out of `data`, into one allocation of its size and 8 bytes for each
+    /// header row.
+    #[inline]
+    pub fn into_message(self, data: &[u8]) -> Message {
+        let message = self.message(data);
+        let mut bytes = Vec::with_capacity(message.len() + self.rows.len() * 8);
+        bytes.extend_from_slice(message);
+        self.pack(bytes)
+    }
+
+    /// Like [`Head::into_message`] for a message from `source`: in the top Via of a request,
+    /// `received` and `rport` are written as RFC 3261 §18.2.1 and RFC 3581 §4 say, in the place of
+    /// what the client wrote there. `force_rport` writes both where they were not asked for.
+    ///
+    /// A top Via that does not follow its grammar is left as it is; [`Head::check`] finds it.
+    #[inline]
+    pub fn into_received(mut self, data: &[u8], source: SocketAddr, force_rport: bool) -> Message {
+        if !self.is_request() {
+            return self.into_message(data);
+        }
+        let message = self.message(data);
+        let view = self.view(data);
+        let Some((index, value)) = view.top_via_value() else {
+            return self.into_message(data);
+        };
+        let Ok(stamp) = Stamp::new(value, source, force_rport) else {
+            return self.into_message(data);
+        };
+        let top = self
+            .rows
+            .get(index)
+            .map_or(0, |&row| usize::from(Row::unpack(row).value));
+        let grown = stamp.grown();
+        let len = message.len().saturating_add_signed(grown.into());
+        let mut bytes = Vec::with_capacity(len + self.rows.len() * 8);
+        stamp.write(message, top, &mut bytes);
+        for (at, packed) in self.rows.iter_mut().enumerate().skip(index) {
+            let mut row = Row::unpack(*packed);
+            if at > index {
+                row.start = row.start.wrapping_add_signed(grown);
+                row.value = row.value.wrapping_add_signed(grown);
+            }
+            row.end = row.end.wrapping_add_signed(grown);
+            *packed = row.pack();
+        }
+        self.head_len = self.head_len.saturating_add_signed(grown.into());
+        self.pack(bytes)
+    }
+
+    /// Puts the rows behind the message in `bytes`.
+    #[inline]
+    fn pack(mut self, mut bytes: Vec<u8>) -> Message {
+        if !self.line.capitals {
+            self.line.capitalise(&mut bytes);
+            self.line.capitals = true;
+        }
+        bytes.extend_from_slice(self.rows.as_flattened());
+        Message::packed(Bytes::from(bytes), self.line, self.head_len, self.body_len)
+    }
+
+    /// Takes shared bytes as they are. `bytes` starts with the message.
+    pub(crate) fn into_shared(self, bytes: &Bytes) -> Message {
+        if !self.line.capitals {
+            return self.into_message(bytes);
+        }
+        let end = self.skipped + self.len();
+        let message = bytes.slice(self.skipped..end);
+        Message::shared(message, self.rows.to_vec(), self.line, self.head_len)
+    }
+}

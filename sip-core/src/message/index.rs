@@ -1,0 +1,326 @@
+//! The index of a head: one pass over its lines, resumable at every byte.
+
+use smallvec::SmallVec;
+
+use super::{Line, Packed, ParseError, ParseErrorKind, Row};
+use crate::{Limits, Name, chars};
+
+pub(crate) type Rows = SmallVec<[Packed; 48]>;
+
+/// Indexes a head line by line as its bytes come in. No byte is looked for a line end twice, and
+/// what it finds depends on the bytes alone, not on how they were cut.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    /// Start of the current line.
+    line_start: usize,
+    /// Everything before this has been searched for a line end.
+    scanned: usize,
+    lines: usize,
+    /// Start of the row that the current line belongs to, if it is folded.
+    row_start: usize,
+    line: Option<Line>,
+    rows: Rows,
+    content_length: ContentLength,
+}
+
+/// What the Content-Length rows said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ContentLength {
+    Absent,
+    Row(usize),
+    Repeated(usize),
+}
+
+/// A head that is indexed to its end.
+pub(crate) struct Indexed {
+    pub(crate) line: Line,
+    pub(crate) rows: Rows,
+    pub(crate) head_len: usize,
+    /// `None` if there is no Content-Length.
+    pub(crate) content_length: Option<u64>,
+}
+
+impl Indexer {
+    pub(crate) fn new() -> Self {
+        Self {
+            line_start: 0,
+            scanned: 0,
+            lines: 0,
+            row_start: 0,
+            line: None,
+            rows: Rows::new(),
+            content_length: ContentLength::Absent,
+        }
+    }
+
+    /// Goes on with `data`, which starts where the message does and holds at least what it held
+    /// at the last call. `None`: the head goes on behind the end of `data`.
+    #[inline]
+    pub(crate) fn advance(
+        &mut self,
+        data: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<usize>, ParseError> {
+        loop {
+            let (window, too_long) = self.window(data, limits);
+            let unscanned = data
+                .get(self.scanned..window.min(data.len()))
+                .unwrap_or_default();
+            let Some(found) = memchr::memchr(b'\n', unscanned) else {
+                if data.len() >= window {
+                    return Err(too_long);
+                }
+                self.scanned = data.len();
+                return Ok(None);
+            };
+            let start = self.line_start;
+            let newline = self.scanned + found;
+            let Some((b'\r', text)) = data[start..newline].split_last() else {
+                return Err(self.error(ParseErrorKind::BareLf, newline));
+            };
+            self.line_start = newline + 1;
+            self.scanned = newline + 1;
+            self.lines += 1;
+            match (text.first(), self.line) {
+                (_, None) => self.line = Some(Line::parse(text)?),
+                (None, Some(_)) => {
+                    self.check_octets(&data[..newline + 1])?;
+                    return Ok(Some(newline + 1));
+                }
+                (Some(b' ' | b'\t'), Some(_)) => self.fold(text, start)?,
+                (Some(_), Some(_)) => self.row(text, start, limits)?,
+            }
+        }
+    }
+
+    /// How far the current line may reach, and the error if it does not end before. A line of
+    /// `limit` bytes has its LF at `limit + 1`.
+    #[inline]
+    fn window(&self, data: &[u8], limits: &Limits) -> (usize, ParseError) {
+        let (start, limit, kind) = if self.line.is_none() {
+            let limit = limits.start_line();
+            (0, limit, ParseErrorKind::StartLineTooLong(limit))
+        } else {
+            let limit = limits.header();
+            // A folded line counts as a part of its row.
+            let folded = matches!(data.get(self.line_start), Some(b' ' | b'\t'));
+            let start = if folded {
+                self.row_start
+            } else {
+                self.line_start
+            };
+            (start, limit, ParseErrorKind::HeaderTooLong(limit))
+        };
+        let end = start + limit + 2;
+        let head = limits.head().min(limits.message());
+        if end > head {
+            return (
+                head,
+                ParseError::new(ParseErrorKind::HeadTooLong(head), head),
+            );
+        }
+        (end, ParseError::new(kind, start))
+    }
+
+    #[inline]
+    fn row(&mut self, text: &[u8], start: usize, limits: &Limits) -> Result<(), ParseError> {
+        let (name, colon) = match text.first_chunk().and_then(Name::at_start) {
+            Some(known) => known,
+            None => other_name(text)
+                .map_err(|at| ParseError::new(ParseErrorKind::HeaderLine, start + at))?,
+        };
+        if self.rows.len() >= limits.rows() {
+            return Err(ParseError::new(
+                ParseErrorKind::TooManyRows(limits.rows()),
+                start,
+            ));
+        }
+        let (value, end) = trim(text, colon + 1);
+        if name == Name::ContentLength {
+            self.content_length = match self.content_length {
+                ContentLength::Absent => ContentLength::Row(self.rows.len()),
+                _ => ContentLength::Repeated(start),
+            };
+        }
+        self.row_start = start;
+        self.rows.push(
+            Row {
+                id: name as u8,
+                edited: false,
+                start: start as u16,
+                value: (start + value) as u16,
+                end: (start + end) as u16,
+            }
+            .pack(),
+        );
+        Ok(())
+    }
+
+    /// A line that starts with a blank continues the row before it (RFC 3261 §7.3.1); one of
+    /// blanks only is white space of that row and does not end the head.
+    #[cold]
+    fn fold(&mut self, text: &[u8], start: usize) -> Result<(), ParseError> {
+        let Some(last) = self.rows.last_mut() else {
+            return Err(ParseError::new(ParseErrorKind::Fold, start));
+        };
+        let (value, end) = trim(text, 0);
+        if value < end {
+            let mut row = Row::unpack(*last);
+            if row.value == row.end {
+                row.value = (start + value) as u16;
+            }
+            row.end = (start + end) as u16;
+            *last = row.pack();
+        }
+        Ok(())
+    }
+
+    /// One pass without branches over the whole head: no control characters but HTAB and the line
+    /// ends that were found.
+    #[inline]
+    fn check_octets(&self, head: &[u8]) -> Result<(), ParseError> {
+        let mut bad = 0_u8;
+        let mut returns = 0;
+        for chunk in head.chunks(192) {
+            let mut count = 0_u8;
+            for &b in chunk {
+                count += u8::from(b == b'\r');
+                let allowed = (b >= b' ') | (b == b'\t') | (b == b'\r') | (b == b'\n');
+                bad |= u8::from(!allowed | (b == 0x7f));
+            }
+            returns += usize::from(count);
+        }
+        // Every LF ended a line and had its CR, so more CRs than lines are CRs without LF.
+        if bad == 0 && returns == self.lines {
+            Ok(())
+        } else {
+            self.find_bad_octet(head)
+        }
+    }
+
+    /// Finds the offender, if it is one: a control character may stand in a quoted pair
+    /// (RFC 3261 §25.1), which only CR and LF may not.
+    #[cold]
+    fn find_bad_octet(&self, head: &[u8]) -> Result<(), ParseError> {
+        for at in memchr::memchr_iter(b'\r', head) {
+            if head.get(at + 1) != Some(&b'\n') {
+                return Err(self.error(ParseErrorKind::BareCr, at));
+            }
+        }
+        let mut rows = self.rows.iter().map(|&row| Row::unpack(row)).peekable();
+        let mut quoted = false;
+        let mut escaped = false;
+        for (at, &b) in head.iter().enumerate() {
+            if let Some(row) = rows.peek()
+                && at == usize::from(row.start)
+            {
+                rows.next();
+                quoted = false;
+                escaped = false;
+            }
+            let control = b == 0x7f || (b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'));
+            if control && !escaped {
+                return Err(self.error(ParseErrorKind::Control(b), at));
+            }
+            (quoted, escaped) = match b {
+                _ if escaped => (quoted, false),
+                b'"' => (!quoted, false),
+                b'\\' => (quoted, quoted),
+                _ => (quoted, false),
+            };
+        }
+        Ok(())
+    }
+
+    /// The whole index, once `advance` has found the end of the head.
+    pub(crate) fn finish(self, data: &[u8], head_len: usize) -> Result<Indexed, ParseError> {
+        let content_length = match self.content_length {
+            ContentLength::Absent => None,
+            // Two that are equal are refused as well: another reader may add them up or join
+            // them (RFC 3261 §7.3.1).
+            ContentLength::Repeated(start) => {
+                let kind = ParseErrorKind::Repeated(Name::ContentLength);
+                return Err(ParseError::new(kind, start).in_header(Name::ContentLength));
+            }
+            ContentLength::Row(index) => {
+                let row = self.rows.get(index).map(|&row| Row::unpack(row));
+                let (start, end) = row.map_or((0, 0), |row| (row.value.into(), row.end.into()));
+                let value = data.get(start..end).unwrap_or_default();
+                match number(value) {
+                    Some(length) => Some(length),
+                    None => {
+                        let error = ParseError::new(ParseErrorKind::ContentLength, start);
+                        return Err(error.in_header(Name::ContentLength));
+                    }
+                }
+            }
+        };
+        let Some(line) = self.line else {
+            return Err(ParseError::new(ParseErrorKind::Incomplete, 0));
+        };
+        Ok(Indexed {
+            line,
+            rows: self.rows,
+            head_len,
+            content_length,
+        })
+    }
+
+    fn error(&self, kind: ParseErrorKind, offset: usize) -> ParseError {
+        let error = ParseError::new(kind, offset);
+        let row = self
+            .rows
+            .iter()
+            .map(|&row| Row::unpack(row))
+            .take_while(|row| usize::from(row.start) <= offset);
+        match row.last() {
+            Some(row) if row.name() != Name::Other => error.in_header(row.name()),
+            _ => error,
+        }
+    }
+}
+
+/// The name at the start of a header line and where its colon stands, or where the fault is.
+fn other_name(text: &[u8]) -> Result<(Name, usize), usize> {
+    let len = text
+        .iter()
+        .position(|&b| !chars::is_token(b))
+        .unwrap_or(text.len());
+    let mut colon = len;
+    // RFC 3261 §25.1 HCOLON: blanks may stand before the colon, line ends may not.
+    while let Some(b' ' | b'\t') = text.get(colon) {
+        colon += 1;
+    }
+    if len == 0 || text.get(colon) != Some(&b':') {
+        return Err(colon);
+    }
+    Ok((Name::lookup(&text[..len]), colon))
+}
+
+/// The range of `text[from..]` without blanks around it.
+#[inline]
+fn trim(text: &[u8], from: usize) -> (usize, usize) {
+    let mut start = from;
+    while let Some(b' ' | b'\t') = text.get(start) {
+        start += 1;
+    }
+    let mut end = text.len();
+    while end > start && matches!(text[end - 1], b' ' | b'\t') {
+        end -= 1;
+    }
+    (start, end)
+}
+
+/// `1*DIGIT` without sign, saturating far above every limit.
+fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, &b| {
+        b.is_ascii_digit().then(|| {
+            number
+                .saturating_mul(10)
+                .saturating_add(u64::from(b - b'0'))
+        })
+    })
+}

@@ -1,0 +1,167 @@
+//! `received` and `rport` of the top Via (RFC 3261 §18.2.1, RFC 3581 §4).
+
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
+
+use smallvec::SmallVec;
+
+use crate::header::{Header, Via};
+use crate::{Params, ValueError};
+
+/// What has to change in a Via value: at most two places, in order.
+pub(crate) struct Stamp {
+    patches: SmallVec<[Patch; 2]>,
+    text: Text,
+}
+
+/// The bytes of the value that `text` takes the place of.
+#[derive(Clone)]
+struct Patch {
+    place: Range<usize>,
+    text: Range<usize>,
+}
+
+#[derive(Default)]
+struct Text(SmallVec<[u8; 96]>);
+
+impl Stamp {
+    #[inline]
+    pub(crate) fn new(
+        value: &[u8],
+        source: SocketAddr,
+        force_rport: bool,
+    ) -> Result<Self, ValueError> {
+        // An IPv4 peer of a dual-stack socket is an IPv4 peer.
+        let ip = source.ip().to_canonical();
+        let semicolon = memchr::memchr(b';', value).unwrap_or(value.len());
+        let hop = Via::parse(value.get(..semicolon).unwrap_or_default().trim_ascii_end())?;
+        let mut received = None;
+        let mut rport = None;
+        Params::walk(value, semicolon, |name, text, at| {
+            let place = if name.eq_ignore_ascii_case(b"received") {
+                &mut received
+            } else if name.eq_ignore_ascii_case(b"rport") {
+                &mut rport
+            } else {
+                return Ok(());
+            };
+            *place = Some(at..end_of(value, at, name, text));
+            Ok(())
+        })?;
+
+        let mut stamp = Self {
+            patches: SmallVec::new(),
+            text: Text::default(),
+        };
+        // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
+        let must = rport.is_some() || force_rport || hop.sent_by().host().ip() != Some(ip);
+        let end = value.len();
+        match rport {
+            Some(place) => stamp.patch(place, |text| text.rport(source.port())),
+            None if force_rport => stamp.patch(end..end, |text| {
+                text.push(b";");
+                text.rport(source.port());
+            }),
+            None => {}
+        }
+        match received {
+            Some(place) => stamp.patch(place, |text| text.received(ip)),
+            None if must => stamp.patch(end..end, |text| {
+                text.push(b";");
+                text.received(ip);
+            }),
+            None => {}
+        }
+        stamp.patches.sort_by_key(|patch| patch.place.start);
+        Ok(stamp)
+    }
+
+    fn patch(&mut self, place: Range<usize>, write: impl FnOnce(&mut Text)) {
+        let start = self.text.0.len();
+        write(&mut self.text);
+        self.patches.push(Patch {
+            place,
+            text: start..self.text.0.len(),
+        });
+    }
+
+    /// By how many bytes the value grows.
+    pub(crate) fn grown(&self) -> i16 {
+        let places: usize = self.patches.iter().map(|patch| patch.place.len()).sum();
+        (self.text.0.len() as isize - places as isize) as i16
+    }
+
+    /// Copies `message`, in which the value starts at `value`, with the changes made.
+    #[inline]
+    pub(crate) fn write(&self, message: &[u8], value: usize, out: &mut Vec<u8>) {
+        let mut at = 0;
+        for Patch { place, text } in &self.patches {
+            out.extend_from_slice(message.get(at..value + place.start).unwrap_or_default());
+            out.extend_from_slice(self.text.0.get(text.clone()).unwrap_or_default());
+            at = value + place.end;
+        }
+        out.extend_from_slice(message.get(at..).unwrap_or_default());
+    }
+}
+
+/// Where the parameter ends whose name stands at `at`.
+pub(crate) fn end_of(value: &[u8], at: usize, name: &[u8], text: Option<&[u8]>) -> usize {
+    let mut end = at + name.len();
+    if let Some(text) = text {
+        end = crate::chars::skip_lws(value, end) + 1;
+        end = crate::chars::skip_lws(value, end) + text.len();
+    }
+    end
+}
+
+impl Text {
+    fn push(&mut self, text: &[u8]) {
+        self.0.extend_from_slice(text);
+    }
+
+    fn rport(&mut self, port: u16) {
+        self.push(b"rport=");
+        self.decimal(port);
+    }
+
+    /// RFC 5118 §4.5: an IPv6 address stands without brackets here.
+    fn received(&mut self, ip: IpAddr) {
+        self.push(b"received=");
+        match ip {
+            IpAddr::V4(ip) => {
+                for (index, octet) in ip.octets().into_iter().enumerate() {
+                    if index > 0 {
+                        self.push(b".");
+                    }
+                    self.decimal(octet.into());
+                }
+            }
+            // Writing to this text cannot fail.
+            IpAddr::V6(ip) => drop(write!(self, "{ip}")),
+        }
+    }
+
+    fn decimal(&mut self, number: u16) {
+        let mut digits = [0; 5];
+        let mut start = digits.len();
+        let mut rest = number;
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(&digits[start..]);
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
