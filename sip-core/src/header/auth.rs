@@ -101,7 +101,7 @@ impl<'a> AuthParams<'a> {
         loop {
             let start = scan.at();
             let param = AuthParam::read(&mut scan)?;
-            if names.may_hold(param.name) {
+            if names.may_hold(param.name.as_ref()) {
                 let earlier = Self(Source::Wire(value.get(..start).unwrap_or_default()));
                 check_new(earlier.iter().map(|seen| seen.is(param.name())), start)?;
             }
