@@ -66,12 +66,6 @@ pub(crate) fn is_token(b: u8) -> bool {
     is(b, TOKEN)
 }
 
-/// `word` characters (Call-ID).
-#[inline]
-pub(crate) fn is_word(b: u8) -> bool {
-    is(b, WORD)
-}
-
 /// Linear white space. CR and LF count: the indexer lets them into a value only as folds.
 #[inline]
 pub(crate) fn is_lws(b: u8) -> bool {
@@ -93,7 +87,8 @@ pub(crate) fn run(data: &[u8], mut at: usize, classes: u8) -> usize {
 #[inline]
 pub(crate) fn escaped_run(data: &[u8], at: usize, classes: u8) -> usize {
     let mut at = run(data, at, classes);
-    while let Some(&[b'%', a, b]) = data.get(at..).and_then(<[u8]>::first_chunk)
+    while data.get(at) == Some(&b'%')
+        && let Some([a, b]) = data.get(at + 1..).and_then(<[u8]>::first_chunk)
         && a.is_ascii_hexdigit()
         && b.is_ascii_hexdigit()
     {

@@ -11,6 +11,11 @@ use crate::{Name, ValueError};
 pub struct CallId<'a>(&'a [u8]);
 
 impl<'a> CallId<'a> {
+    /// The Call-ID from text: a word, or two with `@` between them.
+    pub fn new(text: &'a str) -> Result<Self, ValueError> {
+        Self::parse(text.as_bytes())
+    }
+
     /// The whole text.
     pub fn as_str(&self) -> &'a str {
         ascii(self.0)

@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::name_addr::{Brackets, NameAddr};
 use super::{Header, known};
+use crate::uri::Uri;
 use crate::{Name, Params, ValueError};
 
 /// One value of `Contact` (RFC 3261 §20.10): an address, or `*` for all of them.
@@ -36,7 +37,7 @@ impl<'a> Contact<'a> {
     };
 
     /// A Contact with this URI.
-    pub const fn new(uri: &'a str) -> Self {
+    pub const fn new(uri: Uri<'a>) -> Self {
         Self {
             addr: Some(NameAddr::new(uri)),
             q: None,
@@ -49,9 +50,15 @@ impl<'a> Contact<'a> {
         self.addr.is_none()
     }
 
-    /// The URI as it was written, without brackets; none for `*`.
-    pub fn uri_text(&self) -> Option<&'a [u8]> {
+    /// The URI; none for `*`.
+    pub fn uri(&self) -> Option<Uri<'a>> {
         self.addr.map(|addr| addr.uri)
+    }
+
+    /// The URI as it came, without brackets: a part of the value that was parsed. Empty for `*`
+    /// and if this was built from parts.
+    pub fn uri_text(&self) -> &'a [u8] {
+        self.addr.map(|addr| addr.uri_text).unwrap_or_default()
     }
 
     /// The display name without quotes and escapes; not always UTF-8.
@@ -117,8 +124,7 @@ impl<'a> Header<'a> for Contact<'a> {
         let (mut q, mut expires) = (None, None);
         let addr = NameAddr::parse(value, Brackets::Optional, |name, text, at| {
             if name.eq_ignore_ascii_case(b"q") {
-                let text = known::value(text, at, "q=number")?;
-                q = Some(QValue::parse(text).ok_or_else(|| known::wrong(text, at, "q=number"))?);
+                q = Some(QValue::take(text, at)?);
             } else if name.eq_ignore_ascii_case(b"expires") {
                 expires = Some(known::int(text, at, u32::MAX, "expires").unwrap_or(3600));
             }
@@ -171,7 +177,14 @@ impl QValue {
         self.0
     }
 
-    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+    /// The value of the parameter `q`.
+    pub(super) fn take(text: Option<&[u8]>, at: usize) -> Result<Self, ValueError> {
+        let expected = "q=number from 0 to 1";
+        let text = known::value(text, at, expected)?;
+        Self::parse(text).ok_or_else(|| known::wrong(text, at, expected))
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
         let (whole, decimals) = match text {
             [whole @ b'0'..=b'1'] => (whole, &[][..]),
             [whole @ b'0'..=b'1', b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),

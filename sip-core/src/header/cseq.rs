@@ -4,30 +4,28 @@ use core::fmt;
 
 use super::{Header, scan::Scan};
 use crate::chars::ascii;
-use crate::{Name, ValueError};
+use crate::{Method, Name, ValueError};
 
 /// `CSeq`: orders the requests of a dialog (RFC 3261 §20.16).
 ///
 /// ```
+/// use sip_core::Method;
 /// use sip_core::header::{CSeq, Header};
 ///
 /// let cseq = CSeq::parse(b"4711 INVITE")?;
-/// assert_eq!((cseq.seq(), cseq.method()), (4711, "INVITE"));
+/// assert_eq!((cseq.seq(), cseq.method()), (4711, Method::Invite));
 /// # Ok::<(), sip_core::ValueError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct CSeq<'a> {
     seq: u32,
-    method: &'a [u8],
+    method: Method<'a>,
 }
 
 impl<'a> CSeq<'a> {
     /// A `CSeq` from its parts.
-    pub const fn new(seq: u32, method: &'a str) -> Self {
-        Self {
-            seq,
-            method: method.as_bytes(),
-        }
+    pub const fn new(seq: u32, method: Method<'a>) -> Self {
+        Self { seq, method }
     }
 
     /// The sequence number.
@@ -35,9 +33,9 @@ impl<'a> CSeq<'a> {
         self.seq
     }
 
-    /// The method; methods are case-sensitive.
-    pub fn method(&self) -> &'a str {
-        ascii(self.method)
+    /// The method.
+    pub const fn method(&self) -> Method<'a> {
+        self.method
     }
 }
 
@@ -49,7 +47,7 @@ impl<'a> Header<'a> for CSeq<'a> {
         let mut scan = Scan::new(value);
         let seq = scan.number(u32::MAX, "CSeq number")?;
         scan.gap()?;
-        let method = scan.token("a method")?;
+        let method = Method::new(ascii(scan.token("a method")?));
         scan.end()?;
         Ok(Self { seq, method })
     }
@@ -57,7 +55,7 @@ impl<'a> Header<'a> for CSeq<'a> {
 
 impl fmt::Display for CSeq<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.seq, self.method())
+        write!(f, "{} {}", self.seq, self.method)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::chars::{is_token, number};
+use crate::chars::{TOKEN, is_token, number, run};
 use crate::{Param, Params, ValueError, unquote};
 
 /// The value of a parameter that must have one; `at` is where its name stands.
@@ -32,6 +32,15 @@ pub(super) fn token<'a>(
         Ok(text)
     } else {
         Err(wrong(text, at, expected))
+    }
+}
+
+/// Text of the caller that must be a token.
+pub(super) fn own_token<'a>(text: &'a str, expected: &'static str) -> Result<&'a [u8], ValueError> {
+    let text = text.as_bytes();
+    match run(text, 0, TOKEN) {
+        end if end > 0 && end == text.len() => Ok(text),
+        end => Err(ValueError::unexpected(expected, text, end)),
     }
 }
 
@@ -90,3 +99,26 @@ pub(super) fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
         (a, b) => a.is_none() && b.is_none(),
     }
 }
+
+/// The getter and setter of every header with a `params` field.
+macro_rules! params_methods {
+    ($name:ident) => {
+        impl<'a> $name<'a> {
+            /// Every parameter: those of received text, or those of
+            /// [`with_params`](Self::with_params).
+            pub const fn params(&self) -> Params<'a> {
+                self.params
+            }
+
+            /// The same with these parameters in the place of the others. Those that have a
+            /// method of their own are ignored here.
+            #[must_use]
+            pub const fn with_params(mut self, params: Params<'a>) -> Self {
+                self.params = params;
+                self
+            }
+        }
+    };
+}
+
+pub(super) use params_methods;

@@ -1,16 +1,23 @@
 //! Typed headers: views over one value, parsed when asked for, that also print themselves.
 
+mod auth;
 mod call_id;
 mod contact;
 mod cseq;
 mod date;
+mod event;
 mod known;
 pub mod list;
+mod media;
 mod name_addr;
 mod number;
 mod privacy;
 mod product;
+mod reason;
+mod replaces;
 mod scan;
+mod text;
+mod timer;
 mod token;
 mod via;
 
@@ -18,14 +25,23 @@ use core::fmt;
 
 use crate::{Name, ValueError};
 
+pub use auth::{
+    AuthParam, AuthParams, AuthParamsIter, AuthenticationInfo, Authorization, ProxyAuthenticate,
+    ProxyAuthorization, WwwAuthenticate,
+};
 pub use call_id::CallId;
 pub use contact::{Contact, QValue};
 pub use cseq::{CSeq, RAck};
 pub use date::Date;
+pub use event::{Event, SubscriptionState};
+pub use media::{Accept, ContentType};
 pub use name_addr::{From, PAssertedIdentity, Path, RecordRoute, ReferTo, Route, ServiceRoute, To};
 pub use number::{ContentLength, Expires, MaxForwards, MinExpires, RSeq};
 pub use privacy::Privacy;
 pub use product::{Product, Products, Server, UserAgent};
+pub use reason::{Reason, Warning};
+pub use replaces::Replaces;
+pub use timer::{MinSe, Refresher, RetryAfter, SessionExpires};
 pub use token::{Allow, ProxyRequire, Require, Supported, Unsupported};
 pub use via::Via;
 

@@ -1,30 +1,23 @@
 //! The headers that hold an address: `name-addr` or `addr-spec` with parameters.
 
 use alloc::borrow::Cow;
-use alloc::string::ToString;
 use core::fmt;
 
 use memchr::memchr;
 
+use super::text::Text;
 use super::{Header, known};
-use crate::chars::{Line, TOKEN, ascii, is_lws, is_token, run, skip_lws};
-use crate::{Name, Params, ValueError, quote, quoted, unquote};
+use crate::chars::{TOKEN, ascii, is_lws, is_token, run, skip_lws};
+use crate::uri::Uri;
+use crate::{Name, Params, ValueError, quoted};
 
 /// The part that is the same in all of them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NameAddr<'a> {
-    display_name: DisplayName<'a>,
-    pub(super) uri: &'a [u8],
+    display_name: Option<Text<'a>>,
+    pub(super) uri: Uri<'a>,
+    pub(super) uri_text: &'a [u8],
     pub(super) params: Params<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum DisplayName<'a> {
-    None,
-    /// As received: a quoted string or tokens.
-    Wire(&'a [u8]),
-    /// To be quoted.
-    Plain(&'a str),
 }
 
 /// Whether the angle brackets may be left out.
@@ -35,10 +28,11 @@ pub(super) enum Brackets {
 }
 
 impl<'a> NameAddr<'a> {
-    pub(super) const fn new(uri: &'a str) -> Self {
+    pub(super) const fn new(uri: Uri<'a>) -> Self {
         Self {
-            display_name: DisplayName::None,
-            uri: uri.as_bytes(),
+            display_name: None,
+            uri,
+            uri_text: &[],
             params: Params::EMPTY,
         }
     }
@@ -50,21 +44,24 @@ impl<'a> NameAddr<'a> {
         each: impl FnMut(&'a [u8], Option<&'a [u8]>, usize) -> Result<(), ValueError>,
     ) -> Result<Self, ValueError> {
         let (display_name, open) = display_name(value)?;
-        let (uri, end) = match open {
+        let (at, end) = match open {
             Some(open) => in_brackets(value, open)?,
             None if brackets == Brackets::Optional => bare(value)?,
             None => return Err(ValueError::unexpected("'<'", value, 0)),
         };
-        let params = Params::walk(value, end, each)?;
+        let uri_text = value.get(at..end).unwrap_or_default();
+        let uri = Uri::parse(uri_text).map_err(|error| error.shifted(at))?;
+        let params = Params::walk(value, end + usize::from(open.is_some()), each)?;
         Ok(Self {
             display_name,
             uri,
+            uri_text,
             params,
         })
     }
 
     pub(super) const fn with_display_name(mut self, name: &'a str) -> Self {
-        self.display_name = DisplayName::Plain(name);
+        self.display_name = Some(Text::Plain(name));
         self
     }
 
@@ -74,20 +71,12 @@ impl<'a> NameAddr<'a> {
     }
 
     pub(super) fn display_name(&self) -> Option<Cow<'a, [u8]>> {
-        match self.display_name {
-            DisplayName::None => None,
-            DisplayName::Plain(text) => Some(Cow::Borrowed(text.as_bytes())),
-            DisplayName::Wire(text) if text.starts_with(b"\"") => Some(unquote(text)),
-            DisplayName::Wire(text) if text.contains(&b'\n') => {
-                Some(Cow::Owned(Line(text).to_string().into_bytes()))
-            }
-            DisplayName::Wire(text) => Some(Cow::Borrowed(text)),
-        }
+        self.display_name.map(Text::decode)
     }
 
     /// RFC 3261 §20.20: the display name does not count, nor do extensions that one side lacks.
     fn equivalent(&self, other: &Self, known: &'static [&'static str]) -> bool {
-        self.uri == other.uri
+        self.uri.equivalent(&other.uri)
             && known::others(self.params, known).all(|a| {
                 let b = other.params.get(a.name());
                 b.is_none_or(|b| known::same(a.value(), b.value()))
@@ -97,10 +86,10 @@ impl<'a> NameAddr<'a> {
 
 /// The display name, and where the bracket behind it is; `None` if there is no bracket.
 #[inline]
-fn display_name(value: &[u8]) -> Result<(DisplayName<'_>, Option<usize>), ValueError> {
+fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), ValueError> {
     let start = skip_lws(value, 0);
     let (end, open) = match value.get(start) {
-        Some(b'<') => return Ok((DisplayName::None, Some(start))),
+        Some(b'<') => return Ok((None, Some(start))),
         Some(b'"') => {
             let end = quoted::scan(value, start)?;
             (end, skip_lws(value, end))
@@ -113,7 +102,7 @@ fn display_name(value: &[u8]) -> Result<(DisplayName<'_>, Option<usize>), ValueE
                 open = skip_lws(value, end);
             }
             if value.get(open) != Some(&b'<') {
-                return Ok((DisplayName::None, None));
+                return Ok((None, None));
             }
             (end, open)
         }
@@ -122,38 +111,39 @@ fn display_name(value: &[u8]) -> Result<(DisplayName<'_>, Option<usize>), ValueE
         return Err(ValueError::unexpected("'<'", value, open));
     }
     let name = value.get(start..end).unwrap_or_default();
-    Ok((DisplayName::Wire(name), Some(open)))
+    Ok((Some(Text::Wire(name)), Some(open)))
 }
 
+/// Where the URI behind the bracket at `open` starts and ends.
 #[inline]
-fn in_brackets(value: &[u8], open: usize) -> Result<(&[u8], usize), ValueError> {
-    let rest = value.get(open + 1..).unwrap_or_default();
-    let Some(len) = memchr(b'>', rest) else {
-        return Err(ValueError::unexpected("'>'", value, value.len()));
-    };
-    let uri = rest.get(..len).unwrap_or_default();
-    Ok((uri, open + 1 + len + 1))
-}
-
-/// A URI without brackets: its end is the first semicolon or white space, and commas and question
-/// marks may not be in it (RFC 3261 §20, RFC 8217 §3).
-#[inline]
-fn bare(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
-    let start = skip_lws(value, 0);
-    let rest = value.get(start..).unwrap_or_default();
-    let len = rest
-        .iter()
-        .position(|&b| b == b';' || is_lws(b))
-        .unwrap_or(rest.len());
-    let uri = rest.get(..len).unwrap_or_default();
-    if let Some(at) = uri.iter().position(|b| matches!(b, b',' | b'?')) {
-        return Err(ValueError::unexpected(
-            "a URI in angle brackets",
-            value,
-            start + at,
-        ));
+fn in_brackets(value: &[u8], open: usize) -> Result<(usize, usize), ValueError> {
+    let start = open + 1;
+    match memchr(b'>', value.get(start..).unwrap_or_default()) {
+        Some(len) => Ok((start, start + len)),
+        None => Err(ValueError::unexpected("'>'", value, value.len())),
     }
-    Ok((uri, start + len))
+}
+
+/// Where a URI without brackets starts and ends: the first semicolon or white space ends it, and
+/// commas and question marks may not be in it (RFC 3261 §20, RFC 8217 §3).
+#[inline]
+fn bare(value: &[u8]) -> Result<(usize, usize), ValueError> {
+    let start = skip_lws(value, 0);
+    let mut end = start;
+    while let Some(&b) = value.get(end)
+        && b != b';'
+        && !is_lws(b)
+    {
+        if matches!(b, b',' | b'?') {
+            return Err(ValueError::unexpected(
+                "a URI in angle brackets",
+                value,
+                end,
+            ));
+        }
+        end += 1;
+    }
+    Ok((start, end))
 }
 
 /// The getters and setters that all of them have.
@@ -165,9 +155,15 @@ macro_rules! address_methods {
                 self.$addr.display_name()
             }
 
-            /// The URI as it was written, without brackets.
-            pub const fn uri_text(&self) -> &'a [u8] {
+            /// The URI.
+            pub const fn uri(&self) -> Uri<'a> {
                 self.$addr.uri
+            }
+
+            /// The URI as it came, without brackets: a part of the value that was parsed. Empty
+            /// if this was built from parts.
+            pub const fn uri_text(&self) -> &'a [u8] {
+                self.$addr.uri_text
             }
 
             /// Every parameter of the header: those of received text, or those of
@@ -198,12 +194,10 @@ impl fmt::Display for NameAddr<'_> {
     /// Always with brackets: so every URI is legal, and no parameter is taken for the other kind
     /// (RFC 8217 §3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.display_name {
-            DisplayName::None => {}
-            DisplayName::Wire(text) => write!(f, "{} ", Line(text))?,
-            DisplayName::Plain(text) => write!(f, "{} ", quote(text))?,
+        if let Some(name) = self.display_name {
+            write!(f, "{name} ")?;
         }
-        write!(f, "<{}>", ascii(self.uri))
+        write!(f, "<{}>", self.uri)
     }
 }
 
@@ -217,7 +211,7 @@ macro_rules! addresses {
 
         impl<'a> $name<'a> {
             /// The header with this URI.
-            pub const fn new(uri: &'a str) -> Self {
+            pub const fn new(uri: Uri<'a>) -> Self {
                 Self(NameAddr::new(uri))
             }
         }
@@ -267,7 +261,7 @@ macro_rules! tagged {
 
         impl<'a> $name<'a> {
             /// The header with this URI.
-            pub const fn new(uri: &'a str) -> Self {
+            pub const fn new(uri: Uri<'a>) -> Self {
                 Self { addr: NameAddr::new(uri), tag: None }
             }
 
@@ -277,10 +271,9 @@ macro_rules! tagged {
             }
 
             /// The same with a tag, which is a token.
-            #[must_use]
-            pub const fn with_tag(mut self, tag: &'a str) -> Self {
-                self.tag = Some(tag.as_bytes());
-                self
+            pub fn with_tag(mut self, tag: &'a str) -> Result<Self, ValueError> {
+                self.tag = Some(known::own_token(tag, "a token as tag")?);
+                Ok(self)
             }
 
             /// Whether both name the same: URI and tag are equal, and so are the parameters that
@@ -327,6 +320,9 @@ tagged! {
     /// let from = From::parse(b"\"J. User\" <sip:j@example.com>;tag=456248")?;
     /// assert_eq!(from.tag(), Some("456248"));
     /// assert_eq!(from.display_name().as_deref(), Some(&b"J. User"[..]));
+    ///
+    /// let mine = From::new(from.uri()).with_display_name("Jo").with_tag("77")?;
+    /// assert_eq!(mine.to_string(), "\"Jo\" <sip:j@example.com>;tag=77");
     /// # Ok::<(), sip_core::ValueError>(())
     /// ```
     From;

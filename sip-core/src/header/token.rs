@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::{Header, scan::Scan};
 use crate::chars::ascii;
-use crate::{Name, ValueError};
+use crate::{Method, Name, ValueError};
 
 macro_rules! tokens {
     ($($(#[$doc:meta])* $name:ident, empty: $empty:literal;)+) => {$(
@@ -57,4 +57,11 @@ tokens! {
     ProxyRequire, empty: false;
     /// One option tag of `Unsupported` (RFC 3261 §20.40).
     Unsupported, empty: false;
+}
+
+impl<'a> Allow<'a> {
+    /// The method.
+    pub fn method(&self) -> Method<'a> {
+        Method::new(self.as_str())
+    }
 }

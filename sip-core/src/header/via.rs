@@ -18,7 +18,7 @@ use crate::{Host, HostPort, Name, Params, ValueError, host};
 /// assert_eq!(via.branch(), Some("z9hG4bK87"));
 /// assert_eq!(via.rport(), Some(None));
 ///
-/// let mine = Via::new("TCP", "192.0.2.1:5060".try_into()?).with_branch("z9hG4bK88");
+/// let mine = Via::new("TCP", "192.0.2.1:5060".try_into()?)?.with_branch("z9hG4bK88")?;
 /// assert_eq!(mine.to_string(), "SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK88");
 /// # Ok::<(), sip_core::ValueError>(())
 /// ```
@@ -42,20 +42,13 @@ struct Known<'a> {
 
 impl<'a> Via<'a> {
     /// A Via without parameters; `transport` is a token such as `UDP`.
-    pub const fn new(transport: &'a str, sent_by: HostPort<'a>) -> Self {
-        let known = Known {
-            branch: None,
-            received: None,
-            rport: None,
-            maddr: None,
-            ttl: None,
-        };
-        Self {
-            transport: transport.as_bytes(),
+    pub fn new(transport: &'a str, sent_by: HostPort<'a>) -> Result<Self, ValueError> {
+        Ok(Self {
+            transport: known::own_token(transport, "a transport")?,
             sent_by,
             params: Params::EMPTY,
-            known,
-        }
+            known: Known::default(),
+        })
     }
 
     /// The transport as it was written; compared without regard to case.
@@ -99,10 +92,9 @@ impl<'a> Via<'a> {
     }
 
     /// The same with a branch, which is a token.
-    #[must_use]
-    pub const fn with_branch(mut self, branch: &'a str) -> Self {
-        self.known.branch = Some(branch.as_bytes());
-        self
+    pub fn with_branch(mut self, branch: &'a str) -> Result<Self, ValueError> {
+        self.known.branch = Some(known::own_token(branch, "a token as branch")?);
+        Ok(self)
     }
 
     /// The same with `received`.

@@ -12,16 +12,11 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::chars::{PASSWORD, URI_HEADER, URI_PARAM, USER, ascii, is};
+use crate::chars::{URI_HEADER, URI_PARAM, USER, ascii, is};
 
 /// Any text as a user.
 pub fn user(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
     encode(text.as_ref(), |b| is(b, USER))
-}
-
-/// Any text as a password.
-pub fn password(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
-    encode(text.as_ref(), |b| is(b, PASSWORD))
 }
 
 /// Any text as the name or value of a URI parameter.

@@ -191,8 +191,8 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// With another user, or the first. It stands in the URI as given; [`escape::user`] makes it
-    /// of any text.
+    /// With another user, and without a password. The user stands in the URI as given;
+    /// [`escape::user`] makes it of any text.
     ///
     /// [`escape::user`]: super::escape::user
     pub fn with_user(self, user: &'a str) -> Result<Self, ValueError> {
@@ -200,6 +200,7 @@ impl<'a> SipUri<'a> {
             end if end > 0 && end == user.len() => Ok(Self {
                 text: &[],
                 user: Some(user.as_bytes()),
+                password: None,
                 ..self
             }),
             end => Err(ValueError::unexpected("a user", user.as_bytes(), end)),

@@ -1,0 +1,20 @@
+//! The bodies of the fuzz targets, so that ordinary tests can replay the corpus without libFuzzer.
+//!
+//! Each asserts a property; "does not panic" comes with it.
+
+mod headers;
+mod message;
+mod stream;
+mod uri;
+
+pub use headers::headers;
+pub use message::message;
+pub use stream::stream;
+pub use uri::uri;
+
+/// A target's name, which is also that of its folder in `corpus`, and its body.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] =
+    &[("message", message), ("uri", uri), ("headers", headers), ("stream", stream)];
