@@ -15,8 +15,17 @@ pub use reply::{Salvaged, salvage};
 pub use request::RequestBuilder;
 pub use response::ResponseBuilder;
 
-use crate::ValueError;
+use core::net::Ipv4Addr;
+
 use crate::message::{EditError, ParseError};
+use crate::uri::{SipUri, Uri};
+use crate::{Host, HostPort, ValueError};
+
+/// `sip:0.0.0.0`: in Contact and From of a built message, the transport puts its own address here.
+pub const PLACEHOLDER: Uri<'static> = Uri::Sip(SipUri::new(HostPort::new(
+    Host::V4(Ipv4Addr::UNSPECIFIED),
+    None,
+)));
 
 /// Why a message was not built.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]

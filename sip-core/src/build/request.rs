@@ -1,8 +1,9 @@
-use super::BuildError;
 use super::writer::{Writer, random_token};
+use super::{BuildError, PLACEHOLDER};
 use crate::chars::ascii;
 use crate::header::{Contact, From, Header, To, Via};
-use crate::message::HeaderName;
+use crate::message::{EditError, HeaderName};
+use crate::uri::Uri;
 use crate::{Method, Name, Request};
 
 use alloc::string::ToString;
@@ -19,12 +20,12 @@ use alloc::vec::Vec;
 /// use sip_core::{Method, build::RequestBuilder, header::To};
 ///
 /// let request = RequestBuilder::new(Method::Options, "sip:bob@example.com")
-///     .to(To::new("sip:bob@example.com").with_display_name("Bob"))
+///     .to(To::new("sip:bob@example.com".try_into()?).with_display_name("Bob"))
 ///     .header("Subject", "Lunch")
 ///     .build(|random| random.fill(7))?; // a real generator, seeded from the system
 /// assert_eq!(request.raw("Via"), Some(&b"SIP/2.0/UDP 0.0.0.0;rport"[..]));
 /// assert_eq!(request.raw("From"), Some(&b"<sip:0.0.0.0>;tag=0707070707070707"[..]));
-/// # Ok::<(), sip_core::build::BuildError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it builds"]
@@ -54,12 +55,12 @@ impl<'a> RequestBuilder<'a> {
             method,
             uri,
             via: None,
-            from: From::new("sip:0.0.0.0"),
+            from: From::new(PLACEHOLDER),
             to: None,
             call_id: None,
             cseq: 1,
             max_forwards: 70,
-            contact: needs_contact.then(|| Contact::new("sip:0.0.0.0")),
+            contact: needs_contact.then(|| Contact::new(PLACEHOLDER)),
             headers: Vec::new(),
             body: None,
         }
@@ -152,10 +153,20 @@ impl<'a> RequestBuilder<'a> {
         let tag = random_token::<8, 16>(&mut random);
         let from = match self.from.tag() {
             Some(_) => self.from,
-            None => self.from.with_tag(ascii(&tag)),
+            None => self
+                .from
+                .with_tag(ascii(&tag))
+                .map_err(|error| EditError::Value {
+                    header: Name::From,
+                    error,
+                })?,
         };
         writer.print(Name::From, from)?;
-        writer.print(Name::To, self.to.unwrap_or_else(|| To::new(self.uri)))?;
+        let to = match self.to {
+            Some(to) => to,
+            None => To::new(Uri::try_from(self.uri).map_err(EditError::RequestUri)?),
+        };
+        writer.print(Name::To, to)?;
         match self.call_id {
             Some(call_id) => writer.print(Name::CallId, call_id)?,
             None => writer.copy(Name::CallId, &random_token::<16, 32>(&mut random)),

@@ -66,7 +66,7 @@ impl<'a> ResponseBuilder<'a> {
         self
     }
 
-    /// Sets Contact. `Contact::new("sip:0.0.0.0")` is replaced by the transport.
+    /// Sets Contact. [`PLACEHOLDER`](super::PLACEHOLDER) in it is replaced by the transport.
     pub fn contact(mut self, contact: Contact<'a>) -> Self {
         self.contact = Some(contact);
         self
