@@ -12,6 +12,7 @@ use crate::substitute::{self, Fill};
 use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint, SocketId,
+    Transmit,
 };
 
 /// The largest UDP payload: 65,535 less the IP and UDP headers (an IPv6 header is not counted in
@@ -86,6 +87,23 @@ impl Route {
         self.local.is_some()
     }
 
+    /// The datagram that carries a message rendered for this route, and the socket to send it
+    /// from; `None` if a connection carries it.
+    pub fn datagram(&self, sent: &Sent) -> Option<(SocketId, Transmit)> {
+        match self.way {
+            Way::Connection(_) => None,
+            Way::Datagram { socket, source } => {
+                let transmit = Transmit {
+                    destination: self.remote,
+                    source,
+                    bytes: sent.bytes().clone(),
+                    send: Some(sent.id()),
+                };
+                Some((socket, transmit))
+            }
+        }
+    }
+
     /// The error of a message that was to take this route.
     pub fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
         self.shared.counters.sends_failed.one();
@@ -103,7 +121,9 @@ impl Route {
     /// The message is larger than a datagram can be, or its own top Via, From or Contact cannot be
     /// read.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, SendCause> {
-        let local = self.local.unwrap_or(SocketAddr::new(self.unspecified(), 0));
+        let local = self
+            .local
+            .unwrap_or_else(|| SocketAddr::new(self.unspecified(), 0));
         let mode = outgoing
             .options
             .substitution
@@ -112,7 +132,7 @@ impl Route {
             .place
             .host
             .clone()
-            .unwrap_or(HostText::Ip(local.ip().to_canonical()));
+            .unwrap_or_else(|| HostText::Ip(local.ip().to_canonical()));
         let port = match self.place.port {
             PlacePort::Absent => None,
             PlacePort::Port(port) => Some(port),

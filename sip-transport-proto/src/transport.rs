@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::connection::{Connection, ConnectionEvent, Pushed};
 use crate::datagram::{DatagramSocket, Transmit};
-use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError, SendFailure};
+use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError};
 use crate::route::Way;
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, QueryId, Route,
@@ -228,9 +228,8 @@ impl Transport {
     /// A datagram could not be sent, or the system reports an ICMP error for its destination.
     pub fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: io::ErrorKind) {
         if let Some(send) = send {
-            let cause = SendFailure::Io(kind);
-            self.outputs
-                .push_back(Output::Event(Event::SendFailed { send, cause }));
+            let event = self.router.send_failed(send, kind);
+            self.outputs.push_back(Output::Event(event));
         }
     }
 
@@ -546,22 +545,13 @@ impl Transport {
             Ok(sent) => sent,
             Err(cause) => return Err(route.failed(cause, outgoing)),
         };
-        match route.way() {
-            Way::Datagram { socket, source } => {
-                let transmit = Transmit {
-                    destination: route.remote(),
-                    source,
-                    bytes: sent.bytes().clone(),
-                    send: Some(sent.id()),
-                };
-                self.outputs
-                    .push_back(Output::Datagram { socket, transmit });
-            }
-            Way::Connection(id) => {
-                let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-                if let Some(Err(cause)) = self.with(id, queue) {
-                    return Err(route.failed(cause, outgoing));
-                }
+        if let Some((socket, transmit)) = route.datagram(&sent) {
+            self.outputs
+                .push_back(Output::Datagram { socket, transmit });
+        } else if let Way::Connection(id) = route.way() {
+            let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
+            if let Some(Err(cause)) = self.with(id, queue) {
+                return Err(route.failed(cause, outgoing));
             }
         }
         Ok(sent.keep(outgoing))
