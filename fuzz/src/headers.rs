@@ -13,7 +13,9 @@ pub fn headers(data: &[u8]) {
         None => (data, data),
     };
     let is = |typed: Name| {
-        let compact = typed.compact().is_some_and(|compact| name.eq_ignore_ascii_case(&[compact]));
+        let compact = typed
+            .compact()
+            .is_some_and(|compact| name.eq_ignore_ascii_case(&[compact]));
         compact || name.eq_ignore_ascii_case(typed.as_str().as_bytes())
     };
     match TYPED.iter().find(|(typed, _)| is(*typed)) {
