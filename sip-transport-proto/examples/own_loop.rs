@@ -1,17 +1,13 @@
-//! The transport in an event loop of your own: UDP and TCP from one thread, with mio alone.
-//! Answers every request but ACK with 200.
+//! The transport in a mio event loop: UDP and TCP from one thread, 200 to all requests but ACK.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Clock and sockets are here.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
-use std::time::{Duration, Instant};
-use std::{env, error::Error};
+use std::{collections::BTreeMap, env, error::Error, time::Duration, time::Instant};
 
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Registry, Token};
-use sip_transport_proto::sip_core::build::ResponseBuilder;
-use sip_transport_proto::sip_core::{Method, Name, Request, StatusCode};
+use sip_transport_proto::sip_core::{Method, Name, Request, StatusCode, build::ResponseBuilder};
 use sip_transport_proto::{ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing};
 use sip_transport_proto::{Output, Protocol, SendOptions, Transport};
 
@@ -32,11 +28,9 @@ struct Server {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = env::args().skip(1).collect::<Vec<_>>().join(" ");
-    let addresses = args
-        .strip_prefix("--udp ")
-        .and_then(|args| args.split_once(" --tcp "));
+    let addresses = args.split_once(" --tcp ");
     let (udp, tcp) = addresses.ok_or("usage: own_loop --udp ADDR:PORT --tcp ADDR:PORT")?;
-    let mut udp = UdpSocket::bind(udp.parse()?)?;
+    let mut udp = UdpSocket::bind(udp.trim_start_matches("--udp ").parse()?)?;
     let mut tcp = TcpListener::bind(tcp.parse()?)?;
     let mut poll = Poll::new()?;
     let registry = poll.registry().try_clone()?;
@@ -87,8 +81,10 @@ impl Server {
                 self.connections.insert(self.last_token, id);
                 self.streams.insert(id, (self.last_token, stream));
             } // Else there are too many, and dropping the stream closes it.
-        } else if let Some(&id) = self.connections.get(&token) {
+        } else {
+            let id = *self.connections.get(&token).ok_or(ErrorKind::NotFound)?;
             self.write(id);
+            self.drain();
             let room = self.sip.recv_capacity(id).min(buffer.len());
             let stream = self.streams.get_mut(&id).filter(|_| room > 0);
             let (_, stream) = stream.ok_or(ErrorKind::WouldBlock)?;
@@ -105,13 +101,10 @@ impl Server {
     /// Does what the transport asks for, and says how long to wait for input.
     fn drain(&mut self) -> Option<Duration> {
         loop {
-            let now = Instant::now();
-            match self.sip.poll_output(now) {
-                Output::Timeout(due) => return due.map(|(at, _)| at.duration_since(now)),
-                Output::Event(Event::Request { request, .. }) => {
-                    self.answer(&request)
-                        .unwrap_or_else(|error| println!("{error}"));
-                }
+            match self.sip.poll_output(Instant::now()) {
+                Output::Timeout(due) => return due.map(|(at, _)| at - Instant::now()),
+                // The send fails if the connection is gone, and so is who asked.
+                Output::Event(Event::Request { request, .. }) => _ = self.answer(&request),
                 Output::Datagram { transmit, .. } => {
                     if let Err(error) = self.udp.1.send_to(&transmit.bytes, transmit.destination) {
                         self.sip.handle_datagram_failed(transmit.send, error.kind());
@@ -130,10 +123,9 @@ impl Server {
     }
 
     fn write(&mut self, id: ConnectionId) {
-        let Some((_, stream)) = self.streams.get_mut(&id) else {
-            return;
-        };
-        match stream.write(self.sip.transmit(id)) {
+        let data = self.sip.transmit(id);
+        let stream = self.streams.get_mut(&id).filter(|_| !data.is_empty());
+        match stream.map_or(Ok(0), |(_, stream)| stream.write(data)) {
             Ok(len) => self.sip.handle_written(Instant::now(), id, len),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {} // mio will tell.
             Err(error) => self.sip.handle_error(id, error.kind()),
