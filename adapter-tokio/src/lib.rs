@@ -1,1 +1,5 @@
-//! adapter-tokio
+//! The SIP transport on tokio.
+
+mod runtime;
+
+pub use runtime::TokioRuntime;

@@ -8,8 +8,8 @@ use crate::ValueError;
 pub(crate) const TOKEN: u8 = 1;
 /// `word` characters (Call-ID).
 pub(crate) const WORD: u8 = 1 << 1;
-/// One label of a host name. RFC 3261 has no underscore there, but peers use it.
-pub(crate) const LABEL: u8 = 1 << 2;
+/// Host names. RFC 3261 has no underscore there, but peers use it.
+pub(crate) const HOST: u8 = 1 << 2;
 /// `user` without `escaped`.
 pub(crate) const USER: u8 = 1 << 3;
 /// `password` without `escaped`.
@@ -37,13 +37,13 @@ const fn table() -> [u8; 256] {
     let mut i = 0;
     while i < 256 {
         if (i as u8).is_ascii_alphanumeric() {
-            table[i] = TOKEN | WORD | LABEL | UNRESERVED;
+            table[i] = TOKEN | WORD | HOST | UNRESERVED;
         }
         i += 1;
     }
     table = add(table, b"-.!%*_+`'~", TOKEN | WORD);
     table = add(table, b"()<>:\\\"/[]?{}", WORD);
-    table = add(table, b"-_", LABEL);
+    table = add(table, b"-_.", HOST);
     table = add(table, b"-_.!~*'()", UNRESERVED);
     table = add(table, b"&=+$,;?/", USER);
     table = add(table, b"&=+$,", PASSWORD);
@@ -93,7 +93,8 @@ pub(crate) fn run(data: &[u8], mut at: usize, classes: u8) -> usize {
 #[inline]
 pub(crate) fn escaped_run(data: &[u8], at: usize, classes: u8) -> usize {
     let mut at = run(data, at, classes);
-    while let Some(&[b'%', a, b]) = data.get(at..).and_then(<[u8]>::first_chunk)
+    while data.get(at) == Some(&b'%')
+        && let Some([a, b]) = data.get(at + 1..).and_then(<[u8]>::first_chunk)
         && a.is_ascii_hexdigit()
         && b.is_ascii_hexdigit()
     {

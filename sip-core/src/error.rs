@@ -36,6 +36,7 @@ pub enum ValueError {
 
 impl ValueError {
     /// [`ValueError::Unexpected`] for what stands in `value` at `offset`.
+    #[cold]
     pub(crate) fn unexpected(expected: &'static str, value: &[u8], offset: usize) -> Self {
         Self::Unexpected {
             expected,

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ValueError;
-use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
+use crate::chars::{self, HOST, ascii, is, skip_lws};
 
 /// A host name or an IP address.
 ///
@@ -70,44 +70,46 @@ impl<'a> Host<'a> {
 }
 
 fn name(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
+    const HYPHEN: u8 = 1;
+    const DOT: u8 = 2;
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
-    let mut at = 0;
-    let mut last = 0;
-    let end = loop {
-        let end = run(data, at, LABEL);
-        let Some(label @ [first, ..]) = data.get(at..end) else {
-            // Only after a label may the dot be the end of the name.
-            if at > 0 && data.get(at) != Some(&b'.') {
-                break at;
-            }
-            return unexpected("a host", at);
-        };
-        if *first == b'-' {
-            return unexpected("a letter or digit", at);
-        }
-        if label.ends_with(b"-") {
+    let mut end = 0;
+    let mut last_label = 0;
+    let mut previous = DOT;
+    while let Some(&b) = data.get(end)
+        && is(b, HOST)
+    {
+        let kind = if b == b'.' { DOT } else { u8::from(b == b'-') };
+        // A dot has a letter, digit or underscore on both sides.
+        if previous + kind > DOT {
             return unexpected("a letter or digit", end);
         }
-        last = at;
-        if data.get(end) != Some(&b'.') {
-            break end;
+        if previous == DOT {
+            last_label = end;
         }
-        at = end + 1;
-    };
+        previous = kind;
+        end += 1;
+    }
+    if end == 0 {
+        return unexpected("a host", 0);
+    }
+    if previous == HYPHEN {
+        return unexpected("a letter or digit", end);
+    }
     // Else an address with a fault, such as 444.555.666.777, would be a name.
-    if data.get(last).is_some_and(u8::is_ascii_digit) {
+    if data.get(last_label).is_some_and(u8::is_ascii_digit) {
         return unexpected(
             "an IPv4 address, or a last label that starts with a letter",
-            last,
+            last_label,
         );
     }
-    let text = data.get(..end).unwrap_or_default();
-    Ok((Host::Name(ascii(text)), end))
+    Ok((Host::Name(ascii(data.get(..end).unwrap_or_default())), end))
 }
 
 /// `None` if the text is no address, or is one with more text behind it that could be of a name.
+#[inline]
 fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
-    let mut octets = [0u8; 4];
+    let mut octets = [0; 4];
     let mut at = 0;
     for (i, octet) in octets.iter_mut().enumerate() {
         if i > 0 {
@@ -116,25 +118,32 @@ fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
             }
             at += 1;
         }
-        let start = at;
-        let mut value = 0u16;
-        while let Some(digit @ b'0'..=b'9') = data.get(at) {
-            // RFC 5954 §4.1: no leading zero, three digits at most.
-            if at - start == 3 || (at > start && value == 0) {
-                return None;
-            }
-            value = value * 10 + u16::from(digit - b'0');
-            at += 1;
-        }
-        if at == start {
-            return None;
-        }
-        *octet = u8::try_from(value).ok()?;
+        (*octet, at) = dec_octet(data, at)?;
     }
     match data.get(at) {
-        Some(&b) if b == b'.' || is(b, LABEL) => None,
+        Some(&b) if is(b, HOST) => None,
         _ => Some((Ipv4Addr::from(octets), at)),
     }
+}
+
+/// RFC 5954 §4.1: up to three digits without leading zeros.
+#[inline]
+fn dec_octet(data: &[u8], at: usize) -> Option<(u8, usize)> {
+    let digit = |at: usize| {
+        data.get(at)
+            .filter(|b| b.is_ascii_digit())
+            .map(|b| u16::from(b - b'0'))
+    };
+    let mut value = digit(at)?;
+    let mut end = at + 1;
+    while value != 0
+        && end < at + 3
+        && let Some(digit) = digit(end)
+    {
+        value = value * 10 + digit;
+        end += 1;
+    }
+    Some((u8::try_from(value).ok()?, end))
 }
 
 fn ipv6_reference(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {

@@ -117,23 +117,36 @@ impl core::fmt::Display for Name {
 impl Name {
     /// The known name that `text` spells, in full or in compact form and in any case
     /// (RFC 3261 §7.3.1); [`Name::Other`] for every other text.
-    #[inline]
     pub fn lookup(text: &[u8]) -> Self {
-        let (Some(&first), Some(&last)) = (text.first(), text.last()) else {
-            return Self::Other;
-        };
-        let hash = hash(SEED, text.len(), first, text[text.len() / 2], last);
-        let id = SLOTS[hash];
-        if id == 0 {
-            return Self::Other;
-        }
-        let name = Self::ALL[id as usize - 1];
-        let same = if text.len() == 1 {
-            name.compact() == Some(first.to_ascii_lowercase())
-        } else {
-            text.eq_ignore_ascii_case(name.as_str().as_bytes())
+        let mut start = [0; KEY_LEN];
+        let len = text.len().min(KEY_LEN);
+        start[..len].copy_from_slice(&text[..len]);
+        let name = find(fold(&start, len), text.len());
+        // The key takes some other bytes for letters and hyphens; the comparison does not.
+        let same = match text {
+            [letter] => name.compact() == Some(letter.to_ascii_lowercase()),
+            _ => text.eq_ignore_ascii_case(name.as_str().as_bytes()),
         };
         if same { name } else { Self::Other }
+    }
+
+    /// The known name at the start of a header line that has its colon right behind it within
+    /// these bytes, and the name's length. `None` says nothing: look closer.
+    ///
+    /// A CR is taken for a hyphen here: the indexer refuses such a head anyway.
+    #[inline]
+    pub(crate) fn at_start(line: &[u8; KEY_LEN]) -> Option<(Self, usize)> {
+        // The lowest zero byte of `colons` gives the lowest bit that is set in `found`.
+        let colons = u128::from_le_bytes(*line) ^ (ONES * b':' as u128);
+        let found = colons.wrapping_sub(ONES) & !colons & (ONES << 7);
+        let len = found.trailing_zeros() as usize / 8;
+        if len == 0 || len >= KEY_LEN {
+            return None;
+        }
+        match find(fold(line, len), len) {
+            Self::Other => None,
+            name => Some((name, len)),
+        }
     }
 
     /// The name of a row's id, the reverse of `name as u8`.
@@ -149,48 +162,120 @@ impl Name {
     }
 }
 
+/// The first bytes of a name tell it from all others together with its length.
+const KEY_LEN: usize = 16;
+const ONES: u128 = u128::MAX / 0xff;
 const SLOT_COUNT: usize = 1024;
 
-/// Bytes 0, middle and last, and the length, tell all names of the table apart. The multiplier is
-/// searched at compile time, so a new name needs nothing but its line.
-#[inline]
-const fn hash(seed: u32, len: usize, first: u8, middle: u8, last: u8) -> usize {
-    // 0x20 makes ASCII letters lower case; what else it maps together the comparison tells apart.
-    let key = u32::from_le_bytes([first | 0x20, middle | 0x20, last | 0x20, len as u8]);
-    (key.wrapping_mul(seed) >> 22) as usize
+/// One spelling of a name.
+#[derive(Clone, Copy)]
+struct Entry {
+    key: u128,
+    len: usize,
+    name: Name,
 }
 
-const fn fill(seed: u32) -> Option<[u8; SLOT_COUNT]> {
-    let mut slots = [0; SLOT_COUNT];
+/// The first `len` bytes in lower case, zeros behind them.
+#[inline]
+const fn fold(start: &[u8; KEY_LEN], len: usize) -> u128 {
+    let mask = match len {
+        0 => 0,
+        1..KEY_LEN => (1 << (8 * len)) - 1,
+        _ => u128::MAX,
+    };
+    (u128::from_le_bytes(*start) | (ONES << 5)) & mask
+}
+
+/// The multiplier is searched at compile time, so that a new name needs nothing but its line.
+#[inline]
+const fn slot(key: u128, seed: u64) -> usize {
+    let mixed = (key as u64).wrapping_mul(seed) ^ ((key >> 64) as u64).wrapping_mul(!seed | 1);
+    (mixed >> 54) as usize
+}
+
+#[inline]
+fn find(key: u128, len: usize) -> Name {
+    let entry = &ENTRIES[SLOTS[slot(key, SEED)] as usize % ENTRY_COUNT];
+    if entry.key == key && entry.len == len {
+        entry.name
+    } else {
+        Name::Other
+    }
+}
+
+/// Every spelling, behind an entry for what is none.
+const ENTRY_COUNT: usize = {
+    let mut count = 1 + Name::ALL.len();
     let mut i = 0;
     while i < Name::ALL.len() {
-        let text = Name::ALL[i].as_str().as_bytes();
-        let len = text.len();
-        let slot = hash(seed, len, text[0], text[len / 2], text[len - 1]);
+        count += Name::ALL[i].compact().is_some() as usize;
+        i += 1;
+    }
+    assert!(count <= 256, "spellings no longer fit into a byte");
+    count
+};
+
+static ENTRIES: [Entry; ENTRY_COUNT] = entries();
+
+const fn entries() -> [Entry; ENTRY_COUNT] {
+    let mut entries = [Entry {
+        key: 0,
+        len: 0,
+        name: Name::Other,
+    }; ENTRY_COUNT];
+    let mut next = 1;
+    let mut i = 0;
+    while i < Name::ALL.len() {
+        let name = Name::ALL[i];
+        let text = name.as_str().as_bytes();
+        let mut start = [0; KEY_LEN];
+        let mut at = 0;
+        while at < text.len() && at < KEY_LEN {
+            start[at] = text[at];
+            at += 1;
+        }
+        entries[next] = Entry {
+            key: fold(&start, at),
+            len: text.len(),
+            name,
+        };
+        next += 1;
+        if let Some(letter) = name.compact() {
+            entries[next] = Entry {
+                key: letter as u128,
+                len: 1,
+                name,
+            };
+            next += 1;
+        }
+        i += 1;
+    }
+    entries
+}
+
+const fn slots(seed: u64) -> Option<[u8; SLOT_COUNT]> {
+    let entries = entries();
+    let mut slots = [0; SLOT_COUNT];
+    let mut i = 1;
+    while i < ENTRY_COUNT {
+        let slot = slot(entries[i].key, seed);
         if slots[slot] != 0 {
             return None;
         }
-        slots[slot] = i as u8 + 1;
-        if let Some(letter) = Name::ALL[i].compact() {
-            let slot = hash(seed, 1, letter, letter, letter);
-            if slots[slot] != 0 {
-                return None;
-            }
-            slots[slot] = i as u8 + 1;
-        }
+        slots[slot] = i as u8;
         i += 1;
     }
     Some(slots)
 }
 
-const FOUND: (u32, [u8; SLOT_COUNT]) = {
-    let mut seed = 0x9E37_79B1_u32;
+const FOUND: (u64, [u8; SLOT_COUNT]) = {
+    let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
     loop {
-        if let Some(slots) = fill(seed) {
+        if let Some(slots) = slots(seed) {
             break (seed, slots);
         }
-        seed = seed.wrapping_mul(0x0019_660D).wrapping_add(0x3C6E_F35F) | 1;
+        seed = seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(2);
     }
 };
-const SEED: u32 = FOUND.0;
+const SEED: u64 = FOUND.0;
 static SLOTS: [u8; SLOT_COUNT] = FOUND.1;

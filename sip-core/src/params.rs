@@ -124,14 +124,13 @@ impl<'a> Params<'a> {
         let mut at = offset;
         while let Some(step) = next(value, at)? {
             let Step { name, start, .. } = step;
-            names.add(name, start, || {
-                let earlier = value.get(..start.saturating_sub(1)).unwrap_or_default();
-                Steps {
-                    text: earlier,
+            if names.may_hold(name) {
+                let earlier = Steps {
+                    text: value.get(..start - 1).unwrap_or_default(),
                     at: offset,
-                }
-                .any(|s| s.name.eq_ignore_ascii_case(name))
-            })?;
+                };
+                check_new(earlier.map(|s| s.name.eq_ignore_ascii_case(name)), start)?;
+            }
             each(name, step.value, start)?;
             at = step.end;
         }
@@ -263,21 +262,30 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
 #[inline]
 fn value_end(text: &[u8], at: usize, name: &[u8]) -> Result<usize, ValueError> {
     let end = run(text, at, TOKEN);
+    if end > at && text.get(end) != Some(&b':') {
+        Ok(end)
+    } else {
+        no_token_end(text, at, end, name)
+    }
+}
+
+#[inline(never)]
+fn no_token_end(text: &[u8], at: usize, end: usize, name: &[u8]) -> Result<usize, ValueError> {
     match text.get(end) {
-        Some(b'"') if end == at => quoted::scan(text, at),
-        Some(b'[') if end == at => {
+        Some(b':') if name.eq_ignore_ascii_case(b"received") => bare_ipv6_end(text, at),
+        _ if end > at => Ok(end),
+        Some(b'"') => quoted::scan(text, at),
+        Some(b'[') => {
             let tail = text.get(at..).unwrap_or_default();
             Host::parse(tail)
                 .map(|(_, len)| at + len)
                 .map_err(|error| error.shifted(at))
         }
-        Some(b':') if name.eq_ignore_ascii_case(b"received") => bare_ipv6_end(text, at),
-        _ if end == at => Err(ValueError::unexpected(
+        _ => Err(ValueError::unexpected(
             "a token, host or quoted string",
             text,
             at,
         )),
-        _ => Ok(end),
     }
 }
 
@@ -309,48 +317,48 @@ impl<'a> Iterator for Steps<'a> {
     }
 }
 
-/// The names seen so far: a filter that tells cheaply that a name is new.
+/// The names seen so far: a filter that tells cheaply of most names that they are new.
 #[derive(Default)]
-pub(crate) struct Names {
-    seen: u64,
-    count: usize,
-}
+pub(crate) struct Names(u64);
 
 impl Names {
-    /// Adds the (not empty) name at `offset`; only if it may have come before is `came_before`
-    /// asked.
+    /// Adds a name, and tells whether it may have come before. Names that differ in case only are
+    /// the same.
     #[inline]
-    pub(crate) fn add(
-        &mut self,
-        name: &[u8],
-        offset: usize,
-        came_before: impl FnOnce() -> bool,
-    ) -> Result<(), ValueError> {
-        self.count += 1;
-        if self.count > MAX_PARAMS {
-            return Err(ValueError::OutOfRange {
-                what: "number of parameters",
-                offset,
-            });
-        }
-        let (Some(first), Some(last)) = (name.first(), name.last()) else {
-            return Ok(());
-        };
-        // Equal for names that differ in case only.
-        let hash = usize::from(first | 0x20) * 5 + usize::from(last | 0x20) * 3 + name.len();
-        // A name with escapes is written differently from its equal.
-        let bit = if name.contains(&b'%') {
-            u64::MAX
-        } else {
-            1 << (hash % 64)
-        };
-        if self.seen & bit != 0 && came_before() {
+    pub(crate) fn may_hold(&mut self, name: &[u8]) -> bool {
+        let first = name.first().copied().unwrap_or_default();
+        let bit = 1 << (u32::from(first & 31) | (name.len() as u32 & 1) << 5);
+        let seen = self.0 & bit != 0;
+        self.0 |= bit;
+        seen
+    }
+
+    /// From now on any name may have come before.
+    pub(crate) fn fill(&mut self) {
+        self.0 = u64::MAX;
+    }
+}
+
+/// Fails if one of the earlier names is the same, or if they are too many: the filter lets no more
+/// than 64 names pass without this.
+#[cold]
+pub(crate) fn check_new(
+    earlier: impl Iterator<Item = bool>,
+    offset: usize,
+) -> Result<(), ValueError> {
+    for (i, is_same) in earlier.enumerate() {
+        if is_same {
             return Err(ValueError::Repeated {
                 what: "parameter",
                 offset,
             });
         }
-        self.seen |= bit;
-        Ok(())
+        if i + 1 == MAX_PARAMS {
+            return Err(ValueError::OutOfRange {
+                what: "number of parameters",
+                offset,
+            });
+        }
     }
+    Ok(())
 }

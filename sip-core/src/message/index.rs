@@ -124,25 +124,17 @@ impl Indexer {
 
     #[inline]
     fn row(&mut self, text: &[u8], start: usize, limits: &Limits) -> Result<(), ParseError> {
-        let name_len = text
-            .iter()
-            .position(|&b| !chars::is_token(b))
-            .unwrap_or(text.len());
-        let mut colon = name_len;
-        // RFC 3261 §25.1 HCOLON: blanks may stand before the colon, line ends may not.
-        while let Some(b' ' | b'\t') = text.get(colon) {
-            colon += 1;
-        }
-        if name_len == 0 || text.get(colon) != Some(&b':') {
-            return Err(ParseError::new(ParseErrorKind::HeaderLine, start + colon));
-        }
+        let (name, colon) = match text.first_chunk().and_then(Name::at_start) {
+            Some(known) => known,
+            None => other_name(text)
+                .map_err(|at| ParseError::new(ParseErrorKind::HeaderLine, start + at))?,
+        };
         if self.rows.len() >= limits.rows() {
             return Err(ParseError::new(
                 ParseErrorKind::TooManyRows(limits.rows()),
                 start,
             ));
         }
-        let name = Name::lookup(&text[..name_len]);
         let (value, end) = trim(text, colon + 1);
         if name == Name::ContentLength {
             self.content_length = match self.content_length {
@@ -286,6 +278,23 @@ impl Indexer {
             _ => error,
         }
     }
+}
+
+/// The name at the start of a header line and where its colon stands, or where the fault is.
+fn other_name(text: &[u8]) -> Result<(Name, usize), usize> {
+    let len = text
+        .iter()
+        .position(|&b| !chars::is_token(b))
+        .unwrap_or(text.len());
+    let mut colon = len;
+    // RFC 3261 §25.1 HCOLON: blanks may stand before the colon, line ends may not.
+    while let Some(b' ' | b'\t') = text.get(colon) {
+        colon += 1;
+    }
+    if len == 0 || text.get(colon) != Some(&b':') {
+        return Err(colon);
+    }
+    Ok((Name::lookup(&text[..len]), colon))
 }
 
 /// The range of `text[from..]` without blanks around it.

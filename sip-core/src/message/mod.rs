@@ -238,6 +238,13 @@ impl Message {
         self.flow = Some(flow);
     }
 
+    /// The bytes of memory that the message holds beyond itself, shared ones included.
+    pub fn held(&self) -> usize {
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.capacity().saturating_mul(8));
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        [self.base.len(), self.extra.capacity(), rows, body].into_iter().fold(0, usize::saturating_add)
+    }
+
     /// Whether the message was made by the builders of this crate, not parsed.
     pub fn is_built(&self) -> bool {
         self.built

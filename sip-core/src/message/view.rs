@@ -116,6 +116,11 @@ impl<'a> HeaderRow<'a> {
         text.get(..len).unwrap_or_default()
     }
 
+    /// Whether it was written by an edit, not read from the wire.
+    pub fn is_edited(&self) -> bool {
+        self.row.edited
+    }
+
     /// The value without white space around it; folds inside are left in.
     pub fn value(&self) -> &'a [u8] {
         let range = usize::from(self.row.value)..usize::from(self.row.end);

@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::compare::same_text;
-use crate::chars::{self, URI_PARAM, ascii, escaped_run};
-use crate::params::Names;
+use crate::chars::{self, URI_PARAM, ascii, escaped_run, run};
+use crate::params::{Names, check_new};
 use crate::{Host, ValueError};
 
 /// One parameter of a URI.
@@ -91,10 +91,17 @@ impl<'a> UriParams<'a> {
         let mut end = at;
         while let Some(step) = next(text, end)? {
             let start = end + 1;
-            names.add(step.name, start, || {
-                let earlier = text.get(..end).unwrap_or_default();
-                Steps { text: earlier, at }.any(|s| same_text(s.name, step.name))
-            })?;
+            if step.is_escaped {
+                // Its equals may be written differently.
+                names.fill();
+            }
+            if names.may_hold(step.name) {
+                let earlier = Steps {
+                    text: text.get(..end).unwrap_or_default(),
+                    at,
+                };
+                check_new(earlier.map(|s| same_text(s.name, step.name)), start)?;
+            }
             check(step.name, step.value, start)?;
             end = step.end;
         }
@@ -190,6 +197,7 @@ impl<'a> Iterator for UriParamsIter<'a> {
 
 struct Step<'a> {
     name: &'a [u8],
+    is_escaped: bool,
     value: Option<&'a [u8]>,
     end: usize,
 }
@@ -200,13 +208,16 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     if text.get(at) != Some(&b';') {
         return Ok(None);
     }
-    let end = escaped_run(text, at + 1, URI_PARAM);
+    let plain = run(text, at + 1, URI_PARAM);
+    let end = escaped_run(text, plain, URI_PARAM);
+    let is_escaped = end > plain;
     let Some(name @ [_, ..]) = text.get(at + 1..end) else {
         return Err(ValueError::unexpected("a URI parameter name", text, at + 1));
     };
     if text.get(end) != Some(&b'=') {
         return Ok(Some(Step {
             name,
+            is_escaped,
             value: None,
             end,
         }));
@@ -216,6 +227,7 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     match text.get(from..end) {
         Some(value @ [_, ..]) => Ok(Some(Step {
             name,
+            is_escaped,
             value: Some(value),
             end,
         })),

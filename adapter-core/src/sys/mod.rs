@@ -1,0 +1,84 @@
+//! Socket system calls, for those who implement a [`Runtime`](crate::Runtime). No call blocks.
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod platform;
+#[cfg(not(target_os = "linux"))]
+#[path = "portable.rs"]
+mod platform;
+mod tcp;
+mod udp;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+pub use tcp::{broke_before_accept, connect, listen};
+pub use udp::UdpSocket;
+
+/// The local address that the system sends from towards `remote`. Sends nothing.
+pub fn local_address(remote: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    // Connecting a UDP socket only looks up the route; any port but 0 will do.
+    let mut remote = remote;
+    remote.set_port(remote.port().max(1));
+    socket.connect(remote)?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// Fills `seed` with random bytes of the operating system.
+pub fn fill_random(seed: &mut [u8; 32]) -> io::Result<()> {
+    getrandom::fill(seed).map_err(io::Error::other)
+}
+
+/// The address without its IPv6 mapping: what a dual-stack socket calls `::ffff:192.0.2.1` is the
+/// IPv4 address 192.0.2.1.
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match (address, address.ip().to_canonical()) {
+        (SocketAddr::V6(v6), IpAddr::V4(ip)) => SocketAddr::new(ip.into(), v6.port()),
+        _ => address,
+    }
+}
+
+/// A new socket, not blocking, not inherited by child processes.
+fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// The socket's own address.
+fn local_addr(socket: &Socket) -> io::Result<SocketAddr> {
+    socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+#[cfg(any(
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "android",
+    target_os = "freebsd"
+))]
+fn set_reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "macos",
+    target_os = "android",
+    target_os = "freebsd"
+)))]
+fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system has no SO_REUSEPORT",
+    ))
+}

@@ -1,0 +1,260 @@
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::sync::Arc;
+
+use sip_core::Limits;
+use thiserror::Error;
+
+use crate::Protocol;
+
+/// The settings of a transport. Each has a default that suits a server on a public address.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) names: Vec<(Arc<str>, Option<u16>)>,
+    pub(crate) drop_stray_responses: bool,
+    pub(crate) create_client_channels: bool,
+    pub(crate) substitution: Substitution,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) first_message_timeout: Duration,
+    pub(crate) message_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) write_stall_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_unproven: usize,
+    pub(crate) max_unproven_per_ip: usize,
+    pub(crate) send_queue: usize,
+    pub(crate) unproven_send_queue: usize,
+    pub(crate) total_send_queue: usize,
+    pub(crate) malformed_replies_per_second: u32,
+    pub(crate) max_waiting_sends: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            names: Vec::new(),
+            drop_stray_responses: true,
+            create_client_channels: true,
+            substitution: Substitution::Rfc,
+            connect_timeout: Duration::from_secs(10),
+            first_message_timeout: Duration::from_secs(20),
+            message_timeout: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(3_900),
+            write_stall_timeout: Duration::from_secs(20),
+            max_connections: 65_536,
+            max_unproven: 16_384,
+            max_unproven_per_ip: 64,
+            send_queue: 1 << 20,
+            unproven_send_queue: 64 << 10,
+            total_send_queue: 64 << 20,
+            malformed_replies_per_second: 100,
+            max_waiting_sends: 16_384,
+        }
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error("{setting} must be {expected}")]
+#[non_exhaustive]
+pub struct ConfigError {
+    /// The setting.
+    pub setting: &'static str,
+    /// What it accepts.
+    pub expected: &'static str,
+}
+
+/// 64·T1 (RFC 3261 §17.1.1.1): a connection must outlive the transactions that use it (§18).
+const SHORTEST_IDLE: Duration = Duration::from_secs(32);
+
+macro_rules! positive {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $zero:expr;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// Zero is refused.
+        pub fn $name(&mut self, value: $type) -> Result<&mut Self, ConfigError> {
+            if value == $zero {
+                return Err(ConfigError { setting: stringify!($name), expected: "more than zero" });
+            }
+            self.$name = value;
+            Ok(self)
+        }
+    )+};
+}
+
+impl Config {
+    /// The size limits of received messages. Default: [`Limits::default`].
+    pub fn limits(&mut self, limits: Limits) -> &mut Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Another name that requests of ours carry as sent-by, so that responses to it are taken for
+    /// ours (RFC 3261 §18.1.2). Bound and advertised addresses need not be named.
+    pub fn own_name(&mut self, host: &str, port: Option<u16>) -> &mut Self {
+        self.names.push((host.into(), port));
+        self
+    }
+
+    /// Whether responses whose top Via is not ours are dropped, as RFC 3261 §18.1.2 asks.
+    /// Default: yes.
+    pub fn drop_stray_responses(&mut self, drop: bool) -> &mut Self {
+        self.drop_stray_responses = drop;
+        self
+    }
+
+    /// Whether a request for which there is no channel gets a client-only one. Default: yes.
+    pub fn create_client_channels(&mut self, create: bool) -> &mut Self {
+        self.create_client_channels = create;
+        self
+    }
+
+    /// How placeholders are filled in. Default: [`Substitution::Rfc`].
+    pub fn substitution(&mut self, substitution: Substitution) -> &mut Self {
+        self.substitution = substitution;
+        self
+    }
+
+    /// How long a connection may idle before it is closed. Default: 3,900 s, longer than a
+    /// registration lives.
+    ///
+    /// # Errors
+    /// Less than 32 s (64·T1) is refused (RFC 3261 §18).
+    pub fn idle_timeout(&mut self, value: Duration) -> Result<&mut Self, ConfigError> {
+        if value < SHORTEST_IDLE {
+            return Err(ConfigError {
+                setting: "idle_timeout",
+                expected: "32 s or more",
+            });
+        }
+        self.idle_timeout = value;
+        Ok(self)
+    }
+
+    positive! {
+        /// How long to try to connect to one target. Default: 10 s.
+        connect_timeout: Duration = Duration::ZERO;
+        /// How soon an accepted connection must bring a valid message. Default: 20 s.
+        first_message_timeout: Duration = Duration::ZERO;
+        /// How long a message may take from its first byte to its last. Default: 20 s.
+        message_timeout: Duration = Duration::ZERO;
+        /// How long a connection may take none of the bytes waiting for it. Default: 20 s.
+        write_stall_timeout: Duration = Duration::ZERO;
+        /// Connections in all. Default: 65,536; set it below the file limit of the process.
+        max_connections: usize = 0;
+        /// Accepted connections that have brought no valid message yet. Default: 16,384.
+        max_unproven: usize = 0;
+        /// Of those, from one IP address (IPv6: from one /64). Default: 64.
+        max_unproven_per_ip: usize = 0;
+        /// Bytes queued for one connection. Default: 1 MiB.
+        send_queue: usize = 0;
+        /// Bytes queued for an accepted connection without a valid message. Default: 64 KiB.
+        unproven_send_queue: usize = 0;
+        /// Bytes queued for all connections. Default: 64 MiB.
+        total_send_queue: usize = 0;
+        /// Replies to malformed requests on one datagram channel in a second. Default: 100.
+        malformed_replies_per_second: u32 = 0;
+        /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
+        max_waiting_sends: usize = 0;
+    }
+}
+
+/// How placeholder hosts (`0.0.0.0`, `[::]`) are filled in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Substitution {
+    /// Top Via, From (host only) and Contact of requests, Contact of responses, in messages that
+    /// were built here; in forwarded ones only a Via newly put on top.
+    #[default]
+    Rfc,
+    /// Also what the RFCs ask to leave alone: From gets the port too, responses' Via and From and
+    /// forwarded messages are filled in as well.
+    Original,
+    /// Nothing is filled in.
+    Off,
+}
+
+/// A channel to add: a protocol on a bound address.
+#[derive(Clone, Debug)]
+pub struct ChannelConfig {
+    pub(crate) protocol: Protocol,
+    pub(crate) local: SocketAddr,
+    pub(crate) listener: bool,
+    pub(crate) dual_stack: bool,
+    pub(crate) force_rport: bool,
+    pub(crate) sockets: u16,
+    pub(crate) advertised: Option<(Arc<str>, Option<u16>)>,
+}
+
+impl ChannelConfig {
+    /// A channel that listens on `local`, the address as bound: with its port, not 0.
+    pub fn new(protocol: Protocol, local: SocketAddr) -> Self {
+        Self {
+            protocol,
+            local,
+            listener: true,
+            dual_stack: false,
+            force_rport: false,
+            sockets: 1,
+            advertised: None,
+        }
+    }
+
+    /// Whether connections are accepted on it (streams). A channel without a listener names each
+    /// connection's own port where a listening port would stand. Default: yes.
+    pub fn listener(mut self, listener: bool) -> Self {
+        self.listener = listener;
+        self
+    }
+
+    /// Whether a socket on `[::]` carries IPv4 too. Default: no, so that both families can share
+    /// a port.
+    pub fn dual_stack(mut self, dual_stack: bool) -> Self {
+        self.dual_stack = dual_stack;
+        self
+    }
+
+    /// Whether requests without `rport` are answered as if they had it (RFC 3581 §4 asks for it).
+    /// Default: no.
+    pub fn force_rport(mut self, force: bool) -> Self {
+        self.force_rport = force;
+        self
+    }
+
+    /// How many sockets share the address, for datagrams. Default: 1; 0 counts as 1.
+    pub fn sockets(mut self, sockets: u16) -> Self {
+        self.sockets = sockets.max(1);
+        self
+    }
+
+    /// The name or address, and port, to write into Via and Contact in place of the bound one.
+    pub fn advertised(mut self, host: &str, port: Option<u16>) -> Self {
+        let host = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .unwrap_or(host);
+        self.advertised = Some((host.into(), port));
+        self
+    }
+
+    /// The protocol.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The bound address.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Whether it can carry packets to `remote`.
+    pub(crate) fn reaches(&self, remote: IpAddr) -> bool {
+        let local = self.local.ip();
+        let family = local.is_ipv4() == remote.is_ipv4() || (self.dual_stack && remote.is_ipv4());
+        // What is bound to loopback cannot leave the machine.
+        family && (!local.is_loopback() || remote.is_loopback())
+    }
+}

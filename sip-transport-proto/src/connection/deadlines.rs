@@ -1,0 +1,60 @@
+use core::time::Duration;
+use std::time::Instant;
+
+use crate::{Config, Deadline};
+
+/// The deadlines of one connection. Those that wait for the peer stop while we do not read.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    pub(crate) connect: Option<Instant>,
+    pub(crate) first_message: Option<Instant>,
+    pub(crate) message: Option<Instant>,
+    pub(crate) idle: Option<Instant>,
+    pub(crate) write: Option<Instant>,
+    pub(crate) linger: Option<Instant>,
+    paused: Option<Instant>,
+}
+
+impl Deadlines {
+    pub(crate) fn active(&mut self, now: Instant, config: &Config) {
+        self.idle = Some(now + config.idle_timeout);
+    }
+
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.paused.get_or_insert(now);
+    }
+
+    /// Reading goes on: what was left of each deadline is left again.
+    pub(crate) fn resume(&mut self, now: Instant) {
+        let Some(since) = self.paused.take() else {
+            return;
+        };
+        let paused = now.saturating_duration_since(since);
+        for at in [&mut self.first_message, &mut self.message, &mut self.idle] {
+            *at = at.map(|at| later(at, paused));
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<(Instant, Deadline)> {
+        let always = [
+            (self.connect, Deadline::Connect),
+            (self.write, Deadline::Write),
+            (self.linger, Deadline::Linger),
+        ];
+        let reading = [
+            (self.first_message, Deadline::FirstMessage),
+            (self.message, Deadline::Message),
+            (self.idle, Deadline::Idle),
+        ];
+        let reading = reading.into_iter().filter(|_| self.paused.is_none());
+        always
+            .into_iter()
+            .chain(reading)
+            .filter_map(|(at, why)| Some((at?, why)))
+            .min()
+    }
+}
+
+fn later(at: Instant, by: Duration) -> Instant {
+    at.checked_add(by).unwrap_or(at)
+}

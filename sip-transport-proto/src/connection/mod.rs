@@ -1,0 +1,622 @@
+//! One stream connection, from the decision to open it to its close.
+
+mod deadlines;
+mod queue;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sip_core::message::ParseError;
+use sip_core::{Frame, Framer};
+
+use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
+use crate::receive::Arrival;
+use crate::route::Way;
+use crate::shared::Shared;
+use crate::{
+    ChannelId, ConnectionId, Deadline, Event, Outgoing, Protocol, Route, SendId, SipEndpoint, Tag,
+    reply,
+};
+
+use deadlines::Deadlines;
+use queue::SendQueue;
+
+/// How long the last bytes may take before a close.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// One stream connection: framing, checks, deadlines and a bounded queue of what is to be written.
+///
+/// It exists from the decision to connect and takes sends at once; they wait in order until it is
+/// open. Reading and writing are pulled: the owner hands over what it read, asks for one event
+/// after the other, and asks what to write.
+///
+/// - **Inputs**: [`handle_connected`](Self::handle_connected),
+///   [`handle_data`](Self::handle_data), [`handle_eof`](Self::handle_eof),
+///   [`handle_error`](Self::handle_error), [`handle_written`](Self::handle_written),
+///   [`handle_timeout`](Self::handle_timeout).
+/// - **Commands**: [`push`](Self::push), [`next_pending`](Self::next_pending),
+///   [`queue`](Self::queue), [`close`](Self::close), [`pause`](Self::pause).
+/// - **Outputs**, each of which may change after any of these:
+///   [`poll_event`](Self::poll_event) until `None`, then [`transmit`](Self::transmit), then
+///   [`poll_timeout`](Self::poll_timeout).
+#[derive(Debug)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    id: ConnectionId,
+    channel: ChannelId,
+    protocol: Protocol,
+    remote: SocketAddr,
+    local: Option<SocketAddr>,
+    accepted: bool,
+    proven: bool,
+    force_rport: bool,
+    state: State,
+    framer: Framer,
+    out: SendQueue,
+    /// Sends that came before the connection was open, and the bytes they are charged with.
+    pending: VecDeque<(Route, Outgoing, usize)>,
+    pending_bytes: usize,
+    /// One of them is being rendered: later ones have to wait behind it.
+    rendering: bool,
+    control: VecDeque<ConnectionEvent>,
+    deadlines: Deadlines,
+    seed: [u8; 32],
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Connecting,
+    Open,
+    /// The peer has sent all that it will send.
+    HalfClosed,
+    /// Only what is queued is still written.
+    Closing(CloseReason),
+    Closed,
+}
+
+/// What a connection tells its owner.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant)]
+pub enum ConnectionEvent {
+    /// For the application.
+    Event(Event),
+    /// For [`Router::handle_connected`](crate::Router::handle_connected); sends that waited can be
+    /// rendered now.
+    Connected(SocketAddr),
+    /// For [`Router::handle_proven`](crate::Router::handle_proven).
+    Proven,
+    /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
+    /// the socket.
+    Closed,
+    /// For [`Router::retry`](crate::Router::retry): a send that waited here in vain.
+    Returned(Outgoing, AttemptCause),
+}
+
+/// What became of a send given to a connection.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Pushed {
+    /// The connection is open: render and [`Connection::queue`].
+    Ready(Route, Outgoing),
+    /// It waits, and comes back from [`Connection::next_pending`] or as
+    /// [`ConnectionEvent::Returned`].
+    Waiting,
+    /// It cannot be sent here: for [`Router::retry`](crate::Router::retry).
+    Returned(Outgoing, AttemptCause),
+}
+
+impl Connection {
+    #[expect(clippy::too_many_arguments, reason = "private, called once")]
+    pub(crate) fn connecting(
+        now: Instant,
+        shared: Arc<Shared>,
+        id: ConnectionId,
+        channel: ChannelId,
+        protocol: Protocol,
+        remote: SocketAddr,
+        force_rport: bool,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut deadlines = Deadlines::default();
+        deadlines.connect = Some(now + shared.config.connect_timeout);
+        Self {
+            framer: Framer::new(shared.config.limits.clone()),
+            out: SendQueue::new(Arc::clone(&shared)),
+            shared,
+            id,
+            channel,
+            protocol,
+            remote,
+            local: None,
+            accepted: false,
+            proven: true,
+            force_rport,
+            state: State::Connecting,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            rendering: false,
+            control: VecDeque::new(),
+            deadlines,
+            seed,
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "private, called once")]
+    pub(crate) fn accepted(
+        now: Instant,
+        shared: Arc<Shared>,
+        id: ConnectionId,
+        channel: ChannelId,
+        protocol: Protocol,
+        local: SocketAddr,
+        remote: SocketAddr,
+        force_rport: bool,
+        seed: [u8; 32],
+    ) -> Self {
+        let first_message = now + shared.config.first_message_timeout;
+        let mut connection = Self::connecting(
+            now,
+            shared,
+            id,
+            channel,
+            protocol,
+            remote,
+            force_rport,
+            seed,
+        );
+        connection.accepted = true;
+        connection.proven = false;
+        connection.open(now, local);
+        connection.deadlines.first_message = Some(first_message);
+        connection
+    }
+
+    /// Which connection this is.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The peer's address.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Whether it is over: the machine can be dropped once its events are fetched.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    // Inputs.
+
+    /// The connection is open; `local` is its own address.
+    pub fn handle_connected(&mut self, now: Instant, local: SocketAddr) {
+        if self.state == State::Connecting {
+            self.shared.counters.connected.one();
+            self.open(now, local);
+            self.rendering = !self.pending.is_empty();
+        }
+    }
+
+    /// How many bytes [`handle_data`](Self::handle_data) takes now. Do not read more: what is not
+    /// read makes the peer wait.
+    #[must_use]
+    pub fn recv_capacity(&self) -> usize {
+        match self.state {
+            State::Open => self.framer.capacity_left(),
+            _ => 0,
+        }
+    }
+
+    /// Takes what was read. Call [`poll_event`](Self::poll_event) until `None` after it.
+    ///
+    /// Bytes beyond [`recv_capacity`](Self::recv_capacity) are not taken; the answer says how many
+    /// were.
+    pub fn handle_data(&mut self, now: Instant, data: &[u8]) -> usize {
+        if self.state != State::Open {
+            return 0;
+        }
+        let taken = self.framer.push(data);
+        if taken > 0 && self.deadlines.message.is_none() && self.framer.buffered() > 0 {
+            self.deadlines.message = Some(now + self.shared.config.message_timeout);
+        }
+        taken
+    }
+
+    /// The peer has closed its direction. What it sent before is still read.
+    pub fn handle_eof(&mut self) {
+        if self.state == State::Open {
+            self.state = State::HalfClosed;
+        }
+    }
+
+    /// The socket failed, or could not be connected.
+    pub fn handle_error(&mut self, kind: io::ErrorKind) {
+        match self.state {
+            State::Connecting => self.finish(CloseReason::ConnectFailed(kind)),
+            State::Closing(reason) => self.finish(reason),
+            State::Open | State::HalfClosed => self.finish(CloseReason::Io(kind)),
+            State::Closed => {}
+        }
+    }
+
+    /// `n` bytes of [`transmit`](Self::transmit) were written.
+    pub fn handle_written(&mut self, now: Instant, n: usize) {
+        if n == 0 {
+            return;
+        }
+        self.out.advance(n);
+        self.deadlines.write = if self.out.is_empty() {
+            None
+        } else {
+            Some(now + self.shared.config.write_stall_timeout)
+        };
+        if let State::Closing(reason) = self.state
+            && self.out.is_empty()
+        {
+            self.finish(reason);
+        }
+    }
+
+    /// Lets time pass. Early calls do no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some((at, deadline)) = self.deadlines.next() else {
+            return;
+        };
+        if at > now || self.state == State::Closed {
+            return;
+        }
+        if deadline == Deadline::Message && !self.framer.is_inside_message() {
+            // What began was a keep-alive, and is over.
+            self.deadlines.message = None;
+            return;
+        }
+        self.shared.counters.deadlines.one();
+        match self.state {
+            State::Closing(reason) => self.finish(reason),
+            _ => self.finish(CloseReason::Deadline(deadline)),
+        }
+    }
+
+    // Commands.
+
+    /// Takes a send, in order: at once if the connection is open, else when it will be.
+    #[must_use]
+    pub fn push(&mut self, route: Route, outgoing: Outgoing) -> Pushed {
+        match self.state {
+            State::Closing(reason) => {
+                return Pushed::Returned(outgoing, AttemptCause::Closed(reason));
+            }
+            State::Closed => {
+                return Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer));
+            }
+            State::Open | State::HalfClosed if !self.rendering => {
+                return Pushed::Ready(self.complete(route), outgoing);
+            }
+            _ => {}
+        }
+        let len = outgoing.message.wire_len();
+        let limit = self.queue_limit();
+        let fits = self
+            .pending_bytes
+            .checked_add(len)
+            .is_some_and(|sum| sum <= limit);
+        let total = self.shared.config.total_send_queue;
+        if !fits || !self.shared.queued.take(len, total) {
+            let limit = if fits { total } else { limit };
+            self.shared.counters.send_queue_full.one();
+            let cause = AttemptCause::Send(Box::new(SendCause::QueueFull { limit }));
+            return Pushed::Returned(outgoing, cause);
+        }
+        self.pending_bytes = self.pending_bytes.saturating_add(len);
+        self.pending.push_back((route, outgoing, len));
+        Pushed::Waiting
+    }
+
+    /// The next send that waited for the connection to open: render it, outside any lock, and
+    /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
+    #[must_use]
+    pub fn next_pending(&mut self) -> Option<(Route, Outgoing)> {
+        if !self.rendering {
+            return None;
+        }
+        let next = self.pending.pop_front();
+        self.rendering = next.is_some();
+        let (route, outgoing, len) = next?;
+        self.discharge(len);
+        Some((self.complete(route), outgoing))
+    }
+
+    /// Queues rendered bytes for writing.
+    ///
+    /// # Errors
+    /// The queue is full, or the connection is closed.
+    pub fn queue(&mut self, now: Instant, bytes: &[u8], send: SendId) -> Result<(), SendCause> {
+        if !matches!(self.state, State::Open | State::HalfClosed) {
+            return Err(SendCause::ConnectionClosed);
+        }
+        let limit = self.queue_limit();
+        self.out.push(bytes, Some(send), limit).map_err(|limit| {
+            self.shared.counters.send_queue_full.one();
+            SendCause::QueueFull { limit }
+        })?;
+        self.wrote_to_queue(now);
+        Ok(())
+    }
+
+    /// Closes it. What is queued is still written, for up to 2 s, unless it has to make room.
+    pub fn close(&mut self, now: Instant, reason: CloseReason) {
+        match self.state {
+            State::Closing(_) | State::Closed => {}
+            _ if self.out.is_empty() || reason == CloseReason::Limit => self.finish(reason),
+            _ => {
+                self.state = State::Closing(reason);
+                self.deadlines = Deadlines::default();
+                self.deadlines.linger = Some(now + LINGER);
+            }
+        }
+    }
+
+    /// Says that nothing is read for now, because the application is behind: the deadlines that
+    /// wait for the peer stop.
+    pub fn pause(&mut self, now: Instant) {
+        self.deadlines.pause(now);
+    }
+
+    /// Says that reading goes on.
+    pub fn resume(&mut self, now: Instant) {
+        self.deadlines.resume(now);
+    }
+
+    // Outputs.
+
+    /// The next event: what the owner must know, then one message after the other. Bounded work:
+    /// it reads at most one message.
+    #[must_use]
+    pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
+        loop {
+            if let Some(event) = self.control.pop_front() {
+                return Some(event);
+            }
+            if !matches!(self.state, State::Open | State::HalfClosed) {
+                return None;
+            }
+            match self.step(now) {
+                Some(event) => self.control.push_back(ConnectionEvent::Event(event)),
+                None if self.control.is_empty() => return None,
+                None => {}
+            }
+        }
+    }
+
+    /// The next event that is not a message: for an owner whose application is behind.
+    #[must_use]
+    pub fn poll_control(&mut self) -> Option<ConnectionEvent> {
+        self.control.pop_front()
+    }
+
+    /// What is to be written now; empty if nothing is.
+    #[must_use]
+    pub fn transmit(&self) -> &[u8] {
+        self.out.bytes()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, and for what.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
+        if self.state == State::Closed {
+            None
+        } else {
+            self.deadlines.next()
+        }
+    }
+
+    // Inside.
+
+    fn open(&mut self, now: Instant, local: SocketAddr) {
+        self.local = Some(local);
+        self.state = State::Open;
+        self.deadlines = Deadlines::default();
+        self.deadlines.active(now, &self.shared.config);
+        self.control.push_back(ConnectionEvent::Connected(local));
+        self.control
+            .push_back(ConnectionEvent::Event(Event::ConnectionOpened {
+                channel: self.channel,
+                local: self.endpoint(local),
+                remote: self.endpoint(self.remote),
+                accepted: self.accepted,
+            }));
+    }
+
+    /// Reads on until there is an event, or nothing more to read for now.
+    fn step(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            let arrival = self.arrival();
+            match self.framer.poll() {
+                Ok(Some(Frame::Message { head, data })) => {
+                    let refused = match arrival.event(now, &self.shared, head, data) {
+                        Ok(event) => {
+                            self.valid_message(now);
+                            match event {
+                                Some(event) => return Some(event),
+                                None => continue,
+                            }
+                        }
+                        Err(error) => {
+                            let tag = reply::tag(&mut self.seed);
+                            Refused::new(&self.shared, &arrival, &error, data, &tag)
+                        }
+                    };
+                    self.deadlines.message = None;
+                    return Some(self.refuse(now, refused));
+                }
+                Ok(Some(Frame::Crlf)) => self.keepalive(now),
+                Ok(Some(Frame::Ping)) => {
+                    self.keepalive(now);
+                    // RFC 5626 §4.4.1. Left out where even two bytes are too many.
+                    if self.out.push(b"\r\n", None, self.queue_limit()).is_ok() {
+                        self.shared.counters.pongs_out.one();
+                        self.wrote_to_queue(now);
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.between_frames(now);
+                    return None;
+                }
+                Err(error) => {
+                    // One reply where the request can be read, then the end: RFC 3261 §18.3.
+                    let tag = reply::tag(&mut self.seed);
+                    let rest = self.framer.rest();
+                    let refused = Refused::new(&self.shared, &arrival, &error, rest, &tag);
+                    let event = self.refuse(now, refused);
+                    self.close(now, CloseReason::Framing(error.kind()));
+                    return Some(event);
+                }
+            }
+        }
+    }
+
+    fn valid_message(&mut self, now: Instant) {
+        self.deadlines.message = None;
+        self.deadlines.active(now, &self.shared.config);
+        if !self.proven {
+            self.proven = true;
+            self.deadlines.first_message = None;
+            self.control.push_back(ConnectionEvent::Proven);
+        }
+    }
+
+    fn keepalive(&mut self, now: Instant) {
+        self.shared.counters.keepalives_in.one();
+        self.deadlines.active(now, &self.shared.config);
+    }
+
+    /// All frames are read. The message deadline counts from the first byte of a message.
+    fn between_frames(&mut self, now: Instant) {
+        if self.framer.is_inside_message() {
+            let at = now + self.shared.config.message_timeout;
+            self.deadlines.message.get_or_insert(at);
+        } else {
+            self.deadlines.message = None;
+        }
+        if self.state == State::HalfClosed {
+            self.close(now, CloseReason::Peer);
+        }
+    }
+
+    fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
+        if let Some(reply) = refused.reply {
+            if self.out.push(&reply, None, self.queue_limit()).is_ok() {
+                self.shared.counters.malformed_replies.one();
+                self.wrote_to_queue(now);
+            } else {
+                self.shared.counters.malformed_replies_suppressed.one();
+            }
+        }
+        refused.event
+    }
+
+    fn wrote_to_queue(&mut self, now: Instant) {
+        self.deadlines.active(now, &self.shared.config);
+        let stall = now + self.shared.config.write_stall_timeout;
+        self.deadlines.write.get_or_insert(stall);
+    }
+
+    fn queue_limit(&self) -> usize {
+        let config = &self.shared.config;
+        if self.proven {
+            config.send_queue
+        } else {
+            config.unproven_send_queue
+        }
+    }
+
+    fn complete(&self, mut route: Route) -> Route {
+        if let Some(local) = self.local {
+            route.opened(local);
+        }
+        route
+    }
+
+    fn discharge(&mut self, len: usize) {
+        self.pending_bytes = self.pending_bytes.saturating_sub(len);
+        self.shared.queued.give_back(len);
+    }
+
+    /// The end: everyone who waits is told, once.
+    fn finish(&mut self, reason: CloseReason) {
+        if self.state == State::Connecting {
+            self.shared.counters.connect_failed.one();
+        }
+        self.shared.counters.closed.one();
+        self.state = State::Closed;
+        self.deadlines = Deadlines::default();
+        self.framer = Framer::new(self.shared.config.limits.clone());
+        self.control.push_back(ConnectionEvent::Closed);
+        for send in self.out.clear() {
+            self.shared.counters.send_failures_reported.one();
+            let cause = SendFailure::Closed(reason);
+            self.control
+                .push_back(ConnectionEvent::Event(Event::SendFailed { send, cause }));
+        }
+        while let Some((_, outgoing, len)) = self.pending.pop_front() {
+            self.discharge(len);
+            let cause = match reason {
+                CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
+                CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
+                reason => AttemptCause::Closed(reason),
+            };
+            self.control
+                .push_back(ConnectionEvent::Returned(outgoing, cause));
+        }
+        self.control
+            .push_back(ConnectionEvent::Event(Event::ConnectionClosed {
+                connection: self.id,
+                channel: self.channel,
+                remote: self.endpoint(self.remote),
+                reason,
+            }));
+    }
+
+    fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
+        SipEndpoint {
+            protocol: self.protocol,
+            addr,
+            channel: Some(self.channel),
+            connection: Some(self.id),
+        }
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            protocol: self.protocol,
+            channel: self.channel,
+            way: Way::Connection(self.id),
+            local: self.local.unwrap_or(self.remote),
+            remote: self.remote,
+            force_rport: self.force_rport,
+        }
+    }
+}
+
+/// A message that broke a rule: what the application hears, and what the peer does.
+struct Refused {
+    event: Event,
+    reply: Option<Vec<u8>>,
+}
+
+impl Refused {
+    fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
+        let limit = shared.config.limits.message();
+        let reply = reply::to_malformed(data, error, arrival.remote, tag, limit);
+        Self {
+            event: arrival.malformed(shared, *error, data),
+            reply: reply.map(|reply| reply.bytes),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::SendId;
+use crate::shared::Shared;
+
+/// Bytes that wait to be written, in whole messages and in order.
+///
+/// All messages stand behind one another, so that one write takes as many as the socket does.
+#[derive(Debug)]
+pub(crate) struct SendQueue {
+    shared: Arc<Shared>,
+    buffer: Vec<u8>,
+    /// How much of `buffer` is written.
+    written: usize,
+    /// Where each message ends, counted in bytes since the connection opened.
+    ends: VecDeque<(SendId, u64)>,
+    queued_ever: u64,
+    written_ever: u64,
+}
+
+/// What a buffer for more than one message starts with.
+const FIRST_CAPACITY: usize = 2_048;
+
+impl SendQueue {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            buffer: Vec::new(),
+            written: 0,
+            ends: VecDeque::new(),
+            queued_ever: 0,
+            written_ever: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len().saturating_sub(self.written)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds bytes, unless that goes over `limit` or over the limit of all queues: then it gives
+    /// back the limit that was hit.
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        message: Option<SendId>,
+        limit: usize,
+    ) -> Result<(), usize> {
+        if self
+            .len()
+            .checked_add(bytes.len())
+            .is_none_or(|len| len > limit)
+        {
+            return Err(limit);
+        }
+        let total = self.shared.config.total_send_queue;
+        if !self.shared.queued.take(bytes.len(), total) {
+            return Err(total);
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(FIRST_CAPACITY.max(bytes.len()));
+        } else if self.written > self.len() {
+            // More dead than alive: move what is alive to the front.
+            self.buffer.drain(..self.written);
+            self.written = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+        self.queued_ever = self.queued_ever.saturating_add(bytes.len() as u64);
+        if let Some(id) = message {
+            self.ends.push_back((id, self.queued_ever));
+        }
+        Ok(())
+    }
+
+    /// What is to be written next.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.written..).unwrap_or_default()
+    }
+
+    /// `n` bytes of that are written.
+    pub(crate) fn advance(&mut self, n: usize) {
+        let n = n.min(self.len());
+        self.shared.queued.give_back(n);
+        self.written = self.written.saturating_add(n);
+        self.written_ever = self.written_ever.saturating_add(n as u64);
+        while self
+            .ends
+            .front()
+            .is_some_and(|&(_, end)| end <= self.written_ever)
+        {
+            self.ends.pop_front();
+        }
+        if self.is_empty() {
+            // An idle connection holds no buffer.
+            self.buffer = Vec::new();
+            self.written = 0;
+        }
+    }
+
+    /// Gives up what is left; the messages that were not written wholly.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = SendId> {
+        self.shared.queued.give_back(self.len());
+        self.buffer = Vec::new();
+        self.written = 0;
+        core::mem::take(&mut self.ends)
+            .into_iter()
+            .map(|(id, _)| id)
+    }
+}
+
+impl Drop for SendQueue {
+    fn drop(&mut self) {
+        self.shared.queued.give_back(self.len());
+    }
+}

@@ -1,0 +1,90 @@
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// Counts of what happened, shared by the parts of a transport.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)+
+        }
+
+        /// What has happened in a transport since it began.
+        #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)+
+        }
+
+        impl Counters {
+            pub(crate) fn snapshot(&self) -> Stats {
+                Stats { $($name: self.$name.get(),)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Valid requests received.
+    requests_in,
+    /// Valid responses received.
+    responses_in,
+    /// Bytes of valid messages received.
+    bytes_in,
+    /// Messages rendered for sending.
+    messages_out,
+    /// Bytes of those.
+    bytes_out,
+    /// Received messages that broke a rule.
+    malformed,
+    /// Replies to malformed requests.
+    malformed_replies,
+    /// Such replies left out: over the rate, larger than the request, or no way back.
+    malformed_replies_suppressed,
+    /// Responses dropped because their top Via is not ours (RFC 3261 §18.1.2).
+    stray_responses,
+    /// Keep-alives received: CRLFs on streams, empty or CRLF-only datagrams.
+    keepalives_in,
+    /// Pongs sent (RFC 5626 §4.4.1).
+    pongs_out,
+    /// Datagrams that are neither SIP nor a keep-alive, dropped unread.
+    not_sip,
+    /// Messages dropped because the application did not fetch them in time.
+    application_queue_full,
+    /// Connections accepted.
+    accepted,
+    /// Connections refused or closed by a limit.
+    connections_limited,
+    /// Connections opened by us.
+    connected,
+    /// Connection attempts that failed.
+    connect_failed,
+    /// Connections closed.
+    closed,
+    /// Connections closed because a deadline passed.
+    deadlines,
+    /// Sends refused because a queue was full.
+    send_queue_full,
+    /// Sends that ended in an error.
+    sends_failed,
+    /// Messages that were queued but did not reach the kernel, and ICMP errors.
+    send_failures_reported,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, n: usize) {
+        self.0.fetch_add(n as u64, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn one(&self) {
+        self.add(1);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}

@@ -1,0 +1,155 @@
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_core::message::Head;
+
+use crate::receive::Arrival;
+use crate::reply::{self, Bucket};
+use crate::route::Way;
+use crate::shared::Shared;
+use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
+
+/// One UDP socket: turns datagrams into events. It keeps nothing about any peer.
+///
+/// - **Input**: [`handle_datagram`](Self::handle_datagram), which answers with the event.
+/// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    shared: Arc<Shared>,
+    id: SocketId,
+    local: SocketAddr,
+    force_rport: bool,
+    seed: [u8; 32],
+    bucket: Bucket,
+    replies: VecDeque<Transmit>,
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// Where from, if the socket has several addresses.
+    pub source: Option<IpAddr>,
+    /// What.
+    pub bytes: Bytes,
+    /// The send it belongs to, if to one.
+    pub send: Option<SendId>,
+}
+
+impl DatagramSocket {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        id: SocketId,
+        channel: &ChannelConfig,
+        seed: [u8; 32],
+    ) -> Self {
+        let bucket = Bucket::new(shared.config.malformed_replies_per_second);
+        let (local, force_rport) = (channel.local, channel.force_rport);
+        Self {
+            shared,
+            id,
+            local,
+            force_rport,
+            seed,
+            bucket,
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// Which socket this is.
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+
+    /// The address that it is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Takes a datagram from `remote`; `local_ip` is the address it was sent to, where the socket
+    /// is bound to all and the system tells.
+    ///
+    /// One datagram is one message (RFC 3261 §18.3); what stands behind its body is ignored.
+    /// A keep-alive, a response that is not ours, and what is no SIP at all give no event.
+    #[must_use]
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local_ip: Option<IpAddr>,
+        data: &[u8],
+    ) -> Option<Event> {
+        // A keep-alive: CRLFs, or the zero bytes that some devices send (RFC 3261 §7.5).
+        if !data.iter().any(|b| !matches!(b, b'\r' | b'\n' | 0)) {
+            self.shared.counters.keepalives_in.one();
+            return None;
+        }
+        // No SIP start line begins so; STUN, RTP and DTLS do.
+        if data
+            .first()
+            .is_some_and(|b| !b.is_ascii_graphic() && !matches!(b, b'\r' | b'\n'))
+        {
+            self.shared.counters.not_sip.one();
+            return None;
+        }
+        let source = local_ip.filter(|_| self.local.ip().is_unspecified());
+        let local_ip = source.unwrap_or(self.local.ip());
+        let arrival = Arrival {
+            protocol: Protocol::Udp,
+            channel: self.id.channel,
+            way: Way::Datagram {
+                socket: self.id,
+                source,
+            },
+            local: SocketAddr::new(local_ip.to_canonical(), self.local.port()),
+            remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
+            force_rport: self.force_rport,
+        };
+        let result = Head::parse(data, &self.shared.config.limits)
+            .and_then(|head| arrival.event(now, &self.shared, head, data));
+        match result {
+            Ok(event) => event,
+            Err(error) => {
+                let tag = reply::tag(&mut self.seed);
+                let reply = reply::to_malformed(data, &error, remote, &tag, data.len());
+                if let Some(reply) = reply {
+                    self.answer(now, remote, source, reply);
+                }
+                Some(arrival.malformed(&self.shared, error, data))
+            }
+        }
+    }
+
+    /// The next datagram to send. May change after [`handle_datagram`](Self::handle_datagram).
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.replies.pop_front()
+    }
+
+    fn answer(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        source: Option<IpAddr>,
+        reply: reply::Reply,
+    ) {
+        // Nothing can be sent to port 0.
+        let destination = SocketAddr::new(remote.ip(), reply.port);
+        if destination.port() == 0 || !self.bucket.take(now) {
+            self.shared.counters.malformed_replies_suppressed.one();
+            return;
+        }
+        self.shared.counters.malformed_replies.one();
+        self.replies.push_back(Transmit {
+            destination,
+            source,
+            bytes: reply.bytes.into(),
+            send: None,
+        });
+    }
+}

@@ -1,0 +1,282 @@
+//! Why something did not work: one enum for each operation.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use std::io;
+
+use sip_core::ValueError;
+use sip_core::message::Message;
+use thiserror::Error;
+
+use crate::{ChannelId, Deadline, Outgoing, Protocol, SendId};
+
+/// Why a send ended without its message going out.
+///
+/// Gives the message back, unchanged, and lists the targets that were tried.
+#[derive(Debug)]
+pub struct SendError(Box<Failure>);
+
+#[derive(Debug)]
+struct Failure {
+    cause: SendCause,
+    send: SendId,
+    message: Message,
+    tried: Vec<Attempt>,
+}
+
+impl SendError {
+    pub(crate) fn new(cause: SendCause, outgoing: Outgoing) -> Self {
+        Self(Box::new(Failure {
+            cause,
+            send: outgoing.id,
+            message: outgoing.message,
+            tried: outgoing.tried,
+        }))
+    }
+
+    /// What ended it.
+    pub fn cause(&self) -> &SendCause {
+        &self.0.cause
+    }
+
+    /// Which send it was.
+    pub fn send(&self) -> SendId {
+        self.0.send
+    }
+
+    /// The targets that were tried, in order, with what each failed of.
+    pub fn tried(&self) -> &[Attempt] {
+        &self.0.tried
+    }
+
+    /// The message as it was given.
+    pub fn message(&self) -> &Message {
+        &self.0.message
+    }
+
+    /// Takes the message back.
+    pub fn into_message(self) -> Message {
+        self.0.message
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.cause)?;
+        for attempt in &self.0.tried {
+            write!(
+                f,
+                "; {}:{} {}",
+                attempt.protocol, attempt.addr, attempt.cause
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for SendError {}
+
+/// What ended a send.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum SendCause {
+    /// The message lacks what sending needs, or holds it malformed.
+    #[error("the message cannot be sent: {what}: {error}")]
+    Malformed {
+        /// The part.
+        what: &'static str,
+        /// What is wrong with it.
+        error: ValueError,
+    },
+    /// The message has no such header.
+    #[error("the message has no {0}")]
+    Missing(&'static str),
+    /// The next hop's URI names no host that SIP can reach.
+    #[error("a {scheme} URI names no host to send to")]
+    NoHost {
+        /// Its scheme.
+        scheme: String,
+    },
+    /// The next hop's URI or Via asks for a transport that there is not here.
+    #[error("transport {0} is not supported")]
+    UnsupportedTransport(String),
+    /// A `sips` target over a transport that cannot protect it (RFC 3261 §26.2.2).
+    #[error("sips cannot go over {0}")]
+    Insecure(Protocol),
+    /// A response whose Via names no address, or one that this transport will not take from a Via.
+    #[error("the response's Via names no address to send to")]
+    NoResponseAddress,
+    /// There is no channel for this, and none may be made.
+    #[error("no channel carries {protocol} to {remote}")]
+    NoChannel {
+        /// The protocol wanted.
+        protocol: Protocol,
+        /// The destination.
+        remote: IpAddr,
+    },
+    /// The connection that a response needs is closed, and none may be opened.
+    #[error("the connection is closed")]
+    ConnectionClosed,
+    /// The name could not be looked up.
+    #[error("{name}: {kind}")]
+    Lookup {
+        /// The name.
+        name: String,
+        /// What the lookup said.
+        kind: io::ErrorKind,
+    },
+    /// Every target failed; [`SendError::tried`] says of what.
+    #[error("no target took the message")]
+    AllTargetsFailed,
+    /// The connection's queue, or all queues together, are full.
+    #[error("the send queue is full ({limit} bytes)")]
+    QueueFull {
+        /// The limit that was hit.
+        limit: usize,
+    },
+    /// Too many sends wait for lookups and connections.
+    #[error("{limit} sends are waiting already")]
+    TooManyWaiting {
+        /// The limit.
+        limit: usize,
+    },
+    /// There are as many connections as may be.
+    #[error("there are {limit} connections already")]
+    TooManyConnections {
+        /// The limit.
+        limit: usize,
+    },
+    /// A message larger than a datagram can be.
+    #[error("{len} bytes do not fit into a datagram")]
+    TooLarge {
+        /// The message's length.
+        len: usize,
+    },
+    /// The channel was removed while the send waited.
+    #[error("the channel was removed")]
+    ChannelRemoved,
+    /// The transport is shutting down.
+    #[error("the transport is shutting down")]
+    ShuttingDown,
+}
+
+/// One target that a send tried in vain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The address.
+    pub addr: SocketAddr,
+    /// What it failed of.
+    pub cause: AttemptCause,
+}
+
+/// What a target failed of.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum AttemptCause {
+    /// The connection was refused or failed otherwise.
+    #[error("could not connect: {0}")]
+    Connect(io::ErrorKind),
+    /// The operating system has no route there.
+    #[error("no route: {0}")]
+    NoRoute(io::ErrorKind),
+    /// A deadline passed.
+    #[error("{0}")]
+    Deadline(Deadline),
+    /// The connection closed before the message could be handed to it.
+    #[error("the connection closed: {0}")]
+    Closed(CloseReason),
+    /// The send could not even begin.
+    #[error("{0}")]
+    Send(Box<SendCause>),
+}
+
+/// Why a connection closed.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// It could not be opened.
+    #[error("could not connect: {0}")]
+    ConnectFailed(io::ErrorKind),
+    /// The peer closed it.
+    #[error("closed by the peer")]
+    Peer,
+    /// The operating system reported an error.
+    #[error("{0}")]
+    Io(io::ErrorKind),
+    /// What came is not SIP, or breaks a limit: nothing after it can be trusted (RFC 3261 §18.3).
+    #[error("the stream cannot be read: {0}")]
+    Framing(sip_core::message::ParseErrorKind),
+    /// A deadline passed.
+    #[error("{0}")]
+    Deadline(Deadline),
+    /// It made room for another connection.
+    #[error("closed to keep within the limits")]
+    Limit,
+    /// The application asked for it.
+    #[error("closed by the application")]
+    Application,
+    /// Its channel was removed.
+    #[error("the channel was removed")]
+    ChannelRemoved,
+    /// The transport shut down.
+    #[error("the transport shut down")]
+    Shutdown,
+}
+
+/// Why a message that counted as sent did not arrive, as far as this machine knows.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum SendFailure {
+    /// The operating system refused the datagram or reported an ICMP error for it
+    /// (RFC 3261 §18.4).
+    #[error("{0}")]
+    Io(io::ErrorKind),
+    /// The connection closed before all of it was written.
+    #[error("the connection closed: {0}")]
+    Closed(CloseReason),
+    /// The channel was removed before it was written.
+    #[error("the channel was removed")]
+    ChannelRemoved,
+}
+
+/// Why a channel was not added.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The protocol is not compiled in.
+    #[error("{0} is not supported by this build")]
+    Unsupported(Protocol),
+    /// The address has no port: channels are added after binding.
+    #[error("{0} has no port: bind first")]
+    NoPort(SocketAddr),
+    /// There is one on this address already.
+    #[error("{0} is there already")]
+    Exists(ChannelId),
+    /// There is no such channel.
+    #[error("there is no {0}")]
+    Unknown(ChannelId),
+}
+
+/// Why a connection was not accepted.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// There is no such channel (any more), or it does not listen.
+    #[error("there is no listening {0}")]
+    Unknown(ChannelId),
+    /// The address has as many connections without a valid message as it may.
+    #[error("{limit} connections from this address have yet to send a message")]
+    PerAddress {
+        /// The limit.
+        limit: usize,
+    },
+    /// There are as many connections as may be, all of them in use.
+    #[error("{limit} connections are open")]
+    Full {
+        /// The limit.
+        limit: usize,
+    },
+}

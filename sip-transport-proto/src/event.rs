@@ -1,0 +1,127 @@
+use core::fmt;
+
+use bytes::Bytes;
+use sip_core::message::{ParseError, Request, Response};
+
+use crate::error::{CloseReason, SendError, SendFailure};
+use crate::{ChannelId, ConnectionId, SendId, Sent, SipEndpoint};
+
+/// What a transport tells its application.
+#[derive(Debug)]
+#[non_exhaustive]
+// A message is kept where it is: boxing it would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
+pub enum Event {
+    /// A valid request; `received` and `rport` are in its top Via (RFC 3261 §18.2.1, RFC 3581 §4).
+    Request {
+        /// Where it arrived.
+        local: SipEndpoint,
+        /// Where it came from.
+        remote: SipEndpoint,
+        /// The request, with the flow that responses built from it take.
+        request: Request,
+    },
+    /// A valid response to a request of ours.
+    Response {
+        /// Where it arrived.
+        local: SipEndpoint,
+        /// Where it came from.
+        remote: SipEndpoint,
+        /// The response.
+        response: Response,
+    },
+    /// Something that breaks the rules. A reply, if one was due, is on its way.
+    Malformed {
+        /// Where it arrived.
+        local: SipEndpoint,
+        /// Where it came from.
+        remote: SipEndpoint,
+        /// What is wrong, and where.
+        error: ParseError,
+        /// What came; on a stream, as much as was read of it.
+        bytes: Bytes,
+    },
+    /// A connection can carry messages.
+    ConnectionOpened {
+        /// Its channel.
+        channel: ChannelId,
+        /// Its own end.
+        local: SipEndpoint,
+        /// The peer's end.
+        remote: SipEndpoint,
+        /// Whether the peer opened it.
+        accepted: bool,
+    },
+    /// A connection is gone. Comes once for each that was opened, or tried in vain.
+    ConnectionClosed {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its channel.
+        channel: ChannelId,
+        /// The peer's end.
+        remote: SipEndpoint,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A send that had to wait has ended. Only the facade reports it as an event; the adapters'
+    /// futures resolve.
+    SendCompleted {
+        /// The send.
+        send: SendId,
+        /// How it ended.
+        result: Result<Box<Sent>, SendError>,
+    },
+    /// A message that counted as sent did not reach the network, or a router on the way said so.
+    SendFailed {
+        /// The send.
+        send: SendId,
+        /// Why.
+        cause: SendFailure,
+    },
+}
+
+impl Event {
+    /// The bytes that it holds in memory, for the limit of a queue.
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Request { request, .. } => request.held(),
+            Self::Response { response, .. } => response.held(),
+            Self::Malformed { bytes, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// What a machine waits for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// A connection that is being opened.
+    Connect,
+    /// The first valid message on an accepted connection.
+    FirstMessage,
+    /// The rest of a message.
+    Message,
+    /// Any message at all.
+    Idle,
+    /// The peer taking some of the bytes that wait for it.
+    Write,
+    /// The last bytes before a close.
+    Linger,
+    /// A lookup, or the address towards a peer.
+    Query,
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting took too long",
+            Self::FirstMessage => "no message came",
+            Self::Message => "a message took too long",
+            Self::Idle => "idle for too long",
+            Self::Write => "the peer does not read",
+            Self::Linger => "closing took too long",
+            Self::Query => "a lookup took too long",
+        })
+    }
+}

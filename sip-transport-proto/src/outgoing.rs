@@ -1,0 +1,283 @@
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use sip_core::header::{Header as _, Route, Via};
+use sip_core::message::Message;
+use sip_core::uri::{SipUri, Uri};
+use sip_core::{Flow, Host, Name};
+
+use crate::error::{Attempt, AttemptCause, SendCause};
+use crate::{Hints, Protocol, SendId, SipEndpoint, Substitution};
+
+/// How to send one message.
+#[derive(Clone, Debug, Default)]
+pub struct SendOptions {
+    pub(crate) to: Option<SipEndpoint>,
+    pub(crate) hints: Hints,
+    pub(crate) substitution: Option<Substitution>,
+    pub(crate) fill_forwarded: bool,
+}
+
+impl SendOptions {
+    /// The defaults: where the message itself says, on the channel that fits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends to this protocol and address, whatever the message says. A connection named in it
+    /// counts as a hint.
+    #[must_use]
+    pub fn to(mut self, destination: SipEndpoint) -> Self {
+        self.to = Some(destination);
+        self
+    }
+
+    /// Asks for a channel.
+    #[must_use]
+    pub fn channel(mut self, channel: crate::ChannelId) -> Self {
+        self.hints.channel = Some(channel);
+        self
+    }
+
+    /// Asks for a connection: the message goes there whatever its destination is.
+    #[must_use]
+    pub fn connection(mut self, connection: crate::ConnectionId) -> Self {
+        self.hints.connection = Some(connection);
+        self
+    }
+
+    /// Takes all hints together, such as [`SipEndpoint::hints`].
+    #[must_use]
+    pub fn hints(mut self, hints: Hints) -> Self {
+        self.hints = hints;
+        self
+    }
+
+    /// How placeholders are filled in, for this message only.
+    #[must_use]
+    pub fn substitution(mut self, substitution: Substitution) -> Self {
+        self.substitution = Some(substitution);
+        self
+    }
+
+    /// Fills in From and Contact of a message that came from the wire too. A proxy must not: it
+    /// would put its own address into a caller's Contact.
+    #[must_use]
+    pub fn fill_forwarded(mut self) -> Self {
+        self.fill_forwarded = true;
+        self
+    }
+}
+
+/// A message on its way out, with what routing needs taken from it.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub(crate) id: SendId,
+    pub(crate) message: Message,
+    pub(crate) options: SendOptions,
+    pub(crate) next_hop: NextHop,
+    /// The request URI or the top Route is `sips`.
+    pub(crate) secure: bool,
+    /// Targets still to be tried, best first, once they are known.
+    pub(crate) targets: Option<VecDeque<Target>>,
+    pub(crate) tried: Vec<Attempt>,
+    /// The way at hand was chosen by a connection hint.
+    pub(crate) by_hint: bool,
+    /// The hinted connection failed the message.
+    pub(crate) hint_failed: bool,
+}
+
+/// Where one attempt goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) protocol: Protocol,
+    pub(crate) addr: SocketAddr,
+}
+
+/// Where the message itself says that it should go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum NextHop {
+    /// Nowhere that can be reached; only a connection hint can help.
+    Unknown(SendCause),
+    /// A host of a URI.
+    Host {
+        host: HostText,
+        port: Option<u16>,
+        transport: Option<Protocol>,
+    },
+    /// The way that the request of this response came.
+    Back { flow: Option<Flow>, via: ViaFacts },
+}
+
+/// What a response's top Via says about the way back (RFC 3261 §18.2.2, RFC 3581 §4).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ViaFacts {
+    pub(crate) protocol: Option<Protocol>,
+    /// `received`, else a sent-by that is an address.
+    pub(crate) ip: Option<IpAddr>,
+    /// The sent-by's port.
+    pub(crate) port: Option<u16>,
+    /// Whether the client asked for `rport`, and what was filled in.
+    pub(crate) rport: Option<Option<u16>>,
+}
+
+/// A host that outlives the message it was read from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum HostText {
+    Ip(IpAddr),
+    Name(Arc<str>),
+}
+
+impl HostText {
+    pub(crate) fn as_host(&self) -> Host<'_> {
+        match self {
+            Self::Ip(ip) => Host::from(*ip),
+            Self::Name(name) => Host::Name(name),
+        }
+    }
+}
+
+impl From<Host<'_>> for HostText {
+    fn from(host: Host<'_>) -> Self {
+        match host {
+            Host::Name(name) => Self::Name(name.into()),
+            host => host.ip().map_or_else(|| Self::Name("".into()), Self::Ip),
+        }
+    }
+}
+
+impl fmt::Display for HostText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_host().fmt(f)
+    }
+}
+
+impl Outgoing {
+    /// Reads from the message what routing needs. Cheap, and needs no lock.
+    ///
+    /// A message that names no usable destination is no error yet: a hinted connection may carry
+    /// it all the same.
+    pub fn new(message: impl Into<Message>, options: SendOptions) -> Self {
+        let message = message.into();
+        let (next_hop, secure) = if message.is_request() {
+            request_hop(&message).unwrap_or_else(|cause| (NextHop::Unknown(cause), false))
+        } else {
+            (
+                response_hop(&message).unwrap_or_else(NextHop::Unknown),
+                false,
+            )
+        };
+        Self {
+            id: SendId(0),
+            message,
+            options,
+            next_hop,
+            secure,
+            targets: None,
+            tried: Vec::new(),
+            by_hint: false,
+            hint_failed: false,
+        }
+    }
+
+    /// The message as it was given.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Which send it is, once a router has seen it.
+    pub fn id(&self) -> SendId {
+        self.id
+    }
+
+    pub(crate) fn target(&self) -> Option<Target> {
+        self.targets.as_ref()?.front().copied()
+    }
+
+    /// Gives up the target at hand.
+    pub(crate) fn failed(&mut self, cause: AttemptCause) {
+        if let Some(target) = self.targets.as_mut().and_then(VecDeque::pop_front) {
+            self.tried.push(Attempt {
+                protocol: target.protocol,
+                addr: target.addr,
+                cause,
+            });
+        }
+    }
+
+    /// The connection asked for by hint, destination, or the flow of a response.
+    pub(crate) fn wanted_hints(&self) -> Hints {
+        let mut hints = self.options.hints;
+        if let Some(to) = self.options.to {
+            hints.connection = hints.connection.or(to.connection);
+        }
+        hints
+    }
+}
+
+/// The next hop of a request: the top Route where it is a loose router, else the request URI,
+/// into which a strict router's URI has been put already (RFC 3261 §8.1.2).
+fn request_hop(message: &Message) -> Result<(NextHop, bool), SendCause> {
+    let malformed = |what| move |error| SendCause::Malformed { what, error };
+    let request_uri =
+        Uri::parse(message.request_uri().unwrap_or_default()).map_err(malformed("request URI"))?;
+    let route = match message.raw(Name::Route) {
+        None => None,
+        Some(row) => {
+            let first = sip_core::header::list::split(row)
+                .next()
+                .unwrap_or_default();
+            Some(Route::parse(first).map_err(malformed("Route"))?.uri())
+        }
+    };
+    let is_sips = |uri: &Uri<'_>| matches!(uri, Uri::Sip(uri) if uri.is_secure());
+    // RFC 3261 §8.1.2: a sips request URI asks for protection even where the Route is sip.
+    let secure = is_sips(&request_uri) || route.as_ref().is_some_and(is_sips);
+    let loose = route.filter(|uri| matches!(uri, Uri::Sip(uri) if uri.is_loose_router()));
+    let hop = match loose.unwrap_or(request_uri) {
+        Uri::Sip(uri) => host_of(&uri)?,
+        other => {
+            return Err(SendCause::NoHost {
+                scheme: other.scheme().to_owned(),
+            });
+        }
+    };
+    Ok((hop, secure))
+}
+
+fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
+    let transport = match uri.transport() {
+        None => None,
+        Some(token) => match Protocol::from_token(token) {
+            Some(protocol) => Some(protocol),
+            None => return Err(SendCause::UnsupportedTransport(token.to_owned())),
+        },
+    };
+    // RFC 3261 §19.1.1: maddr takes the place of the host.
+    let host = uri.maddr().unwrap_or_else(|| uri.host());
+    Ok(NextHop::Host {
+        host: host.into(),
+        port: uri.port(),
+        transport,
+    })
+}
+
+fn response_hop(message: &Message) -> Result<NextHop, SendCause> {
+    let row = message.raw(Name::Via).ok_or(SendCause::Missing("Via"))?;
+    let first = sip_core::header::list::split(row)
+        .next()
+        .unwrap_or_default();
+    let via = Via::parse(first).map_err(|error| SendCause::Malformed { what: "Via", error })?;
+    let via = ViaFacts {
+        protocol: Protocol::from_token(via.transport()),
+        ip: via.received().or_else(|| via.sent_by().host().ip()),
+        port: via.sent_by().port(),
+        rport: via.rport(),
+    };
+    Ok(NextHop::Back {
+        flow: message.flow(),
+        via,
+    })
+}

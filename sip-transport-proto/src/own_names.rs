@@ -1,0 +1,108 @@
+use core::fmt::{self, Write as _};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use sip_core::{Host, HostPort};
+use smallvec::SmallVec;
+
+/// How long a sent-by that a request carried counts as ours: longer than any transaction.
+const MEMORY: Duration = Duration::from_secs(600);
+/// How many are remembered.
+const CAPACITY: usize = 4_096;
+
+/// The sent-by values that responses to our requests may carry (RFC 3261 §18.1.2).
+///
+/// Configured, advertised and bound names stay; what requests carried is remembered for a while,
+/// so that a change of address does not lose late responses.
+#[derive(Debug, Default)]
+pub(crate) struct OwnNames(Mutex<Names>);
+
+#[derive(Debug, Default)]
+struct Names {
+    /// How many channels or settings have this name.
+    fixed: BTreeMap<Box<[u8]>, usize>,
+    seen: BTreeMap<Box<[u8]>, Instant>,
+    order: VecDeque<Box<[u8]>>,
+}
+
+impl OwnNames {
+    pub(crate) fn add(&self, name: &Key) {
+        let mut names = self.lock();
+        let count = names.fixed.entry(name.as_bytes().into()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    pub(crate) fn remove(&self, name: &Key) {
+        let mut names = self.lock();
+        if let Some(count) = names.fixed.get_mut(name.as_bytes()) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                names.fixed.remove(name.as_bytes());
+            }
+        }
+    }
+
+    /// Remembers that a request went out with this sent-by.
+    pub(crate) fn saw(&self, now: Instant, name: &Key) {
+        let mut names = self.lock();
+        if names.fixed.contains_key(name.as_bytes()) {
+            return;
+        }
+        if let Some(at) = names.seen.get_mut(name.as_bytes()) {
+            *at = now;
+            return;
+        }
+        if names.order.len() >= CAPACITY
+            && let Some(oldest) = names.order.pop_front()
+        {
+            names.seen.remove(&oldest);
+        }
+        names.seen.insert(name.as_bytes().into(), now);
+        names.order.push_back(name.as_bytes().into());
+    }
+
+    pub(crate) fn contains(&self, now: Instant, name: &Key) -> bool {
+        let names = self.lock();
+        names.fixed.contains_key(name.as_bytes())
+            || names
+                .seen
+                .get(name.as_bytes())
+                .is_some_and(|&at| now.saturating_duration_since(at) <= MEMORY)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Names> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The text under which a sent-by is kept: lower case, IPv6 in one spelling, and a port in any
+/// case, so that an absent port equals the default one (RFC 3261 §18.1.1).
+#[derive(Debug)]
+pub(crate) struct Key(SmallVec<[u8; 96]>);
+
+impl Key {
+    pub(crate) fn new(sent_by: HostPort<'_>, default_port: u16) -> Self {
+        let mut key = Self(SmallVec::new());
+        let port = sent_by.port().unwrap_or(default_port);
+        // Writing into memory cannot fail.
+        let _ = match sent_by.host() {
+            Host::Name(name) => write!(key, "{}:{port}", name.trim_end_matches('.')),
+            host => write!(key, "{host}:{port}"),
+        };
+        key.0.make_ascii_lowercase();
+        key
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Write for Key {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}

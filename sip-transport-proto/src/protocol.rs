@@ -1,0 +1,87 @@
+use core::fmt;
+
+/// A transport protocol of SIP (RFC 3261 §18, RFC 7118).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Protocol {
+    /// Datagrams over UDP.
+    Udp,
+    /// A stream over TCP.
+    Tcp,
+    /// A stream over TLS over TCP.
+    Tls,
+    /// WebSocket over TCP (RFC 7118).
+    Ws,
+    /// WebSocket over TLS over TCP (RFC 7118).
+    Wss,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
+
+    /// The transport as a Via header names it (RFC 3261 §20.42, RFC 7118 §5.1).
+    pub const fn via_token(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// The protocol that a Via's transport or a URI's `transport` parameter names, in any case.
+    ///
+    /// `wss` in a URI is not registered (RFC 7118 §5.2) but seen, and taken for what it means.
+    pub fn from_token(token: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.via_token().eq_ignore_ascii_case(token))
+    }
+
+    /// The port that is meant where none is given (RFC 3261 §18.1.1, RFC 7118 §5.5).
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
+
+    /// Whether it carries streams, not datagrams: reliable in the sense of RFC 3261 §17.
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+
+    /// Whether it protects what it carries, as `sips` asks (RFC 3261 §26.2.2).
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
+
+    /// Whether a target that asks for `self` may be reached over `other`: the same, or the same
+    /// with protection added.
+    pub(crate) const fn is_served_by(self, other: Self) -> bool {
+        matches!(
+            (self, other),
+            (Self::Udp, Self::Udp)
+                | (Self::Tcp, Self::Tcp | Self::Tls)
+                | (Self::Tls, Self::Tls)
+                | (Self::Ws, Self::Ws | Self::Wss)
+                | (Self::Wss, Self::Wss)
+        )
+    }
+}
+
+/// The short form, as in `udp:192.0.2.1:5060`.
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        })
+    }
+}

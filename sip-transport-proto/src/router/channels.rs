@@ -1,0 +1,181 @@
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use sip_core::{Host, HostPort};
+
+use crate::error::ChannelError;
+use crate::ids::TransportId;
+use crate::own_names::Key;
+use crate::shared::Shared;
+use crate::{ChannelConfig, ChannelId, Protocol};
+
+/// A channel in use.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) id: ChannelId,
+    pub(crate) config: ChannelConfig,
+    /// Made for a request that found no channel: nothing listens.
+    pub(crate) client_only: bool,
+    /// Whether it can be used: a datagram socket made on demand has to be bound first.
+    pub(crate) ready: bool,
+}
+
+impl Channel {
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.config.protocol
+    }
+
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.config.local.ip().is_unspecified()
+    }
+
+    /// The names under which responses come back to it.
+    fn names(&self) -> impl Iterator<Item = Key> {
+        let default_port = self.protocol().default_port();
+        let bound = HostPort::new(
+            self.config.local.ip().into(),
+            Some(self.config.local.port()),
+        );
+        let advertised = self.config.advertised.as_ref().map(|(host, port)| {
+            let host = match host.parse::<IpAddr>() {
+                Ok(ip) => Host::from(ip),
+                Err(_) => Host::Name(host),
+            };
+            HostPort::new(host, *port)
+        });
+        let bound = (!self.client_only).then_some(bound);
+        bound
+            .into_iter()
+            .chain(advertised)
+            .map(move |name| Key::new(name, default_port))
+    }
+}
+
+/// The channels, in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    list: Vec<Channel>,
+    next: u32,
+}
+
+/// Which channel to send on.
+#[derive(Debug)]
+pub(crate) enum Choice {
+    /// This one.
+    Channel(ChannelId),
+    /// That depends on the local address that the system routes the destination from.
+    NeedsLocal,
+    /// None carries the protocol there.
+    None,
+}
+
+impl Channels {
+    pub(crate) fn add(
+        &mut self,
+        transport: TransportId,
+        config: ChannelConfig,
+        shared: &Shared,
+    ) -> Result<ChannelId, ChannelError> {
+        if config.local.port() == 0 && config.listener {
+            return Err(ChannelError::NoPort(config.local));
+        }
+        let same = |c: &&Channel| {
+            c.protocol() == config.protocol && c.config.local == config.local && !c.client_only
+        };
+        if let Some(channel) = self.list.iter().find(same) {
+            return Err(ChannelError::Exists(channel.id));
+        }
+        let id = self.next_id(transport);
+        let channel = Channel {
+            id,
+            config,
+            client_only: false,
+            ready: true,
+        };
+        channel.names().for_each(|name| shared.names.add(&name));
+        self.list.push(channel);
+        Ok(id)
+    }
+
+    /// A channel that only sends: one for each protocol and family.
+    pub(crate) fn add_client_only(
+        &mut self,
+        transport: TransportId,
+        protocol: Protocol,
+        remote: IpAddr,
+    ) -> &Channel {
+        let any = if remote.is_ipv4() {
+            IpAddr::from(Ipv4Addr::UNSPECIFIED)
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
+        let config = ChannelConfig::new(protocol, SocketAddr::new(any, 0)).listener(false);
+        let id = self.next_id(transport);
+        let ready = protocol.is_stream();
+        self.list.push(Channel {
+            id,
+            config,
+            client_only: true,
+            ready,
+        });
+        // Just pushed.
+        &self.list[self.list.len() - 1]
+    }
+
+    fn next_id(&mut self, transport: TransportId) -> ChannelId {
+        let id = ChannelId {
+            transport,
+            index: self.next,
+        };
+        self.next = self.next.wrapping_add(1);
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: ChannelId, shared: &Shared) -> Option<Channel> {
+        let at = self.list.iter().position(|channel| channel.id == id)?;
+        let channel = self.list.remove(at);
+        channel.names().for_each(|name| shared.names.remove(&name));
+        Some(channel)
+    }
+
+    pub(crate) fn get(&self, id: ChannelId) -> Option<&Channel> {
+        // Few channels: a search beats an index.
+        self.list.iter().find(|channel| channel.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
+        self.list.iter_mut().find(|channel| channel.id == id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Channel> {
+        self.list.iter()
+    }
+
+    /// The channel for a destination: the one bound to the very address that the system routes
+    /// from, else one bound to all, else the first added; those made on demand come last.
+    ///
+    /// Without `local` the answer may be that the address is needed.
+    pub(crate) fn choose(
+        &self,
+        protocol: Protocol,
+        remote: IpAddr,
+        local: Option<IpAddr>,
+    ) -> Choice {
+        let fits = |c: &&Channel| c.protocol() == protocol && c.config.reaches(remote);
+        let mut candidates = self.list.iter().filter(fits);
+        let Some(first) = candidates.next() else {
+            return Choice::None;
+        };
+        if candidates.next().is_none() {
+            return Choice::Channel(first.id);
+        }
+        let Some(local) = local else {
+            return Choice::NeedsLocal;
+        };
+        let candidates = || self.list.iter().filter(fits);
+        let best = candidates()
+            .find(|c| c.config.local.ip() == local)
+            .or_else(|| candidates().find(|c| c.is_wildcard() && !c.client_only))
+            .unwrap_or(first);
+        Choice::Channel(best.id)
+    }
+}

@@ -1,0 +1,199 @@
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet};
+
+use smallvec::SmallVec;
+
+use crate::endpoint::normalise;
+use crate::ids::TransportId;
+use crate::{ChannelId, Config, ConnectionId, Protocol};
+
+/// What the router knows of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) channel: ChannelId,
+    pub(crate) protocol: Protocol,
+    pub(crate) remote: SocketAddr,
+    /// Our end, once it is connected.
+    pub(crate) local: Option<SocketAddr>,
+    /// Accepted and without a valid message: it counts against the limits for those.
+    unproven: bool,
+    /// It is being closed: nothing new goes over it.
+    pub(crate) closing: bool,
+}
+
+/// The index of connections (RFC 3261 §18: by address, port and protocol of the far end) and the
+/// counts that their limits need. Every call is a few tree look-ups.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    records: BTreeMap<ConnectionId, Record>,
+    by_remote: BTreeMap<(Protocol, SocketAddr), SmallVec<[ConnectionId; 2]>>,
+    /// Accepted, no valid message yet; the lowest id is the oldest.
+    unproven: BTreeSet<ConnectionId>,
+    unproven_per_ip: BTreeMap<IpAddr, usize>,
+    next: u64,
+}
+
+/// What has to happen before a connection may be added.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    /// Nothing.
+    Free,
+    /// This one has to be closed.
+    Evict(ConnectionId),
+    /// It may not be added: too many from its address.
+    AddressFull,
+    /// It may not be added: too many in all.
+    Full,
+}
+
+impl Connections {
+    /// Whether there is room for one more, accepted from `from` or, without it, opened by us.
+    ///
+    /// The oldest accepted connection without a valid message makes room for a newcomer.
+    pub(crate) fn room(&self, config: &Config, from: Option<IpAddr>) -> Room {
+        if let Some(ip) = from {
+            let count = self.unproven_per_ip.get(&group(ip)).copied().unwrap_or(0);
+            if count >= config.max_unproven_per_ip {
+                return Room::AddressFull;
+            }
+        }
+        let crowded = from.is_some() && self.unproven.len() >= config.max_unproven;
+        if crowded || self.records.len() >= config.max_connections {
+            return self
+                .unproven
+                .first()
+                .map_or(Room::Full, |&oldest| Room::Evict(oldest));
+        }
+        Room::Free
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        transport: TransportId,
+        channel: ChannelId,
+        protocol: Protocol,
+        remote: SocketAddr,
+        accepted_at: Option<SocketAddr>,
+    ) -> ConnectionId {
+        let id = ConnectionId {
+            transport,
+            serial: self.next,
+        };
+        self.next = self.next.wrapping_add(1);
+        let remote = normalise(remote);
+        let accepted = accepted_at.is_some();
+        self.records.insert(
+            id,
+            Record {
+                channel,
+                protocol,
+                remote,
+                local: accepted_at,
+                unproven: accepted,
+                closing: false,
+            },
+        );
+        self.by_remote
+            .entry((protocol, remote))
+            .or_default()
+            .push(id);
+        if accepted {
+            self.unproven.insert(id);
+            let count = self.unproven_per_ip.entry(group(remote.ip())).or_default();
+            *count = count.saturating_add(1);
+        }
+        id
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Record> {
+        self.records.get(&id)
+    }
+
+    pub(crate) fn opened(&mut self, id: ConnectionId, local: SocketAddr) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.local = Some(local);
+        }
+    }
+
+    /// A valid message came over it.
+    pub(crate) fn proven(&mut self, id: ConnectionId) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        if core::mem::replace(&mut record.unproven, false) {
+            let ip = record.remote.ip();
+            self.forget_unproven(id, ip);
+        }
+    }
+
+    /// Nothing new goes over it from now on, and another may take its place. Says whether that is
+    /// news.
+    pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
+        self.proven(id);
+        self.records
+            .get_mut(&id)
+            .is_some_and(|r| !core::mem::replace(&mut r.closing, true))
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Record> {
+        self.proven(id);
+        let record = self.records.remove(&id)?;
+        let key = (record.protocol, record.remote);
+        if let Some(ids) = self.by_remote.get_mut(&key) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_remote.remove(&key);
+            }
+        }
+        Some(record)
+    }
+
+    fn forget_unproven(&mut self, id: ConnectionId, ip: IpAddr) {
+        self.unproven.remove(&id);
+        let key = group(ip);
+        if let Some(count) = self.unproven_per_ip.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.unproven_per_ip.remove(&key);
+            }
+        }
+    }
+
+    /// The newest usable connection to `remote`, on `channel` if given.
+    pub(crate) fn find(
+        &self,
+        protocol: Protocol,
+        remote: SocketAddr,
+        channel: Option<ChannelId>,
+    ) -> Option<(ConnectionId, &Record)> {
+        let ids = self.by_remote.get(&(protocol, normalise(remote)))?;
+        ids.iter().rev().find_map(|&id| {
+            let record = self.records.get(&id)?;
+            let fits = !record.closing && channel.is_none_or(|c| c == record.channel);
+            fits.then_some((id, record))
+        })
+    }
+
+    pub(crate) fn of_channel(&self, channel: ChannelId) -> impl Iterator<Item = ConnectionId> {
+        self.records
+            .iter()
+            .filter(move |(_, r)| r.channel == channel)
+            .map(|(&id, _)| id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Record)> {
+        self.records.iter().map(|(&id, record)| (id, record))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+}
+
+/// What one party may hold: an IPv4 address, or an IPv6 /64.
+fn group(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
+        v4 => v4,
+    }
+}

@@ -1,0 +1,97 @@
+use core::net::IpAddr;
+
+use super::Router;
+use super::channels::Channel;
+use super::connections::Record;
+use crate::outgoing::NextHop;
+use crate::route::Way;
+use crate::sent::{HintOutcome, Overruled};
+use crate::{ChannelId, ConnectionId, Outgoing, Protocol, flow};
+
+impl Router {
+    /// Whether a hinted connection can carry the message. The destination's address does not
+    /// matter: sending elsewhere is what the hint is for.
+    pub(super) fn hinted_connection(
+        &self,
+        id: ConnectionId,
+        outgoing: &Outgoing,
+    ) -> Result<Record, Overruled> {
+        if id.transport != self.shared.id {
+            return Err(Overruled::OtherTransport);
+        }
+        let record = self
+            .connections
+            .get(id)
+            .filter(|r| !r.closing && !outgoing.hint_failed);
+        let record = record.ok_or(Overruled::Closed)?;
+        if outgoing.secure && !record.protocol.is_secure() {
+            return Err(Overruled::Insecure);
+        }
+        if self.wanted_protocol(outgoing) == Some(Protocol::Udp) {
+            return Err(Overruled::Protocol);
+        }
+        Ok(*record)
+    }
+
+    /// Whether a hinted channel can carry the message, `remote` being known or not yet.
+    pub(super) fn hinted_channel(
+        &self,
+        id: ChannelId,
+        outgoing: &Outgoing,
+        remote: Option<IpAddr>,
+    ) -> Result<&Channel, Overruled> {
+        if id.transport != self.shared.id {
+            return Err(Overruled::OtherTransport);
+        }
+        let channel = self.channels.get(id).ok_or(Overruled::UnknownChannel)?;
+        let protocol = channel.protocol();
+        if outgoing.secure && !protocol.is_secure() {
+            return Err(Overruled::Insecure);
+        }
+        if let Some(wanted) = self.wanted_protocol(outgoing)
+            && !wanted.is_served_by(protocol)
+        {
+            return Err(Overruled::Protocol);
+        }
+        if remote.is_some_and(|remote| !channel.config.reaches(remote)) {
+            return Err(Overruled::Unreachable);
+        }
+        Ok(channel)
+    }
+
+    /// The protocol that the message asks for, if it asks for one.
+    pub(super) fn wanted_protocol(&self, outgoing: &Outgoing) -> Option<Protocol> {
+        if let Some(to) = outgoing.options.to {
+            return Some(to.protocol);
+        }
+        match &outgoing.next_hop {
+            NextHop::Unknown(_) => None,
+            // `sips` with transport=tcp means TLS over TCP (RFC 3261 §26.2.2), with ws WSS.
+            NextHop::Host { transport, .. } if outgoing.secure => transport.map(|t| match t {
+                Protocol::Tcp => Protocol::Tls,
+                Protocol::Ws => Protocol::Wss,
+                other => other,
+            }),
+            NextHop::Host { transport, .. } => *transport,
+            NextHop::Back { flow, via } => {
+                let of_flow = flow.and_then(|flow| match flow::decode(&flow, self.shared.id)? {
+                    (_, Way::Datagram { .. }) => Some(Protocol::Udp),
+                    (channel, Way::Connection(id)) => {
+                        let open = self.connections.get(id).map(|record| record.protocol);
+                        open.or_else(|| self.channels.get(channel).map(Channel::protocol))
+                    }
+                });
+                of_flow.or(via.protocol)
+            }
+        }
+    }
+}
+
+impl<T> From<&Result<T, Overruled>> for HintOutcome {
+    fn from(result: &Result<T, Overruled>) -> Self {
+        match result {
+            Ok(_) => Self::Honoured,
+            Err(reason) => Self::Overruled(*reason),
+        }
+    }
+}

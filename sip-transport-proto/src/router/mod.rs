@@ -1,0 +1,432 @@
+//! Where messages go: channels, the index of connections, limits, hints, sends that wait.
+
+mod channels;
+mod connections;
+mod hints;
+mod queries;
+mod routing;
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::connection::Connection;
+use crate::datagram::DatagramSocket;
+use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
+use crate::ids::TransportId;
+use crate::own_names::{Key, OwnNames};
+use crate::shared::{Budget, Shared};
+use crate::{
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, Route,
+    SendId, SocketId, Stats, Tokens,
+};
+
+use channels::Channels;
+use connections::{Connections, Room};
+use queries::{Queries, Waiting};
+
+/// The part of a transport that decides where messages go. It moves no payload and parses nothing:
+/// every call is a bounded number of tree look-ups, so it can stand behind one lock.
+///
+/// - **Commands**: [`add_channel`](Self::add_channel), [`remove_channel`](Self::remove_channel),
+///   [`send`](Self::send), [`retry`](Self::retry), [`close`](Self::close),
+///   [`shutdown`](Self::shutdown).
+/// - **Inputs**: [`accept`](Self::accept) and the `handle_…` methods, each the answer to an output
+///   or a notice of a [`Connection`].
+/// - **Outputs**: after any of these, [`poll_output`](Self::poll_output) until `None`; then
+///   [`poll_timeout`](Self::poll_timeout) says when to call
+///   [`handle_timeout`](Self::handle_timeout).
+#[derive(Debug)]
+pub struct Router {
+    shared: Arc<Shared>,
+    tokens: Tokens,
+    channels: Channels,
+    connections: Connections,
+    queries: Queries,
+    /// Machines of connections to be opened, until their owner takes them.
+    machines: BTreeMap<ConnectionId, Connection>,
+    outputs: VecDeque<RouterOutput>,
+    next_send: u64,
+    closing: bool,
+}
+
+/// What became of a send.
+#[derive(Debug)]
+// A message is kept where it is: boxing it would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
+pub enum Routed {
+    /// The way is known: render, and give the bytes to what [`Route::way`] names.
+    Ready(Route, Outgoing),
+    /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
+    Waiting(SendId),
+}
+
+/// Something the router asks of its owner.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant)]
+pub enum RouterOutput {
+    /// Open a connection, and report to its machine, which is to be had from
+    /// [`Router::take_machine`].
+    Connect {
+        /// The connection.
+        connection: ConnectionId,
+        /// The address to connect to.
+        remote: SocketAddr,
+        /// The local address to connect from, if not any.
+        local: Option<IpAddr>,
+    },
+    /// Close a connection: tell its machine.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Bind a datagram socket for a channel that only sends, and answer with
+    /// [`Router::handle_bound`].
+    Bind {
+        /// The channel.
+        channel: ChannelId,
+        /// The address, with port 0.
+        local: SocketAddr,
+    },
+    /// Look up the addresses of a host, and answer with [`Router::handle_lookup`].
+    Lookup {
+        /// The question.
+        query: QueryId,
+        /// The host name.
+        name: String,
+    },
+    /// Find the local address that the system sends from, and answer with
+    /// [`Router::handle_local_address`].
+    LocalAddress {
+        /// The question.
+        query: QueryId,
+        /// The destination.
+        remote: SocketAddr,
+    },
+    /// A send that waited has its way.
+    Routed(Route, Outgoing),
+    /// A send that waited has failed.
+    Failed(SendError),
+}
+
+impl Router {
+    /// A router without channels. `seed` is all the randomness it ever uses: take it from the
+    /// operating system, except in simulations.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut tokens = Tokens::new(seed);
+        let names = OwnNames::default();
+        for (host, port) in &config.names {
+            let host = host
+                .parse::<IpAddr>()
+                .map_or(sip_core::Host::Name(host), Into::into);
+            // A name without a port stands for the default ports of all protocols.
+            for protocol in Protocol::ALL {
+                names.add(&Key::new(
+                    sip_core::HostPort::new(host, *port),
+                    protocol.default_port(),
+                ));
+            }
+        }
+        let shared = Shared {
+            id: TransportId(u32::from_be_bytes(tokens.array())),
+            config,
+            counters: Default::default(),
+            names,
+            queued: Budget::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            tokens,
+            channels: Channels::default(),
+            connections: Connections::default(),
+            queries: Queries::default(),
+            machines: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            next_send: 1,
+            closing: false,
+        }
+    }
+
+    /// Adds a channel whose socket is bound.
+    ///
+    /// # Errors
+    /// There is one on the address already, or the protocol is not supported.
+    pub fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError> {
+        if !matches!(config.protocol, Protocol::Udp | Protocol::Tcp) {
+            return Err(ChannelError::Unsupported(config.protocol));
+        }
+        self.channels.add(self.shared.id, config, &self.shared)
+    }
+
+    /// Removes a channel: its connections are closed, and nothing more goes out on it.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
+        self.channels
+            .remove(id, &self.shared)
+            .ok_or(ChannelError::Unknown(id))?;
+        let connections: Vec<_> = self.connections.of_channel(id).collect();
+        for connection in connections {
+            self.close_for(connection, CloseReason::ChannelRemoved);
+        }
+        for waiting in self.queries.bound(id) {
+            self.resume(now, waiting);
+        }
+        Ok(())
+    }
+
+    /// The channels, in the order in which they were added.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelConfig)> {
+        self.channels
+            .iter()
+            .map(|channel| (channel.id, &channel.config))
+    }
+
+    /// The machine for a socket of a datagram channel; `None` if the channel is no such one.
+    pub fn datagram_socket(&mut self, socket: SocketId) -> Option<DatagramSocket> {
+        let channel = self.channels.get(socket.channel)?;
+        let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;
+        datagrams.then(|| {
+            DatagramSocket::new(
+                Arc::clone(&self.shared),
+                socket,
+                &channel.config,
+                self.tokens.array(),
+            )
+        })
+    }
+
+    /// Takes a connection that a listener accepted, if the limits allow it.
+    ///
+    /// # Errors
+    /// They do not, or the channel does not listen: close the connection at once.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<Connection, AcceptError> {
+        let protocol = match self.channels.get(channel) {
+            Some(c) if c.config.listener && c.protocol().is_stream() && !self.closing => {
+                c.protocol()
+            }
+            _ => return Err(AcceptError::Unknown(channel)),
+        };
+        match self
+            .connections
+            .room(&self.shared.config, Some(remote.ip()))
+        {
+            Room::Free => {}
+            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
+            Room::AddressFull => {
+                self.shared.counters.connections_limited.one();
+                let limit = self.shared.config.max_unproven_per_ip;
+                return Err(AcceptError::PerAddress { limit });
+            }
+            Room::Full => {
+                self.shared.counters.connections_limited.one();
+                let limit = self.shared.config.max_connections;
+                return Err(AcceptError::Full { limit });
+            }
+        }
+        self.shared.counters.accepted.one();
+        let id = self
+            .connections
+            .add(self.shared.id, channel, protocol, remote, Some(local));
+        let shared = Arc::clone(&self.shared);
+        let force_rport = self
+            .channels
+            .get(channel)
+            .is_some_and(|c| c.config.force_rport);
+        let seed = self.tokens.array();
+        Ok(Connection::accepted(
+            now,
+            shared,
+            id,
+            channel,
+            protocol,
+            local,
+            remote,
+            force_rport,
+            seed,
+        ))
+    }
+
+    /// The machine of a connection that is to be opened. A route may name it before the
+    /// [`RouterOutput::Connect`] is read; it is given out once.
+    #[must_use]
+    pub fn take_machine(&mut self, connection: ConnectionId) -> Option<Connection> {
+        self.machines.remove(&connection)
+    }
+
+    /// Opens the connection of a [`RouterOutput::Connect`] to routing by its own address.
+    pub fn handle_connected(&mut self, connection: ConnectionId, local: SocketAddr) {
+        self.connections.opened(connection, local);
+    }
+
+    /// A valid message came over an accepted connection: it no longer counts against the limits
+    /// for unproven ones.
+    pub fn handle_proven(&mut self, connection: ConnectionId) {
+        self.connections.proven(connection);
+    }
+
+    /// A connection is gone. Says so once for each connection, also for one that failed to open.
+    pub fn handle_closed(&mut self, connection: ConnectionId) {
+        self.connections.remove(connection);
+    }
+
+    /// A client-only datagram channel is bound, or cannot be.
+    pub fn handle_bound(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        result: Result<SocketAddr, io::ErrorKind>,
+    ) {
+        match result {
+            Ok(local) => {
+                if let Some(channel) = self.channels.get_mut(channel) {
+                    channel.config.local = local;
+                    channel.ready = true;
+                }
+                for waiting in self.queries.bound(channel) {
+                    self.resume(now, waiting);
+                }
+            }
+            Err(kind) => {
+                self.channels.remove(channel, &self.shared);
+                for waiting in self.queries.bound(channel) {
+                    self.fail_target(now, waiting, AttemptCause::NoRoute(kind));
+                }
+            }
+        }
+    }
+
+    /// The answer to a [`RouterOutput::Lookup`]. Late answers are ignored.
+    pub fn handle_lookup(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        result: Result<&[IpAddr], io::ErrorKind>,
+    ) {
+        let Some((name, waiting)) = self.queries.looked_up(query) else {
+            return;
+        };
+        for waiting in waiting {
+            self.resolved(now, waiting, &name, result);
+        }
+    }
+
+    /// The answer to a [`RouterOutput::LocalAddress`]. Late answers are ignored.
+    pub fn handle_local_address(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        result: Result<IpAddr, io::ErrorKind>,
+    ) {
+        for waiting in self.queries.local_found(now, query, result.ok()) {
+            match result {
+                Ok(_) => self.resume(now, waiting),
+                Err(kind) => self.fail_target(now, waiting, AttemptCause::NoRoute(kind)),
+            }
+        }
+    }
+
+    /// Lets time pass. Early calls do no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for (name, waiting) in self.queries.expired(now) {
+            match name {
+                Some(name) => {
+                    self.resolved(now, waiting, &name, Err(io::ErrorKind::TimedOut));
+                }
+                None => {
+                    self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
+                }
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, and for what. May change after any
+    /// other call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
+        self.queries.deadline().map(|at| (at, Deadline::Query))
+    }
+
+    /// What is asked of the owner next. May change after any other call.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<RouterOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Asks for a connection to be closed. False if there is no such connection (any more).
+    pub fn close(&mut self, connection: ConnectionId) -> bool {
+        self.close_with(connection, CloseReason::Application)
+    }
+
+    /// Ends everything: all connections are asked to close, sends that wait fail, and so does
+    /// every later one.
+    pub fn shutdown(&mut self) {
+        self.closing = true;
+        let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
+        for connection in all {
+            self.close_with(connection, CloseReason::Shutdown);
+        }
+        for Waiting { outgoing, .. } in self.queries.drain() {
+            self.fail(SendCause::ShuttingDown, outgoing);
+        }
+    }
+
+    /// The open and opening connections: id, protocol, far end.
+    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, Protocol, SocketAddr)> {
+        self.connections
+            .iter()
+            .map(|(id, record)| (id, record.protocol, record.remote))
+    }
+
+    /// How many connections there are, and how many sends wait: 0 and 0 once all is over.
+    pub fn load(&self) -> (usize, usize) {
+        (self.connections.len(), self.queries.len())
+    }
+
+    /// What has happened since the beginning.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.snapshot()
+    }
+
+    /// Bytes queued for all connections.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.queued.used()
+    }
+
+    fn close_with(&mut self, connection: ConnectionId, reason: CloseReason) -> bool {
+        let news = self.connections.close(connection);
+        if news {
+            self.outputs
+                .push_back(RouterOutput::Close { connection, reason });
+        }
+        news
+    }
+
+    fn close_for(&mut self, connection: ConnectionId, reason: CloseReason) {
+        if self.close_with(connection, reason) && reason == CloseReason::Limit {
+            self.shared.counters.connections_limited.one();
+        }
+    }
+
+    fn fail(&mut self, cause: SendCause, outgoing: Outgoing) {
+        let error = self.failed(cause, outgoing);
+        self.outputs.push_back(RouterOutput::Failed(error));
+    }
+
+    fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+        self.shared.counters.sends_failed.one();
+        SendError::new(cause, outgoing)
+    }
+}

@@ -1,0 +1,594 @@
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::channels::{Channel, Choice};
+use super::connections::{Record, Room};
+use super::queries::Waiting;
+use super::{Routed, Router, RouterOutput};
+use crate::connection::Connection;
+use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
+use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
+use crate::route::{Place, PlacePort, Way};
+use crate::sent::{HintOutcome, Overruled};
+use crate::{
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, SocketId, flow,
+};
+
+/// What trying one target came to.
+enum Step {
+    Route(Route),
+    NeedsLocal(SocketAddr),
+    NeedsBind(ChannelId),
+    Failed(SendCause),
+}
+
+/// The targets of a message, or what has to be known first.
+enum Plan {
+    Targets(VecDeque<Target>),
+    LookUp(String),
+}
+
+impl Router {
+    /// Finds the way out for a message: a live hinted connection, else the destination given or
+    /// read from the message.
+    ///
+    /// # Errors
+    /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
+    /// with the error.
+    pub fn send(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+        outgoing.id = SendId(self.next_send);
+        self.next_send = self.next_send.wrapping_add(1);
+        if self.closing {
+            return Err(self.failed(SendCause::ShuttingDown, outgoing));
+        }
+        self.advance(now, outgoing)
+    }
+
+    /// Sends a message on to its next target, after the one at hand failed of `cause`.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); with no target left, the error lists those that were tried.
+    pub fn retry(
+        &mut self,
+        now: Instant,
+        mut outgoing: Outgoing,
+        cause: AttemptCause,
+    ) -> Result<Routed, SendError> {
+        outgoing.hint_failed |= outgoing.by_hint;
+        outgoing.failed(cause);
+        if self.closing {
+            return Err(self.failed(SendCause::ShuttingDown, outgoing));
+        }
+        self.advance(now, outgoing)
+    }
+
+    /// Takes up a send that waited.
+    pub(super) fn resume(&mut self, now: Instant, waiting: Waiting) {
+        match self.advance(now, waiting.outgoing) {
+            Ok(Routed::Ready(route, outgoing)) => {
+                self.outputs
+                    .push_back(RouterOutput::Routed(route, outgoing));
+            }
+            Ok(Routed::Waiting(_)) => {}
+            Err(error) => self.outputs.push_back(RouterOutput::Failed(error)),
+        }
+    }
+
+    pub(super) fn fail_target(&mut self, now: Instant, mut waiting: Waiting, cause: AttemptCause) {
+        waiting.outgoing.failed(cause);
+        self.resume(now, waiting);
+    }
+
+    /// Takes up a send whose next hop was looked up.
+    pub(super) fn resolved(
+        &mut self,
+        now: Instant,
+        mut waiting: Waiting,
+        name: &str,
+        result: Result<&[IpAddr], io::ErrorKind>,
+    ) {
+        let outgoing = &waiting.outgoing;
+        let targets = match (&outgoing.next_hop, result) {
+            (NextHop::Host { port, .. }, Ok(ips)) if !ips.is_empty() => {
+                self.protocol_for(outgoing).map(|protocol| {
+                    let port = port.unwrap_or(protocol.default_port());
+                    let target = |ip: &IpAddr| Target {
+                        protocol,
+                        addr: SocketAddr::new(*ip, port),
+                    };
+                    ips.iter().take(MAX_ADDRESSES).map(target).collect()
+                })
+            }
+            (_, result) => {
+                let kind = result.err().unwrap_or(io::ErrorKind::NotFound);
+                Err(SendCause::Lookup {
+                    name: name.to_owned(),
+                    kind,
+                })
+            }
+        };
+        match targets {
+            Ok(targets) => {
+                waiting.outgoing.targets = Some(targets);
+                self.resume(now, waiting);
+            }
+            Err(cause) => self.fail(cause, waiting.outgoing),
+        }
+    }
+
+    fn advance(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+        let mut report = HintReport::default();
+        if let Some(id) = outgoing.wanted_hints().connection {
+            let hinted = self.hinted_connection(id, &outgoing);
+            report.connection = (&hinted).into();
+            outgoing.by_hint = hinted.is_ok();
+            if let Ok(record) = hinted {
+                report.channel = match outgoing.options.hints.channel {
+                    None => HintOutcome::NotGiven,
+                    Some(channel) if channel == record.channel => HintOutcome::Honoured,
+                    Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
+                };
+                return Ok(Routed::Ready(
+                    self.over(id, &record, &outgoing, report),
+                    outgoing,
+                ));
+            }
+        }
+        if let NextHop::Back {
+            flow: Some(flow), ..
+        } = &outgoing.next_hop
+            && outgoing.options.to.is_none()
+            && outgoing.tried.is_empty()
+            && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
+            && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
+            && outgoing
+                .options
+                .hints
+                .channel
+                .is_none_or(|channel| channel == record.channel)
+        {
+            // RFC 3261 §18.2.2: a response goes back over the connection of its request.
+            let record = *record;
+            if outgoing.options.hints.channel.is_some() {
+                report.channel = HintOutcome::Honoured;
+            }
+            return Ok(Routed::Ready(
+                self.over(id, &record, &outgoing, report),
+                outgoing,
+            ));
+        }
+        if outgoing.targets.is_none() {
+            match self.plan(&outgoing) {
+                Ok(Plan::Targets(targets)) => outgoing.targets = Some(targets),
+                Ok(Plan::LookUp(name)) => return self.look_up(now, name, outgoing),
+                Err(cause) => return Err(self.failed(cause, outgoing)),
+            }
+        }
+        while let Some(target) = outgoing.target() {
+            match self.try_target(now, target, &outgoing, report) {
+                Step::Route(route) => return Ok(Routed::Ready(route, outgoing)),
+                Step::NeedsLocal(remote) => {
+                    return self.wait(outgoing, |router, outgoing| {
+                        let query = router.queries.find_local(now, remote, outgoing);
+                        query.map(|query| RouterOutput::LocalAddress { query, remote })
+                    });
+                }
+                Step::NeedsBind(channel) => {
+                    return self.wait(outgoing, |router, outgoing| {
+                        router.queries.wait_for_bind(channel, outgoing);
+                        None
+                    });
+                }
+                Step::Failed(cause) => {
+                    outgoing.failed(AttemptCause::Send(Box::new(cause)));
+                }
+            }
+        }
+        // One target that could not even be tried: its cause is the whole story.
+        let cause = match outgoing.tried.as_slice() {
+            [
+                Attempt {
+                    cause: AttemptCause::Send(cause),
+                    ..
+                },
+            ] => (**cause).clone(),
+            _ => SendCause::AllTargetsFailed,
+        };
+        Err(self.failed(cause, outgoing))
+    }
+
+    fn look_up(
+        &mut self,
+        now: Instant,
+        name: String,
+        outgoing: Outgoing,
+    ) -> Result<Routed, SendError> {
+        // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
+        if name
+            .trim_end_matches('.')
+            .to_ascii_lowercase()
+            .ends_with(".invalid")
+        {
+            let cause = SendCause::Lookup {
+                name,
+                kind: io::ErrorKind::NotFound,
+            };
+            return Err(self.failed(cause, outgoing));
+        }
+        self.wait(outgoing, |router, outgoing| {
+            let question = router.queries.look_up(now, name, outgoing);
+            question.map(|(query, name)| RouterOutput::Lookup { query, name })
+        })
+    }
+
+    /// Lets a send wait, if there is room for one more.
+    fn wait(
+        &mut self,
+        outgoing: Outgoing,
+        park: impl FnOnce(&mut Self, Outgoing) -> Option<RouterOutput>,
+    ) -> Result<Routed, SendError> {
+        let limit = self.shared.config.max_waiting_sends;
+        if self.queries.len() >= limit {
+            return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
+        }
+        let id = outgoing.id;
+        let output = park(self, outgoing);
+        self.outputs.extend(output);
+        Ok(Routed::Waiting(id))
+    }
+
+    fn plan(&self, outgoing: &Outgoing) -> Result<Plan, SendCause> {
+        let one = |target| Ok(Plan::Targets(VecDeque::from([target])));
+        if let Some(to) = outgoing.options.to {
+            if outgoing.secure && !to.protocol.is_secure() {
+                return Err(SendCause::Insecure(to.protocol));
+            }
+            return one(Target {
+                protocol: self.protocol_for(outgoing)?,
+                addr: to.addr,
+            });
+        }
+        match &outgoing.next_hop {
+            NextHop::Unknown(cause) => Err(cause.clone()),
+            NextHop::Host { host, port, .. } => {
+                let protocol = self.protocol_for(outgoing)?;
+                match host {
+                    HostText::Name(name) => Ok(Plan::LookUp(name.to_string())),
+                    HostText::Ip(ip) => {
+                        let port = port.unwrap_or(protocol.default_port());
+                        one(Target {
+                            protocol,
+                            addr: SocketAddr::new(*ip, port),
+                        })
+                    }
+                }
+            }
+            NextHop::Back { via, .. } => one(self.way_back(outgoing, via)?),
+        }
+    }
+
+    /// The protocol to use: what is asked for, with protection added where a hinted channel has
+    /// it; without a wish, the hinted channel's, else UDP, else for `sips` TLS.
+    fn protocol_for(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
+        let hinted = outgoing.options.hints.channel;
+        if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
+            return Ok(channel.protocol());
+        }
+        match self.wanted_protocol(outgoing) {
+            Some(protocol) if outgoing.secure && !protocol.is_secure() => {
+                Err(SendCause::Insecure(protocol))
+            }
+            Some(protocol) => Ok(protocol),
+            None if outgoing.secure => Ok(Protocol::Tls),
+            None => Ok(Protocol::Udp),
+        }
+    }
+
+    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2, RFC 3581 §4).
+    fn way_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
+        let NextHop::Back { flow, .. } = &outgoing.next_hop else {
+            return Err(SendCause::NoResponseAddress);
+        };
+        let protocol = self.protocol_for(outgoing)?;
+        let sent_by_port = via.port.unwrap_or(protocol.default_port());
+        // Only the source of the request is trusted: not a name or another address that its
+        // sender wrote, or anyone could aim us at anyone.
+        let ip = flow.map(|flow| flow.remote().ip()).or(via.ip);
+        let ip = ip.ok_or(SendCause::NoResponseAddress)?;
+        let port = match (protocol, flow, via.rport) {
+            (Protocol::Udp, Some(flow), Some(_)) => flow.remote().port(),
+            (Protocol::Udp, None, Some(Some(rport))) => rport,
+            (Protocol::Tcp | Protocol::Tls, None, Some(Some(rport))) => {
+                // The client's own connection, if it is still there.
+                let open = self
+                    .connections
+                    .find(protocol, SocketAddr::new(ip, rport), None);
+                if open.is_some() { rport } else { sent_by_port }
+            }
+            // RFC 7118 §5: nobody can connect to a WebSocket client.
+            (Protocol::Ws | Protocol::Wss, _, _) => return Err(SendCause::ConnectionClosed),
+            _ => sent_by_port,
+        };
+        Ok(Target {
+            protocol,
+            addr: SocketAddr::new(ip, port),
+        })
+    }
+
+    fn try_target(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        mut report: HintReport,
+    ) -> Step {
+        let remote = target.addr.ip();
+        let mut hinted = None;
+        if let Some(id) = outgoing.options.hints.channel {
+            let result = self.hinted_channel(id, outgoing, Some(remote));
+            report.channel = (&result).into();
+            hinted = result.ok().map(|channel| channel.id);
+        }
+        if target.protocol.is_stream() {
+            self.try_stream(now, target, outgoing, hinted, report)
+        } else {
+            self.try_datagram(now, target, outgoing, hinted, report)
+        }
+    }
+
+    fn try_datagram(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+        mut report: HintReport,
+    ) -> Step {
+        let remote = target.addr;
+        let arrival = self.arrival(outgoing, remote);
+        let known = outgoing.options.hints.local.or(arrival.map(|(_, ip)| ip));
+        let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
+        let chosen = hinted.or(arrival.map(|(socket, _)| socket.channel));
+        let channel = match chosen.and_then(|id| self.channels.get(id)) {
+            Some(channel) => channel,
+            None => match self.channel_for(target, outgoing, local) {
+                Ok(Choice::Channel(id)) => match self.channels.get(id) {
+                    Some(channel) => channel,
+                    None => return Step::Failed(SendCause::ChannelRemoved),
+                },
+                Ok(_) => return Step::NeedsLocal(remote),
+                Err(cause) => return Step::Failed(cause),
+            },
+        };
+        if !channel.ready {
+            return Step::NeedsBind(channel.id);
+        }
+        let bound = channel.config.local;
+        let hint = outgoing.options.hints.local;
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let source = if channel.is_wildcard() {
+            known.filter(usable)
+        } else {
+            None
+        };
+        report.local = match hint {
+            None => HintOutcome::NotGiven,
+            Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
+            Some(_) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        let ip = match (channel.is_wildcard(), source.or(local)) {
+            (false, _) => bound.ip(),
+            (true, Some(ip)) => ip,
+            (true, None) => return Step::NeedsLocal(remote),
+        };
+        let index = match arrival {
+            Some((socket, _)) if socket.channel == channel.id => socket.index,
+            _ => 0,
+        };
+        let socket = SocketId {
+            channel: channel.id,
+            index,
+        };
+        let place = place(channel, Some(ip));
+        let channel = channel.id;
+        Step::Route(Route {
+            shared: Arc::clone(&self.shared),
+            send: outgoing.id,
+            way: Way::Datagram { socket, source },
+            protocol: target.protocol,
+            channel,
+            remote,
+            local: Some(SocketAddr::new(ip, bound.port())),
+            place,
+            branch: outgoing.message.is_request().then(|| self.tokens.branch()),
+            hints: report,
+        })
+    }
+
+    /// The socket and address that the request of a response came in on, if they still serve.
+    fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
+        let NextHop::Back {
+            flow: Some(flow), ..
+        } = &outgoing.next_hop
+        else {
+            return None;
+        };
+        match flow::decode(flow, self.shared.id)? {
+            (channel, Way::Datagram { socket, .. })
+                if self.channels.get(channel)?.config.reaches(remote.ip()) =>
+            {
+                Some((socket, flow.local().ip().to_canonical()))
+            }
+            _ => None,
+        }
+    }
+
+    fn try_stream(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+        report: HintReport,
+    ) -> Step {
+        let Target {
+            protocol,
+            addr: remote,
+        } = target;
+        if let Some((id, record)) = self.connections.find(protocol, remote, hinted) {
+            let record = *record;
+            return Step::Route(self.over(id, &record, outgoing, report));
+        }
+        let channel = match hinted {
+            Some(id) => id,
+            None => {
+                let local = self.queries.local_address(now, remote.ip());
+                match self.channel_for(target, outgoing, local) {
+                    Ok(Choice::Channel(id)) => id,
+                    Ok(_) => return Step::NeedsLocal(remote),
+                    Err(cause) => return Step::Failed(cause),
+                }
+            }
+        };
+        match self.connections.room(&self.shared.config, None) {
+            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
+            Room::Full | Room::AddressFull => {
+                let limit = self.shared.config.max_connections;
+                return Step::Failed(SendCause::TooManyConnections { limit });
+            }
+            Room::Free => {}
+        }
+        let id = self
+            .connections
+            .add(self.shared.id, channel, protocol, remote, None);
+        let seed = self.tokens.array();
+        let config = self.channels.get(channel).map(|channel| &channel.config);
+        let force_rport = config.is_some_and(|config| config.force_rport);
+        let local = config
+            .map(|c| c.local.ip())
+            .filter(|ip| !ip.is_unspecified());
+        let shared = Arc::clone(&self.shared);
+        let machine = Connection::connecting(
+            now,
+            shared,
+            id,
+            channel,
+            protocol,
+            remote,
+            force_rport,
+            seed,
+        );
+        self.machines.insert(id, machine);
+        self.outputs.push_back(RouterOutput::Connect {
+            connection: id,
+            remote,
+            local,
+        });
+        match self.connections.get(id).copied() {
+            Some(record) => Step::Route(self.over(id, &record, outgoing, report)),
+            None => Step::Failed(SendCause::ConnectionClosed),
+        }
+    }
+
+    /// The channel that fits a target; for requests one is made where there is none.
+    fn channel_for(
+        &mut self,
+        target: Target,
+        outgoing: &Outgoing,
+        local: Option<IpAddr>,
+    ) -> Result<Choice, SendCause> {
+        let Target { protocol, addr } = target;
+        match self.channels.choose(protocol, addr.ip(), local) {
+            Choice::None => {
+                let supported = matches!(protocol, Protocol::Udp | Protocol::Tcp);
+                let may = self.shared.config.create_client_channels && supported;
+                if !may || !outgoing.message.is_request() {
+                    return Err(SendCause::NoChannel {
+                        protocol,
+                        remote: addr.ip(),
+                    });
+                }
+                let made = self
+                    .channels
+                    .add_client_only(self.shared.id, protocol, addr.ip());
+                let (id, local, ready) = (made.id, made.config.local, made.ready);
+                if !ready {
+                    self.outputs
+                        .push_back(RouterOutput::Bind { channel: id, local });
+                }
+                Ok(Choice::Channel(id))
+            }
+            choice => Ok(choice),
+        }
+    }
+
+    /// The route over a connection, open or being opened.
+    fn over(
+        &mut self,
+        id: ConnectionId,
+        record: &Record,
+        outgoing: &Outgoing,
+        mut report: HintReport,
+    ) -> Route {
+        let channel = self.channels.get(record.channel);
+        let place = channel.map_or(
+            Place {
+                host: None,
+                port: PlacePort::Own,
+            },
+            |channel| place(channel, record.local.map(|local| local.ip())),
+        );
+        report.local = match (outgoing.options.hints.local, record.local) {
+            (None, _) => HintOutcome::NotGiven,
+            (Some(ip), Some(local)) if local.ip() == ip => HintOutcome::Honoured,
+            (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        Route {
+            shared: Arc::clone(&self.shared),
+            send: outgoing.id,
+            way: Way::Connection(id),
+            protocol: record.protocol,
+            channel: record.channel,
+            remote: record.remote,
+            local: record.local,
+            place,
+            branch: outgoing.message.is_request().then(|| self.tokens.branch()),
+            hints: report,
+        }
+    }
+}
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 32;
+
+/// What stands for a channel in headers: its advertised name, else the bound address, else the
+/// one used towards the peer; with the listening port, else the connection's own.
+fn place(channel: &Channel, local: Option<IpAddr>) -> Place {
+    let bound = channel.config.local;
+    if let Some((host, port)) = &channel.config.advertised {
+        let host = host
+            .parse()
+            .map_or_else(|_| HostText::Name(Arc::clone(host)), HostText::Ip);
+        return Place {
+            host: Some(host),
+            port: port.map_or(PlacePort::Absent, PlacePort::Port),
+        };
+    }
+    let host = if channel.is_wildcard() {
+        local
+    } else {
+        Some(bound.ip())
+    };
+    let listens = channel.config.listener || !channel.protocol().is_stream();
+    Place {
+        host: host.map(|ip| HostText::Ip(ip.to_canonical())),
+        port: if listens {
+            PlacePort::Port(bound.port())
+        } else {
+            PlacePort::Own
+        },
+    }
+}

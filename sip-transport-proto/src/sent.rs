@@ -1,0 +1,156 @@
+use core::fmt;
+
+use bytes::Bytes;
+use sip_core::message::{Message, ParseError};
+
+use crate::{Outgoing, SendId, SipEndpoint};
+
+/// A message that was routed, rendered and queued on an open channel or connection.
+#[derive(Debug)]
+pub struct Sent {
+    pub(crate) id: SendId,
+    pub(crate) bytes: Bytes,
+    pub(crate) local: SipEndpoint,
+    pub(crate) remote: SipEndpoint,
+    pub(crate) filled: Filled,
+    pub(crate) hints: HintReport,
+    /// The message as given and the targets behind this one, where there are any.
+    pub(crate) rest: Option<Box<Outgoing>>,
+}
+
+impl Sent {
+    /// Which send it is: what a later [`Event::SendFailed`](crate::Event::SendFailed) names.
+    pub fn id(&self) -> SendId {
+        self.id
+    }
+
+    /// The message exactly as it went out.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The message as it went out, parsed.
+    ///
+    /// # Errors
+    /// What the application put into the message may not be SIP.
+    pub fn message(&self) -> Result<Message, ParseError> {
+        Message::parse(self.bytes.clone())
+    }
+
+    /// The socket it went out of.
+    pub fn local(&self) -> SipEndpoint {
+        self.local
+    }
+
+    /// Where it went.
+    pub fn remote(&self) -> SipEndpoint {
+        self.remote
+    }
+
+    /// What was put in the place of placeholders.
+    pub fn filled(&self) -> &Filled {
+        &self.filled
+    }
+
+    /// What became of the hints.
+    pub fn hints(&self) -> HintReport {
+        self.hints
+    }
+
+    /// Keeps the message as given, if there are more targets to try it on.
+    #[must_use]
+    pub fn keep(mut self, mut outgoing: Outgoing) -> Self {
+        if let Some(targets) = &mut outgoing.targets {
+            // The one at hand is this one.
+            targets.pop_front();
+            if !targets.is_empty() {
+                self.rest = Some(Box::new(outgoing));
+            }
+        }
+        self
+    }
+
+    /// How many targets are left to try after this one.
+    pub fn targets_left(&self) -> usize {
+        self.rest
+            .as_ref()
+            .and_then(|rest| rest.targets.as_ref())
+            .map_or(0, |t| t.len())
+    }
+}
+
+/// Which placeholders were filled in, and with what.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Filled {
+    /// The top Via.
+    pub via: bool,
+    /// The From.
+    pub from: bool,
+    /// How many Contacts.
+    pub contacts: usize,
+    /// The host and port that took their place, as `host:port`, if any was filled in.
+    pub with: Option<String>,
+}
+
+/// What became of each hint.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HintReport {
+    /// The channel hint.
+    pub channel: HintOutcome,
+    /// The connection hint.
+    pub connection: HintOutcome,
+    /// The local address hint.
+    pub local: HintOutcome,
+}
+
+/// What became of a hint.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HintOutcome {
+    /// There was none.
+    #[default]
+    NotGiven,
+    /// It was followed.
+    Honoured,
+    /// It could not be followed.
+    Overruled(Overruled),
+}
+
+/// Why a hint was overruled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Overruled {
+    /// There is no such channel, or it was removed.
+    UnknownChannel,
+    /// The id is of another transport.
+    OtherTransport,
+    /// The destination asks for datagrams and the hint is a stream, or the other way round, or
+    /// for a stream protocol that the hinted channel does not carry.
+    Protocol,
+    /// The channel does not carry the destination's address family, or cannot reach it.
+    Unreachable,
+    /// The connection is closed.
+    Closed,
+    /// A `sips` target must not go out unprotected (RFC 3261 §26.2.2).
+    Insecure,
+    /// A connection hint was followed, and the connection belongs elsewhere.
+    ConnectionWins,
+    /// The channel is bound to another address.
+    Bound,
+}
+
+impl fmt::Display for Overruled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownChannel => "there is no such channel",
+            Self::OtherTransport => "it belongs to another transport",
+            Self::Protocol => "the destination asks for another protocol",
+            Self::Unreachable => "the channel cannot reach the destination",
+            Self::Closed => "the connection is closed",
+            Self::Insecure => "sips must not go out unprotected",
+            Self::ConnectionWins => "the connection hint wins",
+            Self::Bound => "the channel is bound to another address",
+        })
+    }
+}

@@ -1,0 +1,38 @@
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use crate::counters::Counters;
+use crate::own_names::OwnNames;
+use crate::{Config, ids::TransportId};
+
+/// What every part of one transport sees: settings, counters, own names, the total of queued
+/// bytes.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: TransportId,
+    pub(crate) config: Config,
+    pub(crate) counters: Counters,
+    pub(crate) names: OwnNames,
+    pub(crate) queued: Budget,
+}
+
+/// Bytes held in all, against a limit.
+#[derive(Debug, Default)]
+pub(crate) struct Budget(AtomicUsize);
+
+impl Budget {
+    /// Takes `bytes` unless that would go over `limit`.
+    pub(crate) fn take(&self, bytes: usize, limit: usize) -> bool {
+        let grown = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= limit);
+        self.0.fetch_update(Relaxed, Relaxed, grown).is_ok()
+    }
+
+    pub(crate) fn give_back(&self, bytes: usize) {
+        let _ = self
+            .0
+            .fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(bytes)));
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}

@@ -1,0 +1,229 @@
+//! What goes in the place of `0.0.0.0` and `[::]` in Via, From and Contact.
+
+use core::fmt::Write as _;
+use core::ops::Range;
+
+use bytes::Bytes;
+use sip_core::header::{Contact, From, Header, Via, list};
+use sip_core::message::{EditError, Message};
+use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
+use sip_core::{Host, HostPort, Name};
+
+use crate::error::SendCause;
+use crate::own_names::Key;
+use crate::sent::Filled;
+use crate::tokens::Branch;
+use crate::{Protocol, Substitution};
+
+/// What the socket selected to send puts into a message.
+#[derive(Debug)]
+pub(crate) struct Fill<'a> {
+    pub(crate) host: Host<'a>,
+    pub(crate) port: Option<u16>,
+    pub(crate) protocol: Protocol,
+    /// The request goes to a `sips` target.
+    pub(crate) secure: bool,
+    /// For a request's top Via, if it has none.
+    pub(crate) branch: Option<&'a Branch>,
+    pub(crate) mode: Substitution,
+    /// Fill in From and Contact of a message from the wire too.
+    pub(crate) forwarded: bool,
+}
+
+/// One value's part to be replaced.
+struct Edit {
+    row: usize,
+    range: Range<usize>,
+    text: String,
+}
+
+/// The bytes to send, what was filled in, and for a request its sent-by. The message itself stays
+/// as it is: each attempt starts from it.
+pub(crate) fn render(
+    message: &Message,
+    fill: &Fill<'_>,
+) -> Result<(Bytes, Filled, Option<Key>), SendCause> {
+    let request = message.is_request();
+    let original = fill.mode == Substitution::Original;
+    let ours = message.is_built() || fill.forwarded || original;
+    let mut edits = Vec::new();
+    let mut filled = Filled::default();
+    let mut sent_by = None;
+    if request || original {
+        sent_by = Some(fill.via(message, request, &mut edits, &mut filled)?).filter(|_| request);
+    }
+    if ours && fill.mode != Substitution::Off {
+        for (row, header) in message.rows().enumerate() {
+            match header.name() {
+                // RFC 3261 §8.2.6.2: a response's From is an echo.
+                Name::From if request || original => {
+                    fill.from(row, header.value(), &mut edits, &mut filled)?;
+                }
+                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled)?,
+                _ => {}
+            }
+        }
+    }
+    if filled != Filled::default() {
+        filled.with = Some(HostPort::new(fill.host, fill.port).to_string());
+    }
+    // RFC 3261 §18.3: on a stream there must be a Content-Length.
+    let needs_length = fill.protocol.is_stream() && message.raw(Name::ContentLength).is_none();
+    if edits.is_empty() && !needs_length {
+        return Ok((message.to_bytes(), filled, sent_by));
+    }
+    let mut copy = message.clone();
+    // From the back, so that the places in front stay where they are.
+    for edit in edits.iter().rev() {
+        copy.splice(edit.row, edit.range.clone(), edit.text.as_bytes())
+            .map_err(edit_failed)?;
+    }
+    if needs_length {
+        let len = message.body().len().to_string();
+        copy.set(Name::ContentLength, len.as_str())
+            .map_err(edit_failed)?;
+    }
+    Ok((copy.to_bytes(), filled, sent_by))
+}
+
+fn edit_failed(_: EditError) -> SendCause {
+    // Only a head that would outgrow its limit can do that.
+    SendCause::Missing("room for the headers that sending adds")
+}
+
+fn read<'a, H: Header<'a>>(what: &'static str, value: &'a [u8]) -> Result<H, SendCause> {
+    H::parse(value).map_err(|error| SendCause::Malformed { what, error })
+}
+
+impl Fill<'_> {
+    /// The top Via: sent-by, protocol and branch of a request's (RFC 3261 §8.1.1.7, §18.1.1).
+    fn via(
+        &self,
+        message: &Message,
+        request: bool,
+        edits: &mut Vec<Edit>,
+        filled: &mut Filled,
+    ) -> Result<Key, SendCause> {
+        let mut rows = message.rows().enumerate();
+        let row = rows.find(|(_, header)| header.name() == Name::Via);
+        let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
+        let value = list::split(header.value()).next().unwrap_or_default();
+        let via: Via<'_> = read("Via", value)?;
+        let sent_by = via.sent_by();
+        let default_port = self.protocol.default_port();
+        let original = self.mode == Substitution::Original;
+        if !(message.is_built() || header.is_edited() || original) {
+            return Ok(Key::new(sent_by, default_port));
+        }
+        let place = sent_by.host().is_unspecified() && self.mode != Substitution::Off;
+        let token = self.protocol.via_token();
+        let branch = self.branch.filter(|_| request && via.branch().is_none());
+        let named = !request || via.transport().eq_ignore_ascii_case(token);
+        let new = if place {
+            HostPort::new(self.host, self.port)
+        } else {
+            sent_by
+        };
+        if place || !named || branch.is_some() {
+            let token = if request { token } else { via.transport() };
+            let mut text = format!("SIP/2.0/{token} {new}");
+            let params = value
+                .iter()
+                .position(|&b| b == b';')
+                .and_then(|at| value.get(at..));
+            text.push_str(str::from_utf8(params.unwrap_or_default()).unwrap_or_default());
+            if let Some(branch) = branch {
+                // Writing to a string cannot fail.
+                let _ = write!(text, ";branch={}", branch.as_str());
+            }
+            let range = range_in(header.value(), value);
+            edits.push(Edit { row, range, text });
+        }
+        filled.via = place;
+        Ok(Key::new(new, default_port))
+    }
+
+    /// The From: the host only, as RFC 3261 §19.1.1 allows no port there.
+    fn from(
+        &self,
+        row: usize,
+        value: &[u8],
+        edits: &mut Vec<Edit>,
+        filled: &mut Filled,
+    ) -> Result<(), SendCause> {
+        let from: From<'_> = read("From", value)?;
+        if let Some(uri) = placeholder(from.uri()) {
+            let port = self.port.filter(|_| self.mode == Substitution::Original);
+            let text = uri
+                .with_host_port(HostPort::new(self.host, port))
+                .to_string();
+            edits.push(Edit {
+                row,
+                range: range_in(value, from.uri_text()),
+                text,
+            });
+            filled.from = true;
+        }
+        Ok(())
+    }
+
+    /// Every Contact of a row: host, port, scheme and transport of the sending socket.
+    fn contacts(
+        &self,
+        row: usize,
+        values: &[u8],
+        edits: &mut Vec<Edit>,
+        filled: &mut Filled,
+    ) -> Result<(), SendCause> {
+        for value in list::split(values) {
+            let contact: Contact<'_> = read("Contact", value)?;
+            let Some(uri) = contact.uri().and_then(placeholder) else {
+                continue;
+            };
+            let range = range_in(values, contact.uri_text());
+            edits.push(Edit {
+                row,
+                range,
+                text: self.contact_uri(uri),
+            });
+            filled.contacts = filled.contacts.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    fn contact_uri(&self, uri: SipUri<'_>) -> String {
+        let secure = uri.is_secure() || self.secure;
+        let transport = match self.protocol {
+            Protocol::Udp => None,
+            Protocol::Ws | Protocol::Wss => Some("ws"),
+            // sips says all there is to say.
+            Protocol::Tcp | Protocol::Tls if secure => None,
+            Protocol::Tcp => Some("tcp"),
+            Protocol::Tls => Some("tls"),
+        };
+        let others = uri
+            .params()
+            .iter()
+            .filter(|p| !p.name().eq_ignore_ascii_case("transport"));
+        let transport = transport.and_then(|name| UriParam::new("transport", name).ok());
+        let params: Vec<UriParam<'_>> = others.chain(transport).collect();
+        uri.with_host_port(HostPort::new(self.host, self.port))
+            .with_secure(secure)
+            .with_params(UriParams::of(&params))
+            .to_string()
+    }
+}
+
+/// A SIP URI whose host stands for the sending socket's.
+fn placeholder(uri: Uri<'_>) -> Option<SipUri<'_>> {
+    match uri {
+        Uri::Sip(uri) if uri.host().is_unspecified() => Some(uri),
+        _ => None,
+    }
+}
+
+/// Where `inner`, a part of `outer`, stands in it.
+fn range_in(outer: &[u8], inner: &[u8]) -> Range<usize> {
+    let start = (inner.as_ptr() as usize).saturating_sub(outer.as_ptr() as usize);
+    start..start.saturating_add(inner.len())
+}

@@ -1,0 +1,576 @@
+use core::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::time::Instant;
+
+use crate::connection::{Connection, ConnectionEvent, Pushed};
+use crate::datagram::{DatagramSocket, Transmit};
+use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError, SendFailure};
+use crate::route::Way;
+use crate::{
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, QueryId, Route,
+    Routed, Router, RouterOutput, SendId, Sent, SocketId, Stats,
+};
+
+/// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
+///
+/// It owns a [`Router`] and all machines, and has one rule: **after any call that takes `&mut
+/// self`, drain [`poll_output`](Self::poll_output) until it says [`Output::Timeout`]** before the
+/// next one. Then wait for a socket or for that time, whichever is first.
+///
+/// 1. Bind sockets and tell of each by [`add_channel`](Self::add_channel).
+/// 2. Drain the outputs, doing what each says.
+/// 3. Wait. A datagram goes to [`handle_datagram`](Self::handle_datagram), an accepted connection
+///    to [`handle_accepted`](Self::handle_accepted), read bytes to
+///    [`handle_data`](Self::handle_data), and so on; the time to
+///    [`handle_timeout`](Self::handle_timeout). Go to 2.
+///
+/// ```
+/// use std::time::Instant;
+/// use sip_transport_proto::{ChannelConfig, Config, Event, Output, Protocol, Transport};
+///
+/// let mut transport = Transport::new(Config::default(), [0; 32]);
+/// let channel = transport.add_channel(ChannelConfig::new(Protocol::Udp, "192.0.2.1:5060".parse()?))?;
+/// let now = Instant::now();
+/// transport.handle_datagram(now, channel.socket(0), "192.0.2.9:5060".parse()?, None, b"\
+///     OPTIONS sip:a@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1;rport\r\n\
+///     From: <sip:b@192.0.2.9>;tag=1\r\nTo: <sip:a@192.0.2.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+///     Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n");
+/// loop {
+///     match transport.poll_output(now) {
+///         Output::Event(Event::Request { remote, request, .. }) => {
+///             println!("{remote}: {}", request.start_line());
+///         }
+///         Output::Datagram { socket, transmit } => { /* send it */ }
+///         Output::Timeout(at) => break, // wait for input, or until then
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Outputs are a function of configuration, seed and inputs with their instants.
+#[derive(Debug)]
+pub struct Transport {
+    router: Router,
+    sockets: BTreeMap<SocketId, DatagramSocket>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// Connections that may have events or something to write.
+    touched: BTreeSet<ConnectionId>,
+    /// When each connection is due.
+    deadlines: BTreeMap<ConnectionId, Instant>,
+    due: BTreeSet<(Instant, ConnectionId)>,
+    outputs: VecDeque<Output>,
+}
+
+/// What a [`Transport`] asks of its owner.
+#[derive(Debug)]
+#[non_exhaustive]
+// A message is kept where it is: boxing it would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
+pub enum Output {
+    /// Something for the application.
+    Event(Event),
+    /// Send a datagram. If that fails, say so by [`Transport::handle_datagram_failed`].
+    Datagram {
+        /// On this socket.
+        socket: SocketId,
+        /// The datagram.
+        transmit: Transmit,
+    },
+    /// A connection has bytes to write: [`Transport::transmit`] shows them. Comes again after
+    /// each input that leaves some.
+    Writable(ConnectionId),
+    /// Open a connection; answer with [`Transport::handle_connected`] or
+    /// [`Transport::handle_error`].
+    Connect {
+        /// Its id.
+        connection: ConnectionId,
+        /// Where to.
+        remote: SocketAddr,
+        /// The local address to connect from, if not any.
+        local: Option<IpAddr>,
+    },
+    /// Close a connection's socket. The id is done with.
+    Close(ConnectionId),
+    /// Bind a datagram socket on this address, with port 0; answer with
+    /// [`Transport::handle_bound`].
+    Bind {
+        /// The channel it is for.
+        channel: ChannelId,
+        /// The address.
+        local: SocketAddr,
+    },
+    /// Look up the addresses of a host; answer with [`Transport::handle_lookup`].
+    Lookup {
+        /// The question.
+        query: QueryId,
+        /// The host name.
+        name: String,
+    },
+    /// Find the address that the system sends from; answer with
+    /// [`Transport::handle_local_address`].
+    LocalAddress {
+        /// The question.
+        query: QueryId,
+        /// The destination.
+        remote: SocketAddr,
+    },
+    /// Nothing more for now: wait for input, or until then, and for what.
+    Timeout(Option<(Instant, Deadline)>),
+}
+
+/// What became of a message given to [`Transport::send`].
+#[derive(Debug)]
+pub enum Submitted {
+    /// It is on its way.
+    Sent(Box<Sent>),
+    /// It waits for a connection or a lookup; [`Event::SendCompleted`] will tell.
+    Waiting(SendId),
+}
+
+impl Transport {
+    /// A transport without channels. `seed` is all the randomness it ever uses: take it from the
+    /// operating system, except in simulations.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            router: Router::new(config, seed),
+            sockets: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            deadlines: BTreeMap::new(),
+            due: BTreeSet::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What has happened, and what there is.
+    pub fn stats(&self) -> Stats {
+        self.router.stats()
+    }
+
+    /// The router: channels and connections.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    // Commands.
+
+    /// Adds a channel whose socket is bound.
+    ///
+    /// # Errors
+    /// See [`Router::add_channel`].
+    pub fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError> {
+        let sockets = config.sockets;
+        let id = self.router.add_channel(config)?;
+        (0..sockets).for_each(|index| self.add_socket(SocketId { channel: id, index }));
+        Ok(id)
+    }
+
+    /// Removes a channel. Close its sockets; its connections follow as [`Output::Close`].
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
+        self.router.remove_channel(now, id)?;
+        self.sockets.retain(|socket, _| socket.channel != id);
+        self.drain_router(now);
+        Ok(())
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// It cannot be sent; the error says why and gives the message back.
+    pub fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError> {
+        let routed = self.router.send(now, outgoing);
+        let result = self.carry_on(now, routed);
+        self.drain_router(now);
+        result
+    }
+
+    /// Asks for a connection to be closed. False if there is none.
+    pub fn close(&mut self, now: Instant, connection: ConnectionId) -> bool {
+        let known = self.router.close(connection);
+        self.drain_router(now);
+        known
+    }
+
+    /// Ends everything: connections close, sends that wait fail.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.router.shutdown();
+        self.drain_router(now);
+    }
+
+    // Inputs.
+
+    /// A datagram came. `local_ip` is the address it was sent to, if the socket is bound to all
+    /// and the system tells.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        remote: SocketAddr,
+        local_ip: Option<IpAddr>,
+        data: &[u8],
+    ) {
+        let Some(machine) = self.sockets.get_mut(&socket) else {
+            return;
+        };
+        let event = machine.handle_datagram(now, remote, local_ip, data);
+        self.outputs.extend(event.map(Output::Event));
+        while let Some(transmit) = machine.poll_transmit() {
+            self.outputs
+                .push_back(Output::Datagram { socket, transmit });
+        }
+    }
+
+    /// A datagram could not be sent, or the system reports an ICMP error for its destination.
+    pub fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: io::ErrorKind) {
+        if let Some(send) = send {
+            let cause = SendFailure::Io(kind);
+            self.outputs
+                .push_back(Output::Event(Event::SendFailed { send, cause }));
+        }
+    }
+
+    /// A listener accepted a connection.
+    ///
+    /// # Errors
+    /// The limits do not allow it: close it at once.
+    pub fn handle_accepted(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<ConnectionId, AcceptError> {
+        let accepted = self.router.accept(now, channel, local, remote);
+        let result = accepted.map(|machine| {
+            let id = machine.id();
+            self.connections.insert(id, machine);
+            self.touched.insert(id);
+            id
+        });
+        self.drain_router(now);
+        result
+    }
+
+    /// The connection of an [`Output::Connect`] is open.
+    pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId, local: SocketAddr) {
+        self.with(connection, |machine| machine.handle_connected(now, local));
+    }
+
+    /// A connection failed, or could not be opened.
+    pub fn handle_error(&mut self, connection: ConnectionId, kind: io::ErrorKind) {
+        self.with(connection, |machine| machine.handle_error(kind));
+    }
+
+    /// How much [`handle_data`](Self::handle_data) takes for this connection: read no more.
+    #[must_use]
+    pub fn recv_capacity(&self, connection: ConnectionId) -> usize {
+        self.connections
+            .get(&connection)
+            .map_or(0, Connection::recv_capacity)
+    }
+
+    /// Bytes were read. Says how many of them were taken.
+    pub fn handle_data(&mut self, now: Instant, connection: ConnectionId, data: &[u8]) -> usize {
+        self.with(connection, |machine| machine.handle_data(now, data))
+            .unwrap_or(0)
+    }
+
+    /// The peer closed its direction.
+    pub fn handle_eof(&mut self, connection: ConnectionId) {
+        self.with(connection, Connection::handle_eof);
+    }
+
+    /// The bytes that a connection has to write.
+    #[must_use]
+    pub fn transmit(&self, connection: ConnectionId) -> &[u8] {
+        self.connections
+            .get(&connection)
+            .map(Connection::transmit)
+            .unwrap_or_default()
+    }
+
+    /// So many of them were written.
+    pub fn handle_written(&mut self, now: Instant, connection: ConnectionId, n: usize) {
+        self.with(connection, |machine| machine.handle_written(now, n));
+    }
+
+    /// The answer to an [`Output::Bind`].
+    pub fn handle_bound(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        result: Result<SocketAddr, io::ErrorKind>,
+    ) {
+        self.router.handle_bound(now, channel, result);
+        self.add_socket(SocketId { channel, index: 0 });
+        self.drain_router(now);
+    }
+
+    /// The answer to an [`Output::Lookup`].
+    pub fn handle_lookup(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        result: Result<&[IpAddr], io::ErrorKind>,
+    ) {
+        self.router.handle_lookup(now, query, result);
+        self.drain_router(now);
+    }
+
+    /// The answer to an [`Output::LocalAddress`].
+    pub fn handle_local_address(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        result: Result<IpAddr, io::ErrorKind>,
+    ) {
+        self.router.handle_local_address(now, query, result);
+        self.drain_router(now);
+    }
+
+    /// Lets time pass. Early calls do no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.router.handle_timeout(now);
+        self.drain_router(now);
+        while let Some(&(at, connection)) = self.due.first()
+            && at <= now
+        {
+            self.due.pop_first();
+            self.deadlines.remove(&connection);
+            self.with(connection, |machine| machine.handle_timeout(now));
+        }
+    }
+
+    // Outputs.
+
+    /// What to do next. Each call parses at most one message.
+    #[must_use]
+    pub fn poll_output(&mut self, now: Instant) -> Output {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return output;
+            }
+            let Some(&connection) = self.touched.first() else {
+                break;
+            };
+            self.drive(now, connection);
+        }
+        let connection = self.due.first().copied();
+        let connection = connection.and_then(|(at, id)| {
+            let (_, why) = self.connections.get(&id)?.poll_timeout()?;
+            Some((at, why))
+        });
+        Output::Timeout(
+            connection
+                .into_iter()
+                .chain(self.router.poll_timeout())
+                .min(),
+        )
+    }
+
+    // Inside.
+
+    fn add_socket(&mut self, socket: SocketId) {
+        if let Some(machine) = self.router.datagram_socket(socket) {
+            self.sockets.insert(socket, machine);
+        }
+    }
+
+    fn with<T>(
+        &mut self,
+        connection: ConnectionId,
+        call: impl FnOnce(&mut Connection) -> T,
+    ) -> Option<T> {
+        let machine = self.connections.get_mut(&connection)?;
+        self.touched.insert(connection);
+        Some(call(machine))
+    }
+
+    /// Takes one event of a connection, or, if it has none, sees to its writing and its deadline.
+    fn drive(&mut self, now: Instant, id: ConnectionId) {
+        let Some(machine) = self.connections.get_mut(&id) else {
+            self.touched.remove(&id);
+            return;
+        };
+        match machine.poll_event(now) {
+            Some(ConnectionEvent::Event(event)) => self.outputs.push_back(Output::Event(event)),
+            Some(ConnectionEvent::Connected(local)) => {
+                self.router.handle_connected(id, local);
+                self.render_pending(now, id);
+            }
+            Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
+            Some(ConnectionEvent::Closed) => {
+                self.router.handle_closed(id);
+                self.outputs.push_back(Output::Close(id));
+            }
+            Some(ConnectionEvent::Returned(outgoing, cause)) => self.retry(now, outgoing, cause),
+            None => {
+                self.touched.remove(&id);
+                if machine.is_closed() {
+                    self.connections.remove(&id);
+                    self.set_deadline(id, None);
+                    return;
+                }
+                if !machine.transmit().is_empty() {
+                    self.outputs.push_back(Output::Writable(id));
+                }
+                let at = machine.poll_timeout().map(|(at, _)| at);
+                self.set_deadline(id, at);
+            }
+        }
+    }
+
+    fn set_deadline(&mut self, id: ConnectionId, at: Option<Instant>) {
+        let old = match at {
+            Some(at) => self.deadlines.insert(id, at),
+            None => self.deadlines.remove(&id),
+        };
+        if let Some(old) = old {
+            self.due.remove(&(old, id));
+        }
+        if let Some(at) = at {
+            self.due.insert((at, id));
+        }
+    }
+
+    fn render_pending(&mut self, now: Instant, id: ConnectionId) {
+        while let Some(machine) = self.connections.get_mut(&id)
+            && let Some((route, outgoing)) = machine.next_pending()
+        {
+            let send = outgoing.id();
+            let result = self.give(now, route, outgoing).map(Box::new);
+            self.complete(send, result);
+        }
+    }
+
+    fn retry(&mut self, now: Instant, outgoing: Outgoing, cause: AttemptCause) {
+        let send = outgoing.id();
+        let routed = self.router.retry(now, outgoing, cause);
+        match self.carry_on(now, routed) {
+            Ok(Submitted::Sent(sent)) => self.complete(send, Ok(sent)),
+            Ok(Submitted::Waiting(_)) => {}
+            Err(error) => self.complete(send, Err(error)),
+        }
+        self.drain_router(now);
+    }
+
+    fn complete(&mut self, send: SendId, result: Result<Box<Sent>, SendError>) {
+        self.outputs
+            .push_back(Output::Event(Event::SendCompleted { send, result }));
+    }
+
+    fn drain_router(&mut self, now: Instant) {
+        while let Some(output) = self.router.poll_output() {
+            match output {
+                RouterOutput::Connect {
+                    connection,
+                    remote,
+                    local,
+                } => {
+                    self.keep_machine(connection);
+                    self.outputs.push_back(Output::Connect {
+                        connection,
+                        remote,
+                        local,
+                    });
+                }
+                RouterOutput::Close { connection, reason } => {
+                    self.with(connection, |machine| machine.close(now, reason));
+                }
+                RouterOutput::Bind { channel, local } => {
+                    self.outputs.push_back(Output::Bind { channel, local });
+                }
+                RouterOutput::Lookup { query, name } => {
+                    self.outputs.push_back(Output::Lookup { query, name });
+                }
+                RouterOutput::LocalAddress { query, remote } => {
+                    self.outputs
+                        .push_back(Output::LocalAddress { query, remote });
+                }
+                RouterOutput::Routed(route, outgoing) => {
+                    let send = outgoing.id();
+                    match self.carry_on(now, Ok(Routed::Ready(route, outgoing))) {
+                        Ok(Submitted::Sent(sent)) => self.complete(send, Ok(sent)),
+                        Ok(Submitted::Waiting(_)) => {}
+                        Err(error) => self.complete(send, Err(error)),
+                    }
+                }
+                RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
+            }
+        }
+    }
+
+    /// Takes a routed message as far as it goes.
+    fn carry_on(
+        &mut self,
+        now: Instant,
+        mut routed: Result<Routed, SendError>,
+    ) -> Result<Submitted, SendError> {
+        loop {
+            let (route, outgoing) = match routed? {
+                Routed::Waiting(id) => return Ok(Submitted::Waiting(id)),
+                Routed::Ready(route, outgoing) => (route, outgoing),
+            };
+            let Way::Connection(id) = route.way() else {
+                let sent = self.give(now, route, outgoing)?;
+                return Ok(Submitted::Sent(Box::new(sent)));
+            };
+            self.keep_machine(id);
+            let send = outgoing.id();
+            let pushed = match self.connections.get_mut(&id) {
+                Some(machine) => machine.push(route, outgoing),
+                None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+            };
+            self.touched.insert(id);
+            match pushed {
+                Pushed::Waiting => return Ok(Submitted::Waiting(send)),
+                Pushed::Ready(route, outgoing) => {
+                    let sent = self.give(now, route, outgoing)?;
+                    return Ok(Submitted::Sent(Box::new(sent)));
+                }
+                Pushed::Returned(outgoing, cause) => {
+                    routed = self.router.retry(now, outgoing, cause);
+                }
+            }
+        }
+    }
+
+    /// Renders a message and gives it to its socket or connection.
+    fn give(&mut self, now: Instant, route: Route, outgoing: Outgoing) -> Result<Sent, SendError> {
+        let sent = match route.render(now, &outgoing) {
+            Ok(sent) => sent,
+            Err(cause) => return Err(route.failed(cause, outgoing)),
+        };
+        match route.way() {
+            Way::Datagram { socket, source } => {
+                let transmit = Transmit {
+                    destination: route.remote(),
+                    source,
+                    bytes: sent.bytes().clone(),
+                    send: Some(sent.id()),
+                };
+                self.outputs
+                    .push_back(Output::Datagram { socket, transmit });
+            }
+            Way::Connection(id) => {
+                let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
+                if let Some(Err(cause)) = self.with(id, queue) {
+                    return Err(route.failed(cause, outgoing));
+                }
+            }
+        }
+        Ok(sent.keep(outgoing))
+    }
+
+    fn keep_machine(&mut self, id: ConnectionId) {
+        if let Some(machine) = self.router.take_machine(id) {
+            self.connections.insert(id, machine);
+            self.touched.insert(id);
+        }
+    }
+}
