@@ -6,7 +6,7 @@ use core::fmt;
 use super::text::Text;
 use super::{Header, known, scan::Scan};
 use crate::chars::{Line, ascii};
-use crate::params::Names;
+use crate::params::{Names, check_new};
 use crate::{Name, ValueError};
 
 /// One `name=value` of an authentication header.
@@ -101,12 +101,10 @@ impl<'a> AuthParams<'a> {
         loop {
             let start = scan.at();
             let param = AuthParam::read(&mut scan)?;
-            names.add(param.name, start, || {
-                let earlier = value.get(..start).unwrap_or_default();
-                Self(Source::Wire(earlier))
-                    .iter()
-                    .any(|seen| seen.is(param.name()))
-            })?;
+            if names.may_hold(param.name.as_ref()) {
+                let earlier = Self(Source::Wire(value.get(..start).unwrap_or_default()));
+                check_new(earlier.iter().map(|seen| seen.is(param.name())), start)?;
+            }
             check(&param, start)?;
             if !scan.separator(b',') {
                 break;
