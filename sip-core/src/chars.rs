@@ -8,8 +8,8 @@ use crate::ValueError;
 pub(crate) const TOKEN: u8 = 1;
 /// `word` characters (Call-ID).
 pub(crate) const WORD: u8 = 1 << 1;
-/// Host names. RFC 3261 has no underscore there, but peers use it.
-pub(crate) const HOST: u8 = 1 << 2;
+/// One label of a host name. RFC 3261 has no underscore there, but peers use it.
+pub(crate) const LABEL: u8 = 1 << 2;
 /// `user` without `escaped`.
 pub(crate) const USER: u8 = 1 << 3;
 /// `password` without `escaped`.
@@ -37,13 +37,13 @@ const fn table() -> [u8; 256] {
     let mut i = 0;
     while i < 256 {
         if (i as u8).is_ascii_alphanumeric() {
-            table[i] = TOKEN | WORD | HOST | UNRESERVED;
+            table[i] = TOKEN | WORD | LABEL | UNRESERVED;
         }
         i += 1;
     }
     table = add(table, b"-.!%*_+`'~", TOKEN | WORD);
     table = add(table, b"()<>:\\\"/[]?{}", WORD);
-    table = add(table, b"-_.", HOST);
+    table = add(table, b"-_", LABEL);
     table = add(table, b"-_.!~*'()", UNRESERVED);
     table = add(table, b"&=+$,;?/", USER);
     table = add(table, b"&=+$,", PASSWORD);
@@ -64,12 +64,6 @@ pub(crate) fn is(b: u8, classes: u8) -> bool {
 #[inline]
 pub(crate) fn is_token(b: u8) -> bool {
     is(b, TOKEN)
-}
-
-/// `word` characters (Call-ID).
-#[inline]
-pub(crate) fn is_word(b: u8) -> bool {
-    is(b, WORD)
 }
 
 /// Linear white space. CR and LF count: the indexer lets them into a value only as folds.

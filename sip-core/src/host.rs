@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ValueError;
-use crate::chars::{self, HOST, ascii, is, skip_lws};
+use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
 
 /// A host name or an IP address.
 ///
@@ -70,32 +70,30 @@ impl<'a> Host<'a> {
 }
 
 fn name(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
-    const HYPHEN: u8 = 1;
-    const DOT: u8 = 2;
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
-    let mut end = 0;
     let mut last_label = 0;
-    let mut previous = DOT;
-    while let Some(&b) = data.get(end)
-        && is(b, HOST)
-    {
-        let kind = if b == b'.' { DOT } else { u8::from(b == b'-') };
-        // A dot has a letter, digit or underscore on both sides.
-        if previous + kind > DOT {
+    let mut at = 0;
+    let end = loop {
+        let end = run(data, at, LABEL);
+        let Some(label @ [first, ..]) = data.get(at..end) else {
+            // Only after a label may a dot be the end of the name.
+            if at > 0 && data.get(at) != Some(&b'.') {
+                break at;
+            }
+            return unexpected("a host", at);
+        };
+        if *first == b'-' {
+            return unexpected("a letter or digit", at);
+        }
+        if label.ends_with(b"-") {
             return unexpected("a letter or digit", end);
         }
-        if previous == DOT {
-            last_label = end;
+        last_label = at;
+        if data.get(end) != Some(&b'.') {
+            break end;
         }
-        previous = kind;
-        end += 1;
-    }
-    if end == 0 {
-        return unexpected("a host", 0);
-    }
-    if previous == HYPHEN {
-        return unexpected("a letter or digit", end);
-    }
+        at = end + 1;
+    };
     // Else an address with a fault, such as 444.555.666.777, would be a name.
     if data.get(last_label).is_some_and(u8::is_ascii_digit) {
         return unexpected(
@@ -121,7 +119,7 @@ fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
         (*octet, at) = dec_octet(data, at)?;
     }
     match data.get(at) {
-        Some(&b) if is(b, HOST) => None,
+        Some(&b) if b == b'.' || is(b, LABEL) => None,
         _ => Some((Ipv4Addr::from(octets), at)),
     }
 }

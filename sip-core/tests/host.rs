@@ -317,10 +317,7 @@ fn addresses_are_written_in_brackets_without_zone_in_canonical_form() {
 #[test]
 fn errors_say_what_was_expected_and_where() {
     let message = |text: &str| HostPort::try_from(text).unwrap_err().to_string();
-    assert_eq!(
-        message("a..b"),
-        "expected a letter or digit at byte 2, found '.'"
-    );
+    assert_eq!(message("a..b"), "expected a host at byte 2, found '.'");
     assert_eq!(message("h:x"), "expected port number at byte 2, found 'x'");
     assert_eq!(
         message("h:"),

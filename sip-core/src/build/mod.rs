@@ -1,1 +1,51 @@
-//! Builders of requests and responses that fill the mandatory headers.
+//! Builders of requests and responses that fill the mandatory headers, and the reply to a request
+//! that cannot be read.
+//!
+//! Names are written in full, values on one line, Content-Length always. No value can end its
+//! header: CR, LF and NUL are errors.
+
+mod reply;
+mod request;
+mod response;
+mod writer;
+
+use thiserror::Error;
+
+pub use reply::{Salvaged, salvage};
+pub use request::RequestBuilder;
+pub use response::ResponseBuilder;
+
+use core::net::Ipv4Addr;
+
+use crate::message::{EditError, ParseError};
+use crate::uri::{SipUri, Uri};
+use crate::{Host, HostPort, ValueError};
+
+/// `sip:0.0.0.0`: in Contact and From of a built message, the transport puts its own address here.
+pub const PLACEHOLDER: Uri<'static> = Uri::Sip(SipUri::new(HostPort::new(
+    Host::V4(Ipv4Addr::UNSPECIFIED),
+    None,
+)));
+
+/// Why a message was not built.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A name or a value that cannot stand in a message.
+    #[error(transparent)]
+    Text(#[from] EditError),
+    /// What was put together is no message that the other side would take.
+    #[error("the message would be malformed: {0}")]
+    Malformed(#[from] ParseError),
+    /// A CSeq number of 2^31 or more (RFC 3261 §8.1.1.5).
+    #[error("the CSeq number {0} is not below 2^31")]
+    CSeq(u32),
+    /// The request that is answered lacks a header or has one that does not follow its grammar.
+    #[error("the request has no readable {header}")]
+    Request {
+        /// The header.
+        header: crate::Name,
+        /// What is wrong with it, if it is there.
+        error: Option<ValueError>,
+    },
+}

@@ -36,11 +36,13 @@ use core::fmt;
 
 use bytes::Bytes;
 
+pub(crate) use edit::check_value;
 pub use error::{EditError, HeaderError, ParseError, ParseErrorKind};
 pub use head::Head;
 pub(crate) use index::Indexer;
 pub use request::{Request, Response, WrongKind};
 pub(crate) use row::{Packed, Row};
+pub(crate) use stamp::Stamp;
 pub(crate) use start_line::Line;
 pub use start_line::StartLine;
 pub use status::StatusCode;
@@ -91,7 +93,7 @@ impl Message {
         Ok(Head::parse(&bytes, limits)?.into_shared(&bytes))
     }
 
-    fn packed(base: Bytes, line: Line, head_len: usize, body_len: usize) -> Self {
+    pub(crate) fn packed(base: Bytes, line: Line, head_len: usize, body_len: usize) -> Self {
         Self {
             base,
             head_len,
@@ -238,11 +240,20 @@ impl Message {
         self.flow = Some(flow);
     }
 
+    pub(crate) fn mark_built(&mut self) {
+        self.built = true;
+    }
+
     /// The bytes of memory that the message holds beyond itself, shared ones included.
     pub fn held(&self) -> usize {
-        let rows = self.rows.as_ref().map_or(0, |rows| rows.capacity().saturating_mul(8));
+        let rows = self
+            .rows
+            .as_ref()
+            .map_or(0, |rows| rows.capacity().saturating_mul(8));
         let body = self.body.as_ref().map_or(0, Bytes::len);
-        [self.base.len(), self.extra.capacity(), rows, body].into_iter().fold(0, usize::saturating_add)
+        [self.base.len(), self.extra.capacity(), rows, body]
+            .into_iter()
+            .fold(0, usize::saturating_add)
     }
 
     /// Whether the message was made by the builders of this crate, not parsed.

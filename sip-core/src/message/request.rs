@@ -103,6 +103,13 @@ impl TryFrom<Message> for Response {
 
 macro_rules! message {
     ($($id:ident),+) => {$(
+        impl $id {
+            /// The type of a message that the builders made.
+            pub(crate) fn of(message: Message) -> Self {
+                Self(message)
+            }
+        }
+
         impl Deref for $id {
             type Target = Message;
 

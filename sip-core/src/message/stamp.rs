@@ -139,7 +139,9 @@ impl Text {
                 }
             }
             // Writing to this text cannot fail.
-            IpAddr::V6(ip) => drop(write!(self, "{ip}")),
+            IpAddr::V6(ip) => {
+                let _ = write!(self, "{ip}");
+            }
         }
     }
 

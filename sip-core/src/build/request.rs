@@ -1,0 +1,206 @@
+use super::writer::{Writer, random_token};
+use super::{BuildError, PLACEHOLDER};
+use crate::chars::ascii;
+use crate::header::{Contact, From, Header, To, Via};
+use crate::message::{EditError, HeaderName};
+use crate::uri::Uri;
+use crate::{Method, Name, Request};
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+/// Builds a request with every header that RFC 3261 §8.1.1 asks for.
+///
+/// What is not set gets a value of its own: a new From tag and Call-ID, CSeq 1, Max-Forwards 70, To
+/// with the request URI. Via, From and Contact have the address `0.0.0.0`, which the transport
+/// replaces by the address that it sends from. A Contact is added to requests that make or refresh
+/// a dialog.
+///
+/// ```
+/// use sip_core::{Method, build::RequestBuilder, header::To};
+///
+/// let request = RequestBuilder::new(Method::Options, "sip:bob@example.com")
+///     .to(To::new("sip:bob@example.com".try_into()?).with_display_name("Bob"))
+///     .header("Subject", "Lunch")
+///     .build(|random| random.fill(7))?; // a real generator, seeded from the system
+/// assert_eq!(request.raw("Via"), Some(&b"SIP/2.0/UDP 0.0.0.0;rport"[..]));
+/// assert_eq!(request.raw("From"), Some(&b"<sip:0.0.0.0>;tag=0707070707070707"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct RequestBuilder<'a> {
+    method: Method<'a>,
+    uri: &'a str,
+    via: Option<Via<'a>>,
+    from: From<'a>,
+    to: Option<To<'a>>,
+    call_id: Option<&'a str>,
+    cseq: u32,
+    max_forwards: u8,
+    contact: Option<Contact<'a>>,
+    headers: Vec<(HeaderName<'a>, Vec<u8>)>,
+    body: Option<(&'a str, &'a [u8])>,
+}
+
+impl<'a> RequestBuilder<'a> {
+    /// A request for that URI.
+    pub fn new(method: Method<'a>, uri: &'a str) -> Self {
+        // RFC 3261 §8.1.1.8, RFC 3311 §5.1, RFC 3515 §2.2, RFC 6665 §8.
+        let needs_contact = matches!(
+            method,
+            Method::Invite | Method::Update | Method::Refer | Method::Subscribe | Method::Notify
+        );
+        Self {
+            method,
+            uri,
+            via: None,
+            from: From::new(PLACEHOLDER),
+            to: None,
+            call_id: None,
+            cseq: 1,
+            max_forwards: 70,
+            contact: needs_contact.then(|| Contact::new(PLACEHOLDER)),
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Sets the Via. Without it: UDP, the placeholder `0.0.0.0`, and `rport`; the transport puts in
+    /// its protocol, its address and a branch.
+    pub fn via(mut self, via: Via<'a>) -> Self {
+        self.via = Some(via);
+        self
+    }
+
+    /// Sets From; a new tag is added if it has none.
+    pub fn from(mut self, from: From<'a>) -> Self {
+        self.from = from;
+        self
+    }
+
+    /// Sets To.
+    pub fn to(mut self, to: To<'a>) -> Self {
+        self.to = Some(to);
+        self
+    }
+
+    /// Sets the Call-ID.
+    pub fn call_id(mut self, call_id: &'a str) -> Self {
+        self.call_id = Some(call_id);
+        self
+    }
+
+    /// Sets the CSeq number, below 2^31.
+    pub fn cseq(mut self, number: u32) -> Self {
+        self.cseq = number;
+        self
+    }
+
+    /// Sets Max-Forwards.
+    pub fn max_forwards(mut self, hops: u8) -> Self {
+        self.max_forwards = hops;
+        self
+    }
+
+    /// Sets Contact; `None` leaves it out.
+    pub fn contact(mut self, contact: Option<Contact<'a>>) -> Self {
+        self.contact = contact;
+        self
+    }
+
+    /// Adds a row with this text as its value.
+    pub fn header(mut self, name: impl Into<HeaderName<'a>>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// Adds a row with a typed header.
+    pub fn typed(self, header: impl Header<'a>) -> Self {
+        let name = name_of(&header);
+        let value = header.to_string();
+        self.header(name, value)
+    }
+
+    /// Sets the body and its Content-Type, which every body has (RFC 3261 §7.4.1).
+    pub fn body(mut self, content_type: &'a str, body: &'a [u8]) -> Self {
+        self.body = Some((content_type, body));
+        self
+    }
+
+    /// Builds the request. `random` fills what it is given with random bytes, for tags and
+    /// Call-ID.
+    pub fn build(self, mut random: impl FnMut(&mut [u8])) -> Result<Request, BuildError> {
+        if self.cseq > i32::MAX as u32 {
+            return Err(BuildError::CSeq(self.cseq));
+        }
+        let mut writer = Writer::request(self.method.as_str(), self.uri)?;
+        match self.via {
+            Some(via) => writer.print(Name::Via, via)?,
+            None => writer.copy(Name::Via, b"SIP/2.0/UDP 0.0.0.0;rport"),
+        }
+        // RFC 3261 §7.3.1: what proxies need stands near the top.
+        for (name, value) in self
+            .headers
+            .iter()
+            .filter(|(name, _)| is_route(name.known()))
+        {
+            writer.row_named(name.known(), name.as_str(), |writer| writer.push(value))?;
+        }
+        writer.row(Name::MaxForwards, |writer| {
+            writer.decimal(self.max_forwards.into())
+        })?;
+        let tag = random_token::<8, 16>(&mut random);
+        let from = match self.from.tag() {
+            Some(_) => self.from,
+            None => self
+                .from
+                .with_tag(ascii(&tag))
+                .map_err(|error| EditError::Value {
+                    header: Name::From,
+                    error,
+                })?,
+        };
+        writer.print(Name::From, from)?;
+        let to = match self.to {
+            Some(to) => to,
+            None => To::new(Uri::try_from(self.uri).map_err(EditError::RequestUri)?),
+        };
+        writer.print(Name::To, to)?;
+        match self.call_id {
+            Some(call_id) => writer.print(Name::CallId, call_id)?,
+            None => writer.copy(Name::CallId, &random_token::<16, 32>(&mut random)),
+        }
+        writer.print(Name::CSeq, format_args!("{} {}", self.cseq, self.method))?;
+        if let Some(contact) = self.contact {
+            writer.print(Name::Contact, contact)?;
+        }
+        for (name, value) in self
+            .headers
+            .iter()
+            .filter(|(name, _)| !is_route(name.known()))
+        {
+            writer.row_named(name.known(), name.as_str(), |writer| writer.push(value))?;
+        }
+        let (content_type, body) = self.body.unwrap_or_default();
+        if !content_type.is_empty() || !body.is_empty() {
+            writer.row(Name::ContentType, |writer| {
+                writer.push(content_type.as_bytes())
+            })?;
+        }
+        let message = writer.finish(body)?;
+        message.check()?;
+        Ok(Request::of(message))
+    }
+}
+
+fn name_of<'a, H: Header<'a>>(_: &H) -> Name {
+    H::NAME
+}
+
+fn is_route(name: Name) -> bool {
+    matches!(
+        name,
+        Name::Via | Name::Route | Name::RecordRoute | Name::ProxyRequire
+    )
+}

@@ -1,0 +1,184 @@
+use super::BuildError;
+use super::writer::{Writer, random_token};
+use crate::chars::ascii;
+use crate::header::{Contact, Header, To};
+use crate::message::HeaderName;
+use crate::{Method, Name, Request, Response, StatusCode};
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+/// Builds the response to a request: Via, From, To, Call-ID and CSeq are the request's, To gets a
+/// tag if it has none (RFC 3261 §8.2.6.2), Record-Route is copied where a dialog begins
+/// (§12.1.1). The response goes back the way the request came.
+///
+/// ```
+/// use sip_core::{Request, Message, StatusCode, build::ResponseBuilder};
+///
+/// let request = Message::parse(
+///     "OPTIONS sip:bob@example.com SIP/2.0\r\nv: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+///      f: <sip:a@example.com>;tag=1\r\nt: <sip:bob@example.com>\r\ni: 7\r\nCSeq: 1 OPTIONS\r\n\r\n",
+/// )?;
+/// let request = Request::try_from(request)?;
+/// let response = ResponseBuilder::new(&request, StatusCode::OK)
+///     .to_tag("abc")
+///     .header("Allow", "OPTIONS")
+///     .build(|_| {})?;
+/// assert_eq!(response.raw("To"), Some(&b"<sip:bob@example.com>;tag=abc"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct ResponseBuilder<'a> {
+    request: &'a Request,
+    status: StatusCode,
+    reason: &'a str,
+    tag: Option<&'a str>,
+    contact: Option<Contact<'a>>,
+    headers: Vec<(HeaderName<'a>, Vec<u8>)>,
+    body: Option<(&'a str, &'a [u8])>,
+}
+
+impl<'a> ResponseBuilder<'a> {
+    /// The response of that status, with the reason phrase that belongs to it.
+    pub fn new(request: &'a Request, status: StatusCode) -> Self {
+        Self {
+            request,
+            status,
+            reason: status.reason(),
+            tag: None,
+            contact: None,
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+
+    /// Sets the reason phrase.
+    pub fn reason(mut self, reason: &'a str) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// Sets the tag that To gets if it has none. All responses to one request have the same tag,
+    /// but for 100, which gets none.
+    pub fn to_tag(mut self, tag: &'a str) -> Self {
+        self.tag = Some(tag);
+        self
+    }
+
+    /// Sets Contact. [`PLACEHOLDER`](super::PLACEHOLDER) in it is replaced by the transport.
+    pub fn contact(mut self, contact: Contact<'a>) -> Self {
+        self.contact = Some(contact);
+        self
+    }
+
+    /// Adds a row with this text as its value.
+    pub fn header(mut self, name: impl Into<HeaderName<'a>>, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.into(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// Adds a row with a typed header.
+    pub fn typed<H: Header<'a>>(self, header: H) -> Self {
+        self.header(H::NAME, header.to_string())
+    }
+
+    /// Sets the body and its Content-Type, which every body has (RFC 3261 §7.4.1).
+    pub fn body(mut self, content_type: &'a str, body: &'a [u8]) -> Self {
+        self.body = Some((content_type, body));
+        self
+    }
+
+    /// Builds the response. `random` fills what it is given with random bytes, for the To tag if
+    /// one is needed and none was set.
+    pub fn build(self, mut random: impl FnMut(&mut [u8])) -> Result<Response, BuildError> {
+        let request = self.request;
+        let mut writer = Writer::response(self.status.code(), self.reason)?;
+        let dialog = matches!(self.status.code(), 101..300)
+            && matches!(
+                request.method(),
+                Method::Invite | Method::Subscribe | Method::Refer
+            );
+        let mut to = None;
+        let mut missing = [
+            Some(Name::Via),
+            Some(Name::From),
+            Some(Name::CallId),
+            Some(Name::CSeq),
+        ];
+        for row in request.rows() {
+            let name = row.name();
+            match name {
+                Name::Via | Name::From | Name::CallId | Name::CSeq => {
+                    missing
+                        .iter_mut()
+                        .filter(|m| **m == Some(name))
+                        .for_each(|m| *m = None);
+                }
+                Name::RecordRoute if dialog => {}
+                // RFC 3261 §8.2.6.1
+                Name::Timestamp if self.status == StatusCode::TRYING => {}
+                Name::To if to.is_none() => {
+                    to = Some(row.value());
+                    continue;
+                }
+                _ => continue,
+            }
+            writer.copy(name, row.value());
+        }
+        if let Some(header) = missing.into_iter().flatten().next() {
+            return Err(BuildError::Request {
+                header,
+                error: None,
+            });
+        }
+        let header = Name::To;
+        let Some(to) = to else {
+            return Err(BuildError::Request {
+                header,
+                error: None,
+            });
+        };
+        let tagged = To::parse(to)
+            .map_err(|error| BuildError::Request {
+                header,
+                error: Some(error),
+            })?
+            .tag()
+            .is_some();
+        if tagged || self.status == StatusCode::TRYING {
+            writer.copy(header, to);
+        } else {
+            let random = match self.tag {
+                Some(_) => [0; 16],
+                None => random_token::<8, 16>(&mut random),
+            };
+            let tag = self.tag.unwrap_or_else(|| ascii(&random));
+            if tag.is_empty() || !tag.bytes().all(crate::chars::is_token) {
+                return Err(crate::message::EditError::NotToken { what: "a tag" }.into());
+            }
+            let mut value = Vec::with_capacity(to.len() + 5 + tag.len());
+            value.extend_from_slice(to);
+            value.extend_from_slice(b";tag=");
+            value.extend_from_slice(tag.as_bytes());
+            writer.copy(header, &value);
+        }
+        if let Some(contact) = self.contact {
+            writer.print(Name::Contact, contact)?;
+        }
+        for (name, value) in &self.headers {
+            writer.row_named(name.known(), name.as_str(), |writer| writer.push(value))?;
+        }
+        let (content_type, body) = self.body.unwrap_or_default();
+        if !content_type.is_empty() || !body.is_empty() {
+            writer.row(Name::ContentType, |writer| {
+                writer.push(content_type.as_bytes())
+            })?;
+        }
+        let mut message = writer.finish(body)?;
+        if let Some(flow) = request.flow() {
+            message.set_flow(flow);
+        }
+        Ok(Response::of(message))
+    }
+}
