@@ -16,5 +16,9 @@ pub use uri::uri;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] =
-    &[("message", message), ("uri", uri), ("headers", headers), ("stream", stream)];
+pub const TARGETS: &[Target] = &[
+    ("message", message),
+    ("uri", uri),
+    ("headers", headers),
+    ("stream", stream),
+];

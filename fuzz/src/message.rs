@@ -26,7 +26,10 @@ pub fn message(data: &[u8]) {
 
     let printed = message.to_bytes();
     // The version is the one thing that is not kept: its letters become capitals.
-    let line = wire.iter().position(|&byte| byte == b'\n').unwrap_or(wire.len());
+    let line = wire
+        .iter()
+        .position(|&byte| byte == b'\n')
+        .unwrap_or(wire.len());
     assert!(printed[..line].eq_ignore_ascii_case(&wire[..line]));
     assert_eq!(printed[line..], wire[line..]);
     let again = reparsed(&message);
@@ -54,10 +57,15 @@ fn refused(data: &[u8]) {
         assert!(reply.len() <= limit.unwrap_or(usize::MAX));
         let again = Message::parse(reply).unwrap_or_else(never);
         let via = again.top_via().unwrap_or_else(never);
-        let asked = request.top_via().unwrap_or_else(|| panic!("no Via, yet a reply"));
+        let asked = request
+            .top_via()
+            .unwrap_or_else(|| panic!("no Via, yet a reply"));
         assert_eq!(via.sent_by().to_string(), asked.sent_by().to_string());
         assert_eq!(via.branch(), asked.branch());
-        assert_eq!(asked.rport().is_some(), via.rport() == Some(Some(source().port())));
+        assert_eq!(
+            asked.rport().is_some(),
+            via.rport() == Some(Some(source().port()))
+        );
     }
 }
 
@@ -74,7 +82,10 @@ fn answered(request: Message) {
     let again = reparsed(&response);
     assert!(again.check().is_ok());
     let value = |message: &Message, name: Name| {
-        message.raw_all(name).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        message
+            .raw_all(name)
+            .map(<[u8]>::to_vec)
+            .collect::<Vec<_>>()
     };
     for echo in [Name::Via, Name::From, Name::CallId, Name::CSeq] {
         assert_eq!(value(&again, echo), value(&request, echo));
@@ -91,8 +102,13 @@ fn forwarded(message: &Message) {
     edited.remove_first_value(Name::Via).unwrap_or_else(never);
     assert_eq!(rows(&edited), rows(message));
     if message.is_request() {
-        edited.set_request_uri("sip:next@example.com").unwrap_or_else(never);
-        assert_eq!(reparsed(&edited).request_uri(), Some(&b"sip:next@example.com"[..]));
+        edited
+            .set_request_uri("sip:next@example.com")
+            .unwrap_or_else(never);
+        assert_eq!(
+            reparsed(&edited).request_uri(),
+            Some(&b"sip:next@example.com"[..])
+        );
     }
     edited.set_body("another body").unwrap_or_else(never);
     assert_eq!(reparsed(&edited).body(), b"another body");
@@ -102,11 +118,14 @@ fn forwarded(message: &Message) {
 fn returned(message: &Message) {
     let vias = |message: &Message| {
         let vias = message.headers::<sip_core::header::Via<'_>>();
-        vias.map(|via| via.unwrap_or_else(never).to_string()).collect::<Vec<_>>()
+        vias.map(|via| via.unwrap_or_else(never).to_string())
+            .collect::<Vec<_>>()
     };
     let before = vias(message);
     let mut edited = message.clone();
-    edited.set_via_param("received", Some("192.0.2.9")).unwrap_or_else(never);
+    edited
+        .set_via_param("received", Some("192.0.2.9"))
+        .unwrap_or_else(never);
     let again = reparsed(&edited);
     let top = again.top_via().unwrap_or_else(never);
     assert_eq!(top.received(), Some(Ipv4Addr::new(192, 0, 2, 9).into()));
@@ -129,7 +148,10 @@ fn stamped(data: &[u8], limits: &Limits) {
     assert!(again.check().is_ok());
     if again.is_request() {
         let via = again.top_via().unwrap_or_else(never);
-        assert_eq!((via.received(), via.rport()), (Some(source().ip()), Some(Some(40_000))));
+        assert_eq!(
+            (via.received(), via.rport()),
+            (Some(source().ip()), Some(Some(40_000)))
+        );
     }
 }
 

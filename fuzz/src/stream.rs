@@ -24,7 +24,11 @@ pub fn stream(data: &[u8]) {
 enum Seen {
     Crlf,
     Ping,
-    Message { start_line: String, rows: Vec<(Vec<u8>, Vec<u8>)>, body: Vec<u8> },
+    Message {
+        start_line: String,
+        rows: Vec<(Vec<u8>, Vec<u8>)>,
+        body: Vec<u8>,
+    },
     Failed(ParseError),
     /// What was left when the stream ended.
     Rest(Vec<u8>),
