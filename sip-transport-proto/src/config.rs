@@ -240,6 +240,17 @@ impl ChannelConfig {
         self
     }
 
+    /// The same on another address: the one that was bound.
+    pub fn at(mut self, local: SocketAddr) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// Whether it carries IPv4 on an IPv6 socket too.
+    pub fn is_dual_stack(&self) -> bool {
+        self.dual_stack
+    }
+
     /// The protocol.
     pub fn protocol(&self) -> Protocol {
         self.protocol

@@ -472,7 +472,7 @@ impl Transport {
                     remote,
                     local,
                 } => {
-                    self.keep_machine(connection);
+                    self.keep_machines();
                     self.outputs.push_back(Output::Connect {
                         connection,
                         remote,
@@ -520,7 +520,7 @@ impl Transport {
                 let sent = self.give(now, route, outgoing)?;
                 return Ok(Submitted::Sent(Box::new(sent)));
             };
-            self.keep_machine(id);
+            self.keep_machines();
             let send = outgoing.id();
             let pushed = match self.connections.get_mut(&id) {
                 Some(machine) => machine.push(route, outgoing),
@@ -567,10 +567,10 @@ impl Transport {
         Ok(sent.keep(outgoing))
     }
 
-    fn keep_machine(&mut self, id: ConnectionId) {
-        if let Some(machine) = self.router.take_machine(id) {
-            self.connections.insert(id, machine);
-            self.touched.insert(id);
+    fn keep_machines(&mut self) {
+        while let Some(machine) = self.router.take_machine() {
+            self.touched.insert(machine.id());
+            self.connections.insert(machine.id(), machine);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use sip_core::message::ParseError;
 use sip_core::{Frame, Framer};
 
@@ -607,13 +608,12 @@ impl Connection {
 /// A message that broke a rule: what the application hears, and what the peer does.
 struct Refused {
     event: Event,
-    reply: Option<Vec<u8>>,
+    reply: Option<Bytes>,
 }
 
 impl Refused {
     fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
-        let limit = shared.config.limits.message();
-        let reply = reply::to_malformed(data, error, arrival.remote, tag, limit);
+        let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
         Self {
             event: arrival.malformed(shared, *error, data),
             reply: reply.map(|reply| reply.bytes),

@@ -7,7 +7,7 @@ mod queries;
 mod routing;
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,7 +46,7 @@ pub struct Router {
     connections: Connections,
     queries: Queries,
     /// Machines of connections to be opened, until their owner takes them.
-    machines: BTreeMap<ConnectionId, Connection>,
+    machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
     next_send: u64,
     closing: bool,
@@ -145,7 +145,7 @@ impl Router {
             channels: Channels::default(),
             connections: Connections::default(),
             queries: Queries::default(),
-            machines: BTreeMap::new(),
+            machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
             closing: false,
@@ -259,11 +259,17 @@ impl Router {
         ))
     }
 
-    /// The machine of a connection that is to be opened. A route may name it before the
-    /// [`RouterOutput::Connect`] is read; it is given out once.
+    /// The machine of a new connection. Fetch them after every call, before the router is used
+    /// again: a route may name one before its [`RouterOutput::Connect`] is read.
     #[must_use]
-    pub fn take_machine(&mut self, connection: ConnectionId) -> Option<Connection> {
-        self.machines.remove(&connection)
+    pub fn take_machine(&mut self) -> Option<Connection> {
+        self.machines.pop_front()
+    }
+
+    /// Whether [`poll_output`](Self::poll_output) has something.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
     }
 
     /// Opens the connection of a [`RouterOutput::Connect`] to routing by its own address.

@@ -481,7 +481,7 @@ impl Router {
             force_rport,
             seed,
         );
-        self.machines.insert(id, machine);
+        self.machines.push_back(machine);
         self.outputs.push_back(RouterOutput::Connect {
             connection: id,
             remote,
