@@ -839,7 +839,7 @@ fn user_agent_is_products_and_nested_comments() {
         "(a\\\r\n)",
         &deep,
     ]);
-    let closed = deep.clone() + &")".repeat(65_536);
+    let closed = deep + &")".repeat(65_536);
     assert!(UserAgent::parse(closed.as_bytes()).is_ok());
 }
 

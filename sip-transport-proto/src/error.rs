@@ -25,12 +25,18 @@ struct Failure {
 }
 
 impl SendError {
-    pub(crate) fn new(cause: SendCause, outgoing: Outgoing) -> Self {
+    pub(crate) fn new(cause: SendCause, outgoing: Box<Outgoing>) -> Self {
+        let Outgoing {
+            id: send,
+            message,
+            tried,
+            ..
+        } = *outgoing;
         Self(Box::new(Failure {
             cause,
-            send: outgoing.id,
-            message: outgoing.message,
-            tried: outgoing.tried,
+            send,
+            message,
+            tried,
         }))
     }
 

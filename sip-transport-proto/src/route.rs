@@ -87,7 +87,7 @@ impl Route {
     }
 
     /// The error of a message that was to take this route.
-    pub fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+    pub fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }

@@ -59,12 +59,12 @@ impl Sent {
 
     /// Keeps the message as given, if there are more targets to try it on.
     #[must_use]
-    pub fn keep(mut self, mut outgoing: Outgoing) -> Self {
+    pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
         if let Some(targets) = &mut outgoing.targets {
             // The one at hand is this one.
             targets.pop_front();
             if !targets.is_empty() {
-                self.rest = Some(Box::new(outgoing));
+                self.rest = Some(outgoing);
             }
         }
         self

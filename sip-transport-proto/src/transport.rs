@@ -182,7 +182,7 @@ impl Transport {
     ///
     /// # Errors
     /// It cannot be sent; the error says why and gives the message back.
-    pub fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    pub fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing);
         let result = self.carry_on(now, routed);
         self.drain_router(now);
@@ -448,7 +448,7 @@ impl Transport {
         }
     }
 
-    fn retry(&mut self, now: Instant, outgoing: Outgoing, cause: AttemptCause) {
+    fn retry(&mut self, now: Instant, outgoing: Box<Outgoing>, cause: AttemptCause) {
         let send = outgoing.id();
         let routed = self.router.retry(now, outgoing, cause);
         match self.carry_on(now, routed) {
@@ -541,7 +541,12 @@ impl Transport {
     }
 
     /// Renders a message and gives it to its socket or connection.
-    fn give(&mut self, now: Instant, route: Route, outgoing: Outgoing) -> Result<Sent, SendError> {
+    fn give(
+        &mut self,
+        now: Instant,
+        route: Route,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Sent, SendError> {
         let sent = match route.render(now, &outgoing) {
             Ok(sent) => sent,
             Err(cause) => return Err(route.failed(cause, outgoing)),

@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::text::Text;
 use super::{Header, known};
-use crate::chars::{TOKEN, ascii, is_lws, is_token, run, skip_lws};
+use crate::chars::{TOKEN, ascii, is_keyword, is_lws, is_token, run, skip_lws};
 use crate::uri::Uri;
 use crate::{Name, Params, ValueError, quoted};
 
@@ -290,7 +290,7 @@ macro_rules! tagged {
             fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
                 let mut tag = None;
                 let addr = NameAddr::parse(value, Brackets::Optional, |name, text, at| {
-                    if name.eq_ignore_ascii_case(b"tag") {
+                    if is_keyword(name, b"tag") {
                         tag = Some(known::token(text, at, "tag=token")?);
                     }
                     Ok(())

@@ -4,7 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::{Header, known};
-use crate::chars::{TOKEN, ascii, is_token, run, skip_lws};
+use crate::chars::{TOKEN, ascii, is_keyword, is_token, run, skip_lws};
 use crate::{Host, HostPort, Name, Params, ValueError, host};
 
 /// `Via`: one hop of the way that a request took and its responses take back (RFC 3261 §20.42).
@@ -218,25 +218,26 @@ impl<'a> Known<'a> {
     /// Takes a parameter if it is one of these; `at` is where its name stands.
     #[inline]
     fn take(&mut self, name: &[u8], text: Option<&'a [u8]>, at: usize) -> Result<(), ValueError> {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
         match name.len() {
-            6 if is(b"branch") => self.branch = Some(known::token(text, at, "branch=token")?),
-            8 if is(b"received") => {
+            6 if is_keyword(name, b"branch") => {
+                self.branch = Some(known::token(text, at, "branch=token")?)
+            }
+            8 if is_keyword(name, b"received") => {
                 let text = known::value(text, at, "received=IP address")?;
                 let ip = ip(text).ok_or_else(|| known::wrong(text, at, "received=IP address"))?;
                 self.received = Some(ip);
             }
-            5 if is(b"rport") => {
+            5 if is_keyword(name, b"rport") => {
                 let port = text.map(|_| known::int(text, at, u16::MAX.into(), "rport number"));
                 self.rport = Some(port.transpose()?.map(|port| port as u16));
             }
-            5 if is(b"maddr") => {
+            5 if is_keyword(name, b"maddr") => {
                 let text = known::value(text, at, "maddr=host")?;
                 let host = Host::parse(text).ok().filter(|(_, end)| *end == text.len());
                 let (host, _) = host.ok_or_else(|| known::wrong(text, at, "maddr=host"))?;
                 self.maddr = Some(host);
             }
-            3 if is(b"ttl") => {
+            3 if is_keyword(name, b"ttl") => {
                 // RFC 3261 §25.1: one to three digits.
                 let text = text.filter(|text| text.len() <= 3);
                 self.ttl = Some(known::int(text, at, u8::MAX.into(), "ttl of 0 to 255")? as u8);

@@ -23,6 +23,7 @@ mod edit;
 mod error;
 mod head;
 mod index;
+mod line_ends;
 mod request;
 mod row;
 mod stamp;
@@ -193,7 +194,21 @@ impl Message {
 
     /// The first value of that header, as its type. `None`: there is no such header.
     pub fn header<'a, H: Header<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
-        self.headers().next().transpose()
+        for value in self.raw_all(H::NAME) {
+            let parsed = if H::LIST {
+                list::values(value).next()
+            } else {
+                Some(H::parse(value))
+            };
+            if let Some(parsed) = parsed {
+                let wrap = |error| HeaderError::Value {
+                    header: H::NAME,
+                    error,
+                };
+                return parsed.map(Some).map_err(wrap);
+            }
+        }
+        Ok(None)
     }
 
     /// All values of that header, from all rows and, for lists, between all commas

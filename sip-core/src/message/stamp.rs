@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
+use crate::chars::is_keyword;
 use crate::header::{Header, Via};
 use crate::{Params, ValueError};
 
@@ -40,9 +41,9 @@ impl Stamp {
         let mut received = None;
         let mut rport = None;
         Params::walk(value, semicolon, |name, text, at| {
-            let place = if name.eq_ignore_ascii_case(b"received") {
+            let place = if is_keyword(name, b"received") {
                 &mut received
-            } else if name.eq_ignore_ascii_case(b"rport") {
+            } else if is_keyword(name, b"rport") {
                 &mut rport
             } else {
                 return Ok(());

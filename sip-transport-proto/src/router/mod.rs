@@ -58,7 +58,7 @@ pub struct Router {
 #[allow(clippy::large_enum_variant)]
 pub enum Routed {
     /// The way is known: render, and give the bytes to what [`Route::way`] names.
-    Ready(Route, Outgoing),
+    Ready(Route, Box<Outgoing>),
     /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
     Waiting(SendId),
 }
@@ -109,7 +109,7 @@ pub enum RouterOutput {
         remote: SocketAddr,
     },
     /// A send that waited has its way.
-    Routed(Route, Outgoing),
+    Routed(Route, Box<Outgoing>),
     /// A send that waited has failed.
     Failed(SendError),
 }
@@ -426,12 +426,12 @@ impl Router {
         }
     }
 
-    fn fail(&mut self, cause: SendCause, outgoing: Outgoing) {
+    fn fail(&mut self, cause: SendCause, outgoing: Box<Outgoing>) {
         let error = self.failed(cause, outgoing);
         self.outputs.push_back(RouterOutput::Failed(error));
     }
 
-    fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+    fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }

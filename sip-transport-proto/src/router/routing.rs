@@ -8,6 +8,8 @@ use super::channels::{Channel, Choice};
 use super::connections::{Record, Room};
 use super::queries::Waiting;
 use super::{Routed, Router, RouterOutput};
+use sip_core::Flow;
+
 use crate::connection::Connection;
 use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
@@ -38,7 +40,7 @@ impl Router {
     /// # Errors
     /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
     /// with the error.
-    pub fn send(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+    pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         outgoing.id = SendId(self.next_send);
         self.next_send = self.next_send.wrapping_add(1);
         if self.closing {
@@ -54,7 +56,7 @@ impl Router {
     pub fn retry(
         &mut self,
         now: Instant,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
         outgoing.hint_failed |= outgoing.by_hint;
@@ -119,7 +121,7 @@ impl Router {
         }
     }
 
-    fn advance(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+    fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         let mut report = HintReport::default();
         if let Some(id) = outgoing.wanted_hints().connection {
             let hinted = self.hinted_connection(id, &outgoing);
@@ -137,9 +139,7 @@ impl Router {
                 ));
             }
         }
-        if let NextHop::Back {
-            flow: Some(flow), ..
-        } = &outgoing.next_hop
+        if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
             && outgoing.tried.is_empty()
             && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
@@ -204,7 +204,7 @@ impl Router {
         &mut self,
         now: Instant,
         name: String,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
     ) -> Result<Routed, SendError> {
         // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
         if name
@@ -227,8 +227,8 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
-        outgoing: Outgoing,
-        park: impl FnOnce(&mut Self, Outgoing) -> Option<RouterOutput>,
+        outgoing: Box<Outgoing>,
+        park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         let limit = self.shared.config.max_waiting_sends;
         if self.queries.len() >= limit {
@@ -266,7 +266,11 @@ impl Router {
                     }
                 }
             }
-            NextHop::Back { via, .. } => one(self.way_back(outgoing, via)?),
+            NextHop::Flow(flow) => {
+                let via = ViaFacts::read(&outgoing.message)?;
+                one(self.way_back(outgoing, Some(flow), &via)?)
+            }
+            NextHop::Via(via) => one(self.way_back(outgoing, None, via)?),
         }
     }
 
@@ -288,10 +292,12 @@ impl Router {
     }
 
     /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2, RFC 3581 §4).
-    fn way_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
-        let NextHop::Back { flow, .. } = &outgoing.next_hop else {
-            return Err(SendCause::NoResponseAddress);
-        };
+    fn way_back(
+        &self,
+        outgoing: &Outgoing,
+        flow: Option<&Flow>,
+        via: &ViaFacts,
+    ) -> Result<Target, SendCause> {
         let protocol = self.protocol_for(outgoing)?;
         let sent_by_port = via.port.unwrap_or(protocol.default_port());
         // Only the source of the request is trusted: not a name or another address that its
@@ -410,10 +416,7 @@ impl Router {
 
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Back {
-            flow: Some(flow), ..
-        } = &outgoing.next_hop
-        else {
+        let NextHop::Flow(flow) = &outgoing.next_hop else {
             return None;
         };
         match flow::decode(flow, self.shared.id)? {
