@@ -172,6 +172,7 @@ pub(crate) fn rows(message: &Message) -> Vec<(Vec<u8>, Vec<u8>)> {
     message.rows().map(row).collect()
 }
 
-fn never<T>(error: impl std::fmt::Display) -> T {
+/// For `unwrap_or_else`: shows the error as a user would see it.
+pub(crate) fn never<T>(error: impl std::fmt::Display) -> T {
     panic!("{error}")
 }
