@@ -89,6 +89,8 @@ pub struct Outgoing {
     pub(crate) by_hint: bool,
     /// The hinted connection failed the message.
     pub(crate) hint_failed: bool,
+    /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
+    pub(crate) new_branch: bool,
 }
 
 /// Where one attempt goes.
@@ -183,6 +185,7 @@ impl Outgoing {
             tried: Vec::new(),
             by_hint: false,
             hint_failed: false,
+            new_branch: false,
         })
     }
 

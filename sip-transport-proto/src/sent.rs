@@ -3,13 +3,14 @@ use core::fmt;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::{Outgoing, SendId, SipEndpoint};
+use crate::{Outgoing, SendId, SipEndpoint, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
     pub(crate) id: SendId,
     pub(crate) bytes: Bytes,
+    pub(crate) way: Way,
     pub(crate) local: SipEndpoint,
     pub(crate) remote: SipEndpoint,
     pub(crate) filled: Filled,

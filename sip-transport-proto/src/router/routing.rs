@@ -11,12 +11,12 @@ use super::{Routed, Router, RouterOutput};
 use sip_core::Flow;
 
 use crate::connection::Connection;
-use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
+use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
 use crate::route::{Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{
-    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, SocketId, flow,
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId, flow,
 };
 
 /// What trying one target came to.
@@ -65,6 +65,40 @@ impl Router {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
         self.advance(now, outgoing)
+    }
+
+    /// Sends a message that counted as sent to its next target, as another transaction
+    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or as for [`send`](Self::send).
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
+        let Sent {
+            rest: Some(mut outgoing),
+            ..
+        } = sent
+        else {
+            return Err(NextError::NoTargetLeft(Box::new(sent)));
+        };
+        outgoing.new_branch = true;
+        outgoing.hint_failed = true;
+        Ok(self.send(now, outgoing)?)
+    }
+
+    /// Whether the way that a message went is still open, to send the same bytes again.
+    ///
+    /// # Errors
+    /// Its channel was removed or its connection is closed.
+    pub fn resend(&self, sent: &Sent) -> Result<(Way, SocketAddr), SendCause> {
+        match sent.way {
+            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
+                Err(SendCause::ConnectionClosed)
+            }
+            Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
+                Err(SendCause::ChannelRemoved)
+            }
+            way => Ok((way, sent.remote.addr)),
+        }
     }
 
     /// Takes up a send that waited.
