@@ -30,13 +30,13 @@ pub struct Split {
 #[derive(Debug)]
 enum Task {
     Router,
-    Push(Route, Outgoing),
+    Push(Route, Box<Outgoing>),
     /// A message of this connection's queue, being rendered.
-    Queue(ConnectionId, Route, Outgoing),
+    Queue(ConnectionId, Route, Box<Outgoing>),
     NextPending(ConnectionId),
     /// Order within one connection's events is kept.
     Connection(ConnectionId),
-    Retry(Outgoing, AttemptCause),
+    Retry(Box<Outgoing>, AttemptCause),
 }
 
 impl Split {
@@ -67,7 +67,7 @@ impl Split {
         self.tasks.push(Task::Router);
     }
 
-    fn push(&mut self, now: Instant, route: Route, outgoing: Outgoing) {
+    fn push(&mut self, now: Instant, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
         let Way::Connection(id) = route.way() else {
             let result = self.render(now, &route, outgoing);
@@ -95,7 +95,7 @@ impl Split {
         }
     }
 
-    fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Outgoing) {
+    fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
         let result = self
             .render(now, &route, outgoing)
@@ -117,8 +117,8 @@ impl Split {
         &self,
         now: Instant,
         route: &Route,
-        outgoing: Outgoing,
-    ) -> Result<(Sent, Outgoing), SendError> {
+        outgoing: Box<Outgoing>,
+    ) -> Result<(Sent, Box<Outgoing>), SendError> {
         match route.render(now, &outgoing) {
             Ok(sent) => Ok((sent, outgoing)),
             Err(cause) => Err(route.failed(cause, outgoing)),
@@ -286,7 +286,7 @@ impl Machine for Split {
         Ok(())
     }
 
-    fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing)?;
         let send = match &routed {
             Routed::Waiting(send) => *send,
