@@ -40,6 +40,12 @@ enum Task {
 }
 
 impl Split {
+    fn keep_machines(&mut self) {
+        while let Some(machine) = self.router.take_machine() {
+            self.connections.insert(machine.id(), machine);
+        }
+    }
+
     fn die(&mut self, sides: usize) -> usize {
         let mut bytes = [0; 8];
         self.dice.fill(&mut bytes);
@@ -79,9 +85,7 @@ impl Split {
             }
             return self.complete(send, result.map(|(sent, outgoing)| sent.keep(outgoing)));
         };
-        if let Some(machine) = self.router.take_machine(id) {
-            self.connections.insert(id, machine);
-        }
+        self.keep_machines();
         let pushed = match self.connections.get_mut(&id) {
             Some(machine) => machine.push(route, outgoing),
             None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
@@ -163,9 +167,7 @@ impl Split {
                 remote,
                 local,
             } => {
-                if let Some(machine) = self.router.take_machine(connection) {
-                    self.connections.insert(connection, machine);
-                }
+                self.keep_machines();
                 self.touched.insert(connection);
                 self.outputs.push_back(Output::Connect {
                     connection,
