@@ -87,27 +87,30 @@ pub(crate) fn is_keyword<const N: usize>(token: &[u8], word: &[u8; N]) -> bool {
 }
 
 /// The end of the run of `classes` that starts at `at`.
-#[inline]
-pub(crate) fn run(data: &[u8], at: usize, classes: u8) -> usize {
+#[inline(always)]
+pub(crate) fn run(data: &[u8], at: usize, class: u8) -> usize {
+    let (quads, tail) = data.get(at..).unwrap_or_default().as_chunks();
     let mut end = at;
     // Four at a time: this is where most of the time of all parsing goes.
-    while let Some(&[a, b, c, d]) = data.get(end..).and_then(<[u8]>::first_chunk) {
-        let all = CLASS[a as usize] & CLASS[b as usize] & CLASS[c as usize] & CLASS[d as usize];
-        if all & classes == 0 {
-            break;
+    for &[a, b, c, d] in quads {
+        let [a, b, c, d] = [a, b, c, d].map(|b| CLASS[b as usize]);
+        if a & b & c & d & class == 0 {
+            let (b, c) = (a & b & class, a & b & c & class);
+            return end + usize::from(a & class != 0) + usize::from(b != 0) + usize::from(c != 0);
         }
         end += 4;
     }
-    while let Some(&b) = data.get(end)
-        && is(b, classes)
-    {
+    for &b in tail {
+        if !is(b, class) {
+            break;
+        }
         end += 1;
     }
     end
 }
 
 /// The end of the run of `classes` and `%HH` escapes that starts at `at`.
-#[inline]
+#[inline(always)]
 pub(crate) fn escaped_run(data: &[u8], at: usize, classes: u8) -> usize {
     let mut at = run(data, at, classes);
     while data.get(at) == Some(&b'%')
@@ -121,7 +124,7 @@ pub(crate) fn escaped_run(data: &[u8], at: usize, classes: u8) -> usize {
 }
 
 /// The end of the linear white space that starts at `at`, if any does.
-#[inline]
+#[inline(always)]
 pub(crate) fn skip_lws(data: &[u8], mut at: usize) -> usize {
     while let Some(&b) = data.get(at)
         && is_lws(b)
@@ -132,7 +135,7 @@ pub(crate) fn skip_lws(data: &[u8], mut at: usize) -> usize {
 }
 
 /// `1*DIGIT` at `at`, and where it ends. Leading zeros are legal; values over `max` are not.
-#[inline]
+#[inline(always)]
 pub(crate) fn number(
     data: &[u8],
     at: usize,

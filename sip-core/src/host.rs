@@ -85,7 +85,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn scan(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
     match data.first() {
         Some(b'0'..=b'9') => match ipv4(data) {
@@ -97,6 +97,7 @@ fn scan(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
     }
 }
 
+#[inline(always)]
 fn name(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
     let mut last_label = 0;
@@ -133,7 +134,7 @@ fn name(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
 }
 
 /// `None` if the text is no address, or is one with more text behind it that could be of a name.
-#[inline]
+#[inline(always)]
 fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let mut octets = [0; 4];
     let mut at = 0;
@@ -153,7 +154,7 @@ fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
 }
 
 /// RFC 5954 §4.1: up to three digits without leading zeros.
-#[inline]
+#[inline(always)]
 fn dec_octet(data: &[u8], at: usize) -> Option<(u8, usize)> {
     let digit = |at: usize| {
         data.get(at)
@@ -294,6 +295,7 @@ impl<'a> HostPort<'a> {
     }
 
     /// The port, if one is written.
+    #[inline(always)]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
@@ -319,7 +321,7 @@ impl<'a> HostPort<'a> {
     }
 
     /// The same with white space around the colon, as only a Via may have it (RFC 3261 §25.1).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_sent_by(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
         let (host, end) = scan(data)?;
         let colon = skip_lws(data, end);

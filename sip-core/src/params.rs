@@ -122,7 +122,7 @@ impl<'a> Params<'a> {
     ) -> Result<Self, ValueError> {
         let mut names = Names::default();
         let mut at = offset;
-        while let Some(step) = next(value, at)? {
+        while let Some(step) = step(value, at)? {
             let Step { name, start, .. } = step;
             if names.may_hold(name) {
                 let earlier = Steps {
@@ -226,8 +226,8 @@ struct Step<'a> {
 }
 
 /// One `SWS ";" SWS name [SWS "=" SWS value]`; `None` at the end of the text.
-#[inline]
-fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+#[inline(always)]
+fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     // Nearly all parameters are written without white space: see to those first.
     let Some(&first) = text.get(at) else {
         return Ok(None);
@@ -340,7 +340,7 @@ impl<'a> Iterator for Steps<'a> {
     type Item = Step<'a>;
 
     fn next(&mut self) -> Option<Step<'a>> {
-        let step = next(self.text, self.at).ok().flatten()?;
+        let step = step(self.text, self.at).ok().flatten()?;
         self.at = step.end;
         Some(step)
     }

@@ -70,6 +70,7 @@ impl<'a> NameAddr<'a> {
         self
     }
 
+    #[inline(always)]
     pub(super) fn display_name(&self) -> Option<Cow<'a, [u8]>> {
         self.display_name.map(Text::decode)
     }
@@ -115,7 +116,7 @@ fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), Value
 }
 
 /// Where the URI behind the bracket at `open` starts and ends.
-#[inline]
+#[inline(always)]
 fn in_brackets(value: &[u8], open: usize) -> Result<(usize, usize), ValueError> {
     let start = open + 1;
     match memchr(b'>', value.get(start..).unwrap_or_default()) {

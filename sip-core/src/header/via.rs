@@ -179,7 +179,7 @@ impl<'a> Header<'a> for Via<'a> {
 }
 
 /// `SIP/2.0/transport` and where it ends.
-#[inline]
+#[inline(always)]
 fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
     let start = if value.starts_with(b"SIP/2.0/") && value.get(8).is_some_and(|&b| is_token(b)) {
         8
@@ -216,7 +216,7 @@ fn spaced_protocol(value: &[u8]) -> Result<usize, ValueError> {
 
 impl<'a> Known<'a> {
     /// Takes a parameter if it is one of these; `at` is where its name stands.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, name: &[u8], text: Option<&'a [u8]>, at: usize) -> Result<(), ValueError> {
         match name.len() {
             6 if is_keyword(name, b"branch") => {
@@ -249,6 +249,7 @@ impl<'a> Known<'a> {
 }
 
 /// An IP address; an IPv6 one with or without brackets (RFC 5118 §4.5).
+#[inline(always)]
 fn ip(text: &[u8]) -> Option<IpAddr> {
     match Host::parse(text) {
         Ok((host, end)) if end == text.len() => host.ip(),

@@ -85,7 +85,7 @@ impl<'a> UriParams<'a> {
     ///
     /// White space, an empty parameter, an empty value, a name that comes twice (RFC 3261 §19.1.1)
     /// and more than 128 parameters are errors.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse_at(text: &'a [u8], at: usize) -> Result<(Self, usize), ValueError> {
         let mut names = Names::default();
         let mut end = at;
@@ -184,6 +184,7 @@ enum Iter<'a> {
 impl<'a> Iterator for UriParamsIter<'a> {
     type Item = UriParam<'a>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<UriParam<'a>> {
         match &mut self.0 {
             Iter::Text(steps) => steps.next().map(|s| UriParam {

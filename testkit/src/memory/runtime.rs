@@ -56,10 +56,7 @@ impl MemoryRuntime {
     ///
     /// # Panics
     /// `call` panicked.
-    pub async fn outside<T: Send + 'static>(
-        &self,
-        call: impl FnOnce() -> T + Send + 'static,
-    ) -> T {
+    pub async fn outside<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> T {
         match self.shared.outside(call).await {
             Ok(value) => value,
             Err(_) => panic!("the thread outside panicked"),
