@@ -264,7 +264,10 @@ impl Core {
     // Sending.
 
     /// Sends a message as far as that goes without waiting.
-    pub(crate) fn submit(self: &Arc<Self>, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Submitted, SendError> {
         let now = self.now();
         let (routed, more) = self.with_router(|router| {
             let routed = router.send(now, outgoing);
@@ -336,7 +339,7 @@ impl Core {
         &self,
         now: Instant,
         route: &Route,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
     ) -> Result<Sent, SendError> {
         let sent = match route.render(now, &outgoing) {
             Ok(sent) => sent,
@@ -365,7 +368,12 @@ impl Core {
     }
 
     /// A send comes back from a connection: on to the next target.
-    pub(crate) fn retry(self: &Arc<Self>, now: Instant, outgoing: Outgoing, cause: AttemptCause) {
+    pub(crate) fn retry(
+        self: &Arc<Self>,
+        now: Instant,
+        outgoing: Box<Outgoing>,
+        cause: AttemptCause,
+    ) {
         let send = outgoing.id();
         let routed = self.with_router(|router| router.retry(now, outgoing, cause));
         self.run_outputs();

@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{Datagrams, RecvBatch, Runtime, SendBatch, SendFailure, SocketOptions};
+use adapter_core::{
+    CurrentRuntime as _, Datagrams, RecvBatch, Runtime, SendBatch, SendFailure, SocketOptions,
+};
 use adapter_tokio::TokioRuntime;
 
 fn runtime() -> TokioRuntime {

@@ -87,7 +87,7 @@ impl Route {
     }
 
     /// The error of a message that was to take this route.
-    pub fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+    pub fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
@@ -124,10 +124,22 @@ impl Route {
             protocol: self.protocol,
             secure: outgoing.secure,
             branch: self.branch.as_ref(),
+            new_branch: outgoing.new_branch,
             mode,
             forwarded: outgoing.options.fill_forwarded,
         };
-        let (bytes, filled, sent_by) = substitute::render(&outgoing.message, &fill)?;
+        let (bytes, filled, sent_by) = match &self.shared.config.hook {
+            None => substitute::render(&outgoing.message, &fill)?,
+            Some(hook) => {
+                let mut message = outgoing.message.clone();
+                hook.call(
+                    &mut message,
+                    self.endpoint(local),
+                    self.endpoint(self.remote),
+                );
+                substitute::render(&message, &fill)?
+            }
+        };
         self.check_size(&bytes)?;
         if let Some(name) = sent_by {
             self.remember(now, &name);
@@ -137,6 +149,7 @@ impl Route {
         Ok(Sent {
             id: self.send,
             bytes,
+            way: self.way,
             local: self.endpoint(local),
             remote: self.endpoint(self.remote),
             filled,

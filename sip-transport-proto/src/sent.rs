@@ -3,13 +3,14 @@ use core::fmt;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::{Outgoing, SendId, SipEndpoint};
+use crate::{Outgoing, SendId, SipEndpoint, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
     pub(crate) id: SendId,
     pub(crate) bytes: Bytes,
+    pub(crate) way: Way,
     pub(crate) local: SipEndpoint,
     pub(crate) remote: SipEndpoint,
     pub(crate) filled: Filled,
@@ -59,12 +60,12 @@ impl Sent {
 
     /// Keeps the message as given, if there are more targets to try it on.
     #[must_use]
-    pub fn keep(mut self, mut outgoing: Outgoing) -> Self {
+    pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
         if let Some(targets) = &mut outgoing.targets {
             // The one at hand is this one.
             targets.pop_front();
             if !targets.is_empty() {
-                self.rest = Some(Box::new(outgoing));
+                self.rest = Some(outgoing);
             }
         }
         self

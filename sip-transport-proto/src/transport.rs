@@ -5,7 +5,10 @@ use std::time::Instant;
 
 use crate::connection::{Connection, ConnectionEvent, Pushed};
 use crate::datagram::{DatagramSocket, Transmit};
-use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError, SendFailure};
+use crate::error::{
+    AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
+    SendFailure,
+};
 use crate::route::Way;
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, QueryId, Route,
@@ -182,11 +185,31 @@ impl Transport {
     ///
     /// # Errors
     /// It cannot be sent; the error says why and gives the message back.
-    pub fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    pub fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing);
         let result = self.carry_on(now, routed);
         self.drain_router(now);
         result
+    }
+
+    /// Sends the same bytes once more over the same flow.
+    ///
+    /// # Errors
+    /// The flow is gone, or its queue is full.
+    pub fn resend(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        let (way, remote) = self.router.resend(sent)?;
+        self.put(now, way, remote, sent)
+    }
+
+    /// Sends a message to its next target, as another transaction: after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or as for [`send`](Self::send).
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
+        let routed = self.router.try_next(now, sent)?;
+        let result = self.carry_on(now, Ok(routed));
+        self.drain_router(now);
+        Ok(result?)
     }
 
     /// Asks for a connection to be closed. False if there is none.
@@ -448,7 +471,7 @@ impl Transport {
         }
     }
 
-    fn retry(&mut self, now: Instant, outgoing: Outgoing, cause: AttemptCause) {
+    fn retry(&mut self, now: Instant, outgoing: Box<Outgoing>, cause: AttemptCause) {
         let send = outgoing.id();
         let routed = self.router.retry(now, outgoing, cause);
         match self.carry_on(now, routed) {
@@ -541,30 +564,46 @@ impl Transport {
     }
 
     /// Renders a message and gives it to its socket or connection.
-    fn give(&mut self, now: Instant, route: Route, outgoing: Outgoing) -> Result<Sent, SendError> {
+    fn give(
+        &mut self,
+        now: Instant,
+        route: Route,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Sent, SendError> {
         let sent = match route.render(now, &outgoing) {
             Ok(sent) => sent,
             Err(cause) => return Err(route.failed(cause, outgoing)),
         };
-        match route.way() {
+        match self.put(now, route.way(), route.remote(), &sent) {
+            Ok(()) => Ok(sent.keep(outgoing)),
+            Err(cause) => Err(route.failed(cause, outgoing)),
+        }
+    }
+
+    fn put(
+        &mut self,
+        now: Instant,
+        way: Way,
+        destination: SocketAddr,
+        sent: &Sent,
+    ) -> Result<(), SendCause> {
+        match way {
             Way::Datagram { socket, source } => {
+                let (bytes, send) = (sent.bytes().clone(), Some(sent.id()));
                 let transmit = Transmit {
-                    destination: route.remote(),
+                    destination,
                     source,
-                    bytes: sent.bytes().clone(),
-                    send: Some(sent.id()),
+                    bytes,
+                    send,
                 };
                 self.outputs
                     .push_back(Output::Datagram { socket, transmit });
+                Ok(())
             }
-            Way::Connection(id) => {
-                let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-                if let Some(Err(cause)) = self.with(id, queue) {
-                    return Err(route.failed(cause, outgoing));
-                }
-            }
+            Way::Connection(id) => self
+                .with(id, |machine| machine.queue(now, sent.bytes(), sent.id()))
+                .unwrap_or(Err(SendCause::ConnectionClosed)),
         }
-        Ok(sent.keep(outgoing))
     }
 
     fn keep_machines(&mut self) {

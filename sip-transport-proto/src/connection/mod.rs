@@ -59,7 +59,7 @@ pub struct Connection {
     framer: Framer,
     out: SendQueue,
     /// Sends that came before the connection was open, and the bytes they are charged with.
-    pending: VecDeque<(Route, Outgoing, usize)>,
+    pending: VecDeque<(Route, Box<Outgoing>, usize)>,
     pending_bytes: usize,
     /// One of them is being rendered: later ones have to wait behind it.
     rendering: bool,
@@ -95,7 +95,7 @@ pub enum ConnectionEvent {
     /// the socket.
     Closed,
     /// For [`Router::retry`](crate::Router::retry): a send that waited here in vain.
-    Returned(Outgoing, AttemptCause),
+    Returned(Box<Outgoing>, AttemptCause),
 }
 
 /// What became of a send given to a connection.
@@ -103,12 +103,12 @@ pub enum ConnectionEvent {
 #[allow(clippy::large_enum_variant)]
 pub enum Pushed {
     /// The connection is open: render and [`Connection::queue`].
-    Ready(Route, Outgoing),
+    Ready(Route, Box<Outgoing>),
     /// It waits, and comes back from [`Connection::next_pending`] or as
     /// [`ConnectionEvent::Returned`].
     Waiting,
     /// It cannot be sent here: for [`Router::retry`](crate::Router::retry).
-    Returned(Outgoing, AttemptCause),
+    Returned(Box<Outgoing>, AttemptCause),
 }
 
 impl Connection {
@@ -287,7 +287,7 @@ impl Connection {
 
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
-    pub fn push(&mut self, route: Route, outgoing: Outgoing) -> Pushed {
+    pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
         match self.state {
             State::Closing(reason) => {
                 return Pushed::Returned(outgoing, AttemptCause::Closed(reason));
@@ -321,7 +321,7 @@ impl Connection {
     /// The next send that waited for the connection to open: render it, outside any lock, and
     /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
     #[must_use]
-    pub fn next_pending(&mut self) -> Option<(Route, Outgoing)> {
+    pub fn next_pending(&mut self) -> Option<(Route, Box<Outgoing>)> {
         if !self.rendering {
             return None;
         }

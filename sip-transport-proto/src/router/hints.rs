@@ -73,16 +73,14 @@ impl Router {
                 other => other,
             }),
             NextHop::Host { transport, .. } => *transport,
-            NextHop::Back { flow, via } => {
-                let of_flow = flow.and_then(|flow| match flow::decode(&flow, self.shared.id)? {
-                    (_, Way::Datagram { .. }) => Some(Protocol::Udp),
-                    (channel, Way::Connection(id)) => {
-                        let open = self.connections.get(id).map(|record| record.protocol);
-                        open.or_else(|| self.channels.get(channel).map(Channel::protocol))
-                    }
-                });
-                of_flow.or(via.protocol)
-            }
+            NextHop::Via(via) => via.protocol,
+            NextHop::Flow(flow) => match flow::decode(flow, self.shared.id)? {
+                (_, Way::Datagram { .. }) => Some(Protocol::Udp),
+                (channel, Way::Connection(id)) => {
+                    let open = self.connections.get(id).map(|record| record.protocol);
+                    open.or_else(|| self.channels.get(channel).map(Channel::protocol))
+                }
+            },
         }
     }
 }

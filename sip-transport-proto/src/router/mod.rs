@@ -12,6 +12,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sip_core::Flow;
+
 use crate::connection::Connection;
 use crate::datagram::DatagramSocket;
 use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
@@ -20,7 +22,7 @@ use crate::own_names::{Key, OwnNames};
 use crate::shared::{Budget, Shared};
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, Route,
-    SendId, SocketId, Stats, Tokens,
+    SendId, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
@@ -58,7 +60,7 @@ pub struct Router {
 #[allow(clippy::large_enum_variant)]
 pub enum Routed {
     /// The way is known: render, and give the bytes to what [`Route::way`] names.
-    Ready(Route, Outgoing),
+    Ready(Route, Box<Outgoing>),
     /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
     Waiting(SendId),
 }
@@ -109,7 +111,7 @@ pub enum RouterOutput {
         remote: SocketAddr,
     },
     /// A send that waited has its way.
-    Routed(Route, Outgoing),
+    Routed(Route, Box<Outgoing>),
     /// A send that waited has failed.
     Failed(SendError),
 }
@@ -134,6 +136,7 @@ impl Router {
         }
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
+            key: tokens.array(),
             config,
             counters: Default::default(),
             names,
@@ -389,6 +392,18 @@ impl Router {
         }
     }
 
+    /// A text for a flow, to be put into a Via of our own and to come back in the response: only
+    /// letters and digits, and signed, so that a peer cannot make up another (RFC 5626 §5.2).
+    pub fn flow_token(&self, flow: &Flow) -> String {
+        flow::to_token(flow, &self.shared.key)
+    }
+
+    /// The flow of such a text, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if
+    /// it was not made by this transport.
+    pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
+        flow::from_token(token, &self.shared.key)
+    }
+
     /// The open and opening connections: id, protocol, far end.
     pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, Protocol, SocketAddr)> {
         self.connections
@@ -426,12 +441,12 @@ impl Router {
         }
     }
 
-    fn fail(&mut self, cause: SendCause, outgoing: Outgoing) {
+    fn fail(&mut self, cause: SendCause, outgoing: Box<Outgoing>) {
         let error = self.failed(cause, outgoing);
         self.outputs.push_back(RouterOutput::Failed(error));
     }
 
-    fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+    fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }

@@ -8,13 +8,15 @@ use super::channels::{Channel, Choice};
 use super::connections::{Record, Room};
 use super::queries::Waiting;
 use super::{Routed, Router, RouterOutput};
+use sip_core::Flow;
+
 use crate::connection::Connection;
-use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
+use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
 use crate::route::{Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{
-    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, SocketId, flow,
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId, flow,
 };
 
 /// What trying one target came to.
@@ -38,7 +40,7 @@ impl Router {
     /// # Errors
     /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
     /// with the error.
-    pub fn send(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+    pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         outgoing.id = SendId(self.next_send);
         self.next_send = self.next_send.wrapping_add(1);
         if self.closing {
@@ -54,7 +56,7 @@ impl Router {
     pub fn retry(
         &mut self,
         now: Instant,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
         outgoing.hint_failed |= outgoing.by_hint;
@@ -63,6 +65,40 @@ impl Router {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
         self.advance(now, outgoing)
+    }
+
+    /// Sends a message that counted as sent to its next target, as another transaction
+    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or as for [`send`](Self::send).
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
+        let Sent {
+            rest: Some(mut outgoing),
+            ..
+        } = sent
+        else {
+            return Err(NextError::NoTargetLeft(Box::new(sent)));
+        };
+        outgoing.new_branch = true;
+        outgoing.hint_failed = true;
+        Ok(self.send(now, outgoing)?)
+    }
+
+    /// Whether the way that a message went is still open, to send the same bytes again.
+    ///
+    /// # Errors
+    /// Its channel was removed or its connection is closed.
+    pub fn resend(&self, sent: &Sent) -> Result<(Way, SocketAddr), SendCause> {
+        match sent.way {
+            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
+                Err(SendCause::ConnectionClosed)
+            }
+            Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
+                Err(SendCause::ChannelRemoved)
+            }
+            way => Ok((way, sent.remote.addr)),
+        }
     }
 
     /// Takes up a send that waited.
@@ -119,7 +155,7 @@ impl Router {
         }
     }
 
-    fn advance(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+    fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         let mut report = HintReport::default();
         if let Some(id) = outgoing.wanted_hints().connection {
             let hinted = self.hinted_connection(id, &outgoing);
@@ -137,9 +173,7 @@ impl Router {
                 ));
             }
         }
-        if let NextHop::Back {
-            flow: Some(flow), ..
-        } = &outgoing.next_hop
+        if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
             && outgoing.tried.is_empty()
             && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
@@ -204,7 +238,7 @@ impl Router {
         &mut self,
         now: Instant,
         name: String,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
     ) -> Result<Routed, SendError> {
         // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
         if name
@@ -227,8 +261,8 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
-        outgoing: Outgoing,
-        park: impl FnOnce(&mut Self, Outgoing) -> Option<RouterOutput>,
+        outgoing: Box<Outgoing>,
+        park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         let limit = self.shared.config.max_waiting_sends;
         if self.queries.len() >= limit {
@@ -266,7 +300,11 @@ impl Router {
                     }
                 }
             }
-            NextHop::Back { via, .. } => one(self.way_back(outgoing, via)?),
+            NextHop::Flow(flow) => {
+                let via = ViaFacts::read(&outgoing.message)?;
+                one(self.way_back(outgoing, Some(flow), &via)?)
+            }
+            NextHop::Via(via) => one(self.way_back(outgoing, None, via)?),
         }
     }
 
@@ -288,10 +326,12 @@ impl Router {
     }
 
     /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2, RFC 3581 §4).
-    fn way_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
-        let NextHop::Back { flow, .. } = &outgoing.next_hop else {
-            return Err(SendCause::NoResponseAddress);
-        };
+    fn way_back(
+        &self,
+        outgoing: &Outgoing,
+        flow: Option<&Flow>,
+        via: &ViaFacts,
+    ) -> Result<Target, SendCause> {
         let protocol = self.protocol_for(outgoing)?;
         let sent_by_port = via.port.unwrap_or(protocol.default_port());
         // Only the source of the request is trusted: not a name or another address that its
@@ -410,10 +450,7 @@ impl Router {
 
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Back {
-            flow: Some(flow), ..
-        } = &outgoing.next_hop
-        else {
+        let NextHop::Flow(flow) = &outgoing.next_hop else {
             return None;
         };
         match flow::decode(flow, self.shared.id)? {
