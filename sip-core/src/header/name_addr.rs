@@ -271,6 +271,10 @@ macro_rules! tagged {
                 self.tag.map(ascii)
             }
 
+            pub(crate) fn tag_bytes(&self) -> Option<&'a [u8]> {
+                self.tag
+            }
+
             /// The same with a tag, which is a token.
             pub fn with_tag(mut self, tag: &'a str) -> Result<Self, ValueError> {
                 self.tag = Some(known::own_token(tag, "a token as tag")?);
