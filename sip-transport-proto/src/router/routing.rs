@@ -250,11 +250,8 @@ impl Router {
         outgoing: Box<Outgoing>,
     ) -> Result<Routed, SendError> {
         // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
-        if name
-            .trim_end_matches('.')
-            .to_ascii_lowercase()
-            .ends_with(".invalid")
-        {
+        let last_label = name.trim_end_matches('.').rsplit('.').next();
+        if last_label.is_some_and(|label| label.eq_ignore_ascii_case("invalid")) {
             let cause = SendCause::Lookup {
                 name,
                 kind: io::ErrorKind::NotFound,

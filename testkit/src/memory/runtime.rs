@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use adapter_core::{
     BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
@@ -39,6 +39,17 @@ impl MemoryRuntime {
     /// `main` can never end: no task can run, and nothing is due.
     pub fn block_on<T>(&self, main: impl Future<Output = T>) -> T {
         self.shared.block_on(self.host, main)
+    }
+
+    /// Waits for virtual time to pass.
+    pub async fn sleep(&self, time: Duration) {
+        let mut timer = self.timer(self.now() + time);
+        poll_fn(|cx| timer.poll(cx)).await;
+    }
+
+    /// Adds a line to the trace.
+    pub fn note(&self, what: fmt::Arguments<'_>) {
+        self.shared.world().network.note(what);
     }
 
     /// Runs `call` on a thread outside the runtime, which it may block.
