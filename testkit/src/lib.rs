@@ -1,1 +1,3 @@
-//! testkit
+//! What the adapters share and nobody else needs: the code of their examples.
+
+pub mod examples;
