@@ -57,7 +57,7 @@ impl Arrival {
         &self,
         now: Instant,
         shared: &Shared,
-        head: Head,
+        mut head: Head,
         data: &[u8],
     ) -> Result<Option<Event>, ParseError> {
         head.check(data)?;

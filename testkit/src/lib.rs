@@ -1,3 +1,4 @@
-//! What the adapters share and nobody else needs: the code of their examples.
+//! What the adapters share: an in-memory runtime, the behaviour suite, the code of the examples.
 
 pub mod examples;
+pub mod memory;

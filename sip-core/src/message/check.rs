@@ -1,8 +1,9 @@
 //! What is checked before a message is handed on: the headers that transport and transactions
 //! read (RFC 3261 §8.1.1), and that none of them can be read in two ways.
 
-use super::{ParseError, ParseErrorKind, Row, StartLine, View};
-use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, list};
+use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
+use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, ViaSpans, list};
+use crate::span::Span;
 use crate::uri::Uri;
 use crate::{Method, Name, ValueError};
 
@@ -45,9 +46,9 @@ const fn set(names: &[Name]) -> u128 {
     set
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     /// [`Head::check`](super::Head::check) and [`Message::check`](super::Message::check).
-    pub(crate) fn check(self) -> Result<(), ParseError> {
+    pub(crate) fn check(self) -> Result<Option<Facts>, ParseError> {
         let method = match self.start_line() {
             StartLine::Request { method, uri } => {
                 Uri::parse(uri).map_err(|error| {
@@ -59,6 +60,7 @@ impl View<'_> {
             StartLine::Response { .. } => None,
         };
         let mut seen = 0;
+        let mut found = Found::default();
         for &packed in self.rows {
             let row = Row::unpack(packed);
             let bit = bit(row.id);
@@ -68,7 +70,7 @@ impl View<'_> {
             }
             seen |= bit;
             if CHECKED & bit != 0 {
-                self.check_row(row, method).map_err(|kind| {
+                self.check_row(row, method, &mut found).map_err(|kind| {
                     let at = match kind {
                         ParseErrorKind::Value { error, .. } => error.offset(),
                         _ => 0,
@@ -83,17 +85,22 @@ impl View<'_> {
                 return Err(ParseError::new(ParseErrorKind::Missing(name), at).in_header(name));
             }
         }
-        Ok(())
+        Ok(found.facts(self.base))
     }
 
     #[inline]
-    fn check_row(self, row: Row, method: Option<Method<'_>>) -> Result<(), ParseErrorKind> {
+    fn check_row(
+        self,
+        row: Row,
+        method: Option<Method<'_>>,
+        found: &mut Found<'a>,
+    ) -> Result<(), ParseErrorKind> {
         let value = self.value(row);
         let header = row.name();
         let result = match header {
-            Name::Via => check_vias(value),
-            Name::From => From::parse(value).map(drop),
-            Name::To => To::parse(value).map(drop),
+            Name::Via => check_vias(value, &mut found.via),
+            Name::From => From::parse(value).map(|from| found.from_tag = from.tag_bytes()),
+            Name::To => To::parse(value).map(|to| found.to_tag = to.tag_bytes()),
             Name::CallId => CallId::parse(value).map(drop),
             Name::MaxForwards => MaxForwards::parse(value).map(drop),
             Name::CSeq => match CSeq::parse(value) {
@@ -120,6 +127,53 @@ const CHECKED: u128 = set(&[
 
 /// Every Via: the top one says where the response goes, the others where it goes on.
 #[inline]
-fn check_vias(value: &[u8]) -> Result<(), ValueError> {
-    list::values::<Via<'_>>(value).try_for_each(|via| via.map(drop))
+fn check_vias<'a>(value: &'a [u8], top: &mut Option<Via<'a>>) -> Result<(), ValueError> {
+    if list::comma(value).is_some() {
+        return list::values::<Via<'_>>(value)
+            .try_for_each(|via| via.map(|via| drop(top.get_or_insert(via))));
+    }
+    let via = Via::parse(value)?;
+    top.get_or_insert(via);
+    Ok(())
+}
+
+/// What the checks came across.
+#[derive(Default)]
+struct Found<'a> {
+    via: Option<Via<'a>>,
+    from_tag: Option<&'a [u8]>,
+    to_tag: Option<&'a [u8]>,
+}
+
+impl Found<'_> {
+    #[inline]
+    fn facts(&self, base: &[u8]) -> Option<Facts> {
+        Some(Facts {
+            via: self.via?.spans(base)?,
+            from_tag: Span::of_some(base, self.from_tag)?,
+            to_tag: Span::of_some(base, self.to_tag)?,
+        })
+    }
+}
+
+/// What the checks found and every transport and transaction layer asks for, kept as places in the
+/// message so that it is read once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) via: ViaSpans,
+    pub(crate) from_tag: Option<Span>,
+    pub(crate) to_tag: Option<Span>,
+}
+
+impl Facts {
+    /// The same after the top Via was stamped.
+    pub(crate) fn stamped(self, stamp: &Stamp, via: usize) -> Self {
+        let moved = |span: Span| stamp.moved(span, via);
+        let (received, rport) = stamp.values(&self.via);
+        Self {
+            via: self.via.stamped(received, rport, stamp.grown(), moved),
+            from_tag: self.from_tag.map(moved),
+            to_tag: self.to_tag.map(moved),
+        }
+    }
 }

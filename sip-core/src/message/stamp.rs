@@ -7,14 +7,16 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::chars::is_keyword;
-use crate::header::{Header, Via};
-use crate::{Params, ValueError};
+use crate::ValueError;
+use crate::header::{Header, Via, ViaSpans};
+use crate::span::Span;
 
 /// What has to change in a Via value: at most two places, in order.
 pub(crate) struct Stamp {
     patches: SmallVec<[Patch; 2]>,
     text: Text,
+    received: Option<IpAddr>,
+    rport: Option<u16>,
 }
 
 /// The bytes of the value that `text` takes the place of.
@@ -34,30 +36,25 @@ impl Stamp {
         source: SocketAddr,
         force_rport: bool,
     ) -> Result<Self, ValueError> {
+        Ok(Self::of(&Via::parse(value)?, value, source, force_rport))
+    }
+
+    /// The same for a `value` that was parsed.
+    #[inline]
+    pub(crate) fn of(via: &Via<'_>, value: &[u8], source: SocketAddr, force_rport: bool) -> Self {
         // An IPv4 peer of a dual-stack socket is an IPv4 peer.
         let ip = source.ip().to_canonical();
-        let semicolon = memchr::memchr(b';', value).unwrap_or(value.len());
-        let hop = Via::parse(value.get(..semicolon).unwrap_or_default().trim_ascii_end())?;
-        let mut received = None;
-        let mut rport = None;
-        Params::walk(value, semicolon, |name, text, at| {
-            let place = if is_keyword(name, b"received") {
-                &mut received
-            } else if is_keyword(name, b"rport") {
-                &mut rport
-            } else {
-                return Ok(());
-            };
-            *place = Some(at..end_of(value, at, name, text));
-            Ok(())
-        })?;
-
+        let (received, rport) = via.stamp_texts();
+        let place = |text| Span::of(value, text).map(|span| span.start()..span.end());
+        let (received, rport) = (received.and_then(place), rport.and_then(place));
+        // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
+        let must = rport.is_some() || force_rport || via.sent_by().host().ip() != Some(ip);
         let mut stamp = Self {
             patches: SmallVec::new(),
             text: Text::default(),
+            received: (must || received.is_some()).then_some(ip),
+            rport: (force_rport || rport.is_some()).then_some(source.port()),
         };
-        // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
-        let must = rport.is_some() || force_rport || hop.sent_by().host().ip() != Some(ip);
         let end = value.len();
         match rport {
             Some(place) => stamp.patch(place, |text| text.rport(source.port())),
@@ -75,8 +72,31 @@ impl Stamp {
             }),
             None => {}
         }
-        stamp.patches.sort_by_key(|patch| patch.place.start);
-        Ok(stamp)
+        if let [first, second] = &mut stamp.patches[..]
+            && second.place.start < first.place.start
+        {
+            core::mem::swap(first, second);
+        }
+        stamp
+    }
+
+    /// What the Via says behind the stamp.
+    pub(crate) fn values(&self, via: &ViaSpans) -> (Option<IpAddr>, Option<Option<u16>>) {
+        (
+            self.received.or(via.received()),
+            self.rport.map(Some).or(via.rport()),
+        )
+    }
+
+    /// Where a part of the message is behind the stamp; the Via value starts at `value`.
+    pub(crate) fn moved(&self, span: Span, value: usize) -> Span {
+        let before = |patch: &&Patch| value + patch.place.end <= span.start();
+        let by = self
+            .patches
+            .iter()
+            .filter(before)
+            .map(|patch| patch.text.len() as isize - patch.place.len() as isize);
+        span.moved(by.sum::<isize>() as i16)
     }
 
     fn patch(&mut self, place: Range<usize>, write: impl FnOnce(&mut Text)) {

@@ -22,8 +22,8 @@ impl Router {
         let record = self
             .connections
             .get(id)
-            .filter(|r| !r.closing && !outgoing.hint_failed);
-        let record = record.ok_or(Overruled::Closed)?;
+            .filter(|r| !r.closing)
+            .ok_or(Overruled::Closed)?;
         if outgoing.secure && !record.protocol.is_secure() {
             return Err(Overruled::Insecure);
         }

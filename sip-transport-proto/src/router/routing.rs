@@ -49,18 +49,30 @@ impl Router {
         self.advance(now, outgoing)
     }
 
-    /// Sends a message on to its next target, after the one at hand failed of `cause`.
+    /// Sends a message on to its next target, after the one at hand failed of `cause`. If that was
+    /// a connection found open and closed meanwhile, its target is tried once more, over a new one.
     ///
     /// # Errors
-    /// As for [`send`](Self::send); with no target left, the error lists those that were tried.
+    /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A
+    /// full queue is an error at once.
     pub fn retry(
         &mut self,
         now: Instant,
         mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
-        outgoing.hint_failed |= outgoing.by_hint;
-        outgoing.failed(cause);
+        let over = outgoing.over.take();
+        if let AttemptCause::Send(cause) = cause {
+            return Err(self.failed(*cause, outgoing));
+        }
+        if let Some((id, _)) = over {
+            // Its machine knows before the router does: nothing more goes there.
+            self.connections.close(id);
+        }
+        let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
+        if !reused {
+            outgoing.failed(cause);
+        }
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -81,7 +93,9 @@ impl Router {
             return Err(NextError::NoTargetLeft(Box::new(sent)));
         };
         outgoing.new_branch = true;
-        outgoing.hint_failed = true;
+        // The connection that it went over has had its try.
+        outgoing.options.hints.connection = None;
+        outgoing.over = None;
         Ok(self.send(now, outgoing)?)
     }
 
@@ -89,7 +103,7 @@ impl Router {
     ///
     /// # Errors
     /// Its channel was removed or its connection is closed.
-    pub fn resend(&self, sent: &Sent) -> Result<(Way, SocketAddr), SendCause> {
+    pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
         match sent.way {
             Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
                 Err(SendCause::ConnectionClosed)
@@ -97,7 +111,7 @@ impl Router {
             Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
                 Err(SendCause::ChannelRemoved)
             }
-            way => Ok((way, sent.remote.addr)),
+            _ => Ok(()),
         }
     }
 
@@ -160,17 +174,14 @@ impl Router {
         if let Some(id) = outgoing.wanted_hints().connection {
             let hinted = self.hinted_connection(id, &outgoing);
             report.connection = (&hinted).into();
-            outgoing.by_hint = hinted.is_ok();
             if let Ok(record) = hinted {
                 report.channel = match outgoing.options.hints.channel {
                     None => HintOutcome::NotGiven,
                     Some(channel) if channel == record.channel => HintOutcome::Honoured,
                     Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
                 };
-                return Ok(Routed::Ready(
-                    self.over(id, &record, &outgoing, report),
-                    outgoing,
-                ));
+                let route = self.over(id, &record, &outgoing, report);
+                return Ok(ready(route, outgoing));
             }
         }
         if let NextHop::Flow(flow) = &outgoing.next_hop
@@ -178,21 +189,19 @@ impl Router {
             && outgoing.tried.is_empty()
             && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
             && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
-            && outgoing
-                .options
-                .hints
-                .channel
-                .is_none_or(|channel| channel == record.channel)
         {
-            // RFC 3261 §18.2.2: a response goes back over the connection of its request.
+            // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
+            // the application asks for another channel that can carry it.
             let record = *record;
-            if outgoing.options.hints.channel.is_some() {
-                report.channel = HintOutcome::Honoured;
+            let hint = outgoing.options.hints.channel;
+            let hinted =
+                hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));
+            let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
+            if !elsewhere {
+                report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
+                let route = self.over(id, &record, &outgoing, report);
+                return Ok(ready(route, outgoing));
             }
-            return Ok(Routed::Ready(
-                self.over(id, &record, &outgoing, report),
-                outgoing,
-            ));
         }
         if outgoing.targets.is_none() {
             match self.plan(&outgoing) {
@@ -203,7 +212,7 @@ impl Router {
         }
         while let Some(target) = outgoing.target() {
             match self.try_target(now, target, &outgoing, report) {
-                Step::Route(route) => return Ok(Routed::Ready(route, outgoing)),
+                Step::Route(route) => return Ok(ready(route, outgoing)),
                 Step::NeedsLocal(remote) => {
                     return self.wait(outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
@@ -333,11 +342,14 @@ impl Router {
         via: &ViaFacts,
     ) -> Result<Target, SendCause> {
         let protocol = self.protocol_for(outgoing)?;
-        let sent_by_port = via.port.unwrap_or(protocol.default_port());
+        let sent_by_port = via.port.unwrap_or_else(|| protocol.default_port());
         // Only the source of the request is trusted: not a name or another address that its
         // sender wrote, or anyone could aim us at anyone.
-        let ip = flow.map(|flow| flow.remote().ip()).or(via.ip);
-        let ip = ip.ok_or(SendCause::NoResponseAddress)?;
+        let source = flow.map(|flow| flow.remote());
+        let source = source.or_else(|| via.ip.map(|ip| SocketAddr::new(ip, 0)));
+        let mut addr = source
+            .filter(|addr| is_one_host(addr.ip()))
+            .ok_or(SendCause::NoResponseAddress)?;
         let port = match (protocol, flow, via.rport) {
             (Protocol::Udp, Some(flow), Some(_)) => flow.remote().port(),
             (Protocol::Udp, None, Some(Some(rport))) => rport,
@@ -345,17 +357,15 @@ impl Router {
                 // The client's own connection, if it is still there.
                 let open = self
                     .connections
-                    .find(protocol, SocketAddr::new(ip, rport), None);
+                    .find(protocol, SocketAddr::new(addr.ip(), rport), None);
                 if open.is_some() { rport } else { sent_by_port }
             }
             // RFC 7118 §5: nobody can connect to a WebSocket client.
             (Protocol::Ws | Protocol::Wss, _, _) => return Err(SendCause::ConnectionClosed),
             _ => sent_by_port,
         };
-        Ok(Target {
-            protocol,
-            addr: SocketAddr::new(ip, port),
-        })
+        addr.set_port(port);
+        Ok(Target { protocol, addr })
     }
 
     fn try_target(
@@ -389,9 +399,13 @@ impl Router {
     ) -> Step {
         let remote = target.addr;
         let arrival = self.arrival(outgoing, remote);
-        let known = outgoing.options.hints.local.or(arrival.map(|(_, ip)| ip));
+        let known = outgoing
+            .options
+            .hints
+            .local
+            .or_else(|| arrival.map(|(_, ip)| ip));
         let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
-        let chosen = hinted.or(arrival.map(|(socket, _)| socket.channel));
+        let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
             Some(channel) => channel,
             None => match self.channel_for(target, outgoing, local) {
@@ -504,9 +518,12 @@ impl Router {
         let seed = self.tokens.array();
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let force_rport = config.is_some_and(|config| config.force_rport);
-        let local = config
-            .map(|c| c.local.ip())
-            .filter(|ip| !ip.is_unspecified());
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let bound = config.map(|config| config.local.ip());
+        let local = bound
+            .filter(|ip| !ip.is_unspecified())
+            .or_else(|| outgoing.options.hints.local.filter(usable));
+        self.connections.opens_from(id, local);
         let shared = Arc::clone(&self.shared);
         let machine = Connection::connecting(
             now,
@@ -581,6 +598,7 @@ impl Router {
         report.local = match (outgoing.options.hints.local, record.local) {
             (None, _) => HintOutcome::NotGiven,
             (Some(ip), Some(local)) if local.ip() == ip => HintOutcome::Honoured,
+            (Some(ip), None) if record.from == Some(ip) => HintOutcome::Honoured,
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
         Route {
@@ -596,6 +614,20 @@ impl Router {
             hints: report,
         }
     }
+}
+
+/// Whether a response may go there: not to a group or everybody (RFC 4475 §3.3.10).
+fn is_one_host(ip: IpAddr) -> bool {
+    let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !(everybody || ip.is_multicast() || ip.is_unspecified())
+}
+
+fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
+    outgoing.over = match route.way {
+        Way::Connection(id) => Some((id, route.local.is_some())),
+        Way::Datagram { .. } => None,
+    };
+    Routed::Ready(route, outgoing)
 }
 
 /// Addresses of one name that are tried.
