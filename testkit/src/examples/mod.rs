@@ -75,17 +75,25 @@ fn tokens(runtime: &impl Runtime) -> Result<Tokens, Failure> {
     Ok(Tokens::new(seed))
 }
 
-/// Waits for a future, but no longer than so.
-async fn within<T>(
-    runtime: &impl Runtime,
-    limit: Duration,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let mut timer = runtime.timer(runtime.now() + limit);
-    let mut future = pin!(future);
+/// The outcome of a future, unless `stop` is ready before.
+async fn unless<T>(stop: impl Future<Output = ()>, future: impl Future<Output = T>) -> Option<T> {
+    let (mut stop, mut future) = (pin!(stop), pin!(future));
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => timer.poll(cx).map(|()| None),
+        Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
     })
     .await
+}
+
+/// The outcome of a future, unless it takes longer than `limit`, if there is one.
+async fn within<T>(
+    runtime: &impl Runtime,
+    limit: Option<Duration>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let Some(limit) = limit else {
+        return Some(future.await);
+    };
+    let mut timer = runtime.timer(runtime.now() + limit);
+    unless(poll_fn(|cx| timer.poll(cx)), future).await
 }

@@ -29,7 +29,7 @@ const ADDRESSES: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
 /// How long anything may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
 
 /// Runs the example; what it shows goes to `out`.
 ///
@@ -234,5 +234,8 @@ fn uri(channel: SipEndpoint) -> String {
 fn text(message: &Message) -> String {
     let bytes = message.to_bytes();
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    text.trim_end()
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect()
 }

@@ -1,14 +1,16 @@
 //! Answers every request with 200.
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::time::Duration;
 
-use adapter_core::sip_transport_proto::{Event, Stats};
-use adapter_core::{Builder, CurrentRuntime, Incoming, Runtime, SipTransport};
+use adapter_core::sip_transport_proto::Event;
+use adapter_core::{Builder, CurrentRuntime, Incoming, SipTransport};
 use clap::Parser;
 
-use super::Answers;
+use super::{Answers, Failure, within};
 
 /// Answers every request but ACK with 200, until interrupted.
 #[derive(Clone, Debug, Parser)]
@@ -41,33 +43,50 @@ impl Args {
 pub async fn answer<R: CurrentRuntime>(transport: SipTransport<R>, mut incoming: Incoming) {
     let answers = Answers::default();
     while let Some(event) = incoming.recv().await {
-        let Event::Request { request, .. } = event else {
-            continue;
-        };
-        if let Ok(Some(response)) = answers.to(&request) {
+        if let Event::Request { request, .. } = event
+            && let Ok(Some(response)) = answers.to(&request)
+        {
             // It fails if the connection is gone, and so is who asked.
             _ = transport.send_response(response).await;
         }
     }
 }
 
-/// Prints counts every so many seconds, for as long as it is polled.
-pub async fn print_stats<R: CurrentRuntime>(transport: &SipTransport<R>, runtime: &R, every: u64) {
-    let every = std::time::Duration::from_secs(every);
-    let mut timer = runtime.timer(runtime.now() + every);
-    loop {
-        poll_fn(|cx| timer.poll(cx)).await;
-        println!(
-            "{}",
-            line(&transport.stats(), transport.connections().len())
-        );
-        timer.reset(runtime.now() + every);
+/// Says where it listens, prints counts if asked to, and shuts down when interrupted.
+///
+/// # Errors
+/// There is no current runtime.
+pub async fn run<R: CurrentRuntime>(
+    args: &Args,
+    transport: &SipTransport<R>,
+    interrupted: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let runtime = R::current()?;
+    for channel in transport.local_endpoints() {
+        println!("Listening on {channel}");
     }
+    let every = args.stats.map(Duration::from_secs);
+    let mut interrupted = pin!(interrupted);
+    while within(&runtime, every, interrupted.as_mut())
+        .await
+        .is_none()
+    {
+        print_stats(transport);
+    }
+    transport.shutdown().await;
+    print_stats(transport);
+    Ok(())
 }
 
-fn line(stats: &Stats, connections: usize) -> String {
-    format!(
-        "{} requests, {} responses sent, {} malformed, {} sends failed, {} connections",
-        stats.requests_in, stats.messages_out, stats.malformed, stats.sends_failed, connections
-    )
+fn print_stats<R: CurrentRuntime>(transport: &SipTransport<R>) {
+    let stats = transport.stats();
+    println!(
+        "{} requests, {} responses sent, {} malformed, {} sends failed, {} dropped, {} connections",
+        stats.requests_in,
+        stats.messages_out,
+        stats.malformed,
+        stats.sends_failed,
+        stats.application_queue_full,
+        transport.connections().len(),
+    );
 }
