@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use adapter_core::sip_transport_proto::Event;
 use adapter_core::{Builder, CurrentRuntime, Incoming, SipTransport};
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 
 use super::{Answers, Failure, within};
 
 /// Answers every request but ACK with 200, until interrupted.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "responder", version)]
+#[command(group = ArgGroup::new("channels").required(true).multiple(true))]
 pub struct Args {
     /// UDP addresses to listen on, such as 127.0.0.1:5060 or [::]:5060
-    #[arg(long, value_name = "ADDR", num_args = 1.., required_unless_present = "tcp")]
+    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
     pub udp: Vec<SocketAddr>,
     /// TCP addresses to listen on
-    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
     pub tcp: Vec<SocketAddr>,
     /// How many threads share the load
     #[arg(long, value_name = "N", default_value = "1")]
