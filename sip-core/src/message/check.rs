@@ -29,7 +29,16 @@ const SINGLE: u128 = set(&[
     Name::To,
 ]);
 
-const MANDATORY: &[Name] = &[Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
+const MANDATORY: u128 = set(&[Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq]);
+
+/// Checked besides Via.
+const CHECKED: [Name; 5] = [
+    Name::From,
+    Name::To,
+    Name::CallId,
+    Name::CSeq,
+    Name::MaxForwards,
+];
 
 const fn bit(id: u8) -> u128 {
     1 << (id & 127)
@@ -59,33 +68,63 @@ impl<'a> View<'a> {
             }
             StartLine::Response { .. } => None,
         };
+        // What comes twice is seen without asking row by row, because no two messages have the
+        // same rows.
         let mut seen = 0;
+        let mut twice = 0;
+        let mut first = [0_u16; 128];
+        for (index, &packed) in self.rows.iter().enumerate().rev() {
+            let id = Row::id(packed) & 127;
+            twice |= seen & bit(id);
+            seen |= bit(id);
+            first[usize::from(id)] = index as u16;
+        }
+        if twice & SINGLE != 0 {
+            return Err(self.repeated());
+        }
         let mut found = Found::default();
-        for &packed in self.rows {
-            let row = Row::unpack(packed);
-            let bit = bit(row.id);
-            if seen & bit & SINGLE != 0 {
-                let kind = ParseErrorKind::Repeated(row.name());
-                return Err(ParseError::new(kind, row.start.into()).in_header(row.name()));
-            }
-            seen |= bit;
-            if CHECKED & bit != 0 {
-                self.check_row(row, method, &mut found).map_err(|kind| {
-                    let at = match kind {
-                        ParseErrorKind::Value { error, .. } => error.offset(),
-                        _ => 0,
-                    };
-                    ParseError::new(kind, usize::from(row.value) + at).in_header(row.name())
-                })?;
+        if seen & bit(Name::Via as u8) != 0 {
+            for (_, row) in self.find(Name::Via) {
+                self.check_row(row, method, &mut found)?;
             }
         }
-        for &name in MANDATORY {
-            if seen & bit(name as u8) == 0 {
-                let at = usize::from(self.line.start);
-                return Err(ParseError::new(ParseErrorKind::Missing(name), at).in_header(name));
+        for name in CHECKED {
+            if seen & bit(name as u8) != 0 {
+                let index = usize::from(first[name as usize & 127]);
+                let packed = self.rows.get(index).copied().unwrap_or_default();
+                self.check_row(Row::unpack(packed), method, &mut found)?;
             }
+        }
+        if seen & MANDATORY != MANDATORY {
+            return Err(self.missing(seen));
         }
         Ok(found.facts(self.base))
+    }
+
+    #[cold]
+    fn repeated(self) -> ParseError {
+        let mut seen = 0;
+        let again = self
+            .rows
+            .iter()
+            .map(|&packed| Row::unpack(packed))
+            .find(|row| {
+                let again = seen & bit(row.id) & SINGLE != 0;
+                seen |= bit(row.id);
+                again
+            });
+        let (name, start) = again.map_or((Name::Other, 0), |row| (row.name(), row.start));
+        ParseError::new(ParseErrorKind::Repeated(name), start.into()).in_header(name)
+    }
+
+    #[cold]
+    fn missing(self, seen: u128) -> ParseError {
+        let missing = Name::ALL
+            .iter()
+            .find(|&&name| MANDATORY & !seen & bit(name as u8) != 0);
+        let name = missing.copied().unwrap_or(Name::Other);
+        let at = usize::from(self.line.start);
+        ParseError::new(ParseErrorKind::Missing(name), at).in_header(name)
     }
 
     #[inline]
@@ -94,9 +133,10 @@ impl<'a> View<'a> {
         row: Row,
         method: Option<Method<'_>>,
         found: &mut Found<'a>,
-    ) -> Result<(), ParseErrorKind> {
+    ) -> Result<(), ParseError> {
         let value = self.value(row);
         let header = row.name();
+        let fault = |kind, at| ParseError::new(kind, usize::from(row.value) + at).in_header(header);
         let result = match header {
             Name::Via => check_vias(value, &mut found.via),
             Name::From => From::parse(value).map(|from| found.from_tag = from.tag_bytes()),
@@ -106,31 +146,25 @@ impl<'a> View<'a> {
             Name::CSeq => match CSeq::parse(value) {
                 // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
                 Ok(cseq) if method.is_some_and(|method| method != cseq.method()) => {
-                    return Err(ParseErrorKind::CSeqMethod);
+                    return Err(fault(ParseErrorKind::CSeqMethod, 0));
                 }
                 result => result.map(drop),
             },
             _ => Ok(()),
         };
-        result.map_err(|error| ParseErrorKind::Value { header, error })
+        result.map_err(|error| fault(ParseErrorKind::Value { header, error }, error.offset()))
     }
 }
-
-const CHECKED: u128 = set(&[
-    Name::Via,
-    Name::From,
-    Name::To,
-    Name::CallId,
-    Name::CSeq,
-    Name::MaxForwards,
-]);
 
 /// Every Via: the top one says where the response goes, the others where it goes on.
 #[inline]
 fn check_vias<'a>(value: &'a [u8], top: &mut Option<Via<'a>>) -> Result<(), ValueError> {
     if list::comma(value).is_some() {
-        return list::values::<Via<'_>>(value)
-            .try_for_each(|via| via.map(|via| drop(top.get_or_insert(via))));
+        return list::values::<Via<'_>>(value).try_for_each(|via| {
+            via.map(|via| {
+                top.get_or_insert(via);
+            })
+        });
     }
     let via = Via::parse(value)?;
     top.get_or_insert(via);

@@ -26,8 +26,11 @@ struct Patch {
     text: Range<usize>,
 }
 
-#[derive(Default)]
-struct Text(SmallVec<[u8; 96]>);
+/// Two parameters, the longest with an IPv6 address.
+struct Text {
+    bytes: [u8; 80],
+    len: usize,
+}
 
 impl Stamp {
     #[inline]
@@ -51,7 +54,10 @@ impl Stamp {
         let must = rport.is_some() || force_rport || via.sent_by().host().ip() != Some(ip);
         let mut stamp = Self {
             patches: SmallVec::new(),
-            text: Text::default(),
+            text: Text {
+                bytes: [0; 80],
+                len: 0,
+            },
             received: (must || received.is_some()).then_some(ip),
             rport: (force_rport || rport.is_some()).then_some(source.port()),
         };
@@ -83,8 +89,8 @@ impl Stamp {
     /// What the Via says behind the stamp.
     pub(crate) fn values(&self, via: &ViaSpans) -> (Option<IpAddr>, Option<Option<u16>>) {
         (
-            self.received.or(via.received()),
-            self.rport.map(Some).or(via.rport()),
+            self.received.or_else(|| via.received()),
+            self.rport.map(Some).or_else(|| via.rport()),
         )
     }
 
@@ -100,18 +106,18 @@ impl Stamp {
     }
 
     fn patch(&mut self, place: Range<usize>, write: impl FnOnce(&mut Text)) {
-        let start = self.text.0.len();
+        let start = self.text.len;
         write(&mut self.text);
         self.patches.push(Patch {
             place,
-            text: start..self.text.0.len(),
+            text: start..self.text.len,
         });
     }
 
     /// By how many bytes the value grows.
     pub(crate) fn grown(&self) -> i16 {
         let places: usize = self.patches.iter().map(|patch| patch.place.len()).sum();
-        (self.text.0.len() as isize - places as isize) as i16
+        (self.text.len as isize - places as isize) as i16
     }
 
     /// Copies `message`, in which the value starts at `value`, with the changes made.
@@ -120,7 +126,7 @@ impl Stamp {
         let mut at = 0;
         for Patch { place, text } in &self.patches {
             out.extend_from_slice(message.get(at..value + place.start).unwrap_or_default());
-            out.extend_from_slice(self.text.0.get(text.clone()).unwrap_or_default());
+            out.extend_from_slice(self.text.bytes.get(text.clone()).unwrap_or_default());
             at = value + place.end;
         }
         out.extend_from_slice(message.get(at..).unwrap_or_default());
@@ -138,8 +144,12 @@ pub(crate) fn end_of(value: &[u8], at: usize, name: &[u8], text: Option<&[u8]>) 
 }
 
 impl Text {
-    fn push(&mut self, text: &[u8]) {
-        self.0.extend_from_slice(text);
+    #[inline]
+    fn push<const N: usize>(&mut self, text: &[u8; N]) {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + N) {
+            place.copy_from_slice(text);
+            self.len += N;
+        }
     }
 
     fn rport(&mut self, port: u16) {
@@ -152,10 +162,10 @@ impl Text {
         self.push(b"received=");
         match ip {
             IpAddr::V4(ip) => {
-                for (index, octet) in ip.octets().into_iter().enumerate() {
-                    if index > 0 {
-                        self.push(b".");
-                    }
+                let [a, b, c, d] = ip.octets();
+                self.decimal(a.into());
+                for octet in [b, c, d] {
+                    self.push(b".");
                     self.decimal(octet.into());
                 }
             }
@@ -167,24 +177,20 @@ impl Text {
     }
 
     fn decimal(&mut self, number: u16) {
-        let mut digits = [0; 5];
-        let mut start = digits.len();
-        let mut rest = number;
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
+        let mut started = false;
+        for unit in [10_000, 1000, 100, 10, 1] {
+            let digit = (number / unit % 10) as u8;
+            started |= digit != 0 || unit == 1;
+            if started {
+                self.push(&[b'0' + digit]);
             }
         }
-        self.push(&digits[start..]);
     }
 }
 
 impl Write for Text {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.push(text.as_bytes());
+        text.bytes().for_each(|b| self.push(&[b]));
         Ok(())
     }
 }
