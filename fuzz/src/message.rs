@@ -17,7 +17,7 @@ fn source() -> SocketAddr {
 pub fn message(data: &[u8]) {
     refused(data);
     let limits = Limits::default();
-    let Ok(head) = Head::parse(data, &limits) else {
+    let Ok(mut head) = Head::parse(data, &limits) else {
         return;
     };
     let wire = head.message(data).to_vec();

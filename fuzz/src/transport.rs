@@ -23,7 +23,12 @@ use crate::message::never;
 /// bytes from a peer.
 pub fn transport(data: &[u8]) {
     let start = Instant::now();
-    assert_eq!(World::run(start, data), World::run(start, data));
+    // Writing down all that happens takes most of the time, so not every script is run for it.
+    if data.len() % 4 == 0 {
+        assert_eq!(World::run(start, data, true), World::run(start, data, true));
+    } else {
+        World::run(start, data, false);
+    }
 }
 
 struct World {
@@ -37,7 +42,8 @@ struct World {
     waiting: BTreeSet<SendId>,
     requests: Vec<Request>,
     questions: Vec<Question>,
-    trace: Vec<String>,
+    /// What happened, if it is to be written down.
+    trace: Option<Vec<String>>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -64,7 +70,7 @@ fn peer(choice: u8) -> SocketAddr {
 }
 
 impl World {
-    fn run(start: Instant, mut script: &[u8]) -> Vec<String> {
+    fn run(start: Instant, mut script: &[u8], traced: bool) -> Option<Vec<String>> {
         let mut config = Config::default();
         config.create_client_channels(script.len() % 2 == 0);
         let mut sip = Transport::new(config, [7; 32]);
@@ -82,7 +88,7 @@ impl World {
             waiting: BTreeSet::new(),
             requests: Vec::new(),
             questions: Vec::new(),
-            trace: Vec::new(),
+            trace: traced.then(Vec::new),
         };
         world.drain();
         while let [step, choice, rest @ ..] = script {
@@ -201,9 +207,9 @@ impl World {
 
     fn send(&mut self, outgoing: Box<Outgoing>) {
         match self.sip.send(self.now, outgoing) {
-            Ok(Submitted::Sent(sent)) => self.trace.push(format!("{sent:?}")),
+            Ok(Submitted::Sent(sent)) => self.note(&sent),
             Ok(Submitted::Waiting(id)) => assert!(self.waiting.insert(id), "{id:?} again"),
-            Err(error) => self.trace.push(error.to_string()),
+            Err(error) => self.note(&error),
         }
     }
 
@@ -228,11 +234,17 @@ impl World {
         }
     }
 
+    fn note(&mut self, what: &dyn std::fmt::Debug) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{what:?}"));
+        }
+    }
+
     /// Takes outputs until there are none, and holds them against what is known.
     fn drain(&mut self) {
         for _ in 0..MANY {
             let output = self.sip.poll_output(self.now);
-            self.trace.push(format!("{output:?}"));
+            self.note(&output);
             match output {
                 Output::Timeout(_) => return,
                 Output::Event(Event::Request { request, .. }) => self.requests.push(request),

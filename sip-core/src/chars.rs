@@ -89,14 +89,17 @@ pub(crate) fn is_keyword<const N: usize>(token: &[u8], word: &[u8; N]) -> bool {
 /// The end of the run of `classes` that starts at `at`.
 #[inline(always)]
 pub(crate) fn run(data: &[u8], at: usize, class: u8) -> usize {
-    let (quads, tail) = data.get(at..).unwrap_or_default().as_chunks();
+    let (quads, tail) = data.get(at..).unwrap_or_default().as_chunks::<4>();
     let mut end = at;
     // Four at a time: this is where most of the time of all parsing goes.
-    for &[a, b, c, d] in quads {
-        let [a, b, c, d] = [a, b, c, d].map(|b| CLASS[b as usize]);
-        if a & b & c & d & class == 0 {
-            let (b, c) = (a & b & class, a & b & c & class);
-            return end + usize::from(a & class != 0) + usize::from(b != 0) + usize::from(c != 0);
+    for quad in quads {
+        let one = CLASS[usize::from(quad[0])] & class;
+        let two = CLASS[usize::from(quad[1])] & one;
+        let three = CLASS[usize::from(quad[2])] & two;
+        let four = CLASS[usize::from(quad[3])] & three;
+        if four == 0 {
+            let more = |run: u8| usize::from(run != 0);
+            return end + more(one) + more(two) + more(three);
         }
         end += 4;
     }

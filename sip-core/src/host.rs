@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ValueError;
 use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
+use crate::span::{HostPortSpan, HostSpan, Span};
 
 /// A host name or an IP address.
 ///
@@ -298,6 +299,34 @@ impl<'a> HostPort<'a> {
     #[inline(always)]
     pub const fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// A received one as a place in `base`.
+    #[inline]
+    pub(crate) fn span(&self, base: &[u8]) -> Option<HostPortSpan> {
+        let host = match self.host {
+            Raw::Name(name) => HostSpan::Name(Span::of(base, name)?),
+            Raw::V4(ip) => HostSpan::V4(ip),
+            Raw::V6(ip) => HostSpan::V6(ip),
+        };
+        Some(HostPortSpan {
+            host,
+            port: self.port,
+        })
+    }
+
+    /// The reverse of [`HostPort::span`].
+    #[inline]
+    pub(crate) fn from_span(span: HostPortSpan, base: &'a [u8]) -> Self {
+        let host = match span.host {
+            HostSpan::Name(name) => Raw::Name(name.get(base)),
+            HostSpan::V4(ip) => Raw::V4(ip),
+            HostSpan::V6(ip) => Raw::V6(ip),
+        };
+        Self {
+            host,
+            port: span.port,
+        }
     }
 
     /// Parses the host and port that `data` begins with; also tells how many bytes they take.

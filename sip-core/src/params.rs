@@ -107,6 +107,19 @@ impl<'a> Params<'a> {
         Self::walk(text, 0, |_, _, _| Ok(()))
     }
 
+    /// Text that was parsed before.
+    pub(crate) const fn checked(text: &'a [u8]) -> Self {
+        Self(Source::Text(text))
+    }
+
+    /// The text that these were parsed from.
+    pub(crate) const fn text(&self) -> Option<&'a [u8]> {
+        match self.0 {
+            Source::Text(text) => Some(text),
+            Source::Parts(_) => None,
+        }
+    }
+
     /// Parameters to be written. No two of them may have the same name.
     pub const fn of(parts: &'a [Param<'a>]) -> Self {
         Self(Source::Parts(parts))

@@ -87,7 +87,7 @@ const RESPONSE: &str = "SIP/2.0 200 \r\nX-Quoted: \"no\r\nL: 0\r\n\r\n";
 fn streams() -> Vec<Vec<u8>> {
     let good = format!("\r\n\r\n{OPTIONS}\r\n\r\n{WITH_BODY}{OPTIONS}\r\n{WITH_BODY}\r\n\r\n\r\n");
     let cases = [
-        good.clone(),
+        good,
         format!("{OPTIONS}SIP/2.0 200 OK\r\nNo colon\r\n\r\n"),
         format!("{WITH_BODY}BYE sip:x SIP/2.0\r\nCall-ID: 1\r\n\r\n"),
         format!("{OPTIONS}BYE sip:x SIP/2.0\r\nl: 1\r\nl: 1\r\n\r\n"),

@@ -79,7 +79,7 @@ proptest! {
         let mut data = BENCH[which].to_vec();
         let at = at.index(data.len());
         data[at] = byte;
-        if let Ok(head) = Head::parse(&data, &Limits::default()) {
+        if let Ok(mut head) = Head::parse(&data, &Limits::default()) {
             let _ = head.check(&data);
             let whole = head.message(&data).to_vec();
             let received = head.into_received(&data, ([192, 0, 2, 1], 5060).into(), true);
@@ -97,7 +97,7 @@ proptest! {
 #[test]
 fn crlfs_before_a_datagram_are_skipped() {
     let data = [b"\r\n\r\n", BENCH[0]].concat();
-    let head = Head::parse(&data, &Limits::default()).unwrap();
+    let mut head = Head::parse(&data, &Limits::default()).unwrap();
     head.check(&data).unwrap();
     assert_eq!(head.message(&data), BENCH[0]);
     assert_eq!(head.into_message(&data).to_bytes(), BENCH[0]);
@@ -765,6 +765,56 @@ fn received_and_rport_are_written_into_the_top_via() {
         assert_eq!(message.raw("l"), Some(&b"4"[..]));
         assert_eq!(message.body(), b"body");
         assert_eq!(message.raw(Name::Via), Some(kept.as_bytes()));
+    }
+}
+
+/// What the checks found stays right when the Via grows or shrinks before it.
+#[test]
+fn a_checked_and_stamped_message_reads_as_its_bytes_do() {
+    for via in [
+        "SIP/2.0/UDP h.example:5;branch=z9hG4bK1",
+        "SIP/2.0/UDP h.example;rport;branch=z9hG4bK1",
+        "SIP/2.0/UDP h.example;received=1.2.3.4;branch=z9hG4bK1;rport=70;x=y",
+        "SIP/2.0/UDP 192.0.2.9;rport=7000000",
+        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1",
+        "SIP/2.0/UDP [2001:db8::1]:7;rport ; received=[2001:db8:1111:2222:3333:4444:5555:6666]",
+        "SIP/2.0/UDP h;maddr=224.0.1.75;ttl=1;rport",
+        "SIP/2.0/UDP h;rport , SIP/2.0/TCP b",
+    ] {
+        for rows in [
+            format!("v: {via}\r\nf: <sip:a@h>;tag=from\r\nt: <sip:b@h>;x;tag=to"),
+            format!("f: <sip:a@h>;tag=from\r\nt: <sip:b@h>;x;tag=to\r\nv: {via}"),
+        ] {
+            let data = with_rows(&format!("{rows}\r\ni: 1\r\nCSeq: 1 BYE"));
+            let mut head = Head::parse(&data, &Limits::default()).unwrap();
+            if head.check(&data).is_err() {
+                continue;
+            }
+            for force in [true, false] {
+                let mut head = Head::parse(&data, &Limits::default()).unwrap();
+                head.check(&data).unwrap();
+                let message = head.into_received(&data, ([192, 0, 2, 9], 5061).into(), force);
+                let again = Message::parse(message.to_bytes()).unwrap();
+                let print = |message: &Message| message.top_via().unwrap().to_string();
+                assert_eq!(print(&message), print(&again));
+                assert_eq!(
+                    (message.from_tag(), message.to_tag()),
+                    (Some("from"), Some("to"))
+                );
+                assert_eq!(
+                    (again.from_tag(), again.to_tag()),
+                    (Some("from"), Some("to"))
+                );
+                let mut edited = message.clone();
+                edited.remove_first_value(Name::Via).unwrap();
+                edited
+                    .prepend(Name::Via, "SIP/2.0/TCP new;branch=1")
+                    .unwrap();
+                edited.set("From", "<sip:c@h>;tag=new").unwrap();
+                assert_eq!(edited.top_via().unwrap().transport(), "TCP");
+                assert_eq!(edited.from_tag(), Some("new"));
+            }
+        }
     }
 }
 

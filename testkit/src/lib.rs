@@ -1,3 +1,4 @@
-//! Tests and example code that the adapters share: an in-memory runtime and the behaviour suite.
+//! What the adapters share: an in-memory runtime, the behaviour suite, the code of the examples.
 
+pub mod examples;
 pub mod memory;

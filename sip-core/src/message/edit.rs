@@ -206,7 +206,7 @@ impl Message {
             .unwrap_or_default();
         let new = [head, before, text, after, tail].concat();
         let value = head.len()..new.len() - tail.len();
-        let value = whole_folds(&new, value).ok_or(EditError::CutFold(old.name()))?;
+        let value = whole_folds(&new, value).ok_or_else(|| EditError::CutFold(old.name()))?;
         let start = self.add_text(&new)?;
         let new = Row {
             id: old.id,
@@ -267,6 +267,7 @@ impl Message {
     }
 
     fn own_rows(&mut self) -> &mut Vec<Packed> {
+        self.facts = None;
         if self.rows.is_none() {
             self.rows = Some(self.view().rows.to_vec());
         }

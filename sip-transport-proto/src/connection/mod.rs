@@ -466,15 +466,19 @@ impl Connection {
                     }
                 }
                 Ok(Some(_)) => {}
-                Ok(None) => return self.between_frames(now, &arrival),
+                Ok(None) => {
+                    self.between_frames(now, &arrival);
+                    return None;
+                }
                 Err(error) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
                     let tag = reply::tag(&mut self.seed);
                     let rest = self.framer.rest();
                     let refused = Refused::new(&self.shared, &arrival, &error, rest, &tag);
                     let event = self.refuse(now, refused);
+                    self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
-                    return Some(event);
+                    return None;
                 }
             }
         }
@@ -496,7 +500,7 @@ impl Connection {
     }
 
     /// All frames are read. The message deadline counts from the first byte of a message.
-    fn between_frames(&mut self, now: Instant, arrival: &Arrival) -> Option<Event> {
+    fn between_frames(&mut self, now: Instant, arrival: &Arrival) {
         if self.framer.is_inside_message() {
             let at = now + self.shared.config.message_timeout;
             self.deadlines.message.get_or_insert(at);
@@ -504,7 +508,7 @@ impl Connection {
             self.deadlines.message = None;
         }
         if self.state != State::HalfClosed {
-            return None;
+            return;
         }
         // The peer closed inside a message: what came of it is no message (RFC 3261 §18.3).
         let rest = self.framer.rest();
@@ -514,9 +518,11 @@ impl Connection {
             let tag = reply::tag(&mut self.seed);
             Refused::new(&self.shared, arrival, &error, rest, &tag)
         });
-        let event = refused.map(|refused| self.refuse(now, refused));
+        if let Some(refused) = refused {
+            let event = self.refuse(now, refused);
+            self.control.push_back(ConnectionEvent::Event(event));
+        }
         self.close(now, CloseReason::Peer);
-        event
     }
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {

@@ -12,11 +12,12 @@ use sip_core::Flow;
 
 use crate::connection::Connection;
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
+use crate::flow::{self, Came};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
 use crate::route::{Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{
-    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId, flow,
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId,
 };
 
 /// What trying one target came to.
@@ -187,7 +188,10 @@ impl Router {
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
             && outgoing.tried.is_empty()
-            && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
+            && let Some(Came {
+                way: Way::Connection(id),
+                ..
+            }) = flow::decode(flow, self.shared.id)
             && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
         {
             // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
@@ -250,11 +254,8 @@ impl Router {
         outgoing: Box<Outgoing>,
     ) -> Result<Routed, SendError> {
         // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
-        if name
-            .trim_end_matches('.')
-            .to_ascii_lowercase()
-            .ends_with(".invalid")
-        {
+        let last_label = name.trim_end_matches('.').rsplit('.').next();
+        if last_label.is_some_and(|label| label.eq_ignore_ascii_case("invalid")) {
             let cause = SendCause::Lookup {
                 name,
                 kind: io::ErrorKind::NotFound,
@@ -309,11 +310,12 @@ impl Router {
                     }
                 }
             }
-            NextHop::Flow(flow) => {
-                let via = ViaFacts::read(&outgoing.message)?;
-                one(self.way_back(outgoing, Some(flow), &via)?)
-            }
-            NextHop::Via(via) => one(self.way_back(outgoing, None, via)?),
+            NextHop::Flow(flow) => match flow::decode(flow, self.shared.id) {
+                Some(came) => one(self.flow_back(outgoing, flow, came)?),
+                // Of another transport: its address means nothing here.
+                None => one(self.via_back(outgoing, &ViaFacts::read(&outgoing.message)?)?),
+            },
+            NextHop::Via(via) => one(self.via_back(outgoing, via)?),
         }
     }
 
@@ -334,38 +336,37 @@ impl Router {
         }
     }
 
-    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2, RFC 3581 §4).
-    fn way_back(
-        &self,
-        outgoing: &Outgoing,
-        flow: Option<&Flow>,
-        via: &ViaFacts,
-    ) -> Result<Target, SendCause> {
-        let protocol = self.protocol_for(outgoing)?;
-        let sent_by_port = via.port.unwrap_or_else(|| protocol.default_port());
-        // Only the source of the request is trusted: not a name or another address that its
-        // sender wrote, or anyone could aim us at anyone.
-        let source = flow.map(|flow| flow.remote());
-        let source = source.or_else(|| via.ip.map(|ip| SocketAddr::new(ip, 0)));
-        let mut addr = source
-            .filter(|addr| is_one_host(addr.ip()))
-            .ok_or(SendCause::NoResponseAddress)?;
-        let port = match (protocol, flow, via.rport) {
-            (Protocol::Udp, Some(flow), Some(_)) => flow.remote().port(),
-            (Protocol::Udp, None, Some(Some(rport))) => rport,
-            (Protocol::Tcp | Protocol::Tls, None, Some(Some(rport))) => {
-                // The client's own connection, if it is still there.
-                let open = self
-                    .connections
-                    .find(protocol, SocketAddr::new(addr.ip(), rport), None);
-                if open.is_some() { rport } else { sent_by_port }
-            }
-            // RFC 7118 §5: nobody can connect to a WebSocket client.
-            (Protocol::Ws | Protocol::Wss, _, _) => return Err(SendCause::ConnectionClosed),
-            _ => sent_by_port,
-        };
-        addr.set_port(port);
+    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2): to the source of
+    /// its request, and never to a name or another address that the sender wrote, or anyone could
+    /// aim us at anyone.
+    fn flow_back(&self, outgoing: &Outgoing, flow: &Flow, came: Came) -> Result<Target, SendCause> {
+        let protocol = self.reconnectable(outgoing)?;
+        let mut addr = flow.remote();
+        addr.set_port(came.reply_port);
         Ok(Target { protocol, addr })
+    }
+
+    /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
+    fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
+        let protocol = self.reconnectable(outgoing)?;
+        let ip = via.ip.filter(|ip| is_one_host(*ip));
+        let ip = ip.ok_or(SendCause::NoResponseAddress)?;
+        let sent_by = SocketAddr::new(ip, via.port.unwrap_or_else(|| protocol.default_port()));
+        let addr = match via.rport.flatten().map(|port| SocketAddr::new(ip, port)) {
+            Some(source) if !protocol.is_stream() => source,
+            // The client's own connection, if it is still there.
+            Some(source) if self.connections.find(protocol, source, None).is_some() => source,
+            _ => sent_by,
+        };
+        Ok(Target { protocol, addr })
+    }
+
+    /// RFC 7118 §5: nobody can connect to a WebSocket client.
+    fn reconnectable(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
+        match self.protocol_for(outgoing)? {
+            Protocol::Ws | Protocol::Wss => Err(SendCause::ConnectionClosed),
+            protocol => Ok(protocol),
+        }
     }
 
     fn try_target(
@@ -467,14 +468,16 @@ impl Router {
         let NextHop::Flow(flow) = &outgoing.next_hop else {
             return None;
         };
-        match flow::decode(flow, self.shared.id)? {
-            (channel, Way::Datagram { socket, .. })
-                if self.channels.get(channel)?.config.reaches(remote.ip()) =>
-            {
-                Some((socket, flow.local().ip().to_canonical()))
-            }
-            _ => None,
-        }
+        let Came {
+            way: Way::Datagram { socket, .. },
+            ..
+        } = flow::decode(flow, self.shared.id)?
+        else {
+            return None;
+        };
+        let config = &self.channels.get(socket.channel)?.config;
+        let ip = flow.local().ip().to_canonical();
+        config.reaches(remote.ip()).then_some((socket, ip))
     }
 
     fn try_stream(

@@ -26,6 +26,8 @@ pub struct World<M = Transport> {
     owners: BTreeMap<Socket, (HostId, Owner)>,
     lookups: BTreeMap<Lookup, (HostId, QueryId)>,
     events: VecDeque<(HostId, Event)>,
+    /// What reads go into.
+    buffer: Vec<u8>,
     /// Timeouts since time last went on.
     timeouts: u32,
 }
@@ -63,6 +65,7 @@ impl<M: Machine> World<M> {
             owners: BTreeMap::new(),
             lookups: BTreeMap::new(),
             events: VecDeque::new(),
+            buffer: vec![0; READ],
             timeouts: 0,
         }
     }
@@ -371,14 +374,14 @@ impl<M: Machine> World<M> {
 
     fn read(&mut self, host: HostId, id: ConnectionId, stream: Socket) {
         let now = self.network.now();
-        let mut buffer = vec![0; READ];
+        let mut space = core::mem::take(&mut self.buffer);
         loop {
             let machine = &mut self.host_mut(host).machine;
             let capacity = machine.recv_capacity(id).min(READ);
-            if capacity == 0 {
-                return;
+            let buffer = space.get_mut(..capacity).unwrap_or_default();
+            if buffer.is_empty() {
+                break;
             }
-            let buffer = buffer.get_mut(..capacity).unwrap_or_default();
             let result = self.network.read(stream, buffer);
             let machine = &mut self.host_mut(host).machine;
             match result {
@@ -386,14 +389,15 @@ impl<M: Machine> World<M> {
                 Ok(n) => {
                     machine.handle_data(now, id, buffer.get(..n).unwrap_or_default());
                 }
-                Err(ErrorKind::WouldBlock) => return,
+                Err(ErrorKind::WouldBlock) => break,
                 Err(kind) => machine.handle_error(id, kind),
             }
             self.drain(host);
             if !matches!(result, Ok(1..)) {
-                return;
+                break;
             }
         }
+        self.buffer = space;
     }
 
     fn write(&mut self, host: HostId, id: ConnectionId) {

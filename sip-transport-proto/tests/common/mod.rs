@@ -1,5 +1,12 @@
 //! One transport driven by hand, and messages for it.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, dead_code, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    dead_code,
+    unreachable_pub
+)]
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{CloseReason, SendError};
 use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
-use sip_transport_proto::sip_core::{Method, Name, Request, Response, StatusCode};
+use sip_transport_proto::sip_core::{Message, Method, Name, Request, Response, StatusCode};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Hints, Outgoing, Output,
     Protocol, QueryId, SendId, SendOptions, Sent, SipEndpoint, SocketId, Submitted, Transmit,
@@ -81,7 +88,7 @@ pub fn wire_response(via: &str) -> Vec<u8> {
 
 /// The value of the first row of that name in a message's bytes.
 pub fn header(bytes: &[u8], name: &str) -> String {
-    let message = sip_transport_proto::sip_core::Message::parse(bytes.to_vec()).unwrap();
+    let message = Message::parse(bytes.to_vec()).unwrap();
     String::from_utf8(message.raw(name).unwrap_or_default().to_vec()).unwrap()
 }
 
@@ -180,7 +187,7 @@ impl Host {
 
     pub fn submit(
         &mut self,
-        message: impl Into<sip_transport_proto::sip_core::Message>,
+        message: impl Into<Message>,
         options: SendOptions,
     ) -> Result<Submitted, SendError> {
         let outgoing = Outgoing::new(message, options);
@@ -190,11 +197,7 @@ impl Host {
     }
 
     /// Sends a message that must go out at once, or as soon as the local address is known.
-    pub fn send(
-        &mut self,
-        message: impl Into<sip_transport_proto::sip_core::Message>,
-        options: SendOptions,
-    ) -> Sent {
+    pub fn send(&mut self, message: impl Into<Message>, options: SendOptions) -> Sent {
         match self.submit(message, options).unwrap() {
             Submitted::Sent(sent) => *sent,
             Submitted::Waiting(send) => self.completed(send).unwrap(),
@@ -202,11 +205,7 @@ impl Host {
     }
 
     /// Sends a message that has to wait.
-    pub fn waits(
-        &mut self,
-        message: impl Into<sip_transport_proto::sip_core::Message>,
-        options: SendOptions,
-    ) -> SendId {
+    pub fn waits(&mut self, message: impl Into<Message>, options: SendOptions) -> SendId {
         match self.submit(message, options).unwrap() {
             Submitted::Waiting(send) => send,
             Submitted::Sent(sent) => panic!("did not wait: {sent:?}"),
@@ -215,7 +214,8 @@ impl Host {
 
     /// How a send ended that had to wait.
     pub fn completed(&mut self, wanted: SendId) -> Result<Sent, SendError> {
-        let is_it = |event: &Event| matches!(event, Event::SendCompleted { send, .. } if *send == wanted);
+        let is_it =
+            |event: &Event| matches!(event, Event::SendCompleted { send, .. } if *send == wanted);
         let at = self.events.iter().position(is_it).expect("it has ended");
         match self.events.remove(at) {
             Some(Event::SendCompleted { result, .. }) => result.map(|sent| *sent),

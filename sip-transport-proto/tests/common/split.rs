@@ -1,5 +1,6 @@
 //! The parts of a transport driven by hand, as an adapter with many tasks would: in any order, with
 //! other things happening between any two steps.
+#![allow(clippy::unwrap_used, unreachable_pub)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
