@@ -1,8 +1,28 @@
 //! The driver loops of the SIP transport, written once over the small [`Runtime`] trait set.
 
+mod alarm;
 mod batch;
+mod builder;
+mod core;
+mod drive;
+mod incoming;
+mod link;
+mod owner;
+mod queue;
 mod runtime;
+mod send;
+mod socket;
+mod sync;
 pub mod sys;
+mod transport;
+
+pub use sip_transport_proto;
 
 pub use batch::{BatchFull, Datagram, Entry, RecvBatch, SendBatch, SendFailure};
-pub use runtime::{BoxFuture, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer};
+pub use builder::Builder;
+pub use incoming::Incoming;
+pub use runtime::{
+    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
+};
+pub use send::{Send, Sending};
+pub use transport::{BlockingSendError, SipTransport};

@@ -63,6 +63,16 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// A runtime that can be found from inside it.
+pub trait CurrentRuntime: Runtime + Sized {
+    /// The runtime that the caller runs in.
+    ///
+    /// # Errors
+    ///
+    /// If the caller runs in none.
+    fn current() -> io::Result<Self>;
+}
+
 /// A deadline of a [`Runtime`].
 pub trait Timer: fmt::Debug + Send {
     /// Moves the deadline. A timer that has gone off waits again.

@@ -10,10 +10,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use adapter_core::{BoxFuture, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer, sys};
+use adapter_core::{
+    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer, sys,
+};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Handle, TryCurrentError};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 /// A tokio runtime, which must have its I/O and time drivers enabled.
@@ -23,7 +25,7 @@ use tokio::time::Sleep;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use adapter_core::Runtime;
+/// use adapter_core::{CurrentRuntime, Runtime};
 ///
 /// let runtime = adapter_tokio::TokioRuntime::current()?;
 /// let socket = runtime.bind_datagrams("127.0.0.1:0".parse()?, &Default::default())?;
@@ -41,14 +43,13 @@ impl TokioRuntime {
     pub fn new(handle: Handle) -> Self {
         Self { handle }
     }
+}
 
-    /// The runtime that the caller runs in.
-    ///
-    /// # Errors
-    ///
-    /// If the caller runs in none.
-    pub fn current() -> Result<Self, TryCurrentError> {
-        Handle::try_current().map(Self::new)
+impl CurrentRuntime for TokioRuntime {
+    fn current() -> io::Result<Self> {
+        Handle::try_current()
+            .map(Self::new)
+            .map_err(io::Error::other)
     }
 }
 

@@ -7,7 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{Datagrams, RecvBatch, Runtime, SendBatch, SendFailure, SocketOptions};
+use adapter_core::{
+    CurrentRuntime as _, Datagrams, RecvBatch, Runtime, SendBatch, SendFailure, SocketOptions,
+};
 use adapter_tokio::TokioRuntime;
 
 fn runtime() -> TokioRuntime {
@@ -89,14 +91,59 @@ async fn batches_arrive_whole_and_in_order_over_ipv6() {
 
 #[tokio::test]
 async fn the_longest_datagrams_are_received_whole() {
-    let (sender, receiver) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
-    for fill in 0..3 {
-        send(&*sender, receiver.local_addr(), &vec![fill; 65_507]);
+    for (local, longest) in [("127.0.0.1:0", 65_507), ("[::1]:0", 65_527)] {
+        if local.starts_with('[') && !has_ipv6() {
+            continue;
+        }
+        let (sender, receiver) = (bind(local), bind(local));
+        for fill in 0..3 {
+            send(&*sender, receiver.local_addr(), &vec![fill; longest]);
+        }
+        let (seen, _) = receive(&*receiver, 3).await;
+        for (fill, (data, ..)) in (0..).zip(seen) {
+            assert_eq!(data, vec![fill; longest]);
+        }
     }
-    let (seen, _) = receive(&*receiver, 3).await;
-    for (fill, (data, ..)) in (0..).zip(seen) {
-        assert_eq!(data, vec![fill; 65_507]);
-    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_wake_up_is_lost_between_threads() {
+    const ROUNDS: u64 = 20_000;
+    // More than go into one batch, so that full ones and others take turns.
+    const WINDOW: u64 = 40;
+    let (client, server) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+    let to = server.local_addr();
+    let echo = tokio::spawn(async move {
+        let (mut incoming, mut outgoing) = (RecvBatch::new(), SendBatch::new(1 << 20));
+        loop {
+            poll_fn(|cx| server.poll_recv(cx, &mut incoming))
+                .await
+                .unwrap();
+            for datagram in incoming.iter() {
+                push(&mut outgoing, datagram.remote, 0, datagram.data);
+            }
+            server.try_send(&mut outgoing).unwrap();
+        }
+    });
+    let rounds = async {
+        let (mut incoming, mut outgoing) = (RecvBatch::new(), SendBatch::new(1 << 20));
+        let (mut sent, mut answered) = (0, 0);
+        while answered < ROUNDS {
+            while sent < ROUNDS && sent - answered < WINDOW {
+                push(&mut outgoing, to, sent, b"ping");
+                sent += 1;
+            }
+            client.try_send(&mut outgoing).unwrap();
+            poll_fn(|cx| client.poll_recv(cx, &mut incoming))
+                .await
+                .unwrap();
+            answered += incoming.len() as u64;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), rounds)
+        .await
+        .expect("a wake-up is lost");
+    echo.abort();
 }
 
 // RFC 3261 §18.2.2: what came to one of several addresses is answered from that address.

@@ -5,16 +5,23 @@
 mod headers;
 mod message;
 mod stream;
+mod transport;
 mod uri;
 
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
+pub use transport::transport;
 pub use uri::uri;
 
 /// A target's name, which is also that of its folder in `corpus`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] =
-    &[("message", message), ("uri", uri), ("headers", headers), ("stream", stream)];
+pub const TARGETS: &[Target] = &[
+    ("message", message),
+    ("uri", uri),
+    ("headers", headers),
+    ("stream", stream),
+    ("transport", transport),
+];

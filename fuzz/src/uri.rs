@@ -7,13 +7,20 @@ pub fn uri(data: &[u8]) {
     let mut next = || Uri::parse(lines.next()?).ok();
     let first = next();
     let second = next();
-    for (uri, text) in [&first, &second].into_iter().zip(data.splitn(2, |&byte| byte == b'\n')) {
+    for (uri, text) in [&first, &second]
+        .into_iter()
+        .zip(data.splitn(2, |&byte| byte == b'\n'))
+    {
         if let Some(uri) = uri {
             assert_eq!(uri.to_string().as_bytes(), text);
             assert!(uri.equivalent(uri), "{uri} does not equal itself");
         }
     }
     if let (Some(first), Some(second)) = (first, second) {
-        assert_eq!(first.equivalent(&second), second.equivalent(&first), "{first} and {second}");
+        assert_eq!(
+            first.equivalent(&second),
+            second.equivalent(&first),
+            "{first} and {second}"
+        );
     }
 }

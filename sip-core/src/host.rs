@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ValueError;
 use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
+use crate::span::{HostPortSpan, HostSpan, Span};
 
 /// A host name or an IP address.
 ///
@@ -40,14 +41,7 @@ impl<'a> Host<'a> {
     /// Parses the host that `data` begins with; also tells how many bytes it takes.
     #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
-        match data.first() {
-            Some(b'0'..=b'9') => match ipv4(data) {
-                Some((ip, end)) => Ok((Self::V4(ip), end)),
-                None => name(data),
-            },
-            Some(b'[') => ipv6_reference(data),
-            _ => name(data),
-        }
+        scan(data).map(|(host, end)| (host.read(), end))
     }
 
     /// The IP address, unless this is a name.
@@ -69,7 +63,43 @@ impl<'a> Host<'a> {
     }
 }
 
-fn name(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
+/// A host whose name was not made text yet: most are checked and never read.
+#[derive(Clone, Copy)]
+enum Raw<'a> {
+    Name(&'a [u8]),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl<'a> Raw<'a> {
+    #[inline]
+    const fn read(self) -> Host<'a> {
+        match self {
+            Self::Name(name) => match core::str::from_utf8(name) {
+                Ok(name) => Host::Name(name),
+                // `scan` lets no such name through.
+                Err(_) => Host::Name(""),
+            },
+            Self::V4(ip) => Host::V4(ip),
+            Self::V6(ip) => Host::V6(ip),
+        }
+    }
+}
+
+#[inline(always)]
+fn scan(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
+    match data.first() {
+        Some(b'0'..=b'9') => match ipv4(data) {
+            Some((ip, end)) => Ok((Raw::V4(ip), end)),
+            None => name(data),
+        },
+        Some(b'[') => ipv6_reference(data),
+        _ => name(data),
+    }
+}
+
+#[inline(always)]
+fn name(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
     let mut last_label = 0;
     let mut at = 0;
@@ -101,11 +131,11 @@ fn name(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
             last_label,
         );
     }
-    Ok((Host::Name(ascii(data.get(..end).unwrap_or_default())), end))
+    Ok((Raw::Name(data.get(..end).unwrap_or_default()), end))
 }
 
 /// `None` if the text is no address, or is one with more text behind it that could be of a name.
-#[inline]
+#[inline(always)]
 fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let mut octets = [0; 4];
     let mut at = 0;
@@ -125,7 +155,7 @@ fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
 }
 
 /// RFC 5954 §4.1: up to three digits without leading zeros.
-#[inline]
+#[inline(always)]
 fn dec_octet(data: &[u8], at: usize) -> Option<(u8, usize)> {
     let digit = |at: usize| {
         data.get(at)
@@ -144,7 +174,7 @@ fn dec_octet(data: &[u8], at: usize) -> Option<(u8, usize)> {
     Some((u8::try_from(value).ok()?, end))
 }
 
-fn ipv6_reference(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
+fn ipv6_reference(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
     // "[", 45 characters (RFC 4291 with IPv4 at the end), one colon too many, "]".
     let window = data.get(..data.len().min(48)).unwrap_or_default();
     let Some(end) = window.iter().position(|&b| b == b']') else {
@@ -156,7 +186,7 @@ fn ipv6_reference(data: &[u8]) -> Result<(Host<'_>, usize), ValueError> {
     };
     let ip = ipv6(data.get(1..end).unwrap_or_default())
         .ok_or_else(|| ValueError::unexpected("an IPv6 address", data, 1))?;
-    Ok((Host::V6(ip), end + 1))
+    Ok((Raw::V6(ip), end + 1))
 }
 
 /// An IPv6 address without brackets.
@@ -243,26 +273,60 @@ impl<'a> TryFrom<&'a str> for Host<'a> {
 /// assert_eq!(sent_by.port(), Some(5070));
 /// # Ok::<(), sip_core::ValueError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy)]
 pub struct HostPort<'a> {
-    host: Host<'a>,
+    host: Raw<'a>,
     port: Option<u16>,
 }
 
 impl<'a> HostPort<'a> {
     /// A host, and the port that stands behind it.
     pub const fn new(host: Host<'a>, port: Option<u16>) -> Self {
+        let host = match host {
+            Host::Name(name) => Raw::Name(name.as_bytes()),
+            Host::V4(ip) => Raw::V4(ip),
+            Host::V6(ip) => Raw::V6(ip),
+        };
         Self { host, port }
     }
 
     /// The host.
     pub const fn host(&self) -> Host<'a> {
-        self.host
+        self.host.read()
     }
 
     /// The port, if one is written.
+    #[inline(always)]
     pub const fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// A received one as a place in `base`.
+    #[inline]
+    pub(crate) fn span(&self, base: &[u8]) -> Option<HostPortSpan> {
+        let host = match self.host {
+            Raw::Name(name) => HostSpan::Name(Span::of(base, name)?),
+            Raw::V4(ip) => HostSpan::V4(ip),
+            Raw::V6(ip) => HostSpan::V6(ip),
+        };
+        Some(HostPortSpan {
+            host,
+            port: self.port,
+        })
+    }
+
+    /// The reverse of [`HostPort::span`].
+    #[inline]
+    pub(crate) fn from_span(span: HostPortSpan, base: &'a [u8]) -> Self {
+        let host = match span.host {
+            HostSpan::Name(name) => Raw::Name(name.get(base)),
+            HostSpan::V4(ip) => Raw::V4(ip),
+            HostSpan::V6(ip) => Raw::V6(ip),
+        };
+        Self {
+            host,
+            port: span.port,
+        }
     }
 
     /// Parses the host and port that `data` begins with; also tells how many bytes they take.
@@ -271,7 +335,7 @@ impl<'a> HostPort<'a> {
     /// legal.
     #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
-        let (host, end) = Host::parse(data)?;
+        let (host, end) = scan(data)?;
         if data.get(end) != Some(&b':') {
             return Ok((Self { host, port: None }, end));
         }
@@ -286,9 +350,9 @@ impl<'a> HostPort<'a> {
     }
 
     /// The same with white space around the colon, as only a Via may have it (RFC 3261 §25.1).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse_sent_by(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
-        let (host, end) = Host::parse(data)?;
+        let (host, end) = scan(data)?;
         let colon = skip_lws(data, end);
         if data.get(colon) != Some(&b':') {
             return Ok((Self { host, port: None }, end));
@@ -317,9 +381,29 @@ fn at_end(text: &str, at: usize) -> Result<(), ValueError> {
     }
 }
 
+impl PartialEq for HostPort<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.host(), self.port) == (other.host(), other.port)
+    }
+}
+
+impl Eq for HostPort<'_> {}
+
+impl Hash for HostPort<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.host(), self.port).hash(state);
+    }
+}
+
+impl fmt::Debug for HostPort<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostPort({self})")
+    }
+}
+
 impl fmt::Display for HostPort<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.host.fmt(f)?;
+        self.host().fmt(f)?;
         match self.port {
             Some(port) => write!(f, ":{port}"),
             None => Ok(()),

@@ -12,6 +12,7 @@ mod method;
 mod name;
 mod params;
 mod quoted;
+mod span;
 mod stream;
 
 pub mod build;

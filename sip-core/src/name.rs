@@ -178,13 +178,19 @@ struct Entry {
 /// The first `len` bytes in lower case, zeros behind them.
 #[inline]
 const fn fold(start: &[u8; KEY_LEN], len: usize) -> u128 {
-    let mask = match len {
-        0 => 0,
-        1..KEY_LEN => (1 << (8 * len)) - 1,
-        _ => u128::MAX,
-    };
-    (u128::from_le_bytes(*start) | (ONES << 5)) & mask
+    (u128::from_le_bytes(*start) | (ONES << 5)) & MASKS[len % (KEY_LEN + 1)]
 }
+
+/// As many bytes as the index says.
+static MASKS: [u128; KEY_LEN + 1] = {
+    let mut masks = [u128::MAX; KEY_LEN + 1];
+    let mut len = 0;
+    while len < KEY_LEN {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+};
 
 /// The multiplier is searched at compile time, so that a new name needs nothing but its line.
 #[inline]
@@ -195,7 +201,7 @@ const fn slot(key: u128, seed: u64) -> usize {
 
 #[inline]
 fn find(key: u128, len: usize) -> Name {
-    let entry = &ENTRIES[SLOTS[slot(key, SEED)] as usize % ENTRY_COUNT];
+    let entry = &ENTRIES[SLOTS[slot(key, SEED)] as usize % ENTRIES_LEN];
     if entry.key == key && entry.len == len {
         entry.name
     } else {
@@ -211,18 +217,21 @@ const ENTRY_COUNT: usize = {
         count += Name::ALL[i].compact().is_some() as usize;
         i += 1;
     }
-    assert!(count <= 256, "spellings no longer fit into a byte");
+    assert!(count <= ENTRIES_LEN, "more spellings than entries");
     count
 };
 
-static ENTRIES: [Entry; ENTRY_COUNT] = entries();
+/// A power of two, so that no index is out of bounds.
+const ENTRIES_LEN: usize = 128;
 
-const fn entries() -> [Entry; ENTRY_COUNT] {
+static ENTRIES: [Entry; ENTRIES_LEN] = entries();
+
+const fn entries() -> [Entry; ENTRIES_LEN] {
     let mut entries = [Entry {
         key: 0,
         len: 0,
         name: Name::Other,
-    }; ENTRY_COUNT];
+    }; ENTRIES_LEN];
     let mut next = 1;
     let mut i = 0;
     while i < Name::ALL.len() {

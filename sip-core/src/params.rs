@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
-use crate::chars::{Line, TOKEN, ascii, run, skip_lws};
+use crate::chars::{Line, TOKEN, ascii, is_lws, run, skip_lws};
 use crate::{Host, ValueError, host, quoted};
 
 /// More parameters than this in one value are an error: it keeps the search for repeated names
@@ -107,6 +107,19 @@ impl<'a> Params<'a> {
         Self::walk(text, 0, |_, _, _| Ok(()))
     }
 
+    /// Text that was parsed before.
+    pub(crate) const fn checked(text: &'a [u8]) -> Self {
+        Self(Source::Text(text))
+    }
+
+    /// The text that these were parsed from.
+    pub(crate) const fn text(&self) -> Option<&'a [u8]> {
+        match self.0 {
+            Source::Text(text) => Some(text),
+            Source::Parts(_) => None,
+        }
+    }
+
     /// Parameters to be written. No two of them may have the same name.
     pub const fn of(parts: &'a [Param<'a>]) -> Self {
         Self(Source::Parts(parts))
@@ -122,7 +135,7 @@ impl<'a> Params<'a> {
     ) -> Result<Self, ValueError> {
         let mut names = Names::default();
         let mut at = offset;
-        while let Some(step) = next(value, at)? {
+        while let Some(step) = step(value, at)? {
             let Step { name, start, .. } = step;
             if names.may_hold(name) {
                 let earlier = Steps {
@@ -226,30 +239,41 @@ struct Step<'a> {
 }
 
 /// One `SWS ";" SWS name [SWS "=" SWS value]`; `None` at the end of the text.
-#[inline]
-fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
-    let semicolon = skip_lws(text, at);
-    match text.get(semicolon) {
-        None => return Ok(None),
-        Some(b';') => {}
-        Some(_) => return Err(ValueError::unexpected("';'", text, semicolon)),
+#[inline(always)]
+fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+    // Nearly all parameters are written without white space: see to those first.
+    let Some(&first) = text.get(at) else {
+        return Ok(None);
+    };
+    let mut start = at + 1;
+    if first != b';' || text.get(start).is_some_and(|&b| is_lws(b)) {
+        start = match first_name(text, at)? {
+            Some(start) => start,
+            None => return Ok(None),
+        };
     }
-    let start = skip_lws(text, semicolon + 1);
     let end = run(text, start, TOKEN);
     let Some(name @ [_, ..]) = text.get(start..end) else {
         return Err(ValueError::unexpected("a parameter name", text, start));
     };
-    let equals = skip_lws(text, end);
-    if text.get(equals) != Some(&b'=') {
+    let from = match text.get(end) {
+        None | Some(b';') => None,
+        Some(b'=') => Some(end + 1),
+        _ => behind_equals(text, end),
+    };
+    let Some(mut from) = from else {
         return Ok(Some(Step {
             name,
             value: None,
             start,
             end,
         }));
+    };
+    let mut end = run(text, from, TOKEN);
+    if end == from || !matches!(text.get(end), None | Some(b';')) {
+        from = skip_lws(text, from);
+        end = value_end(text, from, name)?;
     }
-    let from = skip_lws(text, equals + 1);
-    let end = value_end(text, from, name)?;
     Ok(Some(Step {
         name,
         value: text.get(from..end),
@@ -258,8 +282,26 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     }))
 }
 
+/// Where a parameter's name starts that has white space around its semicolon.
+#[cold]
+fn first_name(text: &[u8], at: usize) -> Result<Option<usize>, ValueError> {
+    let semicolon = skip_lws(text, at);
+    match text.get(semicolon) {
+        None => Ok(None),
+        Some(b';') => Ok(Some(skip_lws(text, semicolon + 1))),
+        Some(_) => Err(ValueError::unexpected("';'", text, semicolon)),
+    }
+}
+
+/// Where the text behind the equals sign starts, if there is one behind white space.
+#[cold]
+fn behind_equals(text: &[u8], at: usize) -> Option<usize> {
+    let equals = skip_lws(text, at);
+    (text.get(equals) == Some(&b'=')).then_some(equals + 1)
+}
+
 /// The end of the `gen-value` at `at`.
-#[inline]
+#[inline(never)]
 fn value_end(text: &[u8], at: usize, name: &[u8]) -> Result<usize, ValueError> {
     let end = run(text, at, TOKEN);
     if end > at && text.get(end) != Some(&b':') {
@@ -311,7 +353,7 @@ impl<'a> Iterator for Steps<'a> {
     type Item = Step<'a>;
 
     fn next(&mut self) -> Option<Step<'a>> {
-        let step = next(self.text, self.at).ok().flatten()?;
+        let step = step(self.text, self.at).ok().flatten()?;
         self.at = step.end;
         Some(step)
     }

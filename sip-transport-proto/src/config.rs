@@ -1,11 +1,12 @@
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
-use sip_core::Limits;
+use sip_core::{Limits, Message};
 use thiserror::Error;
 
-use crate::Protocol;
+use crate::{Protocol, SipEndpoint};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub struct Config {
     pub(crate) total_send_queue: usize,
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) max_waiting_sends: usize,
+    pub(crate) hook: Option<Hook>,
 }
 
 impl Default for Config {
@@ -51,7 +53,26 @@ impl Default for Config {
             total_send_queue: 64 << 20,
             malformed_replies_per_second: 100,
             max_waiting_sends: 16_384,
+            hook: None,
         }
+    }
+}
+
+/// The application's last word on a message.
+#[derive(Clone)]
+pub(crate) struct Hook(Arc<HookFn>);
+
+type HookFn = dyn Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync;
+
+impl Hook {
+    pub(crate) fn call(&self, message: &mut Message, local: SipEndpoint, remote: SipEndpoint) {
+        (self.0)(message, local, remote);
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
     }
 }
 
@@ -115,6 +136,18 @@ impl Config {
     /// How placeholders are filled in. Default: [`Substitution::Rfc`].
     pub fn substitution(&mut self, substitution: Substitution) -> &mut Self {
         self.substitution = substitution;
+        self
+    }
+
+    /// A call to change the headers of each message before it goes out: once the way is chosen,
+    /// before placeholders are filled in. It gets the message, its local and its remote end point.
+    ///
+    /// It runs outside all locks, in the task that sends.
+    pub fn header_hook(
+        &mut self,
+        hook: impl Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.hook = Some(Hook(Arc::new(hook)));
         self
     }
 
@@ -238,6 +271,17 @@ impl ChannelConfig {
             .unwrap_or(host);
         self.advertised = Some((host.into(), port));
         self
+    }
+
+    /// The same on another address: the one that was bound.
+    pub fn at(mut self, local: SocketAddr) -> Self {
+        self.local = local;
+        self
+    }
+
+    /// Whether it carries IPv4 on an IPv6 socket too.
+    pub fn is_dual_stack(&self) -> bool {
+        self.dual_stack
     }
 
     /// The protocol.

@@ -117,7 +117,7 @@ impl DatagramSocket {
             Ok(event) => event,
             Err(error) => {
                 let tag = reply::tag(&mut self.seed);
-                let reply = reply::to_malformed(data, &error, remote, &tag, data.len());
+                let reply = reply::to_malformed(data, &error, remote, &tag, Some(data.len()));
                 if let Some(reply) = reply {
                     self.answer(now, remote, source, reply);
                 }
@@ -149,7 +149,7 @@ impl DatagramSocket {
         self.replies.push_back(Transmit {
             destination,
             source,
-            bytes: reply.bytes.into(),
+            bytes: reply.bytes,
             send: None,
         });
     }

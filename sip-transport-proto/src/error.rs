@@ -5,10 +5,11 @@ use core::net::{IpAddr, SocketAddr};
 use std::io;
 
 use sip_core::ValueError;
-use sip_core::message::Message;
+use sip_core::build::BuildError;
+use sip_core::message::{HeaderError, Message, ParseError};
 use thiserror::Error;
 
-use crate::{ChannelId, Deadline, Outgoing, Protocol, SendId};
+use crate::{ChannelId, Deadline, Outgoing, Protocol, SendId, Sent};
 
 /// Why a send ended without its message going out.
 ///
@@ -25,12 +26,18 @@ struct Failure {
 }
 
 impl SendError {
-    pub(crate) fn new(cause: SendCause, outgoing: Outgoing) -> Self {
+    pub(crate) fn new(cause: SendCause, outgoing: Box<Outgoing>) -> Self {
+        let Outgoing {
+            id: send,
+            message,
+            tried,
+            ..
+        } = *outgoing;
         Self(Box::new(Failure {
             cause,
-            send: outgoing.id,
-            message: outgoing.message,
-            tried: outgoing.tried,
+            send,
+            message,
+            tried,
         }))
     }
 
@@ -158,6 +165,36 @@ pub enum SendCause {
     /// The transport is shutting down.
     #[error("the transport is shutting down")]
     ShuttingDown,
+}
+
+/// Why a message was not sent to its next target.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NextError {
+    /// All its targets were used.
+    #[error("there is no other target")]
+    NoTargetLeft(Box<Sent>),
+    /// The next ones failed.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// Why an ACK or a CANCEL could not be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DeriveError {
+    /// The message that was sent cannot be read.
+    #[error("the request as sent cannot be read: {0}")]
+    Parse(#[from] ParseError),
+    /// One of its headers cannot.
+    #[error("the request as sent cannot be read: {0}")]
+    Header(#[from] HeaderError),
+    /// It is a response, or it lacks a header that is to be copied.
+    #[error("a request with {0} is needed")]
+    Missing(&'static str),
+    /// What was copied does not make a request.
+    #[error(transparent)]
+    Build(#[from] BuildError),
 }
 
 /// One target that a send tried in vain.

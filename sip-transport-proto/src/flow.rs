@@ -1,24 +1,45 @@
-//! What the two words of a [`Flow`] mean here: the way by which a message came.
+//! What the two words of a [`Flow`] mean here, the way by which a message came; and its text form.
 
-use core::net::SocketAddr;
+use core::fmt::Write as _;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use sip_core::Flow;
 
 use crate::ids::TransportId;
 use crate::route::Way;
 use crate::{ChannelId, ConnectionId, SocketId};
 
-pub(crate) fn encode(channel: ChannelId, way: Way, local: SocketAddr, remote: SocketAddr) -> Flow {
+/// The way by which a request came, and the port of its source that a response goes to if its
+/// connection is gone or it came in a datagram (RFC 3261 §18.2.2, RFC 3581 §4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    pub(crate) channel: ChannelId,
+    pub(crate) way: Way,
+    pub(crate) reply_port: u16,
+}
+
+/// Serial numbers of connections in a flow have 47 bits.
+const SERIAL: u64 = (1 << 47) - 1;
+
+pub(crate) fn encode(came: Came, local: SocketAddr, remote: SocketAddr) -> Flow {
+    let Came {
+        channel,
+        way,
+        reply_port,
+    } = came;
     let first = u64::from(channel.transport.0) << 32 | u64::from(channel.index);
-    let second = match way {
+    let way = match way {
         Way::Datagram { socket, .. } => u64::from(socket.index) << 1,
-        Way::Connection(connection) => connection.serial << 1 | 1,
+        Way::Connection(connection) => (connection.serial & SERIAL) << 1 | 1,
     };
+    let second = u64::from(reply_port) << 48 | way;
     Flow::new([first, second], local, remote)
 }
 
-/// The channel and the way; `None` for a flow of another transport.
-pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<(ChannelId, Way)> {
+/// `None` for a flow of another transport.
+pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
     let [first, second] = flow.words();
     if first >> 32 != u64::from(transport.0) {
         return None;
@@ -27,17 +48,98 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<(ChannelId, 
         transport,
         index: u32::try_from(first & 0xffff_ffff).ok()?,
     };
+    let reply_port = u16::try_from(second >> 48).ok()?;
+    let number = second >> 1 & SERIAL;
     let way = if second & 1 == 1 {
         Way::Connection(ConnectionId {
             transport,
-            serial: second >> 1,
+            serial: number,
         })
     } else {
-        let index = u16::try_from(second >> 1).ok()?;
+        let socket = SocketId {
+            channel,
+            index: u16::try_from(number).ok()?,
+        };
         Way::Datagram {
-            socket: SocketId { channel, index },
+            socket,
             source: Some(flow.local().ip()),
         }
     };
-    Some((channel, way))
+    Some(Came {
+        channel,
+        way,
+        reply_port,
+    })
+}
+
+/// The words, and both addresses as IPv6 with their ports.
+const PAYLOAD: usize = 2 * 8 + 2 * (16 + 2);
+/// RFC 5626 §5.2 takes 80 bits of the hash.
+const MAC: usize = 10;
+
+/// The flow in hexadecimal digits, behind its signature.
+pub(crate) fn to_token(flow: &Flow, key: &[u8; 32]) -> String {
+    let mut payload = Vec::with_capacity(PAYLOAD);
+    for word in flow.words() {
+        payload.extend_from_slice(&word.to_be_bytes());
+    }
+    for addr in [flow.local(), flow.remote()] {
+        let ip = match addr.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        payload.extend_from_slice(&ip.octets());
+        payload.extend_from_slice(&addr.port().to_be_bytes());
+    }
+    let mut token = String::with_capacity(2 * (MAC + PAYLOAD));
+    for byte in sign(&payload, key).iter().chain(&payload) {
+        // Writing to a string cannot fail.
+        let _ = write!(token, "{byte:02x}");
+    }
+    token
+}
+
+pub(crate) fn from_token(token: &str, key: &[u8; 32]) -> Option<Flow> {
+    let digits = token.as_bytes();
+    if digits.len() != 2 * (MAC + PAYLOAD) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(MAC + PAYLOAD);
+    for pair in digits.chunks(2) {
+        bytes.push(u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?);
+    }
+    let (mac, payload) = bytes.split_at_checked(MAC)?;
+    let mut hash = hasher(key);
+    hash.update(payload);
+    hash.verify_truncated_left(mac).ok()?;
+    let (first, rest) = payload.split_first_chunk()?;
+    let (second, rest) = rest.split_first_chunk()?;
+    let (local, remote) = rest.split_at_checked(18)?;
+    let words = [u64::from_be_bytes(*first), u64::from_be_bytes(*second)];
+    Some(Flow::new(words, address(local)?, address(remote)?))
+}
+
+fn address(bytes: &[u8]) -> Option<SocketAddr> {
+    let (ip, port) = bytes.split_first_chunk::<16>()?;
+    let ip = IpAddr::from(Ipv6Addr::from(*ip)).to_canonical();
+    Some(SocketAddr::new(
+        ip,
+        u16::from_be_bytes(*port.first_chunk()?),
+    ))
+}
+
+fn sign(payload: &[u8], key: &[u8; 32]) -> [u8; MAC] {
+    let mut hash = hasher(key);
+    hash.update(payload);
+    let full = hash.finalize().into_bytes();
+    full.first_chunk().copied().unwrap_or_default()
+}
+
+fn hasher(key: &[u8; 32]) -> Hmac<Sha256> {
+    // A hash key may have any length; 32 bytes fit the block.
+    let mut block = [0; 64];
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    Hmac::new(&block.into())
 }

@@ -53,6 +53,19 @@ pub struct SocketId {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SendId(pub(crate) u64);
 
+impl From<SendId> for u64 {
+    fn from(id: SendId) -> Self {
+        id.0
+    }
+}
+
+/// Back from the number that a socket carried.
+impl From<u64> for SendId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// A question to the outside world: a lookup or the local address towards a peer.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueryId(pub(crate) u64);

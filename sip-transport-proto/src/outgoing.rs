@@ -72,6 +72,8 @@ impl SendOptions {
 }
 
 /// A message on its way out, with what routing needs taken from it.
+///
+/// It changes hands often, and so lives in a box.
 #[derive(Debug)]
 pub struct Outgoing {
     pub(crate) id: SendId,
@@ -85,6 +87,8 @@ pub struct Outgoing {
     pub(crate) tried: Vec<Attempt>,
     /// The connection of the way at hand, and whether it was open when it was chosen.
     pub(crate) over: Option<(ConnectionId, bool)>,
+    /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
+    pub(crate) new_branch: bool,
 }
 
 /// Where one attempt goes.
@@ -106,7 +110,9 @@ pub(crate) enum NextHop {
         transport: Option<Protocol>,
     },
     /// The way that the request of this response came.
-    Back { flow: Option<Flow>, via: ViaFacts },
+    Flow(Flow),
+    /// Where the top Via of this response says.
+    Via(ViaFacts),
 }
 
 /// What a response's top Via says about the way back (RFC 3261 §18.2.2, RFC 3581 §4).
@@ -157,7 +163,7 @@ impl Outgoing {
     ///
     /// A message that names no usable destination is no error yet: a hinted connection may carry
     /// it all the same.
-    pub fn new(message: impl Into<Message>, options: SendOptions) -> Self {
+    pub fn new(message: impl Into<Message>, options: SendOptions) -> Box<Self> {
         let message = message.into();
         let (next_hop, secure) = if message.is_request() {
             request_hop(&message).unwrap_or_else(|cause| (NextHop::Unknown(cause), false))
@@ -167,7 +173,7 @@ impl Outgoing {
                 false,
             )
         };
-        Self {
+        Box::new(Self {
             id: SendId(0),
             message,
             options,
@@ -176,7 +182,8 @@ impl Outgoing {
             targets: None,
             tried: Vec::new(),
             over: None,
-        }
+            new_branch: false,
+        })
     }
 
     /// The message as it was given.
@@ -262,19 +269,24 @@ fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
 }
 
 fn response_hop(message: &Message) -> Result<NextHop, SendCause> {
-    let row = message.raw(Name::Via).ok_or(SendCause::Missing("Via"))?;
-    let first = sip_core::header::list::split(row)
-        .next()
-        .unwrap_or_default();
-    let via = Via::parse(first).map_err(|error| SendCause::Malformed { what: "Via", error })?;
-    let via = ViaFacts {
-        protocol: Protocol::from_token(via.transport()),
-        ip: via.received().or_else(|| via.sent_by().host().ip()),
-        port: via.sent_by().port(),
-        rport: via.rport(),
-    };
-    Ok(NextHop::Back {
-        flow: message.flow(),
-        via,
-    })
+    match message.flow() {
+        Some(flow) => Ok(NextHop::Flow(flow)),
+        None => ViaFacts::read(message).map(NextHop::Via),
+    }
+}
+
+impl ViaFacts {
+    pub(crate) fn read(message: &Message) -> Result<Self, SendCause> {
+        let row = message.raw(Name::Via).ok_or(SendCause::Missing("Via"))?;
+        let first = sip_core::header::list::split(row)
+            .next()
+            .unwrap_or_default();
+        let via = Via::parse(first).map_err(|error| SendCause::Malformed { what: "Via", error })?;
+        Ok(Self {
+            protocol: Protocol::from_token(via.transport()),
+            ip: via.received().or_else(|| via.sent_by().host().ip()),
+            port: via.sent_by().port(),
+            rport: via.rport(),
+        })
+    }
 }

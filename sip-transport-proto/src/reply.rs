@@ -5,27 +5,43 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::time::Instant;
 
+use bytes::Bytes;
+use sip_core::Method;
+use sip_core::build::salvage;
 use sip_core::message::ParseError;
 
+use crate::Protocol;
 use crate::tokens::{Tag, Tokens};
 
 /// A reply and, for datagrams, the port of the request's source to send it to.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     pub(crate) port: u16,
 }
 
 /// The reply that a malformed request gets, if it can be answered in `max_len` bytes.
+///
+/// It goes to where the request came from, and nowhere else (RFC 3261 §18.2.2, RFC 3581 §4).
 pub(crate) fn to_malformed(
     data: &[u8],
     error: &ParseError,
     source: SocketAddr,
     tag: &Tag,
-    max_len: usize,
+    max_len: Option<usize>,
 ) -> Option<Reply> {
-    let _ = (data, error, source, tag, max_len);
-    None
+    let request = salvage(data)?;
+    if request.method() == Method::Ack {
+        return None;
+    }
+    let via = request.top_via()?;
+    let port = match via.rport() {
+        Some(_) => source.port(),
+        None => via.sent_by().port().unwrap_or(Protocol::Udp.default_port()),
+    };
+    let reason = error.kind().to_string();
+    let bytes = request.reply(error.status(), &reason, tag.as_str(), source, max_len)?;
+    Some(Reply { bytes, port })
 }
 
 /// A fresh To tag; the seed moves on.

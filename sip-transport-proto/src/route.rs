@@ -12,7 +12,6 @@ use crate::substitute::{self, Fill};
 use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint, SocketId,
-    Transmit,
 };
 
 /// The largest UDP payload: 65,535 less the IP and UDP headers (an IPv6 header is not counted in
@@ -87,25 +86,8 @@ impl Route {
         self.local.is_some()
     }
 
-    /// The datagram that carries a message rendered for this route, and the socket to send it
-    /// from; `None` if a connection carries it.
-    pub fn datagram(&self, sent: &Sent) -> Option<(SocketId, Transmit)> {
-        match self.way {
-            Way::Connection(_) => None,
-            Way::Datagram { socket, source } => {
-                let transmit = Transmit {
-                    destination: self.remote,
-                    source,
-                    bytes: sent.bytes().clone(),
-                    send: Some(sent.id()),
-                };
-                Some((socket, transmit))
-            }
-        }
-    }
-
     /// The error of a message that was to take this route.
-    pub fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+    pub fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
@@ -144,10 +126,22 @@ impl Route {
             protocol: self.protocol,
             secure: outgoing.secure,
             branch: self.branch.as_ref(),
+            new_branch: outgoing.new_branch,
             mode,
             forwarded: outgoing.options.fill_forwarded,
         };
-        let (bytes, filled, sent_by) = substitute::render(&outgoing.message, &fill)?;
+        let (bytes, filled, sent_by) = match &self.shared.config.hook {
+            None => substitute::render(&outgoing.message, &fill)?,
+            Some(hook) => {
+                let mut message = outgoing.message.clone();
+                hook.call(
+                    &mut message,
+                    self.endpoint(local),
+                    self.endpoint(self.remote),
+                );
+                substitute::render(&message, &fill)?
+            }
+        };
         self.check_size(&bytes)?;
         if let Some(name) = sent_by {
             self.remember(now, &name);
@@ -157,6 +151,7 @@ impl Route {
         Ok(Sent {
             id: self.send,
             bytes,
+            way: self.way,
             local: self.endpoint(local),
             remote: self.endpoint(self.remote),
             filled,

@@ -3,13 +3,14 @@ use core::fmt;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::{Outgoing, SendId, SipEndpoint};
+use crate::{Outgoing, SendId, SipEndpoint, SocketId, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
     pub(crate) id: SendId,
     pub(crate) bytes: Bytes,
+    pub(crate) way: Way,
     pub(crate) local: SipEndpoint,
     pub(crate) remote: SipEndpoint,
     pub(crate) filled: Filled,
@@ -47,6 +48,26 @@ impl Sent {
         self.remote
     }
 
+    /// What carries it.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// The datagram that it makes, and the socket to send it from; `None` if a connection
+    /// carries it.
+    pub fn datagram(&self) -> Option<(SocketId, Transmit)> {
+        let Way::Datagram { socket, source } = self.way else {
+            return None;
+        };
+        let transmit = Transmit {
+            destination: self.remote.addr,
+            source,
+            bytes: self.bytes.clone(),
+            send: Some(self.id),
+        };
+        Some((socket, transmit))
+    }
+
     /// What was put in the place of placeholders.
     pub fn filled(&self) -> &Filled {
         &self.filled
@@ -59,12 +80,12 @@ impl Sent {
 
     /// Keeps the message as given, if there are more targets to try it on.
     #[must_use]
-    pub fn keep(mut self, mut outgoing: Outgoing) -> Self {
+    pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
         if let Some(targets) = &mut outgoing.targets {
             // The one at hand is this one.
             targets.pop_front();
             if !targets.is_empty() {
-                self.rest = Some(Box::new(outgoing));
+                self.rest = Some(outgoing);
             }
         }
         self

@@ -9,6 +9,8 @@ use crate::{Config, ids::TransportId};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) id: TransportId,
+    /// Signs flow tokens.
+    pub(crate) key: [u8; 32],
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     pub(crate) names: OwnNames,

@@ -25,6 +25,8 @@ pub(crate) struct Fill<'a> {
     pub(crate) secure: bool,
     /// For a request's top Via, if it has none.
     pub(crate) branch: Option<&'a Branch>,
+    /// In the place of the one it has.
+    pub(crate) new_branch: bool,
     pub(crate) mode: Substitution,
     /// Fill in From and Contact of a message from the wire too.
     pub(crate) forwarded: bool,
@@ -117,7 +119,10 @@ impl Fill<'_> {
         }
         let place = sent_by.host().is_unspecified() && self.mode != Substitution::Off;
         let token = self.protocol.via_token();
-        let branch = self.branch.filter(|_| request && via.branch().is_none());
+        let has_branch = via.branch().is_some();
+        let branch = self
+            .branch
+            .filter(|_| request && (self.new_branch || !has_branch));
         let named = !request || via.transport().eq_ignore_ascii_case(token);
         let new = if place {
             HostPort::new(self.host, self.port)
@@ -127,13 +132,22 @@ impl Fill<'_> {
         if place || !named || branch.is_some() {
             let token = if request { token } else { via.transport() };
             let mut text = format!("SIP/2.0/{token} {new}");
-            let params = value
-                .iter()
-                .position(|&b| b == b';')
-                .and_then(|at| value.get(at..));
-            text.push_str(str::from_utf8(params.unwrap_or_default()).unwrap_or_default());
+            if branch.is_some() && has_branch {
+                for param in via
+                    .params()
+                    .iter()
+                    .filter(|p| !p.name().eq_ignore_ascii_case("branch"))
+                {
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "{param}");
+                }
+            } else {
+                // Byte for byte as they stand.
+                let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
+                let params = value.get(at..).unwrap_or_default();
+                text.push_str(str::from_utf8(params).unwrap_or_default());
+            }
             if let Some(branch) = branch {
-                // Writing to a string cannot fail.
                 let _ = write!(text, ";branch={}", branch.as_str());
             }
             let range = range_in(header.value(), value);

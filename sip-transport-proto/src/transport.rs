@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use crate::connection::{Connection, ConnectionEvent, Pushed};
 use crate::datagram::{DatagramSocket, Transmit};
-use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError};
+use crate::error::{
+    AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
+};
 use crate::route::Way;
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, QueryId, Route,
@@ -182,11 +184,31 @@ impl Transport {
     ///
     /// # Errors
     /// It cannot be sent; the error says why and gives the message back.
-    pub fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    pub fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing);
         let result = self.carry_on(now, routed);
         self.drain_router(now);
         result
+    }
+
+    /// Sends the same bytes once more over the same flow.
+    ///
+    /// # Errors
+    /// The flow is gone, or its queue is full.
+    pub fn resend(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        self.router.check_way(sent)?;
+        self.put(now, sent)
+    }
+
+    /// Sends a message to its next target, as another transaction: after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or as for [`send`](Self::send).
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
+        let routed = self.router.try_next(now, sent)?;
+        let result = self.carry_on(now, Ok(routed));
+        self.drain_router(now);
+        Ok(result?)
     }
 
     /// Asks for a connection to be closed. False if there is none.
@@ -447,7 +469,7 @@ impl Transport {
         }
     }
 
-    fn retry(&mut self, now: Instant, outgoing: Outgoing, cause: AttemptCause) {
+    fn retry(&mut self, now: Instant, outgoing: Box<Outgoing>, cause: AttemptCause) {
         let send = outgoing.id();
         let routed = self.router.retry(now, outgoing, cause);
         match self.carry_on(now, routed) {
@@ -471,7 +493,7 @@ impl Transport {
                     remote,
                     local,
                 } => {
-                    self.keep_machine(connection);
+                    self.keep_machines();
                     self.outputs.push_back(Output::Connect {
                         connection,
                         remote,
@@ -519,7 +541,7 @@ impl Transport {
                 let sent = self.give(now, route, outgoing)?;
                 return Ok(Submitted::Sent(Box::new(sent)));
             };
-            self.keep_machine(id);
+            self.keep_machines();
             let send = outgoing.id();
             let pushed = match self.connections.get_mut(&id) {
                 Some(machine) => machine.push(route, outgoing),
@@ -540,27 +562,39 @@ impl Transport {
     }
 
     /// Renders a message and gives it to its socket or connection.
-    fn give(&mut self, now: Instant, route: Route, outgoing: Outgoing) -> Result<Sent, SendError> {
+    fn give(
+        &mut self,
+        now: Instant,
+        route: Route,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Sent, SendError> {
         let sent = match route.render(now, &outgoing) {
             Ok(sent) => sent,
             Err(cause) => return Err(route.failed(cause, outgoing)),
         };
-        if let Some((socket, transmit)) = route.datagram(&sent) {
-            self.outputs
-                .push_back(Output::Datagram { socket, transmit });
-        } else if let Way::Connection(id) = route.way() {
-            let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-            if let Some(Err(cause)) = self.with(id, queue) {
-                return Err(route.failed(cause, outgoing));
-            }
+        match self.put(now, &sent) {
+            Ok(()) => Ok(sent.keep(outgoing)),
+            Err(cause) => Err(route.failed(cause, outgoing)),
         }
-        Ok(sent.keep(outgoing))
     }
 
-    fn keep_machine(&mut self, id: ConnectionId) {
-        if let Some(machine) = self.router.take_machine(id) {
-            self.connections.insert(id, machine);
-            self.touched.insert(id);
+    /// Gives rendered bytes to their socket or connection.
+    fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        if let Some((socket, transmit)) = sent.datagram() {
+            self.outputs
+                .push_back(Output::Datagram { socket, transmit });
+        }
+        let Way::Connection(id) = sent.way() else {
+            return Ok(());
+        };
+        self.with(id, |machine| machine.queue(now, sent.bytes(), sent.id()))
+            .unwrap_or(Err(SendCause::ConnectionClosed))
+    }
+
+    fn keep_machines(&mut self) {
+        while let Some(machine) = self.router.take_machine() {
+            self.touched.insert(machine.id());
+            self.connections.insert(machine.id(), machine);
         }
     }
 }

@@ -62,10 +62,6 @@ pub(super) fn set_bind_address_no_port(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?)
 }
 
-pub(super) fn is_in_progress(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(libc::EINPROGRESS)
-}
-
 pub(super) fn recv(socket: &UdpSocket, local: SocketAddr, batch: &mut RecvBatch) -> io::Result<()> {
     match local {
         SocketAddr::V4(_) => recv_family::<SockaddrIn>(socket.as_raw_fd(), local, batch),
@@ -423,4 +419,75 @@ fn is_about_a_peer(error: Errno) -> bool {
             | Errno::EMSGSIZE
             | Errno::EACCES
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use nix::sys::socket::getsockopt;
+
+    use super::*;
+    use crate::{SocketOptions, sys};
+
+    nix::getsockopt_impl!(
+        IpMtuDiscover,
+        libc::IPPROTO_IP,
+        libc::IP_MTU_DISCOVER,
+        libc::c_int,
+        sockopt::GetStruct<libc::c_int>
+    );
+    nix::getsockopt_impl!(
+        Ipv6MtuDiscover,
+        libc::IPPROTO_IPV6,
+        libc::IPV6_MTU_DISCOVER,
+        libc::c_int,
+        sockopt::GetStruct<libc::c_int>
+    );
+
+    #[test]
+    fn the_dont_fragment_bit_is_never_set() {
+        for local in ["0.0.0.0:0", "127.0.0.1:0", "[::]:0"] {
+            let Ok(socket) =
+                sys::UdpSocket::bind(local.parse().unwrap(), &SocketOptions::default())
+            else {
+                assert!(local.starts_with('['), "only IPv6 may be missing");
+                continue;
+            };
+            let socket = socket.get_ref();
+            assert_eq!(
+                getsockopt(socket, IpMtuDiscover).unwrap(),
+                libc::IP_PMTUDISC_DONT
+            );
+            if local.starts_with('[') {
+                assert_eq!(
+                    getsockopt(socket, Ipv6MtuDiscover).unwrap(),
+                    libc::IPV6_PMTUDISC_DONT
+                );
+            }
+        }
+    }
+
+    fn report(ee_origin: u8, ee_type: u8) -> libc::sock_extended_err {
+        let (ee_errno, ee_code, ee_pad, ee_info, ee_data) = (0, 0, 0, 0, 0);
+        libc::sock_extended_err {
+            ee_errno,
+            ee_origin,
+            ee_type,
+            ee_code,
+            ee_pad,
+            ee_info,
+            ee_data,
+        }
+    }
+
+    // conformance: 152, 153
+    #[test]
+    fn unreachable_and_parameter_problem_are_failures_and_nothing_else() {
+        let failures =
+            |origin| (0..=u8::MAX).filter(move |&kind| is_delivery_failure(&report(origin, kind)));
+        assert!(failures(libc::SO_EE_ORIGIN_ICMP).eq([3, 12]));
+        assert!(failures(libc::SO_EE_ORIGIN_ICMP6).eq([1, 2, 4]));
+        assert_eq!(failures(libc::SO_EE_ORIGIN_LOCAL).count(), 0);
+    }
 }

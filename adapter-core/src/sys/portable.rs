@@ -37,12 +37,8 @@ pub(super) fn recv(socket: &UdpSocket, local: SocketAddr, batch: &mut RecvBatch)
 
 pub(super) fn send(socket: &UdpSocket, local: SocketAddr, batch: &mut SendBatch) -> io::Result<()> {
     let mut retried = false;
-    while let Some(entry) = batch.iter().next() {
-        let destination = match entry.destination {
-            SocketAddr::V4(v4) if local.is_ipv6() => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
-            other => other,
-        };
-        match socket.send_to(entry.data, destination) {
+    while let Some(result) = send_head(socket, local, batch) {
+        match result {
             Ok(_) => batch.sent(1),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -55,6 +51,19 @@ pub(super) fn send(socket: &UdpSocket, local: SocketAddr, batch: &mut SendBatch)
         retried = false;
     }
     Ok(())
+}
+
+fn send_head(
+    socket: &UdpSocket,
+    local: SocketAddr,
+    batch: &SendBatch,
+) -> Option<io::Result<usize>> {
+    let entry = batch.iter().next()?;
+    let destination = match entry.destination {
+        SocketAddr::V4(v4) if local.is_ipv6() => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+        other => other,
+    };
+    Some(socket.send_to(entry.data, destination))
 }
 
 fn is_about_a_peer(error: &io::Error) -> bool {

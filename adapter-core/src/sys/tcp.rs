@@ -67,18 +67,8 @@ pub fn broke_before_accept(error: &io::Error) -> bool {
 
 fn in_progress(error: &io::Error) -> bool {
     #[cfg(target_os = "linux")]
-    if super::platform::is_in_progress(error) {
-        return true;
-    }
+    const EINPROGRESS: i32 = nix::libc::EINPROGRESS;
     #[cfg(not(target_os = "linux"))]
-    if error.raw_os_error()
-        == Some(if cfg!(target_vendor = "apple") {
-            36
-        } else {
-            115
-        })
-    {
-        return true;
-    }
-    error.kind() == io::ErrorKind::WouldBlock
+    const EINPROGRESS: i32 = if cfg!(target_os = "android") { 115 } else { 36 };
+    error.raw_os_error() == Some(EINPROGRESS) || error.kind() == io::ErrorKind::WouldBlock
 }

@@ -182,12 +182,7 @@ impl<'a> RequestBuilder<'a> {
         {
             writer.row_named(name.known(), name.as_str(), |writer| writer.push(value))?;
         }
-        let (content_type, body) = self.body.unwrap_or_default();
-        if !content_type.is_empty() || !body.is_empty() {
-            writer.row(Name::ContentType, |writer| {
-                writer.push(content_type.as_bytes())
-            })?;
-        }
+        let body = writer.content(self.body)?;
         let message = writer.finish(body)?;
         message.check()?;
         Ok(Request::of(message))

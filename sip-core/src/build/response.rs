@@ -169,12 +169,7 @@ impl<'a> ResponseBuilder<'a> {
         for (name, value) in &self.headers {
             writer.row_named(name.known(), name.as_str(), |writer| writer.push(value))?;
         }
-        let (content_type, body) = self.body.unwrap_or_default();
-        if !content_type.is_empty() || !body.is_empty() {
-            writer.row(Name::ContentType, |writer| {
-                writer.push(content_type.as_bytes())
-            })?;
-        }
+        let body = writer.content(self.body)?;
         let mut message = writer.finish(body)?;
         if let Some(flow) = request.flow() {
             message.set_flow(flow);

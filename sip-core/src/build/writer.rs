@@ -5,6 +5,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::BuildError;
+use crate::header::{ContentType, Header};
 use crate::message::{EditError, Line, Message, Packed, Row, check_value};
 use crate::{Name, chars};
 
@@ -142,6 +143,21 @@ impl Writer {
         };
         self.rows.push(row.pack());
         self.push(b"\r\n");
+    }
+
+    /// Writes the Content-Type that a body must have (RFC 3261 §7.4.1).
+    pub(super) fn content<'a>(
+        &mut self,
+        body: Option<(&str, &'a [u8])>,
+    ) -> Result<&'a [u8], BuildError> {
+        let (content_type, body) = body.unwrap_or_default();
+        if !content_type.is_empty() || !body.is_empty() {
+            let header = Name::ContentType;
+            ContentType::parse(content_type.as_bytes())
+                .map_err(|error| EditError::Value { header, error })?;
+            self.row(header, |writer| writer.push(content_type.as_bytes()))?;
+        }
+        Ok(body)
     }
 
     /// Writes Content-Length, the empty line and the body.

@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::name_addr::{Brackets, NameAddr};
 use super::{Header, known};
+use crate::chars::is_keyword;
 use crate::uri::Uri;
 use crate::{Name, Params, ValueError};
 
@@ -123,9 +124,9 @@ impl<'a> Header<'a> for Contact<'a> {
         }
         let (mut q, mut expires) = (None, None);
         let addr = NameAddr::parse(value, Brackets::Optional, |name, text, at| {
-            if name.eq_ignore_ascii_case(b"q") {
+            if is_keyword(name, b"q") {
                 q = Some(QValue::take(text, at)?);
-            } else if name.eq_ignore_ascii_case(b"expires") {
+            } else if is_keyword(name, b"expires") {
                 expires = Some(known::int(text, at, u32::MAX, "expires").unwrap_or(3600));
             }
             Ok(())

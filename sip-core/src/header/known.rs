@@ -6,7 +6,7 @@ use crate::chars::{TOKEN, is_token, number, run};
 use crate::{Param, Params, ValueError, unquote};
 
 /// The value of a parameter that must have one; `at` is where its name stands.
-#[inline]
+#[inline(always)]
 pub(super) fn value<'a>(
     text: Option<&'a [u8]>,
     at: usize,
@@ -20,7 +20,7 @@ pub(super) fn value<'a>(
 }
 
 /// A value that must be a token.
-#[inline]
+#[inline(always)]
 pub(super) fn token<'a>(
     text: Option<&'a [u8]>,
     at: usize,
@@ -45,7 +45,7 @@ pub(super) fn own_token<'a>(text: &'a str, expected: &'static str) -> Result<&'a
 }
 
 /// A value that must be a number.
-#[inline]
+#[inline(always)]
 pub(super) fn int(
     text: Option<&[u8]>,
     at: usize,

@@ -44,6 +44,7 @@ pub use replaces::Replaces;
 pub use timer::{MinSe, Refresher, RetryAfter, SessionExpires};
 pub use token::{Allow, ProxyRequire, Require, Supported, Unsupported};
 pub use via::Via;
+pub(crate) use via::ViaSpans;
 
 /// A header with a type: a view over the bytes of one value.
 ///

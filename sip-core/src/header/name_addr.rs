@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use super::text::Text;
 use super::{Header, known};
-use crate::chars::{TOKEN, ascii, is_lws, is_token, run, skip_lws};
+use crate::chars::{TOKEN, ascii, is_keyword, is_lws, is_token, run, skip_lws};
 use crate::uri::Uri;
 use crate::{Name, Params, ValueError, quoted};
 
@@ -37,7 +37,7 @@ impl<'a> NameAddr<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(
         value: &'a [u8],
         brackets: Brackets,
@@ -70,6 +70,7 @@ impl<'a> NameAddr<'a> {
         self
     }
 
+    #[inline(always)]
     pub(super) fn display_name(&self) -> Option<Cow<'a, [u8]>> {
         self.display_name.map(Text::decode)
     }
@@ -85,7 +86,7 @@ impl<'a> NameAddr<'a> {
 }
 
 /// The display name, and where the bracket behind it is; `None` if there is no bracket.
-#[inline]
+#[inline(always)]
 fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), ValueError> {
     let start = skip_lws(value, 0);
     let (end, open) = match value.get(start) {
@@ -115,7 +116,7 @@ fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), Value
 }
 
 /// Where the URI behind the bracket at `open` starts and ends.
-#[inline]
+#[inline(always)]
 fn in_brackets(value: &[u8], open: usize) -> Result<(usize, usize), ValueError> {
     let start = open + 1;
     match memchr(b'>', value.get(start..).unwrap_or_default()) {
@@ -270,6 +271,10 @@ macro_rules! tagged {
                 self.tag.map(ascii)
             }
 
+            pub(crate) fn tag_bytes(&self) -> Option<&'a [u8]> {
+                self.tag
+            }
+
             /// The same with a tag, which is a token.
             pub fn with_tag(mut self, tag: &'a str) -> Result<Self, ValueError> {
                 self.tag = Some(known::own_token(tag, "a token as tag")?);
@@ -290,7 +295,7 @@ macro_rules! tagged {
             fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
                 let mut tag = None;
                 let addr = NameAddr::parse(value, Brackets::Optional, |name, text, at| {
-                    if name.eq_ignore_ascii_case(b"tag") {
+                    if is_keyword(name, b"tag") {
                         tag = Some(known::token(text, at, "tag=token")?);
                     }
                     Ok(())

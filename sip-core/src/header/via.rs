@@ -4,7 +4,8 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::{Header, known};
-use crate::chars::{TOKEN, ascii, is_token, run, skip_lws};
+use crate::chars::{TOKEN, ascii, is_keyword, is_token, run, skip_lws};
+use crate::span::{HostPortSpan, Span, end_of};
 use crate::{Host, HostPort, Name, Params, ValueError, host};
 
 /// `Via`: one hop of the way that a request took and its responses take back (RFC 3261 §20.42).
@@ -35,9 +36,54 @@ pub struct Via<'a> {
 struct Known<'a> {
     branch: Option<&'a [u8]>,
     received: Option<IpAddr>,
+    /// The whole parameter as it was received.
+    received_text: Option<&'a [u8]>,
     rport: Option<Option<u16>>,
+    /// The whole parameter as it was received.
+    rport_text: Option<&'a [u8]>,
     maddr: Option<Host<'a>>,
     ttl: Option<u8>,
+}
+
+/// A received Via as offsets into the bytes that it was parsed from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ViaSpans {
+    transport: Span,
+    sent_by: HostPortSpan,
+    params: Span,
+    branch: Option<Span>,
+    received: Option<IpAddr>,
+    received_text: Option<Span>,
+    rport: Option<Option<u16>>,
+    rport_text: Option<Span>,
+}
+
+impl ViaSpans {
+    pub(crate) const fn received(&self) -> Option<IpAddr> {
+        self.received
+    }
+
+    pub(crate) const fn rport(&self) -> Option<Option<u16>> {
+        self.rport
+    }
+
+    /// The same after `received` and `rport` were written: `params_grown` bytes more of them, and
+    /// each place moved.
+    pub(crate) fn stamped(
+        mut self,
+        received: Option<IpAddr>,
+        rport: Option<Option<u16>>,
+        params_grown: i16,
+        moved: impl Fn(Span) -> Span,
+    ) -> Self {
+        self.transport = moved(self.transport);
+        self.sent_by = self.sent_by.map(&moved);
+        self.params = moved(self.params).grown(params_grown);
+        self.branch = self.branch.map(&moved);
+        (self.received, self.received_text) = (received, None);
+        (self.rport, self.rport_text) = (rport, None);
+        self
+    }
 }
 
 impl<'a> Via<'a> {
@@ -84,6 +130,49 @@ impl<'a> Via<'a> {
     /// The time to live of a multicast request.
     pub const fn ttl(&self) -> Option<u8> {
         self.known.ttl
+    }
+
+    /// The received parameters `received` and `rport`, whole.
+    pub(crate) fn stamp_texts(&self) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+        (self.known.received_text, self.known.rport_text)
+    }
+
+    /// A received Via as offsets into `base`. `None` if it has parameters that are rare.
+    #[inline]
+    pub(crate) fn spans(&self, base: &[u8]) -> Option<ViaSpans> {
+        let known = &self.known;
+        if known.maddr.is_some() || known.ttl.is_some() {
+            return None;
+        }
+        Some(ViaSpans {
+            transport: Span::of(base, self.transport)?,
+            sent_by: self.sent_by.span(base)?,
+            params: Span::of(base, self.params.text()?)?,
+            branch: Span::of_some(base, known.branch)?,
+            received: known.received,
+            received_text: Span::of_some(base, known.received_text)?,
+            rport: known.rport,
+            rport_text: Span::of_some(base, known.rport_text)?,
+        })
+    }
+
+    /// The reverse of [`Via::spans`].
+    #[inline]
+    pub(crate) fn from_spans(spans: &ViaSpans, base: &'a [u8]) -> Self {
+        Self {
+            transport: spans.transport.get(base),
+            sent_by: HostPort::from_span(spans.sent_by, base),
+            params: Params::checked(spans.params.get(base)),
+            known: Known {
+                branch: spans.branch.map(|span| span.get(base)),
+                received: spans.received,
+                received_text: spans.received_text.map(|span| span.get(base)),
+                rport: spans.rport,
+                rport_text: spans.rport_text.map(|span| span.get(base)),
+                maddr: None,
+                ttl: None,
+            },
+        }
     }
 
     /// Every parameter: those of received text, or those of [`with_params`](Self::with_params).
@@ -167,7 +256,8 @@ impl<'a> Header<'a> for Via<'a> {
             .map_err(|error| error.shifted(at))?;
         let mut known = Known::default();
         let params = Params::walk(value, at + used, |name, text, at| {
-            known.take(name, text, at)
+            let end = text.map_or(at + name.len(), |text| end_of(value, text));
+            known.take(name, text, at, value.get(at..end))
         })?;
         Ok(Self {
             transport,
@@ -179,7 +269,7 @@ impl<'a> Header<'a> for Via<'a> {
 }
 
 /// `SIP/2.0/transport` and where it ends.
-#[inline]
+#[inline(always)]
 fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
     let start = if value.starts_with(b"SIP/2.0/") && value.get(8).is_some_and(|&b| is_token(b)) {
         8
@@ -216,27 +306,36 @@ fn spaced_protocol(value: &[u8]) -> Result<usize, ValueError> {
 
 impl<'a> Known<'a> {
     /// Takes a parameter if it is one of these; `at` is where its name stands.
-    #[inline]
-    fn take(&mut self, name: &[u8], text: Option<&'a [u8]>, at: usize) -> Result<(), ValueError> {
-        let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    #[inline(always)]
+    fn take(
+        &mut self,
+        name: &[u8],
+        text: Option<&'a [u8]>,
+        at: usize,
+        whole: Option<&'a [u8]>,
+    ) -> Result<(), ValueError> {
         match name.len() {
-            6 if is(b"branch") => self.branch = Some(known::token(text, at, "branch=token")?),
-            8 if is(b"received") => {
+            6 if is_keyword(name, b"branch") => {
+                self.branch = Some(known::token(text, at, "branch=token")?)
+            }
+            8 if is_keyword(name, b"received") => {
                 let text = known::value(text, at, "received=IP address")?;
                 let ip = ip(text).ok_or_else(|| known::wrong(text, at, "received=IP address"))?;
                 self.received = Some(ip);
+                self.received_text = whole;
             }
-            5 if is(b"rport") => {
+            5 if is_keyword(name, b"rport") => {
                 let port = text.map(|_| known::int(text, at, u16::MAX.into(), "rport number"));
                 self.rport = Some(port.transpose()?.map(|port| port as u16));
+                self.rport_text = whole;
             }
-            5 if is(b"maddr") => {
+            5 if is_keyword(name, b"maddr") => {
                 let text = known::value(text, at, "maddr=host")?;
                 let host = Host::parse(text).ok().filter(|(_, end)| *end == text.len());
                 let (host, _) = host.ok_or_else(|| known::wrong(text, at, "maddr=host"))?;
                 self.maddr = Some(host);
             }
-            3 if is(b"ttl") => {
+            3 if is_keyword(name, b"ttl") => {
                 // RFC 3261 §25.1: one to three digits.
                 let text = text.filter(|text| text.len() <= 3);
                 self.ttl = Some(known::int(text, at, u8::MAX.into(), "ttl of 0 to 255")? as u8);
@@ -248,6 +347,7 @@ impl<'a> Known<'a> {
 }
 
 /// An IP address; an IPv6 one with or without brackets (RFC 5118 §4.5).
+#[inline(always)]
 fn ip(text: &[u8]) -> Option<IpAddr> {
     match Host::parse(text) {
         Ok((host, end)) if end == text.len() => host.ip(),
@@ -263,6 +363,7 @@ impl fmt::Display for Via<'_> {
             rport,
             maddr,
             ttl,
+            ..
         } = self.known;
         write!(f, "SIP/2.0/{} {}", self.transport(), self.sent_by)?;
         if let Some(branch) = branch {

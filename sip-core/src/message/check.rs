@@ -1,8 +1,9 @@
 //! What is checked before a message is handed on: the headers that transport and transactions
 //! read (RFC 3261 §8.1.1), and that none of them can be read in two ways.
 
-use super::{ParseError, ParseErrorKind, Row, StartLine, View};
-use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, list};
+use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
+use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, ViaSpans, list};
+use crate::span::Span;
 use crate::uri::Uri;
 use crate::{Method, Name, ValueError};
 
@@ -28,7 +29,16 @@ const SINGLE: u128 = set(&[
     Name::To,
 ]);
 
-const MANDATORY: &[Name] = &[Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq];
+const MANDATORY: u128 = set(&[Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq]);
+
+/// Checked besides Via.
+const CHECKED: [Name; 5] = [
+    Name::From,
+    Name::To,
+    Name::CallId,
+    Name::CSeq,
+    Name::MaxForwards,
+];
 
 const fn bit(id: u8) -> u128 {
     1 << (id & 127)
@@ -45,9 +55,9 @@ const fn set(names: &[Name]) -> u128 {
     set
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     /// [`Head::check`](super::Head::check) and [`Message::check`](super::Message::check).
-    pub(crate) fn check(self) -> Result<(), ParseError> {
+    pub(crate) fn check(self) -> Result<Option<Facts>, ParseError> {
         let method = match self.start_line() {
             StartLine::Request { method, uri } => {
                 Uri::parse(uri).map_err(|error| {
@@ -58,68 +68,146 @@ impl View<'_> {
             }
             StartLine::Response { .. } => None,
         };
+        // What comes twice is seen without asking row by row, because no two messages have the
+        // same rows.
         let mut seen = 0;
-        for &packed in self.rows {
-            let row = Row::unpack(packed);
-            let bit = bit(row.id);
-            if seen & bit & SINGLE != 0 {
-                let kind = ParseErrorKind::Repeated(row.name());
-                return Err(ParseError::new(kind, row.start.into()).in_header(row.name()));
-            }
-            seen |= bit;
-            if CHECKED & bit != 0 {
-                self.check_row(row, method).map_err(|kind| {
-                    let at = match kind {
-                        ParseErrorKind::Value { error, .. } => error.offset(),
-                        _ => 0,
-                    };
-                    ParseError::new(kind, usize::from(row.value) + at).in_header(row.name())
-                })?;
+        let mut twice = 0;
+        let mut first = [0_u16; 128];
+        for (index, &packed) in self.rows.iter().enumerate().rev() {
+            let id = Row::id(packed) & 127;
+            twice |= seen & bit(id);
+            seen |= bit(id);
+            first[usize::from(id)] = index as u16;
+        }
+        if twice & SINGLE != 0 {
+            return Err(self.repeated());
+        }
+        let mut found = Found::default();
+        if seen & bit(Name::Via as u8) != 0 {
+            for (_, row) in self.find(Name::Via) {
+                self.check_row(row, method, &mut found)?;
             }
         }
-        for &name in MANDATORY {
-            if seen & bit(name as u8) == 0 {
-                let at = usize::from(self.line.start);
-                return Err(ParseError::new(ParseErrorKind::Missing(name), at).in_header(name));
+        for name in CHECKED {
+            if seen & bit(name as u8) != 0 {
+                let index = usize::from(first[name as usize & 127]);
+                let packed = self.rows.get(index).copied().unwrap_or_default();
+                self.check_row(Row::unpack(packed), method, &mut found)?;
             }
         }
-        Ok(())
+        if seen & MANDATORY != MANDATORY {
+            return Err(self.missing(seen));
+        }
+        Ok(found.facts(self.base))
+    }
+
+    #[cold]
+    fn repeated(self) -> ParseError {
+        let mut seen = 0;
+        let again = self
+            .rows
+            .iter()
+            .map(|&packed| Row::unpack(packed))
+            .find(|row| {
+                let again = seen & bit(row.id) & SINGLE != 0;
+                seen |= bit(row.id);
+                again
+            });
+        let (name, start) = again.map_or((Name::Other, 0), |row| (row.name(), row.start));
+        ParseError::new(ParseErrorKind::Repeated(name), start.into()).in_header(name)
+    }
+
+    #[cold]
+    fn missing(self, seen: u128) -> ParseError {
+        let missing = Name::ALL
+            .iter()
+            .find(|&&name| MANDATORY & !seen & bit(name as u8) != 0);
+        let name = missing.copied().unwrap_or(Name::Other);
+        let at = usize::from(self.line.start);
+        ParseError::new(ParseErrorKind::Missing(name), at).in_header(name)
     }
 
     #[inline]
-    fn check_row(self, row: Row, method: Option<Method<'_>>) -> Result<(), ParseErrorKind> {
+    fn check_row(
+        self,
+        row: Row,
+        method: Option<Method<'_>>,
+        found: &mut Found<'a>,
+    ) -> Result<(), ParseError> {
         let value = self.value(row);
         let header = row.name();
+        let fault = |kind, at| ParseError::new(kind, usize::from(row.value) + at).in_header(header);
         let result = match header {
-            Name::Via => check_vias(value),
-            Name::From => From::parse(value).map(drop),
-            Name::To => To::parse(value).map(drop),
+            Name::Via => check_vias(value, &mut found.via),
+            Name::From => From::parse(value).map(|from| found.from_tag = from.tag_bytes()),
+            Name::To => To::parse(value).map(|to| found.to_tag = to.tag_bytes()),
             Name::CallId => CallId::parse(value).map(drop),
             Name::MaxForwards => MaxForwards::parse(value).map(drop),
             Name::CSeq => match CSeq::parse(value) {
                 // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
                 Ok(cseq) if method.is_some_and(|method| method != cseq.method()) => {
-                    return Err(ParseErrorKind::CSeqMethod);
+                    return Err(fault(ParseErrorKind::CSeqMethod, 0));
                 }
                 result => result.map(drop),
             },
             _ => Ok(()),
         };
-        result.map_err(|error| ParseErrorKind::Value { header, error })
+        result.map_err(|error| fault(ParseErrorKind::Value { header, error }, error.offset()))
     }
 }
 
-const CHECKED: u128 = set(&[
-    Name::Via,
-    Name::From,
-    Name::To,
-    Name::CallId,
-    Name::CSeq,
-    Name::MaxForwards,
-]);
-
 /// Every Via: the top one says where the response goes, the others where it goes on.
 #[inline]
-fn check_vias(value: &[u8]) -> Result<(), ValueError> {
-    list::values::<Via<'_>>(value).try_for_each(|via| via.map(drop))
+fn check_vias<'a>(value: &'a [u8], top: &mut Option<Via<'a>>) -> Result<(), ValueError> {
+    if list::comma(value).is_some() {
+        return list::values::<Via<'_>>(value).try_for_each(|via| {
+            via.map(|via| {
+                top.get_or_insert(via);
+            })
+        });
+    }
+    let via = Via::parse(value)?;
+    top.get_or_insert(via);
+    Ok(())
+}
+
+/// What the checks came across.
+#[derive(Default)]
+struct Found<'a> {
+    via: Option<Via<'a>>,
+    from_tag: Option<&'a [u8]>,
+    to_tag: Option<&'a [u8]>,
+}
+
+impl Found<'_> {
+    #[inline]
+    fn facts(&self, base: &[u8]) -> Option<Facts> {
+        Some(Facts {
+            via: self.via?.spans(base)?,
+            from_tag: Span::of_some(base, self.from_tag)?,
+            to_tag: Span::of_some(base, self.to_tag)?,
+        })
+    }
+}
+
+/// What the checks found and every transport and transaction layer asks for, kept as places in the
+/// message so that it is read once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) via: ViaSpans,
+    pub(crate) from_tag: Option<Span>,
+    pub(crate) to_tag: Option<Span>,
+}
+
+impl Facts {
+    /// The same after the top Via was stamped.
+    pub(crate) fn stamped(self, stamp: &Stamp, via: usize) -> Self {
+        let moved = |span: Span| stamp.moved(span, via);
+        let (received, rport) = stamp.values(&self.via);
+        Self {
+            via: self.via.stamped(received, rport, stamp.grown(), moved),
+            from_tag: self.from_tag.map(moved),
+            to_tag: self.to_tag.map(moved),
+        }
+    }
 }

@@ -196,18 +196,24 @@ impl Message {
         let (Some(before), Some(after)) = (value.get(..range.start), value.get(range.end..)) else {
             return Err(EditError::NoSuch(old.name()));
         };
-        // The name and what stands between it and the value stay as they are.
-        let head = usize::from(old.start)..usize::from(old.value);
-        let head = view.text(old.edited).get(head).unwrap_or_default();
-        let new = [head, before, text, after, b"\r\n"].concat();
+        // The name and the white space around the value stay as they are.
+        let source = view.text(old.edited);
+        let head = source
+            .get(usize::from(old.start)..usize::from(old.value))
+            .unwrap_or_default();
+        let tail = source
+            .get(usize::from(old.end)..view.row_end(old))
+            .unwrap_or_default();
+        let new = [head, before, text, after, tail].concat();
+        let value = head.len()..new.len() - tail.len();
+        let value = whole_folds(&new, value).ok_or_else(|| EditError::CutFold(old.name()))?;
         let start = self.add_text(&new)?;
-        let end = start + new.len() - 2;
         let new = Row {
             id: old.id,
             edited: true,
             start: start as u16,
-            value: (start + usize::from(old.value - old.start)) as u16,
-            end: end as u16,
+            value: (start + value.start) as u16,
+            end: (start + value.end) as u16,
         };
         self.own_rows()[row] = new.pack();
         Ok(())
@@ -261,6 +267,7 @@ impl Message {
     }
 
     fn own_rows(&mut self) -> &mut Vec<Packed> {
+        self.facts = None;
         if self.rows.is_none() {
             self.rows = Some(self.view().rows.to_vec());
         }
@@ -308,6 +315,27 @@ pub(crate) fn check_value(what: &'static str, value: &[u8]) -> Result<(), EditEr
         }),
         None => Ok(()),
     }
+}
+
+/// The value at `range` of a row without white space around it, unless a line end in it is no fold.
+fn whole_folds(row: &[u8], range: Range<usize>) -> Option<Range<usize>> {
+    for at in memchr::memchr2_iter(b'\r', b'\n', row.get(range.clone())?) {
+        let at = range.start + at;
+        let fold = match row.get(at)? {
+            b'\r' => row.get(at + 1..at + 3)?,
+            _ => row
+                .get(at.checked_sub(1)?..at + 2)
+                .filter(|fold| fold[0] == b'\r')?
+                .get(1..)?,
+        };
+        if !matches!(fold, [b'\n', b' ' | b'\t']) {
+            return None;
+        }
+    }
+    let value = row.get(range.clone())?;
+    let start = range.start + chars::skip_lws(value, 0);
+    let end = range.start + value.trim_ascii_end().len();
+    Some(start.min(end)..end)
 }
 
 /// RFC 3261 §7.3.1: headers that proxies need stand near the top.

@@ -194,6 +194,9 @@ pub enum EditError {
     /// The message has no such header or value to edit.
     #[error("there is no {0} to edit")]
     NoSuch(Name),
+    /// The edit would leave a part of a fold.
+    #[error("the edit of {0} cuts through a fold")]
+    CutFold(Name),
     /// The header that was to be edited does not follow its grammar.
     #[error("{header}: {error}")]
     Value {

@@ -3,6 +3,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::check::Facts;
 use super::index::{Indexed, Indexer, Rows};
 use super::stamp::Stamp;
 use super::{HeaderError, Line, Message, ParseError, ParseErrorKind, Row, StartLine, View};
@@ -21,6 +22,7 @@ pub struct Head {
     rows: Rows,
     head_len: usize,
     body_len: usize,
+    facts: Option<Facts>,
 }
 
 impl Head {
@@ -84,6 +86,7 @@ impl Head {
             rows,
             head_len,
             body_len,
+            facts: None,
         }
     }
 
@@ -134,14 +137,18 @@ impl Head {
     /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
     /// decides something and may stand only once (§7.3.1). Other headers are checked when they
     /// are asked for.
-    pub fn check(&self, data: &[u8]) -> Result<(), ParseError> {
-        self.view(data).check()
+    ///
+    /// What it finds is kept, so that it is not read again.
+    pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
+        self.facts = self.view(data).check()?;
+        Ok(())
     }
 
     #[inline]
     pub(crate) fn view<'a>(&'a self, data: &'a [u8]) -> View<'a> {
         View {
             base: self.message(data),
+            facts: self.facts.as_ref(),
             extra: &[],
             line: self.line,
             rows: &self.rows,
@@ -173,9 +180,10 @@ impl Head {
         let Some((index, value)) = view.top_via_value() else {
             return self.into_message(data);
         };
-        let Ok(stamp) = Stamp::new(value, source, force_rport) else {
+        let Ok(via) = view.top_via() else {
             return self.into_message(data);
         };
+        let stamp = Stamp::of(&via, value, source, force_rport);
         let top = self
             .rows
             .get(index)
@@ -194,6 +202,7 @@ impl Head {
             *packed = row.pack();
         }
         self.head_len = self.head_len.saturating_add_signed(grown.into());
+        self.facts = self.facts.map(|facts| facts.stamped(&stamp, top));
         self.pack(bytes)
     }
 
@@ -205,7 +214,8 @@ impl Head {
             self.line.capitals = true;
         }
         bytes.extend_from_slice(self.rows.as_flattened());
-        Message::packed(Bytes::from(bytes), self.line, self.head_len, self.body_len)
+        let message = Message::packed(Bytes::from(bytes), self.line, self.head_len, self.body_len);
+        message.with_facts(self.facts)
     }
 
     /// Takes shared bytes as they are. `bytes` starts with the message.

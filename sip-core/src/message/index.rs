@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::line_ends::LineEnds;
 use super::{Line, Packed, ParseError, ParseErrorKind, Row};
 use crate::{Limits, Name, chars};
 
@@ -13,9 +14,7 @@ pub(crate) type Rows = SmallVec<[Packed; 48]>;
 pub(crate) struct Indexer {
     /// Start of the current line.
     line_start: usize,
-    /// Everything before this has been searched for a line end.
-    scanned: usize,
-    lines: usize,
+    ends: LineEnds,
     /// Start of the row that the current line belongs to, if it is folded.
     row_start: usize,
     line: Option<Line>,
@@ -44,8 +43,7 @@ impl Indexer {
     pub(crate) fn new() -> Self {
         Self {
             line_start: 0,
-            scanned: 0,
-            lines: 0,
+            ends: LineEnds::new(),
             row_start: 0,
             line: None,
             rows: Rows::new(),
@@ -61,70 +59,79 @@ impl Indexer {
         data: &[u8],
         limits: &Limits,
     ) -> Result<Option<usize>, ParseError> {
-        loop {
-            let (window, too_long) = self.window(data, limits);
-            let unscanned = data
-                .get(self.scanned..window.min(data.len()))
-                .unwrap_or_default();
-            let Some(found) = memchr::memchr(b'\n', unscanned) else {
-                if data.len() >= window {
-                    return Err(too_long);
-                }
-                self.scanned = data.len();
+        if self.line.is_none() {
+            let limit = limits.start_line();
+            let Some(text) = self.next_line(data, limit + 2, limits)? else {
                 return Ok(None);
             };
+            self.line = Some(Line::parse(text)?);
+        }
+        loop {
             let start = self.line_start;
-            let newline = self.scanned + found;
-            let Some((b'\r', text)) = data[start..newline].split_last() else {
-                return Err(self.error(ParseErrorKind::BareLf, newline));
+            // A folded line counts as a part of its row.
+            let folded = matches!(data.get(start), Some(b' ' | b'\t'));
+            let row_start = if folded { self.row_start } else { start };
+            let Some(text) = self.next_line(data, row_start + limits.header() + 2, limits)? else {
+                return Ok(None);
             };
-            self.line_start = newline + 1;
-            self.scanned = newline + 1;
-            self.lines += 1;
-            match (text.first(), self.line) {
-                (_, None) => self.line = Some(Line::parse(text)?),
-                (None, Some(_)) => {
-                    self.check_octets(&data[..newline + 1])?;
-                    return Ok(Some(newline + 1));
+            if folded {
+                self.fold(text, start)?;
+            } else if text.is_empty() {
+                if self.ends.is_suspicious() {
+                    self.find_bad_octet(&data[..self.line_start])?;
                 }
-                (Some(b' ' | b'\t'), Some(_)) => self.fold(text, start)?,
-                (Some(_), Some(_)) => self.row(text, start, limits)?,
+                return Ok(Some(self.line_start));
+            } else {
+                self.row(data, text, start, limits)?;
             }
         }
     }
 
-    /// How far the current line may reach, and the error if it does not end before. A line of
-    /// `limit` bytes has its LF at `limit + 1`.
+    /// The current line without its CRLF, if it ends before `window` and before the limit of the
+    /// head. A line of `limit` bytes has its LF at `limit + 1`.
     #[inline]
-    fn window(&self, data: &[u8], limits: &Limits) -> (usize, ParseError) {
-        let (start, limit, kind) = if self.line.is_none() {
-            let limit = limits.start_line();
-            (0, limit, ParseErrorKind::StartLineTooLong(limit))
+    fn next_line<'a>(
+        &mut self,
+        data: &'a [u8],
+        window: usize,
+        limits: &Limits,
+    ) -> Result<Option<&'a [u8]>, ParseError> {
+        let head = limits.head().min(limits.message());
+        let newline = match self.ends.next(data) {
+            Some(newline) if newline < window.min(head) => newline,
+            None if data.len() < window.min(head) => return Ok(None),
+            _ => return Err(self.too_long(window, head, limits)),
+        };
+        let Some((b'\r', text)) = data[self.line_start..newline].split_last() else {
+            return Err(self.error(ParseErrorKind::BareLf, newline));
+        };
+        self.line_start = newline + 1;
+        Ok(Some(text))
+    }
+
+    #[cold]
+    fn too_long(&self, window: usize, head: usize, limits: &Limits) -> ParseError {
+        if window > head {
+            ParseError::new(ParseErrorKind::HeadTooLong(head), head)
+        } else if self.line.is_none() {
+            ParseError::new(ParseErrorKind::StartLineTooLong(limits.start_line()), 0)
         } else {
             let limit = limits.header();
-            // A folded line counts as a part of its row.
-            let folded = matches!(data.get(self.line_start), Some(b' ' | b'\t'));
-            let start = if folded {
-                self.row_start
-            } else {
-                self.line_start
-            };
-            (start, limit, ParseErrorKind::HeaderTooLong(limit))
-        };
-        let end = start + limit + 2;
-        let head = limits.head().min(limits.message());
-        if end > head {
-            return (
-                head,
-                ParseError::new(ParseErrorKind::HeadTooLong(head), head),
-            );
+            ParseError::new(ParseErrorKind::HeaderTooLong(limit), window - 2 - limit)
         }
-        (end, ParseError::new(kind, start))
     }
 
     #[inline]
-    fn row(&mut self, text: &[u8], start: usize, limits: &Limits) -> Result<(), ParseError> {
-        let (name, colon) = match text.first_chunk().and_then(Name::at_start) {
+    fn row(
+        &mut self,
+        data: &[u8],
+        text: &[u8],
+        start: usize,
+        limits: &Limits,
+    ) -> Result<(), ParseError> {
+        // The bytes behind a short line do no harm: no known name has a line end in it.
+        let bytes = data.get(start..).and_then(<[u8]>::first_chunk);
+        let (name, colon) = match bytes.and_then(Name::at_start) {
             Some(known) => known,
             None => other_name(text)
                 .map_err(|at| ParseError::new(ParseErrorKind::HeaderLine, start + at))?,
@@ -135,7 +142,10 @@ impl Indexer {
                 start,
             ));
         }
-        let (value, end) = trim(text, colon + 1);
+        let (value, end) = match text.get(colon + 1..) {
+            Some([b' ', b'!'..=0xff, .., b'!'..=0xff]) => (colon + 2, text.len()),
+            _ => trim(text, colon + 1),
+        };
         if name == Name::ContentLength {
             self.content_length = match self.content_length {
                 ContentLength::Absent => ContentLength::Row(self.rows.len()),
@@ -175,30 +185,7 @@ impl Indexer {
         Ok(())
     }
 
-    /// One pass without branches over the whole head: no control characters but HTAB and the line
-    /// ends that were found.
-    #[inline]
-    fn check_octets(&self, head: &[u8]) -> Result<(), ParseError> {
-        let mut bad = 0_u8;
-        let mut returns = 0;
-        for chunk in head.chunks(192) {
-            let mut count = 0_u8;
-            for &b in chunk {
-                count += u8::from(b == b'\r');
-                let allowed = (b >= b' ') | (b == b'\t') | (b == b'\r') | (b == b'\n');
-                bad |= u8::from(!allowed | (b == 0x7f));
-            }
-            returns += usize::from(count);
-        }
-        // Every LF ended a line and had its CR, so more CRs than lines are CRs without LF.
-        if bad == 0 && returns == self.lines {
-            Ok(())
-        } else {
-            self.find_bad_octet(head)
-        }
-    }
-
-    /// Finds the offender, if it is one: a control character may stand in a quoted pair
+    /// Finds the offender, if there is one: a control character may stand in a quoted pair
     /// (RFC 3261 §25.1), which only CR and LF may not.
     #[cold]
     fn find_bad_octet(&self, head: &[u8]) -> Result<(), ParseError> {

@@ -23,6 +23,7 @@ mod edit;
 mod error;
 mod head;
 mod index;
+mod line_ends;
 mod request;
 mod row;
 mod stamp;
@@ -36,6 +37,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
+use check::Facts;
 pub(crate) use edit::check_value;
 pub use error::{EditError, HeaderError, ParseError, ParseErrorKind};
 pub use head::Head;
@@ -49,7 +51,8 @@ pub use status::StatusCode;
 pub use view::HeaderRow;
 pub(crate) use view::View;
 
-use crate::header::{Header, Via, list};
+use crate::chars::ascii;
+use crate::header::{self, Header, Via, list};
 use crate::{Flow, Limits, Method, Name};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
@@ -76,6 +79,8 @@ pub struct Message {
     rows: Option<Vec<Packed>>,
     extra: Vec<u8>,
     body: Option<Bytes>,
+    /// Until the first edit of a header.
+    facts: Option<Facts>,
     flow: Option<Flow>,
     built: bool,
 }
@@ -102,9 +107,15 @@ impl Message {
             rows: None,
             extra: Vec::new(),
             body: None,
+            facts: None,
             flow: None,
             built: false,
         }
+    }
+
+    fn with_facts(mut self, facts: Option<Facts>) -> Self {
+        self.facts = facts;
+        self
     }
 
     fn shared(base: Bytes, rows: Vec<Packed>, line: Line, head_len: usize) -> Self {
@@ -128,6 +139,7 @@ impl Message {
             }
         };
         View {
+            facts: self.facts.as_ref(),
             base: &self.base,
             extra: &self.extra,
             line: self.line,
@@ -193,7 +205,21 @@ impl Message {
 
     /// The first value of that header, as its type. `None`: there is no such header.
     pub fn header<'a, H: Header<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
-        self.headers().next().transpose()
+        for value in self.raw_all(H::NAME) {
+            let parsed = if H::LIST {
+                list::values(value).next()
+            } else {
+                Some(H::parse(value))
+            };
+            if let Some(parsed) = parsed {
+                let wrap = |error| HeaderError::Value {
+                    header: H::NAME,
+                    error,
+                };
+                return parsed.map(Some).map_err(wrap);
+            }
+        }
+        Ok(None)
     }
 
     /// All values of that header, from all rows and, for lists, between all commas
@@ -214,6 +240,22 @@ impl Message {
         self.view().top_via()
     }
 
+    /// The tag in From: the caller's part of the dialog identifier (RFC 3261 §19.3).
+    pub fn from_tag(&self) -> Option<&str> {
+        match &self.facts {
+            Some(facts) => facts.from_tag.map(|tag| ascii(tag.get(&self.base))),
+            None => self.header::<header::From<'_>>().ok()??.tag(),
+        }
+    }
+
+    /// The tag in To: the callee's part of the dialog identifier (RFC 3261 §19.3).
+    pub fn to_tag(&self) -> Option<&str> {
+        match &self.facts {
+            Some(facts) => facts.to_tag.map(|tag| ascii(tag.get(&self.base))),
+            None => self.header::<header::To<'_>>().ok()??.tag(),
+        }
+    }
+
     /// The body, empty if there is none.
     pub fn body(&self) -> &[u8] {
         match &self.body {
@@ -227,7 +269,7 @@ impl Message {
 
     /// Checks what [`Head::check`] checks, edits included.
     pub fn check(&self) -> Result<(), ParseError> {
-        self.view().check()
+        self.view().check().map(drop)
     }
 
     /// The way that the message came in, if a transport said so.

@@ -7,13 +7,16 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::header::{Header, Via};
-use crate::{Params, ValueError};
+use crate::ValueError;
+use crate::header::{Header, Via, ViaSpans};
+use crate::span::Span;
 
 /// What has to change in a Via value: at most two places, in order.
 pub(crate) struct Stamp {
     patches: SmallVec<[Patch; 2]>,
     text: Text,
+    received: Option<IpAddr>,
+    rport: Option<u16>,
 }
 
 /// The bytes of the value that `text` takes the place of.
@@ -23,8 +26,11 @@ struct Patch {
     text: Range<usize>,
 }
 
-#[derive(Default)]
-struct Text(SmallVec<[u8; 96]>);
+/// Two parameters, the longest with an IPv6 address.
+struct Text {
+    bytes: [u8; 80],
+    len: usize,
+}
 
 impl Stamp {
     #[inline]
@@ -33,30 +39,28 @@ impl Stamp {
         source: SocketAddr,
         force_rport: bool,
     ) -> Result<Self, ValueError> {
+        Ok(Self::of(&Via::parse(value)?, value, source, force_rport))
+    }
+
+    /// The same for a `value` that was parsed.
+    #[inline]
+    pub(crate) fn of(via: &Via<'_>, value: &[u8], source: SocketAddr, force_rport: bool) -> Self {
         // An IPv4 peer of a dual-stack socket is an IPv4 peer.
         let ip = source.ip().to_canonical();
-        let semicolon = memchr::memchr(b';', value).unwrap_or(value.len());
-        let hop = Via::parse(value.get(..semicolon).unwrap_or_default().trim_ascii_end())?;
-        let mut received = None;
-        let mut rport = None;
-        Params::walk(value, semicolon, |name, text, at| {
-            let place = if name.eq_ignore_ascii_case(b"received") {
-                &mut received
-            } else if name.eq_ignore_ascii_case(b"rport") {
-                &mut rport
-            } else {
-                return Ok(());
-            };
-            *place = Some(at..end_of(value, at, name, text));
-            Ok(())
-        })?;
-
+        let (received, rport) = via.stamp_texts();
+        let place = |text| Span::of(value, text).map(|span| span.start()..span.end());
+        let (received, rport) = (received.and_then(place), rport.and_then(place));
+        // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
+        let must = rport.is_some() || force_rport || via.sent_by().host().ip() != Some(ip);
         let mut stamp = Self {
             patches: SmallVec::new(),
-            text: Text::default(),
+            text: Text {
+                bytes: [0; 80],
+                len: 0,
+            },
+            received: (must || received.is_some()).then_some(ip),
+            rport: (force_rport || rport.is_some()).then_some(source.port()),
         };
-        // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
-        let must = rport.is_some() || force_rport || hop.sent_by().host().ip() != Some(ip);
         let end = value.len();
         match rport {
             Some(place) => stamp.patch(place, |text| text.rport(source.port())),
@@ -74,23 +78,46 @@ impl Stamp {
             }),
             None => {}
         }
-        stamp.patches.sort_by_key(|patch| patch.place.start);
-        Ok(stamp)
+        if let [first, second] = &mut stamp.patches[..]
+            && second.place.start < first.place.start
+        {
+            core::mem::swap(first, second);
+        }
+        stamp
+    }
+
+    /// What the Via says behind the stamp.
+    pub(crate) fn values(&self, via: &ViaSpans) -> (Option<IpAddr>, Option<Option<u16>>) {
+        (
+            self.received.or_else(|| via.received()),
+            self.rport.map(Some).or_else(|| via.rport()),
+        )
+    }
+
+    /// Where a part of the message is behind the stamp; the Via value starts at `value`.
+    pub(crate) fn moved(&self, span: Span, value: usize) -> Span {
+        let before = |patch: &&Patch| value + patch.place.end <= span.start();
+        let by = self
+            .patches
+            .iter()
+            .filter(before)
+            .map(|patch| patch.text.len() as isize - patch.place.len() as isize);
+        span.moved(by.sum::<isize>() as i16)
     }
 
     fn patch(&mut self, place: Range<usize>, write: impl FnOnce(&mut Text)) {
-        let start = self.text.0.len();
+        let start = self.text.len;
         write(&mut self.text);
         self.patches.push(Patch {
             place,
-            text: start..self.text.0.len(),
+            text: start..self.text.len,
         });
     }
 
     /// By how many bytes the value grows.
     pub(crate) fn grown(&self) -> i16 {
         let places: usize = self.patches.iter().map(|patch| patch.place.len()).sum();
-        (self.text.0.len() as isize - places as isize) as i16
+        (self.text.len as isize - places as isize) as i16
     }
 
     /// Copies `message`, in which the value starts at `value`, with the changes made.
@@ -99,7 +126,7 @@ impl Stamp {
         let mut at = 0;
         for Patch { place, text } in &self.patches {
             out.extend_from_slice(message.get(at..value + place.start).unwrap_or_default());
-            out.extend_from_slice(self.text.0.get(text.clone()).unwrap_or_default());
+            out.extend_from_slice(self.text.bytes.get(text.clone()).unwrap_or_default());
             at = value + place.end;
         }
         out.extend_from_slice(message.get(at..).unwrap_or_default());
@@ -117,8 +144,12 @@ pub(crate) fn end_of(value: &[u8], at: usize, name: &[u8], text: Option<&[u8]>) 
 }
 
 impl Text {
-    fn push(&mut self, text: &[u8]) {
-        self.0.extend_from_slice(text);
+    #[inline]
+    fn push<const N: usize>(&mut self, text: &[u8; N]) {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + N) {
+            place.copy_from_slice(text);
+            self.len += N;
+        }
     }
 
     fn rport(&mut self, port: u16) {
@@ -131,10 +162,10 @@ impl Text {
         self.push(b"received=");
         match ip {
             IpAddr::V4(ip) => {
-                for (index, octet) in ip.octets().into_iter().enumerate() {
-                    if index > 0 {
-                        self.push(b".");
-                    }
+                let [a, b, c, d] = ip.octets();
+                self.decimal(a.into());
+                for octet in [b, c, d] {
+                    self.push(b".");
                     self.decimal(octet.into());
                 }
             }
@@ -146,24 +177,20 @@ impl Text {
     }
 
     fn decimal(&mut self, number: u16) {
-        let mut digits = [0; 5];
-        let mut start = digits.len();
-        let mut rest = number;
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
+        let mut started = false;
+        for unit in [10_000, 1000, 100, 10, 1] {
+            let digit = (number / unit % 10) as u8;
+            started |= digit != 0 || unit == 1;
+            if started {
+                self.push(&[b'0' + digit]);
             }
         }
-        self.push(&digits[start..]);
     }
 }
 
 impl Write for Text {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.push(text.as_bytes());
+        text.bytes().for_each(|b| self.push(&[b]));
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Reading: what a [`Head`](super::Head) and a [`Message`](super::Message) have in common.
 
+use super::check::Facts;
 use super::{HeaderError, HeaderName, Line, Packed, Row, StartLine};
 use crate::Name;
 use crate::header::{Header, Via, list};
@@ -11,6 +12,7 @@ pub(crate) struct View<'a> {
     pub(crate) extra: &'a [u8],
     pub(crate) line: Line,
     pub(crate) rows: &'a [Packed],
+    pub(crate) facts: Option<&'a Facts>,
 }
 
 impl<'a> View<'a> {
@@ -63,6 +65,9 @@ impl<'a> View<'a> {
 
     #[inline]
     pub(crate) fn top_via(self) -> Result<Via<'a>, HeaderError> {
+        if let Some(facts) = self.facts {
+            return Ok(Via::from_spans(&facts.via, self.base));
+        }
         let (_, value) = self
             .top_via_value()
             .ok_or(HeaderError::Missing(Name::Via))?;

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::compare::same_text;
-use crate::chars::{self, URI_PARAM, ascii, escaped_run, run};
+use crate::chars::{self, URI_PARAM, ascii, escaped_run, is_keyword, run};
 use crate::params::{Names, check_new};
 use crate::{Host, ValueError};
 
@@ -85,7 +85,7 @@ impl<'a> UriParams<'a> {
     ///
     /// White space, an empty parameter, an empty value, a name that comes twice (RFC 3261 §19.1.1)
     /// and more than 128 parameters are errors.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse_at(text: &'a [u8], at: usize) -> Result<(Self, usize), ValueError> {
         let mut names = Names::default();
         let mut end = at;
@@ -184,6 +184,7 @@ enum Iter<'a> {
 impl<'a> Iterator for UriParamsIter<'a> {
     type Item = UriParam<'a>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<UriParam<'a>> {
         match &mut self.0 {
             Iter::Text(steps) => steps.next().map(|s| UriParam {
@@ -238,9 +239,9 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
 /// The parameters with a grammar of their own that sending depends on.
 #[inline]
 fn check(name: &[u8], value: Option<&[u8]>, start: usize) -> Result<(), ValueError> {
-    if name.len() == 3 && name.eq_ignore_ascii_case(b"ttl") {
+    if is_keyword(name, b"ttl") {
         check_ttl(value.unwrap_or_default()).map_err(|error| error.shifted(start + 4))
-    } else if name.len() == 5 && name.eq_ignore_ascii_case(b"maddr") {
+    } else if is_keyword(name, b"maddr") {
         check_maddr(value.unwrap_or_default()).map_err(|error| error.shifted(start + 6))
     } else {
         Ok(())

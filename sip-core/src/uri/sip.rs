@@ -63,7 +63,7 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse_after(
         text: &'a [u8],
         secure: bool,
@@ -273,7 +273,7 @@ impl<'a> SipUri<'a> {
 type Userinfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, usize);
 
 /// A user may hold `;`, `?` and `/`, so only the `@` tells that there is one (RFC 3261 §19.1.1).
-#[inline]
+#[inline(always)]
 fn userinfo(text: &[u8], start: usize) -> Result<Userinfo<'_>, ValueError> {
     let user_end = escaped_run(text, start, USER);
     let (password, end) = match text.get(user_end) {

@@ -10,6 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
 use sip_core::{Frame, Framer};
 
@@ -59,7 +60,7 @@ pub struct Connection {
     framer: Framer,
     out: SendQueue,
     /// Sends that came before the connection was open, and the bytes they are charged with.
-    pending: VecDeque<(Route, Outgoing, usize)>,
+    pending: VecDeque<(Route, Box<Outgoing>, usize)>,
     pending_bytes: usize,
     /// One of them is being rendered: later ones have to wait behind it.
     rendering: bool,
@@ -95,7 +96,7 @@ pub enum ConnectionEvent {
     /// the socket.
     Closed,
     /// For [`Router::retry`](crate::Router::retry): a send that waited here in vain.
-    Returned(Outgoing, AttemptCause),
+    Returned(Box<Outgoing>, AttemptCause),
 }
 
 /// What became of a send given to a connection.
@@ -103,12 +104,12 @@ pub enum ConnectionEvent {
 #[allow(clippy::large_enum_variant)]
 pub enum Pushed {
     /// The connection is open: render and [`Connection::queue`].
-    Ready(Route, Outgoing),
+    Ready(Route, Box<Outgoing>),
     /// It waits, and comes back from [`Connection::next_pending`] or as
     /// [`ConnectionEvent::Returned`].
     Waiting,
     /// It cannot be sent here: for [`Router::retry`](crate::Router::retry).
-    Returned(Outgoing, AttemptCause),
+    Returned(Box<Outgoing>, AttemptCause),
 }
 
 impl Connection {
@@ -287,7 +288,7 @@ impl Connection {
 
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
-    pub fn push(&mut self, route: Route, outgoing: Outgoing) -> Pushed {
+    pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
         match self.state {
             State::Closing(reason) => {
                 return Pushed::Returned(outgoing, AttemptCause::Closed(reason));
@@ -321,7 +322,7 @@ impl Connection {
     /// The next send that waited for the connection to open: render it, outside any lock, and
     /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
     #[must_use]
-    pub fn next_pending(&mut self) -> Option<(Route, Outgoing)> {
+    pub fn next_pending(&mut self) -> Option<(Route, Box<Outgoing>)> {
         if !self.rendering {
             return None;
         }
@@ -622,13 +623,12 @@ impl Connection {
 /// A message that broke a rule: what the application hears, and what the peer does.
 struct Refused {
     event: Event,
-    reply: Option<Vec<u8>>,
+    reply: Option<Bytes>,
 }
 
 impl Refused {
     fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
-        let limit = shared.config.limits.message();
-        let reply = reply::to_malformed(data, error, arrival.remote, tag, limit);
+        let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
         Self {
             event: arrival.malformed(shared, *error, data),
             reply: reply.map(|reply| reply.bytes),

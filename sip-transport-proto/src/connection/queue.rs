@@ -20,7 +20,7 @@ pub(crate) struct SendQueue {
 }
 
 /// What a buffer for more than one message starts with.
-const FIRST_CAPACITY: usize = 2_048;
+const FIRST_CAPACITY: usize = 8_192;
 
 impl SendQueue {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {

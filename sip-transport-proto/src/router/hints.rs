@@ -3,10 +3,11 @@ use core::net::IpAddr;
 use super::Router;
 use super::channels::Channel;
 use super::connections::Record;
+use crate::flow::{self, Came};
 use crate::outgoing::NextHop;
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
-use crate::{ChannelId, ConnectionId, Outgoing, Protocol, flow};
+use crate::{ChannelId, ConnectionId, Outgoing, Protocol};
 
 impl Router {
     /// Whether a hinted connection can carry the message. The destination's address does not
@@ -73,15 +74,14 @@ impl Router {
                 other => other,
             }),
             NextHop::Host { transport, .. } => *transport,
-            NextHop::Back { flow, via } => {
-                let of_flow = flow.and_then(|flow| match flow::decode(&flow, self.shared.id)? {
-                    (_, Way::Datagram { .. }) => Some(Protocol::Udp),
-                    (channel, Way::Connection(id)) => {
-                        let open = self.connections.get(id).map(|record| record.protocol);
-                        open.or_else(|| self.channels.get(channel).map(Channel::protocol))
-                    }
-                });
-                of_flow.or(via.protocol)
+            NextHop::Via(via) => via.protocol,
+            NextHop::Flow(flow) => {
+                let Came { channel, way, .. } = flow::decode(flow, self.shared.id)?;
+                let Way::Connection(id) = way else {
+                    return Some(Protocol::Udp);
+                };
+                let open = self.connections.get(id).map(|record| record.protocol);
+                open.or_else(|| self.channels.get(channel).map(Channel::protocol))
             }
         }
     }

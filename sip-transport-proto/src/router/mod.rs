@@ -7,10 +7,12 @@ mod queries;
 mod routing;
 
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
+
+use sip_core::Flow;
 
 use crate::connection::Connection;
 use crate::datagram::DatagramSocket;
@@ -23,7 +25,7 @@ use crate::own_names::{Key, OwnNames};
 use crate::shared::{Budget, Shared};
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, QueryId,
-    Route, SendId, SocketId, Stats, Tokens,
+    Route, SendId, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
@@ -49,7 +51,7 @@ pub struct Router {
     connections: Connections,
     queries: Queries,
     /// Machines of connections to be opened, until their owner takes them.
-    machines: BTreeMap<ConnectionId, Connection>,
+    machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
     next_send: u64,
     closing: bool,
@@ -61,7 +63,7 @@ pub struct Router {
 #[allow(clippy::large_enum_variant)]
 pub enum Routed {
     /// The way is known: render, and give the bytes to what [`Route::way`] names.
-    Ready(Route, Outgoing),
+    Ready(Route, Box<Outgoing>),
     /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
     Waiting(SendId),
 }
@@ -112,7 +114,7 @@ pub enum RouterOutput {
         remote: SocketAddr,
     },
     /// A send that waited has its way.
-    Routed(Route, Outgoing),
+    Routed(Route, Box<Outgoing>),
     /// A send that waited has failed.
     Failed(SendError),
 }
@@ -137,6 +139,7 @@ impl Router {
         }
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
+            key: tokens.array(),
             config,
             counters: Default::default(),
             names,
@@ -148,7 +151,7 @@ impl Router {
             channels: Channels::default(),
             connections: Connections::default(),
             queries: Queries::default(),
-            machines: BTreeMap::new(),
+            machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
             closing: false,
@@ -263,11 +266,17 @@ impl Router {
         ))
     }
 
-    /// The machine of a connection that is to be opened. A route may name it before the
-    /// [`RouterOutput::Connect`] is read; it is given out once.
+    /// The machine of a new connection. Fetch them after every call, before the router is used
+    /// again: a route may name one before its [`RouterOutput::Connect`] is read.
     #[must_use]
-    pub fn take_machine(&mut self, connection: ConnectionId) -> Option<Connection> {
-        self.machines.remove(&connection)
+    pub fn take_machine(&mut self) -> Option<Connection> {
+        self.machines.pop_front()
+    }
+
+    /// Whether [`poll_output`](Self::poll_output) has something.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
     }
 
     /// Opens the connection of a [`RouterOutput::Connect`] to routing by its own address.
@@ -387,6 +396,18 @@ impl Router {
         }
     }
 
+    /// A text for a flow, to be put into a Via of our own and to come back in the response: only
+    /// letters and digits, and signed, so that a peer cannot make up another (RFC 5626 §5.2).
+    pub fn flow_token(&self, flow: &Flow) -> String {
+        flow::to_token(flow, &self.shared.key)
+    }
+
+    /// The flow of such a text, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if
+    /// it was not made by this transport.
+    pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
+        flow::from_token(token, &self.shared.key)
+    }
+
     /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
     /// application.
     pub fn send_failed(&self, send: SendId, kind: io::ErrorKind) -> Event {
@@ -432,12 +453,12 @@ impl Router {
         }
     }
 
-    fn fail(&mut self, cause: SendCause, outgoing: Outgoing) {
+    fn fail(&mut self, cause: SendCause, outgoing: Box<Outgoing>) {
         let error = self.failed(cause, outgoing);
         self.outputs.push_back(RouterOutput::Failed(error));
     }
 
-    fn failed(&self, cause: SendCause, outgoing: Outgoing) -> SendError {
+    fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }

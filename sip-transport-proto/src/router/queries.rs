@@ -15,7 +15,7 @@ const LOCAL_ADDRESSES: usize = 1_024;
 /// A send that waits for an answer.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) outgoing: Outgoing,
+    pub(crate) outgoing: Box<Outgoing>,
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Queries {
         &mut self,
         now: Instant,
         name: String,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
     ) -> Option<(QueryId, String)> {
         self.waiting = self.waiting.saturating_add(1);
         if let Some(query) = self.lookups.values_mut().find(|query| query.about == name) {
@@ -82,7 +82,7 @@ impl Queries {
         &mut self,
         now: Instant,
         remote: SocketAddr,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
     ) -> Option<QueryId> {
         self.waiting = self.waiting.saturating_add(1);
         let ip = remote.ip();
@@ -120,7 +120,7 @@ impl Queries {
     }
 
     /// Lets a send wait for a channel to be bound.
-    pub(crate) fn wait_for_bind(&mut self, channel: ChannelId, outgoing: Outgoing) {
+    pub(crate) fn wait_for_bind(&mut self, channel: ChannelId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
         self.binds
             .entry(channel)

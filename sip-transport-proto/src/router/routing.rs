@@ -8,13 +8,16 @@ use super::channels::{Channel, Choice};
 use super::connections::{Record, Room};
 use super::queries::Waiting;
 use super::{Routed, Router, RouterOutput};
+use sip_core::Flow;
+
 use crate::connection::Connection;
-use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
+use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
+use crate::flow::{self, Came};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
 use crate::route::{Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{
-    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, SocketId, flow,
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId,
 };
 
 /// What trying one target came to.
@@ -38,7 +41,7 @@ impl Router {
     /// # Errors
     /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
     /// with the error.
-    pub fn send(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+    pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         outgoing.id = SendId(self.next_send);
         self.next_send = self.next_send.wrapping_add(1);
         if self.closing {
@@ -56,7 +59,7 @@ impl Router {
     pub fn retry(
         &mut self,
         now: Instant,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
         let over = outgoing.over.take();
@@ -75,6 +78,42 @@ impl Router {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
         self.advance(now, outgoing)
+    }
+
+    /// Sends a message that counted as sent to its next target, as another transaction
+    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or as for [`send`](Self::send).
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
+        let Sent {
+            rest: Some(mut outgoing),
+            ..
+        } = sent
+        else {
+            return Err(NextError::NoTargetLeft(Box::new(sent)));
+        };
+        outgoing.new_branch = true;
+        // The connection that it went over has had its try.
+        outgoing.options.hints.connection = None;
+        outgoing.over = None;
+        Ok(self.send(now, outgoing)?)
+    }
+
+    /// Whether the way that a message went is still open, to send the same bytes again.
+    ///
+    /// # Errors
+    /// Its channel was removed or its connection is closed.
+    pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
+        match sent.way {
+            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
+                Err(SendCause::ConnectionClosed)
+            }
+            Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
+                Err(SendCause::ChannelRemoved)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes up a send that waited.
@@ -131,7 +170,7 @@ impl Router {
         }
     }
 
-    fn advance(&mut self, now: Instant, mut outgoing: Outgoing) -> Result<Routed, SendError> {
+    fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         let mut report = HintReport::default();
         if let Some(id) = outgoing.wanted_hints().connection {
             let hinted = self.hinted_connection(id, &outgoing);
@@ -146,12 +185,13 @@ impl Router {
                 return Ok(ready(route, outgoing));
             }
         }
-        if let NextHop::Back {
-            flow: Some(flow), ..
-        } = &outgoing.next_hop
+        if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
             && outgoing.tried.is_empty()
-            && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
+            && let Some(Came {
+                way: Way::Connection(id),
+                ..
+            }) = flow::decode(flow, self.shared.id)
             && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
         {
             // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
@@ -211,7 +251,7 @@ impl Router {
         &mut self,
         now: Instant,
         name: String,
-        outgoing: Outgoing,
+        outgoing: Box<Outgoing>,
     ) -> Result<Routed, SendError> {
         // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
         let last_label = name.trim_end_matches('.').rsplit('.').next();
@@ -231,8 +271,8 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
-        outgoing: Outgoing,
-        park: impl FnOnce(&mut Self, Outgoing) -> Option<RouterOutput>,
+        outgoing: Box<Outgoing>,
+        park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         let limit = self.shared.config.max_waiting_sends;
         if self.queries.len() >= limit {
@@ -270,7 +310,12 @@ impl Router {
                     }
                 }
             }
-            NextHop::Back { via, .. } => one(self.way_back(outgoing, via)?),
+            NextHop::Flow(flow) => match flow::decode(flow, self.shared.id) {
+                Some(came) => one(self.flow_back(outgoing, flow, came)?),
+                // Of another transport: its address means nothing here.
+                None => one(self.via_back(outgoing, &ViaFacts::read(&outgoing.message)?)?),
+            },
+            NextHop::Via(via) => one(self.via_back(outgoing, via)?),
         }
     }
 
@@ -291,36 +336,37 @@ impl Router {
         }
     }
 
-    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2, RFC 3581 §4).
-    fn way_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
-        let NextHop::Back { flow, .. } = &outgoing.next_hop else {
-            return Err(SendCause::NoResponseAddress);
-        };
-        let protocol = self.protocol_for(outgoing)?;
-        let sent_by_port = via.port.unwrap_or_else(|| protocol.default_port());
-        // Only the source of the request is trusted: not a name or another address that its
-        // sender wrote, or anyone could aim us at anyone.
-        let source = flow.map(|flow| flow.remote());
-        let source = source.or_else(|| via.ip.map(|ip| SocketAddr::new(ip, 0)));
-        let mut addr = source
-            .filter(|addr| is_one_host(addr.ip()))
-            .ok_or(SendCause::NoResponseAddress)?;
-        let port = match (protocol, flow, via.rport) {
-            (Protocol::Udp, Some(flow), Some(_)) => flow.remote().port(),
-            (Protocol::Udp, None, Some(Some(rport))) => rport,
-            (Protocol::Tcp | Protocol::Tls, None, Some(Some(rport))) => {
-                // The client's own connection, if it is still there.
-                let open = self
-                    .connections
-                    .find(protocol, SocketAddr::new(addr.ip(), rport), None);
-                if open.is_some() { rport } else { sent_by_port }
-            }
-            // RFC 7118 §5: nobody can connect to a WebSocket client.
-            (Protocol::Ws | Protocol::Wss, _, _) => return Err(SendCause::ConnectionClosed),
-            _ => sent_by_port,
-        };
-        addr.set_port(port);
+    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2): to the source of
+    /// its request, and never to a name or another address that the sender wrote, or anyone could
+    /// aim us at anyone.
+    fn flow_back(&self, outgoing: &Outgoing, flow: &Flow, came: Came) -> Result<Target, SendCause> {
+        let protocol = self.reconnectable(outgoing)?;
+        let mut addr = flow.remote();
+        addr.set_port(came.reply_port);
         Ok(Target { protocol, addr })
+    }
+
+    /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
+    fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
+        let protocol = self.reconnectable(outgoing)?;
+        let ip = via.ip.filter(|ip| is_one_host(*ip));
+        let ip = ip.ok_or(SendCause::NoResponseAddress)?;
+        let sent_by = SocketAddr::new(ip, via.port.unwrap_or_else(|| protocol.default_port()));
+        let addr = match via.rport.flatten().map(|port| SocketAddr::new(ip, port)) {
+            Some(source) if !protocol.is_stream() => source,
+            // The client's own connection, if it is still there.
+            Some(source) if self.connections.find(protocol, source, None).is_some() => source,
+            _ => sent_by,
+        };
+        Ok(Target { protocol, addr })
+    }
+
+    /// RFC 7118 §5: nobody can connect to a WebSocket client.
+    fn reconnectable(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
+        match self.protocol_for(outgoing)? {
+            Protocol::Ws | Protocol::Wss => Err(SendCause::ConnectionClosed),
+            protocol => Ok(protocol),
+        }
     }
 
     fn try_target(
@@ -419,20 +465,19 @@ impl Router {
 
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Back {
-            flow: Some(flow), ..
-        } = &outgoing.next_hop
+        let NextHop::Flow(flow) = &outgoing.next_hop else {
+            return None;
+        };
+        let Came {
+            way: Way::Datagram { socket, .. },
+            ..
+        } = flow::decode(flow, self.shared.id)?
         else {
             return None;
         };
-        match flow::decode(flow, self.shared.id)? {
-            (channel, Way::Datagram { socket, .. })
-                if self.channels.get(channel)?.config.reaches(remote.ip()) =>
-            {
-                Some((socket, flow.local().ip().to_canonical()))
-            }
-            _ => None,
-        }
+        let config = &self.channels.get(socket.channel)?.config;
+        let ip = flow.local().ip().to_canonical();
+        config.reaches(remote.ip()).then_some((socket, ip))
     }
 
     fn try_stream(
@@ -493,7 +538,7 @@ impl Router {
             force_rport,
             seed,
         );
-        self.machines.insert(id, machine);
+        self.machines.push_back(machine);
         self.outputs.push_back(RouterOutput::Connect {
             connection: id,
             remote,
@@ -580,7 +625,7 @@ fn is_one_host(ip: IpAddr) -> bool {
     !(everybody || ip.is_multicast() || ip.is_unspecified())
 }
 
-fn ready(route: Route, mut outgoing: Outgoing) -> Routed {
+fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
     outgoing.over = match route.way {
         Way::Connection(id) => Some((id, route.local.is_some())),
         Way::Datagram { .. } => None,

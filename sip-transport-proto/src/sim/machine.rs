@@ -57,7 +57,7 @@ macro_rules! machine {
 machine! {
     fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError>;
     fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError>;
-    fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError>;
+    fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError>;
     fn close(&mut self, now: Instant, connection: ConnectionId) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn handle_datagram(

@@ -156,7 +156,7 @@ impl<M: Machine> World<M> {
     ///
     /// # Panics
     /// There is no such host.
-    pub fn send(&mut self, host: HostId, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    pub fn send(&mut self, host: HostId, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let now = self.network.now();
         let result = self.host_mut(host).machine.send(now, outgoing);
         let text: &dyn fmt::Display = match &result {

@@ -31,16 +31,22 @@ pub struct Split {
 #[derive(Debug)]
 enum Task {
     Router,
-    Push(Route, Outgoing),
+    Push(Route, Box<Outgoing>),
     /// A message of this connection's queue, being rendered.
-    Queue(ConnectionId, Route, Outgoing),
+    Queue(ConnectionId, Route, Box<Outgoing>),
     NextPending(ConnectionId),
     /// Order within one connection's events is kept.
     Connection(ConnectionId),
-    Retry(Outgoing, AttemptCause),
+    Retry(Box<Outgoing>, AttemptCause),
 }
 
 impl Split {
+    fn keep_machines(&mut self) {
+        while let Some(machine) = self.router.take_machine() {
+            self.connections.insert(machine.id(), machine);
+        }
+    }
+
     fn die(&mut self, sides: usize) -> usize {
         let mut bytes = [0; 8];
         self.dice.fill(&mut bytes);
@@ -68,21 +74,19 @@ impl Split {
         self.tasks.push(Task::Router);
     }
 
-    fn push(&mut self, now: Instant, route: Route, outgoing: Outgoing) {
+    fn push(&mut self, now: Instant, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
         let Way::Connection(id) = route.way() else {
             let result = self.render(now, &route, outgoing);
             if let Ok((sent, _)) = &result
-                && let Some((socket, transmit)) = route.datagram(sent)
+                && let Some((socket, transmit)) = sent.datagram()
             {
                 self.outputs
                     .push_back(Output::Datagram { socket, transmit });
             }
             return self.complete(send, result.map(|(sent, outgoing)| sent.keep(outgoing)));
         };
-        if let Some(machine) = self.router.take_machine(id) {
-            self.connections.insert(id, machine);
-        }
+        self.keep_machines();
         let pushed = match self.connections.get_mut(&id) {
             Some(machine) => machine.push(route, outgoing),
             None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
@@ -96,7 +100,7 @@ impl Split {
         }
     }
 
-    fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Outgoing) {
+    fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
         let result = self
             .render(now, &route, outgoing)
@@ -118,8 +122,8 @@ impl Split {
         &self,
         now: Instant,
         route: &Route,
-        outgoing: Outgoing,
-    ) -> Result<(Sent, Outgoing), SendError> {
+        outgoing: Box<Outgoing>,
+    ) -> Result<(Sent, Box<Outgoing>), SendError> {
         match route.render(now, &outgoing) {
             Ok(sent) => Ok((sent, outgoing)),
             Err(cause) => Err(route.failed(cause, outgoing)),
@@ -164,9 +168,7 @@ impl Split {
                 remote,
                 local,
             } => {
-                if let Some(machine) = self.router.take_machine(connection) {
-                    self.connections.insert(connection, machine);
-                }
+                self.keep_machines();
                 self.touched.insert(connection);
                 self.outputs.push_back(Output::Connect {
                     connection,
@@ -287,7 +289,7 @@ impl Machine for Split {
         Ok(())
     }
 
-    fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<Submitted, SendError> {
+    fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing)?;
         let send = match &routed {
             Routed::Waiting(send) => *send,

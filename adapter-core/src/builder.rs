@@ -1,0 +1,151 @@
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sip_transport_proto::{ChannelConfig, Config, Protocol, Router};
+
+use crate::core::{Core, Worker};
+use crate::incoming::Incoming;
+use crate::owner::Owner;
+use crate::queue::{Queue, QueueLimits};
+use crate::{CurrentRuntime, Runtime, SipTransport, SocketOptions, drive};
+
+/// What a transport is to be: channels, settings, workers.
+#[derive(Debug)]
+#[must_use = "nothing happens until `bind`"]
+pub struct Builder<R> {
+    channels: Vec<ChannelConfig>,
+    config: Config,
+    workers: usize,
+    runtimes: Vec<Arc<dyn Runtime>>,
+    queue: QueueLimits,
+    datagram_queue: usize,
+    socket: SocketOptions,
+    seed: Option<[u8; 32]>,
+    runtime: PhantomData<R>,
+}
+
+impl<R: CurrentRuntime> Builder<R> {
+    pub(crate) fn new() -> Self {
+        Self {
+            channels: Vec::new(),
+            config: Config::default(),
+            workers: 1,
+            runtimes: Vec::new(),
+            queue: QueueLimits {
+                messages: 1_024,
+                bytes: 4 << 20,
+            },
+            datagram_queue: 1 << 20,
+            socket: SocketOptions::default(),
+            seed: None,
+            runtime: PhantomData,
+        }
+    }
+
+    /// A UDP channel. Port 0 lets the system choose.
+    pub fn udp(self, local: SocketAddr) -> Self {
+        self.channel(ChannelConfig::new(Protocol::Udp, local))
+    }
+
+    /// A TCP channel. Port 0 lets the system choose.
+    pub fn tcp(self, local: SocketAddr) -> Self {
+        self.channel(ChannelConfig::new(Protocol::Tcp, local))
+    }
+
+    /// A channel with settings of its own. Port 0 lets the system choose.
+    pub fn channel(mut self, channel: ChannelConfig) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
+    /// The settings of the transport.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How many workers share the load: each has a UDP socket for each address (`SO_REUSEPORT`),
+    /// its share of the connections, and its own events. Default: 1; 0 counts as 1.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// One worker for each of these runtimes, whose tasks run there. Best with one single-threaded
+    /// runtime for each thread: the transport and the application then work in turns, in batches.
+    pub fn worker_runtimes(mut self, runtimes: impl IntoIterator<Item = R>) -> Self {
+        self.runtimes = runtimes
+            .into_iter()
+            .map(|r| Arc::new(r) as Arc<dyn Runtime>)
+            .collect();
+        self
+    }
+
+    /// How much waits for the application, for each worker: messages, and bytes that they hold.
+    /// Default: 1,024 and 4 MiB. Zero counts as one.
+    pub fn application_queue(mut self, messages: usize, bytes: usize) -> Self {
+        self.queue = QueueLimits {
+            messages: messages.max(1),
+            bytes: bytes.max(1),
+        };
+        self
+    }
+
+    /// Bytes that wait to be sent on one UDP socket. Default: 1 MiB.
+    pub fn datagram_queue(mut self, bytes: usize) -> Self {
+        self.datagram_queue = bytes.max(1);
+        self
+    }
+
+    /// Options of the sockets, such as the receive buffer.
+    pub fn socket_options(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
+        self
+    }
+
+    /// The seed of all randomness, for repeatable tests. Default: from the operating system.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Binds the channels and starts the transport, on the current runtime unless
+    /// [`worker_runtimes`](Self::worker_runtimes) were given.
+    ///
+    /// # Errors
+    /// There is no current runtime, or an address cannot be bound; nothing is left open then.
+    pub async fn bind(self) -> io::Result<(SipTransport<R>, Incoming)> {
+        let mut runtimes = self.runtimes;
+        if runtimes.is_empty() {
+            let current: Arc<dyn Runtime> = Arc::new(R::current()?);
+            runtimes = vec![current; self.workers];
+        }
+        let mut seed = [0; 32];
+        match (self.seed, runtimes.first()) {
+            (Some(given), _) => seed = given,
+            (None, Some(runtime)) => runtime.fill_random(&mut seed)?,
+            (None, None) => return Err(io::Error::other("there is no worker")),
+        }
+        let worker = |runtime| Worker {
+            runtime,
+            queue: Arc::new(Queue::new(self.queue)),
+        };
+        let workers: Vec<Worker> = runtimes.into_iter().map(worker).collect();
+        let queues: Vec<_> = workers
+            .iter()
+            .map(|worker| Arc::clone(&worker.queue))
+            .collect();
+        let router = Router::new(self.config, seed);
+        let core = Arc::new(Core::new(router, workers, self.datagram_queue, self.socket));
+        // Dropped on an error below, it ends what has begun.
+        let owner = Arc::new(Owner(Arc::clone(&core)));
+        core.spawn(0, drive::router(Arc::clone(&core)));
+        for channel in self.channels {
+            core.add_channel(channel)?;
+        }
+        let incoming = Incoming::new(queues, Arc::clone(&owner));
+        Ok((SipTransport::new(owner), incoming))
+    }
+}

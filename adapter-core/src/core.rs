@@ -1,0 +1,506 @@
+//! What all tasks and handles of one transport share.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+use futures_channel::oneshot;
+use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError, SendFailure};
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, Connection, ConnectionId, DatagramSocket, Event, Outgoing, Pushed,
+    Route, Routed, Router, RouterOutput, SendId, Sent, SocketId, Way,
+};
+
+use crate::drive;
+use crate::link::Link;
+use crate::queue::Queue;
+use crate::socket::Socket;
+use crate::sync::{lock, read, write};
+use crate::{Datagrams, Runtime, SocketOptions};
+
+/// A runtime and the queue of the application that runs beside it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) queue: Arc<Queue>,
+}
+
+/// What became of a send.
+#[derive(Debug)]
+pub(crate) enum Submitted {
+    Sent(Sent),
+    Waiting(oneshot::Receiver<Result<Sent, SendError>>),
+}
+
+#[derive(Debug)]
+enum Waiter {
+    Waiting(oneshot::Sender<Result<Sent, SendError>>),
+    /// It ended before its sender had begun to wait.
+    Ended(Box<Result<Sent, SendError>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    router: Mutex<Router>,
+    pub(crate) workers: Vec<Worker>,
+    sockets: RwLock<BTreeMap<SocketId, Arc<Socket>>>,
+    links: RwLock<BTreeMap<ConnectionId, Arc<Link>>>,
+    listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
+    waiters: Mutex<BTreeMap<SendId, Waiter>>,
+    pub(crate) router_task: AtomicWaker,
+    pub(crate) datagram_queue: usize,
+    pub(crate) socket_options: SocketOptions,
+    stopping: AtomicBool,
+    tasks: AtomicUsize,
+    pub(crate) idle: AtomicWaker,
+}
+
+impl Core {
+    pub(crate) fn new(
+        router: Router,
+        workers: Vec<Worker>,
+        datagram_queue: usize,
+        socket_options: SocketOptions,
+    ) -> Self {
+        Self {
+            router: Mutex::new(router),
+            workers,
+            sockets: RwLock::default(),
+            links: RwLock::default(),
+            listeners: Mutex::default(),
+            waiters: Mutex::default(),
+            router_task: AtomicWaker::new(),
+            datagram_queue,
+            socket_options,
+            stopping: AtomicBool::new(false),
+            tasks: AtomicUsize::new(0),
+            idle: AtomicWaker::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.workers
+            .first()
+            .map_or_else(Instant::now, |worker| worker.runtime.now())
+    }
+
+    /// The router, for a moment: routing only. New connections are in the index before any other
+    /// sender can be routed to them.
+    pub(crate) fn with_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> T {
+        let mut router = lock(&self.router);
+        let result = call(&mut router);
+        while let Some(machine) = router.take_machine() {
+            self.adopt(machine);
+        }
+        result
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// How many tasks live.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.load(Ordering::Acquire)
+    }
+
+    /// Begins the end: connections close, sockets send what is queued, tasks end.
+    pub(crate) fn stop(self: &Arc<Self>) {
+        if self.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.with_router(Router::shutdown);
+        self.run_outputs();
+        self.router_task.wake();
+        read(&self.sockets)
+            .values()
+            .for_each(|socket| socket.task.wake());
+        lock(&self.listeners)
+            .values()
+            .for_each(|listener| listener.wake());
+        for worker in &self.workers {
+            worker.queue.close();
+        }
+    }
+
+    /// Runs a task on a worker's runtime, and counts it.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        worker: usize,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let Some(worker) = self.workers.get(worker) else {
+            return;
+        };
+        self.tasks.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(Arc::clone(self));
+        worker.runtime.spawn(Box::pin(async move {
+            let _counted = counted;
+            task.await;
+        }));
+    }
+
+    // Channels.
+
+    /// Binds a channel's sockets, makes it known and starts its tasks.
+    pub(crate) fn add_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
+        let local = config.local();
+        let mut options = self.socket_options.clone();
+        options.dual_stack = config.is_dual_stack();
+        if config.protocol().is_stream() {
+            let worker = self.worker(0)?;
+            let listener = worker.runtime.listen(local, &options)?;
+            let id =
+                self.with_router(|router| router.add_channel(config.at(listener.local_addr())));
+            let id = id.map_err(io::Error::other)?;
+            let wake = Arc::new(AtomicWaker::new());
+            lock(&self.listeners).insert(id, Arc::clone(&wake));
+            self.spawn(0, drive::accept(Arc::clone(self), id, listener, wake));
+            return Ok(id);
+        }
+        options.reuse_port = self.workers.len() > 1;
+        let mut bound = local;
+        let mut sockets = Vec::new();
+        for worker in &self.workers {
+            let socket = worker.runtime.bind_datagrams(bound, &options)?;
+            // Port 0 is chosen once, for all workers.
+            bound = socket.local_addr();
+            sockets.push(socket);
+        }
+        let count = u16::try_from(sockets.len()).unwrap_or(u16::MAX);
+        let config = config.at(bound).sockets(count);
+        let id = self
+            .with_router(|router| router.add_channel(config))
+            .map_err(io::Error::other)?;
+        for (worker, socket) in sockets.into_iter().enumerate().take(usize::from(count)) {
+            let index = u16::try_from(worker).unwrap_or_default();
+            self.add_socket(id.socket(index), socket, worker);
+        }
+        Ok(id)
+    }
+
+    fn add_socket(self: &Arc<Self>, id: SocketId, io: Box<dyn Datagrams>, worker: usize) {
+        if let Some(machine) = self.with_router(|router| router.datagram_socket(id)) {
+            let (socket, machine) = self.keep_socket(id, machine, io, worker);
+            self.spawn(worker, drive::datagrams(Arc::clone(self), socket, machine));
+        }
+    }
+
+    fn keep_socket(
+        &self,
+        id: SocketId,
+        machine: DatagramSocket,
+        io: Box<dyn Datagrams>,
+        worker: usize,
+    ) -> (Arc<Socket>, DatagramSocket) {
+        let socket = Arc::new(Socket::new(id, io, worker, self.datagram_queue));
+        write(&self.sockets).insert(id, Arc::clone(&socket));
+        (socket, machine)
+    }
+
+    pub(crate) fn remove_channel(self: &Arc<Self>, id: ChannelId) -> io::Result<()> {
+        let now = self.now();
+        let removed = self.with_router(|router| router.remove_channel(now, id));
+        removed.map_err(io::Error::other)?;
+        if let Some(listener) = lock(&self.listeners).remove(&id) {
+            listener.wake();
+        }
+        let mut gone = Vec::new();
+        write(&self.sockets).retain(|socket_id, socket| {
+            let keep = socket_id.channel != id;
+            if !keep {
+                gone.push(Arc::clone(socket));
+            }
+            keep
+        });
+        gone.iter().for_each(|socket| socket.task.wake());
+        self.run_outputs();
+        Ok(())
+    }
+
+    pub(crate) fn has_socket(&self, id: SocketId) -> bool {
+        read(&self.sockets).contains_key(&id)
+    }
+
+    pub(crate) fn has_listener(&self, id: ChannelId) -> bool {
+        lock(&self.listeners).contains_key(&id)
+    }
+
+    fn worker(&self, index: usize) -> io::Result<&Worker> {
+        self.workers
+            .get(index)
+            .ok_or_else(|| io::Error::other("there is no worker"))
+    }
+
+    // Connections.
+
+    /// Takes a machine into the index; its task is to be started.
+    pub(crate) fn adopt(&self, machine: Connection) -> Arc<Link> {
+        let id = machine.id();
+        let link = Arc::new(Link::new(machine, id.shard(self.workers.len())));
+        write(&self.links).insert(id, Arc::clone(&link));
+        link
+    }
+
+    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId) {
+        write(&self.links).remove(&id);
+        self.with_router(|router| router.handle_closed(id));
+    }
+
+    fn link(&self, id: ConnectionId) -> Option<Arc<Link>> {
+        read(&self.links).get(&id).cloned()
+    }
+
+    pub(crate) fn close(self: &Arc<Self>, id: ConnectionId) -> bool {
+        let known = self.with_router(|router| router.close(id));
+        self.run_outputs();
+        known
+    }
+
+    // Sending.
+
+    /// Sends a message as far as that goes without waiting.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Submitted, SendError> {
+        let now = self.now();
+        let (routed, more) = self.with_router(|router| {
+            let routed = router.send(now, outgoing);
+            (routed, router.has_output())
+        });
+        if more {
+            self.run_outputs();
+        }
+        match self.carry_on(now, routed)? {
+            Ok(sent) => Ok(Submitted::Sent(sent)),
+            Err(send) => self.wait_for(send),
+        }
+    }
+
+    fn wait_for(&self, send: SendId) -> Result<Submitted, SendError> {
+        let mut waiters = lock(&self.waiters);
+        if let Some(Waiter::Ended(result)) = waiters.remove(&send) {
+            return result.map(Submitted::Sent);
+        }
+        let (sender, receiver) = oneshot::channel();
+        waiters.insert(send, Waiter::Waiting(sender));
+        Ok(Submitted::Waiting(receiver))
+    }
+
+    pub(crate) fn complete(&self, send: SendId, result: Result<Sent, SendError>) {
+        let mut waiters = lock(&self.waiters);
+        match waiters.remove(&send) {
+            Some(Waiter::Waiting(sender)) => {
+                drop(waiters);
+                // Nobody waits any more: dropping the future does not cancel the send.
+                drop(sender.send(result));
+            }
+            _ => drop(waiters.insert(send, Waiter::Ended(Box::new(result)))),
+        }
+    }
+
+    /// Takes a routed message as far as it goes: sent, or waiting under its id.
+    fn carry_on(
+        self: &Arc<Self>,
+        now: Instant,
+        mut routed: Result<Routed, SendError>,
+    ) -> Result<Result<Sent, SendId>, SendError> {
+        loop {
+            let (route, outgoing) = match routed? {
+                Routed::Waiting(id) => return Ok(Err(id)),
+                Routed::Ready(route, outgoing) => (route, outgoing),
+            };
+            let Way::Connection(id) = route.way() else {
+                return self.give(now, &route, outgoing).map(Ok);
+            };
+            let send = outgoing.id();
+            let pushed = match self.link(id) {
+                Some(link) => lock(&link.machine).push(route, outgoing),
+                None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+            };
+            match pushed {
+                Pushed::Waiting => return Ok(Err(send)),
+                Pushed::Ready(route, outgoing) => return self.give(now, &route, outgoing).map(Ok),
+                Pushed::Returned(outgoing, cause) => {
+                    routed = self.with_router(|router| router.retry(now, outgoing, cause));
+                    self.run_outputs();
+                }
+            }
+        }
+    }
+
+    /// Renders a message, outside all locks, and queues it on its socket or connection.
+    pub(crate) fn give(
+        &self,
+        now: Instant,
+        route: &Route,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Sent, SendError> {
+        let sent = match route.render(now, &outgoing) {
+            Ok(sent) => sent,
+            Err(cause) => return Err(route.failed(cause, outgoing)),
+        };
+        let queued = match route.way() {
+            Way::Datagram { socket, source } => match read(&self.sockets).get(&socket) {
+                None => Err(SendCause::ChannelRemoved),
+                Some(socket) => socket
+                    .queue(route.remote(), source, sent.id().into(), sent.bytes())
+                    .map_err(|full| SendCause::QueueFull { limit: full.limit }),
+            },
+            Way::Connection(id) => match self.link(id) {
+                None => Err(SendCause::ConnectionClosed),
+                Some(link) => {
+                    let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
+                    link.task.wake();
+                    queued
+                }
+            },
+        };
+        match queued {
+            Ok(()) => Ok(sent.keep(outgoing)),
+            Err(cause) => Err(route.failed(cause, outgoing)),
+        }
+    }
+
+    /// A send comes back from a connection: on to the next target.
+    pub(crate) fn retry(
+        self: &Arc<Self>,
+        now: Instant,
+        outgoing: Box<Outgoing>,
+        cause: AttemptCause,
+    ) {
+        let send = outgoing.id();
+        let routed = self.with_router(|router| router.retry(now, outgoing, cause));
+        self.run_outputs();
+        self.carry_on_waiting(now, send, routed);
+    }
+
+    fn carry_on_waiting(
+        self: &Arc<Self>,
+        now: Instant,
+        send: SendId,
+        routed: Result<Routed, SendError>,
+    ) {
+        match self.carry_on(now, routed) {
+            Ok(Ok(sent)) => self.complete(send, Ok(sent)),
+            Ok(Err(_)) => {}
+            Err(error) => self.complete(send, Err(error)),
+        }
+    }
+
+    // What the router asks for.
+
+    /// Does what the router asks for, until it asks for nothing.
+    pub(crate) fn run_outputs(self: &Arc<Self>) {
+        while let Some(output) = self.with_router(Router::poll_output) {
+            self.run_output(output);
+        }
+        self.router_task.wake();
+    }
+
+    fn run_output(self: &Arc<Self>, output: RouterOutput) {
+        let now = self.now();
+        match output {
+            RouterOutput::Connect {
+                connection,
+                remote,
+                local,
+            } => {
+                let Some(link) = self.link(connection) else {
+                    return;
+                };
+                let local = local.map(|ip| SocketAddr::new(ip, 0));
+                let worker = link.worker;
+                self.spawn(
+                    worker,
+                    drive::connect(Arc::clone(self), link, remote, local),
+                );
+            }
+            RouterOutput::Close { connection, reason } => {
+                if let Some(link) = self.link(connection) {
+                    lock(&link.machine).close(now, reason);
+                    link.task.wake();
+                }
+            }
+            RouterOutput::Bind { channel, local } => {
+                let mut options = self.socket_options.clone();
+                options.dual_stack = false;
+                let bound = self.workers.first().map(|worker| {
+                    worker
+                        .runtime
+                        .bind_datagrams(local, &options)
+                        .map_err(|error| error.kind())
+                });
+                let bound = bound.unwrap_or(Err(io::ErrorKind::Unsupported));
+                let local = bound
+                    .as_ref()
+                    .map(|socket| socket.local_addr())
+                    .map_err(|kind| *kind);
+                let id = channel.socket(0);
+                let socket = self.with_router(|router| {
+                    router.handle_bound(now, channel, local);
+                    // Before the lock is free: sends that waited go out on it at once.
+                    Some(self.keep_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
+                });
+                if let Some((socket, machine)) = socket {
+                    self.spawn(0, drive::datagrams(Arc::clone(self), socket, machine));
+                }
+            }
+            RouterOutput::Lookup { query, name } => {
+                let Some(worker) = self.workers.first() else {
+                    return;
+                };
+                let answer = worker.runtime.lookup(name);
+                let core = Arc::clone(self);
+                self.spawn(0, async move {
+                    let result = answer.await.map_err(|error| error.kind());
+                    let (now, ips) = (core.now(), result.as_deref().map_err(|kind| *kind));
+                    core.with_router(|router| router.handle_lookup(now, query, ips));
+                    core.run_outputs();
+                });
+            }
+            RouterOutput::LocalAddress { query, remote } => {
+                let Some(worker) = self.workers.first() else {
+                    return;
+                };
+                let local = worker
+                    .runtime
+                    .local_address(remote)
+                    .map_err(|error| error.kind());
+                self.with_router(|router| router.handle_local_address(now, query, local));
+            }
+            RouterOutput::Routed(route, outgoing) => {
+                let send = outgoing.id();
+                self.carry_on_waiting(now, send, Ok(Routed::Ready(route, outgoing)));
+            }
+            RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
+            _ => {}
+        }
+    }
+
+    /// Reports datagrams that did not get away.
+    pub(crate) fn report(&self, worker: usize, send: SendId, kind: io::ErrorKind) {
+        if let Some(worker) = self.workers.get(worker) {
+            let cause = SendFailure::Io(kind);
+            worker
+                .queue
+                .push(&mut vec![Event::SendFailed { send, cause }]);
+        }
+    }
+}
+
+/// Counts a task for as long as it lives.
+struct Counted(Arc<Core>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.0.tasks.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.wake();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
+
+use atomic_waker::AtomicWaker;
+use sip_transport_proto::ChannelId;
+use tracing::{debug, warn};
+
+use super::connection;
+use crate::alarm::Alarm;
+use crate::core::Core;
+use crate::{Listener, Stream};
+
+/// How long to wait after an error of accept, such as "too many open files": longer each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts connections until the channel is removed or the transport stops.
+pub(crate) async fn accept(
+    core: Arc<Core>,
+    channel: ChannelId,
+    listener: Box<dyn Listener>,
+    wake: Arc<AtomicWaker>,
+) {
+    let mut pause = FIRST_PAUSE;
+    let mut until: Option<Instant> = None;
+    let mut alarm = Alarm::default();
+    poll_fn(|cx| {
+        wake.register(cx.waker());
+        let Some(worker) = core.workers.first() else {
+            return Poll::Ready(());
+        };
+        loop {
+            if core.is_stopping() || !core.has_listener(channel) {
+                return Poll::Ready(());
+            }
+            if let Some(at) = until {
+                ready!(alarm.poll(cx, &*worker.runtime, Some(at)));
+                until = None;
+            }
+            match ready!(listener.poll_accept(cx)) {
+                Ok((stream, _)) => {
+                    pause = FIRST_PAUSE;
+                    take(&core, channel, stream);
+                }
+                Err(error) => {
+                    warn!(%error, local = %listener.local_addr(), "cannot accept");
+                    until = Some(core.now() + pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    })
+    .await;
+}
+
+fn take(core: &Arc<Core>, channel: ChannelId, stream: Box<dyn Stream>) {
+    let (local, remote) = (stream.local_addr(), stream.remote_addr());
+    let now = core.now();
+    let accepted = core.with_router(|router| {
+        let machine = router.accept(now, channel, local, remote)?;
+        Ok::<_, sip_transport_proto::error::AcceptError>(core.adopt(machine))
+    });
+    core.run_outputs();
+    match accepted {
+        Ok(link) => core.spawn(link.worker, connection::run(Arc::clone(core), link, stream)),
+        Err(error) => debug!(%remote, %error, "connection refused"),
+    }
+}

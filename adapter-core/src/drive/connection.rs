@@ -1,0 +1,318 @@
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
+use tracing::debug;
+
+use crate::Stream;
+use crate::alarm::Alarm;
+use crate::core::{Core, Worker};
+use crate::link::Link;
+use crate::sync::lock;
+
+/// What is read at once.
+const READ: usize = 32 * 1024;
+/// Rounds in one turn, before other tasks get theirs.
+const ROUNDS: usize = 8;
+/// Messages that cross to the application at once.
+const BATCH: usize = 64;
+
+thread_local! {
+    /// Bytes between the socket and the machine: no connection keeps a buffer of its own.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
+/// Opens a connection and runs it.
+pub(crate) async fn connect(
+    core: Arc<Core>,
+    link: Arc<Link>,
+    remote: SocketAddr,
+    local: Option<SocketAddr>,
+) {
+    let Some(worker) = core.workers.get(link.worker) else {
+        return;
+    };
+    let mut opening = worker.runtime.connect(remote, local);
+    let mut task = Task::new(&core, &link);
+    let opened = poll_fn(|cx| {
+        link.task.register(cx.waker());
+        let opened = match opening.as_mut().poll(cx) {
+            Poll::Ready(Ok(stream)) => Some(stream),
+            Poll::Ready(Err(error)) => {
+                debug!(%remote, %error, "cannot connect");
+                lock(&link.machine).handle_error(error.kind());
+                None
+            }
+            // A deadline may have passed, or somebody has closed it.
+            Poll::Pending if task.wait(cx, worker).is_pending() => return Poll::Pending,
+            Poll::Pending => None,
+        };
+        Poll::Ready(opened)
+    })
+    .await;
+    drop(opening);
+    let mut stream = opened;
+    if let Some(open) = &stream {
+        let now = core.now();
+        lock(&link.machine).handle_connected(now, open.local_addr());
+    }
+    task.run(stream.take()).await;
+}
+
+/// Runs an open connection to its end.
+pub(crate) async fn run(core: Arc<Core>, link: Arc<Link>, stream: Box<dyn Stream>) {
+    Task::new(&core, &link).run(Some(stream)).await;
+}
+
+/// A connection's task. When it is dropped, however that comes, the router knows that the
+/// connection is gone.
+struct Task {
+    core: Arc<Core>,
+    link: Arc<Link>,
+    id: ConnectionId,
+    alarm: Alarm,
+    events: Vec<Event>,
+    paused: bool,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.core.forget_link(self.id);
+    }
+}
+
+/// What a round came to.
+enum Round {
+    /// Something was done: there may be more.
+    More,
+    Wait,
+    Closed,
+}
+
+impl Task {
+    fn new(core: &Arc<Core>, link: &Arc<Link>) -> Self {
+        let id = lock(&link.machine).id();
+        Self {
+            core: Arc::clone(core),
+            link: Arc::clone(link),
+            id,
+            alarm: Alarm::default(),
+            events: Vec::new(),
+            paused: false,
+        }
+    }
+
+    async fn run(&mut self, stream: Option<Box<dyn Stream>>) {
+        let core = Arc::clone(&self.core);
+        let Some(worker) = core.workers.get(self.link.worker) else {
+            return;
+        };
+        poll_fn(|cx| self.turn(cx, worker, stream.as_deref())).await;
+        if let Some(stream) = stream {
+            // The peer may have closed already.
+            drop(stream.shutdown());
+        }
+    }
+
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        stream: Option<&dyn Stream>,
+    ) -> Poll<()> {
+        self.link.task.register(cx.waker());
+        for _ in 0..ROUNDS {
+            self.events(cx, worker);
+            let round = match stream {
+                Some(stream) => self.read_and_write(cx, stream),
+                None if lock(&self.link.machine).is_closed() => Round::Closed,
+                None => Round::Wait,
+            };
+            match round {
+                Round::More => {}
+                Round::Closed => {
+                    self.events(cx, worker);
+                    return Poll::Ready(());
+                }
+                Round::Wait => {
+                    if self.wait(cx, worker).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Lets a deadline pass when it is due. Ready if something has changed.
+    fn wait(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
+        let mut machine = lock(&self.link.machine);
+        if machine.is_closed() {
+            return Poll::Ready(());
+        }
+        let deadline = machine.poll_timeout().map(|(at, _)| at);
+        if self.alarm.poll(cx, &*worker.runtime, deadline).is_pending() {
+            return Poll::Pending;
+        }
+        machine.handle_timeout(worker.runtime.now());
+        Poll::Ready(())
+    }
+
+    /// Takes the machine's events: messages to the application while it has room.
+    fn events(&mut self, cx: &mut Context<'_>, worker: &Worker) {
+        loop {
+            let mut room = match worker.queue.poll_room(cx) {
+                Poll::Ready(room) => Some(room),
+                Poll::Pending => None,
+            };
+            let now = worker.runtime.now();
+            let mut machine = lock(&self.link.machine);
+            if room.is_some() == self.paused {
+                self.paused = room.is_none();
+                if self.paused {
+                    machine.pause(now)
+                } else {
+                    machine.resume(now)
+                }
+            }
+            let mut other = None;
+            let mut full = false;
+            while !full {
+                let event = match room {
+                    Some(_) => machine.poll_event(now),
+                    None => machine.poll_control(),
+                };
+                match event {
+                    Some(ConnectionEvent::Event(event)) => {
+                        room = room.and_then(|room| room.after(&event));
+                        self.events.push(event);
+                        full = self.events.len() == BATCH || (room.is_none() && !self.paused);
+                    }
+                    Some(event) => {
+                        other = Some(event);
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            drop(machine);
+            worker.queue.push(&mut self.events);
+            match other {
+                Some(event) => self.handle(event),
+                None if full => {}
+                None => return,
+            }
+        }
+    }
+
+    fn handle(&mut self, event: ConnectionEvent) {
+        let (core, id) = (&self.core, self.id);
+        match event {
+            ConnectionEvent::Connected(local) => {
+                core.with_router(|router| router.handle_connected(id, local));
+                self.render_pending();
+            }
+            ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
+            ConnectionEvent::Closed => core.forget_link(id),
+            ConnectionEvent::Returned(outgoing, cause) => {
+                core.retry(core.now(), outgoing, cause);
+            }
+            _ => {}
+        }
+    }
+
+    /// Renders what waited for the connection to open, in order, with no lock held meanwhile.
+    fn render_pending(&self) {
+        loop {
+            let next = lock(&self.link.machine).next_pending();
+            let Some((route, outgoing)) = next else {
+                return;
+            };
+            let send = outgoing.id();
+            let result = self.core.give(self.core.now(), &route, outgoing);
+            self.core.complete(send, result);
+        }
+    }
+
+    /// One write and one read.
+    fn read_and_write(&mut self, cx: &mut Context<'_>, stream: &dyn Stream) -> Round {
+        let wrote = self.write(cx, stream);
+        let capacity = {
+            let machine = lock(&self.link.machine);
+            if machine.is_closed() {
+                return Round::Closed;
+            }
+            if self.paused {
+                0
+            } else {
+                machine.recv_capacity().min(READ)
+            }
+        };
+        if capacity == 0 {
+            return if wrote { Round::More } else { Round::Wait };
+        }
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let buffer = scratch.get_mut(..capacity).unwrap_or_default();
+            match stream.poll_read(cx, buffer) {
+                Poll::Pending => None,
+                Poll::Ready(result) => {
+                    let now = self.core.now();
+                    let mut machine = lock(&self.link.machine);
+                    match result {
+                        Ok(0) => machine.handle_eof(),
+                        Ok(n) => {
+                            machine.handle_data(now, buffer.get(..n).unwrap_or_default());
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => machine.handle_error(error.kind()),
+                    }
+                    Some(())
+                }
+            }
+        });
+        if wrote || read.is_some() {
+            Round::More
+        } else {
+            Round::Wait
+        }
+    }
+
+    /// Writes as much as the socket takes at once. True if it took something.
+    fn write(&mut self, cx: &mut Context<'_>, stream: &dyn Stream) -> bool {
+        loop {
+            let now = self.core.now();
+            let mut machine = lock(&self.link.machine);
+            let bytes = machine.transmit();
+            if bytes.is_empty() {
+                return false;
+            }
+            match stream.try_write(bytes) {
+                Ok(n) => {
+                    machine.handle_written(now, n);
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    drop(machine);
+                    match stream.poll_write_ready(cx) {
+                        Poll::Pending => return false,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => {
+                            lock(&self.link.machine).handle_error(error.kind());
+                            return true;
+                        }
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    machine.handle_error(error.kind());
+                    return true;
+                }
+            }
+        }
+    }
+}

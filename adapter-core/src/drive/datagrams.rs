@@ -1,0 +1,145 @@
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use sip_transport_proto::{DatagramSocket, Event, SendId};
+use tracing::warn;
+
+use crate::core::{Core, Worker};
+use crate::socket::Socket;
+use crate::{RecvBatch, SendBatch, SendFailure};
+
+/// Batches in one turn, before other tasks get theirs.
+const ROUNDS: usize = 4;
+/// Sends that an ICMP error can be told of: the last ones, for as long as a transaction lives
+/// (64·T1, RFC 3261 §17.1.1.1).
+const REMEMBERED: usize = 1_024;
+const MEMORY: Duration = Duration::from_secs(32);
+
+/// Runs a UDP socket until its channel is removed or the transport stops.
+pub(crate) async fn datagrams(core: Arc<Core>, socket: Arc<Socket>, machine: DatagramSocket) {
+    let Some(worker) = core.workers.get(socket.worker) else {
+        return;
+    };
+    let mut task = Task {
+        core: &core,
+        worker,
+        socket: &socket,
+        machine,
+        received: RecvBatch::new(),
+        out: SendBatch::new(core.datagram_queue),
+        recent: VecDeque::new(),
+        events: Vec::new(),
+    };
+    poll_fn(|cx| task.turn(cx)).await;
+}
+
+struct Task<'a> {
+    core: &'a Arc<Core>,
+    worker: &'a Worker,
+    socket: &'a Socket,
+    machine: DatagramSocket,
+    received: RecvBatch,
+    /// What is being sent; senders fill another batch meanwhile.
+    out: SendBatch,
+    recent: VecDeque<(SocketAddr, u64, Instant)>,
+    events: Vec<Event>,
+}
+
+impl Task<'_> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.task.register(cx.waker());
+        for _ in 0..ROUNDS {
+            self.send(cx);
+            // What was queued before the end is sent, if the socket takes it at once.
+            if self.core.is_stopping() || !self.core.has_socket(self.socket.id) {
+                return Poll::Ready(());
+            }
+            if self.receive(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what waits, as far as the socket takes it.
+    fn send(&mut self, cx: &mut Context<'_>) {
+        loop {
+            if self.out.is_empty() {
+                self.socket.take(&mut self.out);
+                if self.out.is_empty() {
+                    return;
+                }
+                self.remember();
+            }
+            let blocked = self.socket.io.try_send(&mut self.out).is_err();
+            let failures = std::mem::take(self.out.failures());
+            self.failed(failures);
+            if blocked && self.socket.io.poll_send_ready(cx).is_pending() {
+                return;
+            }
+        }
+    }
+
+    fn remember(&mut self) {
+        let now = self.core.now();
+        for entry in self.out.iter().filter(|entry| entry.id != 0) {
+            if self.recent.len() == REMEMBERED {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((entry.destination, entry.id, now));
+        }
+    }
+
+    fn receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.socket.io.poll_recv(cx, &mut self.received) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => warn!(%error, "cannot receive"),
+        }
+        let now = self.worker.runtime.now();
+        for datagram in self.received.iter().filter(|datagram| !datagram.truncated) {
+            let local = Some(datagram.local).filter(|ip| !ip.is_unspecified());
+            let event = self
+                .machine
+                .handle_datagram(now, datagram.remote, local, datagram.data);
+            self.events.extend(event);
+        }
+        while let Some(reply) = self.machine.poll_transmit() {
+            // A reply that finds no room is one that need not be sent.
+            let _ = self
+                .socket
+                .queue(reply.destination, reply.source, 0, &reply.bytes);
+        }
+        let failures = std::mem::take(self.received.failures());
+        self.failed(failures);
+        self.worker.queue.offer(&mut self.events);
+        Poll::Ready(())
+    }
+
+    /// Tells of datagrams that did not get away, each send at most once.
+    fn failed(&mut self, failures: Vec<SendFailure>) {
+        for SendFailure {
+            id,
+            destination,
+            error,
+            ..
+        } in failures
+        {
+            let now = self.worker.runtime.now();
+            let found = self.recent.iter().rposition(|&(to, send, at)| match id {
+                Some(id) => send == id,
+                None => to == destination && now.saturating_duration_since(at) <= MEMORY,
+            });
+            let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
+                continue;
+            };
+            self.core
+                .report(self.socket.worker, SendId::from(send), error.kind());
+        }
+    }
+}

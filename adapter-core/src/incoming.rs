@@ -1,0 +1,110 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use sip_transport_proto::Event;
+
+use crate::owner::Owner;
+use crate::queue::Queue;
+
+/// The events of a transport, or of one of its workers.
+///
+/// Messages of one peer keep their order. A queue that is full (see
+/// [`Builder::application_queue`](crate::Builder::application_queue)) makes streams wait and drops
+/// datagrams. When an `Incoming` is dropped, what it would have received is dropped and counted.
+pub struct Incoming {
+    workers: Vec<Worker>,
+    /// The worker to look at first, so that all get their turn.
+    next: usize,
+    owner: Arc<Owner>,
+}
+
+struct Worker {
+    queue: Arc<Queue>,
+    batch: VecDeque<Event>,
+    ended: bool,
+}
+
+impl Incoming {
+    pub(crate) fn new(queues: impl IntoIterator<Item = Arc<Queue>>, owner: Arc<Owner>) -> Self {
+        let worker = |queue| Worker {
+            queue,
+            batch: VecDeque::new(),
+            ended: false,
+        };
+        Self {
+            workers: queues.into_iter().map(worker).collect(),
+            next: 0,
+            owner,
+        }
+    }
+
+    /// The next event; `None` once the transport is shut down and everything is received.
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn recv(&mut self) -> Option<Event> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// [`recv`](Self::recv) for hand-written futures.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let count = self.workers.len();
+        for _ in 0..count {
+            let Some(worker) = self.workers.get_mut(self.next) else {
+                self.next = 0;
+                continue;
+            };
+            if let Poll::Ready(Some(event)) = worker.poll(cx) {
+                return Poll::Ready(Some(event));
+            }
+            self.next = (self.next + 1) % count;
+        }
+        if self.workers.iter().all(|worker| worker.ended) {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    }
+
+    /// One `Incoming` for each worker: let each run on its worker's runtime.
+    pub fn into_workers(mut self) -> Vec<Self> {
+        let workers = std::mem::take(&mut self.workers);
+        let one = |worker| Self {
+            workers: vec![worker],
+            next: 0,
+            owner: Arc::clone(&self.owner),
+        };
+        workers.into_iter().map(one).collect()
+    }
+}
+
+impl Worker {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        if let Some(event) = self.batch.pop_front() {
+            return Poll::Ready(Some(event));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let taken = ready!(self.queue.poll_take(cx, &mut self.batch));
+        self.ended = taken.is_none();
+        Poll::Ready(self.batch.pop_front())
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.workers
+            .iter()
+            .for_each(|worker| worker.queue.abandon());
+    }
+}
+
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("workers", &self.workers.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,115 @@
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_channel::oneshot;
+use sip_transport_proto::error::SendError;
+use sip_transport_proto::sip_core::Message;
+use sip_transport_proto::{
+    ChannelId, ConnectionId, Hints, Outgoing, SendOptions, Sent, SipEndpoint, Substitution,
+};
+
+use crate::core::{Core, Submitted};
+
+/// A message about to be sent: say how, then `.await` it.
+///
+/// It goes out when it is awaited. Dropping the future after that does not cancel it.
+#[must_use = "a message is sent when this is awaited"]
+#[derive(Debug)]
+pub struct Send<'a> {
+    core: &'a Arc<Core>,
+    message: Message,
+    options: SendOptions,
+}
+
+impl<'a> Send<'a> {
+    pub(crate) fn new(core: &'a Arc<Core>, message: Message) -> Self {
+        Self {
+            core,
+            message,
+            options: SendOptions::new(),
+        }
+    }
+
+    /// To this protocol and address, whatever the message says.
+    pub fn to(mut self, destination: SipEndpoint) -> Self {
+        self.options = self.options.to(destination);
+        self
+    }
+
+    /// On this channel, if that can be.
+    pub fn channel(mut self, channel: ChannelId) -> Self {
+        self.options = self.options.channel(channel);
+        self
+    }
+
+    /// Over this connection, if that can be, whatever the destination is.
+    pub fn connection(mut self, connection: ConnectionId) -> Self {
+        self.options = self.options.connection(connection);
+        self
+    }
+
+    /// With these hints together, such as [`SipEndpoint::hints`].
+    pub fn hints(mut self, hints: Hints) -> Self {
+        self.options = self.options.hints(hints);
+        self
+    }
+
+    /// With another way to fill in placeholders.
+    pub fn substitution(mut self, substitution: Substitution) -> Self {
+        self.options = self.options.substitution(substitution);
+        self
+    }
+
+    /// With all options at once, in place of those said before.
+    pub fn options(mut self, options: SendOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+impl IntoFuture for Send<'_> {
+    type Output = Result<Sent, SendError>;
+    type IntoFuture = Sending;
+
+    fn into_future(self) -> Sending {
+        let outgoing = Outgoing::new(self.message, self.options);
+        Sending(match self.core.submit(outgoing) {
+            Ok(Submitted::Sent(sent)) => State::Ended(Some(Ok(sent))),
+            Ok(Submitted::Waiting(receiver)) => State::Waiting(receiver),
+            Err(error) => State::Ended(Some(Err(error))),
+        })
+    }
+}
+
+/// A message on its way: ready at once unless it waits for a lookup or a connection.
+#[derive(Debug)]
+#[must_use = "the outcome of a send"]
+pub struct Sending(State);
+
+#[derive(Debug)]
+// Boxing the common case would cost an allocation for each message.
+#[allow(clippy::large_enum_variant)]
+enum State {
+    Ended(Option<Result<Sent, SendError>>),
+    Waiting(oneshot::Receiver<Result<Sent, SendError>>),
+}
+
+impl Future for Sending {
+    type Output = Result<Sent, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Ended(result) => match result.take() {
+                Some(result) => Poll::Ready(result),
+                None => Poll::Pending,
+            },
+            State::Waiting(receiver) => match Pin::new(receiver).poll(cx) {
+                Poll::Ready(Ok(result)) => Poll::Ready(result),
+                // Every send ends before the transport does.
+                Poll::Ready(Err(oneshot::Canceled)) | Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+}

@@ -1,0 +1,222 @@
+use std::fmt;
+use std::future::{IntoFuture as _, poll_fn};
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use sip_transport_proto::error::SendError;
+use sip_transport_proto::sip_core::{Request, Response};
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, ConnectionId, Protocol, SendOptions, Sent, SipEndpoint, Stats,
+};
+use thiserror::Error;
+
+use crate::alarm::Alarm;
+use crate::core::Core;
+use crate::owner::Owner;
+use crate::send::Send;
+use crate::sync::block_on;
+use crate::{Builder, CurrentRuntime};
+
+/// How long [`SipTransport::shutdown`] lets connections write what is queued.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A SIP transport on a runtime `R`: sends messages and manages channels. Cheap to clone.
+///
+/// It lives while a `SipTransport` or an [`Incoming`](crate::Incoming) of it does.
+pub struct SipTransport<R> {
+    owner: Arc<Owner>,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R: CurrentRuntime> SipTransport<R> {
+    /// Begins a new transport.
+    pub fn builder() -> Builder<R> {
+        Builder::new()
+    }
+
+    /// Like [`send_request`](Self::send_request), for callers outside async: blocks until the
+    /// message is sent.
+    ///
+    /// # Errors
+    /// The send fails, or the caller runs inside an async runtime, which must not be blocked.
+    pub fn blocking_send_request(
+        &self,
+        request: Request,
+        options: SendOptions,
+    ) -> Result<Sent, BlockingSendError> {
+        self.block(Send::new(self.core(), request.into()).options(options))
+    }
+
+    /// Like [`send_response`](Self::send_response), for callers outside async: blocks until the
+    /// message is sent.
+    ///
+    /// # Errors
+    /// The send fails, or the caller runs inside an async runtime, which must not be blocked.
+    pub fn blocking_send_response(
+        &self,
+        response: Response,
+        options: SendOptions,
+    ) -> Result<Sent, BlockingSendError> {
+        self.block(Send::new(self.core(), response.into()).options(options))
+    }
+
+    #[expect(clippy::unused_self, reason = "one place for the rule")]
+    fn block(&self, send: Send<'_>) -> Result<Sent, BlockingSendError> {
+        if R::current().is_ok() {
+            return Err(BlockingSendError::InsideRuntime);
+        }
+        Ok(block_on(send.into_future())?)
+    }
+}
+
+impl<R> SipTransport<R> {
+    pub(crate) fn new(owner: Arc<Owner>) -> Self {
+        Self {
+            owner,
+            runtime: PhantomData,
+        }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.owner.0
+    }
+
+    /// Sends a request where it says (RFC 3261 §8.1.2), or as the calls on the result say.
+    pub fn send_request(&self, request: Request) -> Send<'_> {
+        Send::new(self.core(), request.into())
+    }
+
+    /// Sends a response back the way its request came (RFC 3261 §18.2.2), or as the calls on the
+    /// result say.
+    pub fn send_response(&self, response: Response) -> Send<'_> {
+        Send::new(self.core(), response.into())
+    }
+
+    /// The bound channels, in the order in which they were added, with their addresses.
+    pub fn local_endpoints(&self) -> Vec<SipEndpoint> {
+        self.core().with_router(|router| {
+            let endpoint = |(id, config): (ChannelId, &ChannelConfig)| {
+                let mut endpoint = SipEndpoint::new(config.protocol(), config.local());
+                endpoint.channel = Some(id);
+                endpoint
+            };
+            router.channels().map(endpoint).collect()
+        })
+    }
+
+    /// Adds a channel. Port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or has a channel already.
+    pub async fn add_channel(&self, channel: ChannelConfig) -> io::Result<ChannelId> {
+        self.core().add_channel(channel)
+    }
+
+    /// Adds a UDP channel.
+    ///
+    /// # Errors
+    /// As for [`add_channel`](Self::add_channel).
+    pub async fn add_udp(&self, local: SocketAddr) -> io::Result<ChannelId> {
+        self.core()
+            .add_channel(ChannelConfig::new(Protocol::Udp, local))
+    }
+
+    /// Adds a TCP channel.
+    ///
+    /// # Errors
+    /// As for [`add_channel`](Self::add_channel).
+    pub async fn add_tcp(&self, local: SocketAddr) -> io::Result<ChannelId> {
+        self.core()
+            .add_channel(ChannelConfig::new(Protocol::Tcp, local))
+    }
+
+    /// Removes a channel: its socket closes, and so do its connections.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub async fn remove_channel(&self, channel: ChannelId) -> io::Result<()> {
+        self.core().remove_channel(channel)
+    }
+
+    /// The connections, open or being opened.
+    pub fn connections(&self) -> Vec<(ConnectionId, SipEndpoint)> {
+        self.core().with_router(|router| {
+            let endpoint = |(id, protocol, remote)| {
+                let mut endpoint = SipEndpoint::new(protocol, remote);
+                endpoint.connection = Some(id);
+                (id, endpoint)
+            };
+            router.connections().map(endpoint).collect()
+        })
+    }
+
+    /// Closes a connection, after what is queued on it. False if there is none.
+    pub fn close(&self, connection: ConnectionId) -> bool {
+        self.core().close(connection)
+    }
+
+    /// What has happened since the beginning.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.core().with_router(|router| router.stats());
+        stats.application_queue_full = self.core().workers.iter().map(|w| w.queue.dropped()).sum();
+        stats
+    }
+
+    /// Bytes that wait to be written, on all connections together.
+    pub fn queued_bytes(&self) -> usize {
+        self.core().with_router(|router| router.queued_bytes())
+    }
+
+    /// How many tasks of this transport live: none once it has ended.
+    pub fn tasks(&self) -> usize {
+        self.core().tasks()
+    }
+
+    /// Ends the transport: no more sends, connections close after what is queued (for up to 5 s),
+    /// [`Incoming`](crate::Incoming) ends.
+    pub async fn shutdown(&self) {
+        let core = self.core();
+        core.stop();
+        let Some(worker) = core.workers.first() else {
+            return;
+        };
+        let until = core.now() + DRAIN;
+        let mut alarm = Alarm::default();
+        poll_fn(|cx| {
+            core.idle.register(cx.waker());
+            if core.tasks() == 0 {
+                return Poll::Ready(());
+            }
+            alarm.poll(cx, &*worker.runtime, Some(until))
+        })
+        .await;
+    }
+}
+
+impl<R> Clone for SipTransport<R> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.owner))
+    }
+}
+
+impl<R> fmt::Debug for SipTransport<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SipTransport").finish_non_exhaustive()
+    }
+}
+
+/// Why a blocking send failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BlockingSendError {
+    /// The caller runs inside an async runtime; use the async call there.
+    #[error("blocking sends must not be called inside an async runtime")]
+    InsideRuntime,
+    /// The send failed.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}

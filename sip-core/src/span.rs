@@ -1,0 +1,88 @@
+//! Places in a head, for what is to be kept beside it.
+
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// A part of a head. It has at most 65,535 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    start: u16,
+    len: u16,
+}
+
+/// A host and port, the name as a place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostPortSpan {
+    pub(crate) host: HostSpan,
+    pub(crate) port: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum HostSpan {
+    Name(Span),
+    V4(Ipv4Addr),
+    V6(Ipv6Addr),
+}
+
+impl Span {
+    /// Where in `base` its part `part` stands; `None` if it is none.
+    #[inline]
+    pub(crate) fn of(base: &[u8], part: &[u8]) -> Option<Self> {
+        let start = part.as_ptr().addr().checked_sub(base.as_ptr().addr())?;
+        if start.checked_add(part.len())? > base.len() {
+            return None;
+        }
+        Some(Self {
+            start: u16::try_from(start).ok()?,
+            len: u16::try_from(part.len()).ok()?,
+        })
+    }
+
+    /// The same of a part that may be missing; `None` only if it is there and no part.
+    #[inline]
+    pub(crate) fn of_some(base: &[u8], part: Option<&[u8]>) -> Option<Option<Self>> {
+        match part {
+            None => Some(None),
+            Some(part) => Self::of(base, part).map(Some),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(self, base: &[u8]) -> &[u8] {
+        let start = usize::from(self.start);
+        base.get(start..start + usize::from(self.len))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn start(self) -> usize {
+        self.start.into()
+    }
+
+    pub(crate) fn end(self) -> usize {
+        self.start() + usize::from(self.len)
+    }
+
+    pub(crate) fn moved(mut self, by: i16) -> Self {
+        self.start = self.start.wrapping_add_signed(by);
+        self
+    }
+
+    pub(crate) fn grown(mut self, by: i16) -> Self {
+        self.len = self.len.wrapping_add_signed(by);
+        self
+    }
+}
+
+impl HostPortSpan {
+    pub(crate) fn map(mut self, each: impl Fn(Span) -> Span) -> Self {
+        if let HostSpan::Name(span) = self.host {
+            self.host = HostSpan::Name(each(span));
+        }
+        self
+    }
+}
+
+/// Where in `whole` its part ends.
+#[inline]
+pub(crate) fn end_of(whole: &[u8], part: &[u8]) -> usize {
+    Span::of(whole, part).map_or(whole.len(), Span::end)
+}
