@@ -240,8 +240,16 @@ async fn application(
 
 fn summary(event: &Event) -> String {
     match event {
-        Event::Request { local, remote, request } => format!("{local}<-{remote} {}", key(request)),
-        Event::Response { local, remote, response } => format!("{local}<-{remote} {}", key(response)),
+        Event::Request {
+            local,
+            remote,
+            request,
+        } => format!("{local}<-{remote} {}", key(request)),
+        Event::Response {
+            local,
+            remote,
+            response,
+        } => format!("{local}<-{remote} {}", key(response)),
         other => format!("{other:?}"),
     }
 }
@@ -302,7 +310,11 @@ async fn caller(
     }
 }
 
-async fn start(runtime: &MemoryRuntime, host: usize, weather: &Weather) -> (SipTransport, Incoming) {
+async fn start(
+    runtime: &MemoryRuntime,
+    host: usize,
+    weather: &Weather,
+) -> (SipTransport, Incoming) {
     let (_, v4, v6) = HOSTS[host];
     let (v4, v6) = (format!("{v4}:5060"), format!("[{v6}]:5060"));
     let messages = if weather.small_queue { 2 } else { 1_024 };
