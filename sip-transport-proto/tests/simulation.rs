@@ -470,7 +470,8 @@ fn every_send_ends_once_and_nothing_is_left_over() {
 
 #[test]
 fn the_parts_driven_in_any_order_keep_the_same_rules() {
-    all::<Split>(0..SEEDS);
+    // Half of the seeds: they only differ in what they do at the same time.
+    all::<Split>((0..SEEDS).step_by(2));
 }
 
 #[test]
