@@ -62,11 +62,11 @@ impl Queue {
         self.dropped.load(Relaxed)
     }
 
-    /// Whether there is room for a message; if not, `cx` is woken when there is.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// How much room there is for messages; if none, `cx` is woken when there is.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Room> {
         let mut inner = lock(&self.inner);
         if inner.abandoned || inner.has_room(self.limits) {
-            return Poll::Ready(());
+            return Poll::Ready(inner.room(self.limits));
         }
         if !inner.paused.iter().any(|waker| waker.will_wake(cx.waker())) {
             inner.paused.push(cx.waker().clone());
@@ -74,9 +74,19 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Adds events in order, all under one lock and with one wake. Messages beyond the limits are
-    /// dropped and counted.
+    /// Adds events in order, all under one lock and with one wake. Those who bring messages have
+    /// asked for room before, so all get in.
     pub(crate) fn push(&self, events: &mut Vec<Event>) {
+        self.add(events, false);
+    }
+
+    /// Like [`push`](Self::push), for messages that nobody can make wait: those beyond the limits
+    /// are dropped and counted.
+    pub(crate) fn offer(&self, events: &mut Vec<Event>) {
+        self.add(events, true);
+    }
+
+    fn add(&self, events: &mut Vec<Event>, limited: bool) {
         if events.is_empty() {
             return;
         }
@@ -84,7 +94,7 @@ impl Queue {
         let mut dropped = 0;
         for event in events.drain(..) {
             let message = is_message(&event);
-            if inner.abandoned || (message && !inner.has_room(self.limits)) {
+            if inner.abandoned || (limited && message && !inner.has_room(self.limits)) {
                 dropped += u64::from(message);
                 continue;
             }
@@ -165,6 +175,37 @@ impl Queue {
 impl Inner {
     fn has_room(&self, limits: QueueLimits) -> bool {
         self.messages < limits.messages && self.bytes < limits.bytes
+    }
+
+    fn room(&self, limits: QueueLimits) -> Room {
+        if self.abandoned {
+            return Room(Held {
+                messages: usize::MAX,
+                bytes: usize::MAX,
+            });
+        }
+        Room(Held {
+            messages: limits.messages.saturating_sub(self.messages),
+            bytes: limits.bytes.saturating_sub(self.bytes),
+        })
+    }
+}
+
+/// Room for so many messages and bytes; the last message may go over the bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room(Held);
+
+impl Room {
+    /// What is left after this event; `None` if nothing is.
+    pub(crate) fn after(self, event: &Event) -> Option<Self> {
+        if !is_message(event) {
+            return Some(self);
+        }
+        let left = Held {
+            messages: self.0.messages.saturating_sub(1),
+            bytes: self.0.bytes.saturating_sub(event.held()),
+        };
+        (left.messages > 0 && left.bytes > 0).then_some(Self(left))
     }
 }
 

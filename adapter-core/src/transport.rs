@@ -166,6 +166,11 @@ impl<R> SipTransport<R> {
         stats
     }
 
+    /// Bytes that wait to be written, on all connections together.
+    pub fn queued_bytes(&self) -> usize {
+        self.core().with_router(|router| router.queued_bytes())
+    }
+
     /// How many tasks of this transport live: none once it has ended.
     pub fn tasks(&self) -> usize {
         self.core().tasks()

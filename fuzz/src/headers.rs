@@ -5,13 +5,16 @@ use sip_core::{
 
 /// A typed header prints what it parsed: the print is parsed again and prints the same.
 ///
-/// The input is a header line, `Name: value`; without a name that has a type, every typed header
-/// tries the whole input.
+/// The input is a header line, `Name: value`; where no header of that name has a type, all that
+/// have one try the value.
 pub fn headers(data: &[u8]) {
     let (name, row) = match data.iter().position(|&byte| byte == b':') {
         Some(colon) => (data[..colon].trim_ascii(), data[colon + 1..].trim_ascii()),
         None => (data, data),
     };
+    // A message has CR and LF in a value only where it is folded. Other values must not cause a
+    // panic, but may print in any way.
+    let holds = is_folded_right(row);
     let is = |typed: Name| {
         let compact = typed
             .compact()
@@ -19,28 +22,46 @@ pub fn headers(data: &[u8]) {
         compact || name.eq_ignore_ascii_case(typed.as_str().as_bytes())
     };
     match TYPED.iter().find(|(typed, _)| is(*typed)) {
-        Some((_, round_trip)) => round_trip(row),
-        None => TYPED.iter().for_each(|(_, round_trip)| round_trip(data)),
+        Some((_, round_trip)) => round_trip(row, holds),
+        None => TYPED
+            .iter()
+            .for_each(|(_, round_trip)| round_trip(row, holds)),
     }
 }
 
-/// What one typed header does with a row.
-type RoundTrip = fn(&[u8]);
+fn is_folded_right(row: &[u8]) -> bool {
+    let mut rest = row;
+    while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
+        let Some(next) = rest[end..].strip_prefix(b"\r\n") else {
+            return false;
+        };
+        if !matches!(next.first(), Some(b' ' | b'\t')) {
+            return false;
+        }
+        rest = next;
+    }
+    true
+}
+
+/// What one typed header does with a row, and whether the print must give the same again.
+type RoundTrip = fn(&[u8], bool);
 
 // A macro, because the header borrows the row and a type parameter cannot stand for all lifetimes.
 macro_rules! typed {
     ($($header:ident),+ $(,)?) => {
         /// Every typed header.
-        const TYPED: &[(Name, RoundTrip)] = &[$((header::$header::NAME, |row| {
+        const TYPED: &[(Name, RoundTrip)] = &[$((header::$header::NAME, |row, holds| {
             let values: Vec<_> = list::values::<header::$header>(row).collect();
-            for value in values.iter().flatten() {
-                let text = value.to_string();
+            let texts: Vec<_> = values.iter().flatten().map(ToString::to_string).collect();
+            if !holds {
+                return;
+            }
+            for text in &texts {
                 let again = header::$header::parse(text.as_bytes())
                     .unwrap_or_else(|error| panic!("{error}: printed as {text:?}"));
-                assert_eq!(again.to_string(), text);
+                assert_eq!(again.to_string(), *text);
             }
-            if let Ok(values) = values.into_iter().collect::<Result<Vec<_>, _>>() {
-                let texts: Vec<_> = values.iter().map(ToString::to_string).collect();
+            if values.iter().all(Result::is_ok) {
                 let row = texts.join(", ");
                 let again: Vec<_> = list::values::<header::$header>(row.as_bytes())
                     .map(|value| value.map(|value| value.to_string()))

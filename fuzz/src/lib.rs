@@ -5,11 +5,13 @@
 mod headers;
 mod message;
 mod stream;
+mod transport;
 mod uri;
 
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
+pub use transport::transport;
 pub use uri::uri;
 
 /// A target's name, which is also that of its folder in `corpus`, and its body.
@@ -21,4 +23,5 @@ pub const TARGETS: &[Target] = &[
     ("uri", uri),
     ("headers", headers),
     ("stream", stream),
+    ("transport", transport),
 ];

@@ -1,15 +1,23 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use sip_core::{
-    Limits, Message, Name,
+    Limits, Message, Name, Request, StatusCode,
+    build::{ResponseBuilder, salvage},
     message::{Head, HeaderRow},
 };
 
+/// Where the messages come from.
+fn source() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(192, 0, 2, 77), 40_000))
+}
+
 /// A message prints as it came, and what it prints is parsed again as the same message. So it is
-/// after edits, and they change nothing else.
+/// after edits, and they change nothing else. What answers a message, readable or not, is a
+/// message as well.
 pub fn message(data: &[u8]) {
+    refused(data);
     let limits = Limits::default();
-    let Ok(head) = Head::parse(data, &limits) else {
+    let Ok(mut head) = Head::parse(data, &limits) else {
         return;
     };
     let wire = head.message(data).to_vec();
@@ -31,6 +39,56 @@ pub fn message(data: &[u8]) {
         forwarded(&message);
         returned(&message);
         stamped(data, &limits);
+        answered(message);
+    }
+}
+
+/// The reply to a request that cannot be used, whatever there is to read in it.
+fn refused(data: &[u8]) {
+    let Some(request) = salvage(data) else {
+        return;
+    };
+    for limit in [None, Some(data.len())] {
+        let reply = request.reply(StatusCode::BAD_REQUEST, "Why", "tag", source(), limit);
+        let Some(reply) = reply else {
+            assert!(limit.is_some(), "a reply of any length is always possible");
+            continue;
+        };
+        assert!(reply.len() <= limit.unwrap_or(usize::MAX));
+        let again = Message::parse(reply).unwrap_or_else(never);
+        let via = again.top_via().unwrap_or_else(never);
+        let asked = request
+            .top_via()
+            .unwrap_or_else(|| panic!("no Via, yet a reply"));
+        assert_eq!(via.sent_by().to_string(), asked.sent_by().to_string());
+        assert_eq!(via.branch(), asked.branch());
+        assert_eq!(
+            asked.rport().is_some(),
+            via.rport() == Some(Some(source().port()))
+        );
+    }
+}
+
+/// The response of an application.
+fn answered(request: Message) {
+    let Ok(request) = Request::try_from(request) else {
+        return;
+    };
+    let response = ResponseBuilder::new(&request, StatusCode::OK)
+        .header("X-Note", "a")
+        .body("text/plain", b"body")
+        .build(|random| random.fill(7))
+        .unwrap_or_else(never);
+    let again = reparsed(&response);
+    assert!(again.check().is_ok());
+    let value = |message: &Message, name: Name| {
+        message
+            .raw_all(name)
+            .map(<[u8]>::to_vec)
+            .collect::<Vec<_>>()
+    };
+    for echo in [Name::Via, Name::From, Name::CallId, Name::CSeq] {
+        assert_eq!(value(&again, echo), value(&request, echo));
     }
 }
 
@@ -84,16 +142,15 @@ fn returned(message: &Message) {
 
 /// What a transport does on receipt (RFC 3261 §18.2.1, RFC 3581 §4).
 fn stamped(data: &[u8], limits: &Limits) {
-    let source = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 77), 40_000));
     let head = Head::parse(data, limits).unwrap_or_else(never);
-    let stamped = head.into_received(data, source, true);
+    let stamped = head.into_received(data, source(), true);
     let again = reparsed(&stamped);
     assert!(again.check().is_ok());
     if again.is_request() {
         let via = again.top_via().unwrap_or_else(never);
         assert_eq!(
             (via.received(), via.rport()),
-            (Some(source.ip()), Some(Some(40_000)))
+            (Some(source().ip()), Some(Some(40_000)))
         );
     }
 }
@@ -115,6 +172,7 @@ pub(crate) fn rows(message: &Message) -> Vec<(Vec<u8>, Vec<u8>)> {
     message.rows().map(row).collect()
 }
 
-fn never<T>(error: impl std::fmt::Display) -> T {
+/// For `unwrap_or_else`: shows the error as a user would see it.
+pub(crate) fn never<T>(error: impl std::fmt::Display) -> T {
     panic!("{error}")
 }

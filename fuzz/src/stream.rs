@@ -1,6 +1,9 @@
-use sip_core::{Frame, Framer, Limits, message::ParseError};
+use sip_core::{Frame, Framer, Limits, Message, message::ParseError};
 
-/// However a stream is cut, it gives the same frames and the same error.
+use crate::message::never;
+
+/// However a stream is cut, it gives the same frames and the same error; a message from it is
+/// also one as a datagram, and reads the same.
 ///
 /// The first byte of the input chooses how the rest is cut.
 pub fn stream(data: &[u8]) {
@@ -51,9 +54,13 @@ fn frames(stream: &[u8], mut next: impl FnMut(usize) -> usize) -> Vec<Seen> {
                 Ok(Some(Frame::Ping)) => seen.push(Seen::Ping),
                 Ok(Some(Frame::Message { head, data })) => {
                     let message = head.into_message(data);
+                    let rows = crate::message::rows(&message);
+                    let datagram = Message::parse(data.to_vec()).unwrap_or_else(never);
+                    assert_eq!(crate::message::rows(&datagram), rows);
+                    assert_eq!(datagram.body(), message.body());
                     seen.push(Seen::Message {
                         start_line: message.start_line().to_string(),
-                        rows: crate::message::rows(&message),
+                        rows,
                         body: message.body().to_vec(),
                     });
                 }

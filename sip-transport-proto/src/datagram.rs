@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_core::message::Head;
 
+use crate::endpoint::normalise;
 use crate::receive::Arrival;
 use crate::reply::{self, Bucket};
 use crate::route::Way;
@@ -98,7 +99,7 @@ impl DatagramSocket {
             return None;
         }
         let source = local_ip.filter(|_| self.local.ip().is_unspecified());
-        let local_ip = source.unwrap_or(self.local.ip());
+        let local_ip = source.unwrap_or_else(|| self.local.ip());
         let arrival = Arrival {
             protocol: Protocol::Udp,
             channel: self.id.channel,
@@ -107,7 +108,7 @@ impl DatagramSocket {
                 source,
             },
             local: SocketAddr::new(local_ip.to_canonical(), self.local.port()),
-            remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
+            remote: normalise(remote),
             force_rport: self.force_rport,
         };
         let result = Head::parse(data, &self.shared.config.limits)

@@ -11,17 +11,35 @@ use crate::ids::TransportId;
 use crate::route::Way;
 use crate::{ChannelId, ConnectionId, SocketId};
 
-pub(crate) fn encode(channel: ChannelId, way: Way, local: SocketAddr, remote: SocketAddr) -> Flow {
+/// The way by which a request came, and the port of its source that a response goes to if its
+/// connection is gone or it came in a datagram (RFC 3261 §18.2.2, RFC 3581 §4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    pub(crate) channel: ChannelId,
+    pub(crate) way: Way,
+    pub(crate) reply_port: u16,
+}
+
+/// Serial numbers of connections in a flow have 47 bits.
+const SERIAL: u64 = (1 << 47) - 1;
+
+pub(crate) fn encode(came: Came, local: SocketAddr, remote: SocketAddr) -> Flow {
+    let Came {
+        channel,
+        way,
+        reply_port,
+    } = came;
     let first = u64::from(channel.transport.0) << 32 | u64::from(channel.index);
-    let second = match way {
+    let way = match way {
         Way::Datagram { socket, .. } => u64::from(socket.index) << 1,
-        Way::Connection(connection) => connection.serial << 1 | 1,
+        Way::Connection(connection) => (connection.serial & SERIAL) << 1 | 1,
     };
+    let second = u64::from(reply_port) << 48 | way;
     Flow::new([first, second], local, remote)
 }
 
-/// The channel and the way; `None` for a flow of another transport.
-pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<(ChannelId, Way)> {
+/// `None` for a flow of another transport.
+pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
     let [first, second] = flow.words();
     if first >> 32 != u64::from(transport.0) {
         return None;
@@ -30,19 +48,28 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<(ChannelId, 
         transport,
         index: u32::try_from(first & 0xffff_ffff).ok()?,
     };
+    let reply_port = u16::try_from(second >> 48).ok()?;
+    let number = second >> 1 & SERIAL;
     let way = if second & 1 == 1 {
         Way::Connection(ConnectionId {
             transport,
-            serial: second >> 1,
+            serial: number,
         })
     } else {
-        let index = u16::try_from(second >> 1).ok()?;
+        let socket = SocketId {
+            channel,
+            index: u16::try_from(number).ok()?,
+        };
         Way::Datagram {
-            socket: SocketId { channel, index },
+            socket,
             source: Some(flow.local().ip()),
         }
     };
-    Some((channel, way))
+    Some(Came {
+        channel,
+        way,
+        reply_port,
+    })
 }
 
 /// The words, and both addresses as IPv6 with their ports.

@@ -19,6 +19,8 @@ mod route;
 mod router;
 mod sent;
 mod shared;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod substitute;
 mod tokens;
 mod transport;

@@ -9,7 +9,7 @@ use sip_core::uri::{SipUri, Uri};
 use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
-use crate::{Hints, Protocol, SendId, SipEndpoint, Substitution};
+use crate::{ConnectionId, Hints, Protocol, SendId, SipEndpoint, Substitution};
 
 /// How to send one message.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ impl SendOptions {
 
     /// Asks for a connection: the message goes there whatever its destination is.
     #[must_use]
-    pub fn connection(mut self, connection: crate::ConnectionId) -> Self {
+    pub fn connection(mut self, connection: ConnectionId) -> Self {
         self.hints.connection = Some(connection);
         self
     }
@@ -85,10 +85,8 @@ pub struct Outgoing {
     /// Targets still to be tried, best first, once they are known.
     pub(crate) targets: Option<VecDeque<Target>>,
     pub(crate) tried: Vec<Attempt>,
-    /// The way at hand was chosen by a connection hint.
-    pub(crate) by_hint: bool,
-    /// The hinted connection failed the message.
-    pub(crate) hint_failed: bool,
+    /// The connection of the way at hand, and whether it was open when it was chosen.
+    pub(crate) over: Option<(ConnectionId, bool)>,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
 }
@@ -183,8 +181,7 @@ impl Outgoing {
             secure,
             targets: None,
             tried: Vec::new(),
-            by_hint: false,
-            hint_failed: false,
+            over: None,
             new_branch: false,
         })
     }

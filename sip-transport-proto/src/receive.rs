@@ -4,13 +4,14 @@ use core::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_core::Flow;
 use sip_core::message::{Head, ParseError, Request, Response};
+use sip_core::{Flow, Message};
 
+use crate::flow::{self, Came};
 use crate::own_names::Key;
 use crate::route::Way;
 use crate::shared::Shared;
-use crate::{ChannelId, Event, Protocol, SipEndpoint, flow};
+use crate::{ChannelId, Event, Protocol, SipEndpoint};
 
 /// Where a message came in.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +46,20 @@ impl Arrival {
         }
     }
 
-    fn flow(&self) -> Flow {
-        flow::encode(self.channel, self.way, self.local, self.remote)
+    /// The way back for responses to a request, whose top Via is stamped.
+    fn flow(&self, request: &Message) -> Flow {
+        let default_port = self.protocol.default_port();
+        let reply_port = match request.top_via() {
+            Ok(via) if via.rport().is_some() && !self.protocol.is_stream() => self.remote.port(),
+            Ok(via) => via.sent_by().port().unwrap_or(default_port),
+            Err(_) => default_port,
+        };
+        let came = Came {
+            channel: self.channel,
+            way: self.way,
+            reply_port,
+        };
+        flow::encode(came, self.local, self.remote)
     }
 
     /// Checks a message and makes it an event; `None` for a response that is not ours.
@@ -64,7 +77,7 @@ impl Arrival {
         let len = head.len();
         if head.is_request() {
             let mut message = head.into_received(data, self.remote, self.force_rport);
-            message.set_flow(self.flow());
+            message.set_flow(self.flow(&message));
             // It is a request: the other arm takes the rest.
             let Ok(request) = Request::try_from(message) else {
                 return Ok(None);
@@ -81,9 +94,8 @@ impl Arrival {
             shared.counters.stray_responses.one();
             return Ok(None);
         }
-        let mut message = head.into_message(data);
-        message.set_flow(self.flow());
-        let Ok(response) = Response::try_from(message) else {
+        // No flow: a proxy sends it on by its next Via, not back.
+        let Ok(response) = Response::try_from(head.into_message(data)) else {
             return Ok(None);
         };
         shared.counters.responses_in.one();

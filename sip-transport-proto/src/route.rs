@@ -103,7 +103,9 @@ impl Route {
     /// The message is larger than a datagram can be, or its own top Via, From or Contact cannot be
     /// read.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, SendCause> {
-        let local = self.local.unwrap_or(SocketAddr::new(self.unspecified(), 0));
+        let local = self
+            .local
+            .unwrap_or_else(|| SocketAddr::new(self.unspecified(), 0));
         let mode = outgoing
             .options
             .substitution
@@ -112,7 +114,7 @@ impl Route {
             .place
             .host
             .clone()
-            .unwrap_or(HostText::Ip(local.ip().to_canonical()));
+            .unwrap_or_else(|| HostText::Ip(local.ip().to_canonical()));
         let port = match self.place.port {
             PlacePort::Absent => None,
             PlacePort::Port(port) => Some(port),

@@ -3,7 +3,7 @@ use core::fmt;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::{Outgoing, SendId, SipEndpoint, Way};
+use crate::{Outgoing, SendId, SipEndpoint, SocketId, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
@@ -46,6 +46,26 @@ impl Sent {
     /// Where it went.
     pub fn remote(&self) -> SipEndpoint {
         self.remote
+    }
+
+    /// What carries it.
+    pub fn way(&self) -> Way {
+        self.way
+    }
+
+    /// The datagram that it makes, and the socket to send it from; `None` if a connection
+    /// carries it.
+    pub fn datagram(&self) -> Option<(SocketId, Transmit)> {
+        let Way::Datagram { socket, source } = self.way else {
+            return None;
+        };
+        let transmit = Transmit {
+            destination: self.remote.addr,
+            source,
+            bytes: self.bytes.clone(),
+            send: Some(self.id),
+        };
+        Some((socket, transmit))
     }
 
     /// What was put in the place of placeholders.

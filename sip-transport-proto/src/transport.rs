@@ -7,7 +7,6 @@ use crate::connection::{Connection, ConnectionEvent, Pushed};
 use crate::datagram::{DatagramSocket, Transmit};
 use crate::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
-    SendFailure,
 };
 use crate::route::Way;
 use crate::{
@@ -197,8 +196,8 @@ impl Transport {
     /// # Errors
     /// The flow is gone, or its queue is full.
     pub fn resend(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
-        let (way, remote) = self.router.resend(sent)?;
-        self.put(now, way, remote, sent)
+        self.router.check_way(sent)?;
+        self.put(now, sent)
     }
 
     /// Sends a message to its next target, as another transaction: after a timeout or a 503.
@@ -251,9 +250,8 @@ impl Transport {
     /// A datagram could not be sent, or the system reports an ICMP error for its destination.
     pub fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: io::ErrorKind) {
         if let Some(send) = send {
-            let cause = SendFailure::Io(kind);
-            self.outputs
-                .push_back(Output::Event(Event::SendFailed { send, cause }));
+            let event = self.router.send_failed(send, kind);
+            self.outputs.push_back(Output::Event(event));
         }
     }
 
@@ -574,36 +572,23 @@ impl Transport {
             Ok(sent) => sent,
             Err(cause) => return Err(route.failed(cause, outgoing)),
         };
-        match self.put(now, route.way(), route.remote(), &sent) {
+        match self.put(now, &sent) {
             Ok(()) => Ok(sent.keep(outgoing)),
             Err(cause) => Err(route.failed(cause, outgoing)),
         }
     }
 
-    fn put(
-        &mut self,
-        now: Instant,
-        way: Way,
-        destination: SocketAddr,
-        sent: &Sent,
-    ) -> Result<(), SendCause> {
-        match way {
-            Way::Datagram { socket, source } => {
-                let (bytes, send) = (sent.bytes().clone(), Some(sent.id()));
-                let transmit = Transmit {
-                    destination,
-                    source,
-                    bytes,
-                    send,
-                };
-                self.outputs
-                    .push_back(Output::Datagram { socket, transmit });
-                Ok(())
-            }
-            Way::Connection(id) => self
-                .with(id, |machine| machine.queue(now, sent.bytes(), sent.id()))
-                .unwrap_or(Err(SendCause::ConnectionClosed)),
+    /// Gives rendered bytes to their socket or connection.
+    fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        if let Some((socket, transmit)) = sent.datagram() {
+            self.outputs
+                .push_back(Output::Datagram { socket, transmit });
         }
+        let Way::Connection(id) = sent.way() else {
+            return Ok(());
+        };
+        self.with(id, |machine| machine.queue(now, sent.bytes(), sent.id()))
+            .unwrap_or(Err(SendCause::ConnectionClosed))
     }
 
     fn keep_machines(&mut self) {

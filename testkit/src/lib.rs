@@ -1,1 +1,4 @@
-//! testkit
+//! What the adapters share: an in-memory runtime, the behaviour suite, the code of the examples.
+
+pub mod examples;
+pub mod memory;

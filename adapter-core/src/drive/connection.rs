@@ -166,26 +166,33 @@ impl Task {
     /// Takes the machine's events: messages to the application while it has room.
     fn events(&mut self, cx: &mut Context<'_>, worker: &Worker) {
         loop {
-            let room = worker.queue.poll_room(cx).is_ready();
+            let mut room = match worker.queue.poll_room(cx) {
+                Poll::Ready(room) => Some(room),
+                Poll::Pending => None,
+            };
             let now = worker.runtime.now();
             let mut machine = lock(&self.link.machine);
-            if room == self.paused {
-                self.paused = !room;
-                if room {
-                    machine.resume(now)
-                } else {
+            if room.is_some() == self.paused {
+                self.paused = room.is_none();
+                if self.paused {
                     machine.pause(now)
+                } else {
+                    machine.resume(now)
                 }
             }
             let mut other = None;
-            while self.events.len() < BATCH {
-                let event = if room {
-                    machine.poll_event(now)
-                } else {
-                    machine.poll_control()
+            let mut full = false;
+            while !full {
+                let event = match room {
+                    Some(_) => machine.poll_event(now),
+                    None => machine.poll_control(),
                 };
                 match event {
-                    Some(ConnectionEvent::Event(event)) => self.events.push(event),
+                    Some(ConnectionEvent::Event(event)) => {
+                        room = room.and_then(|room| room.after(&event));
+                        self.events.push(event);
+                        full = self.events.len() == BATCH || (room.is_none() && !self.paused);
+                    }
                     Some(event) => {
                         other = Some(event);
                         break;
@@ -194,7 +201,6 @@ impl Task {
                 }
             }
             drop(machine);
-            let full = self.events.len() == BATCH;
             worker.queue.push(&mut self.events);
             match other {
                 Some(event) => self.handle(event),

@@ -117,7 +117,7 @@ impl Task<'_> {
         }
         let failures = std::mem::take(self.received.failures());
         self.failed(failures);
-        self.worker.queue.push(&mut self.events);
+        self.worker.queue.offer(&mut self.events);
         Poll::Ready(())
     }
 

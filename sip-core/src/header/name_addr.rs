@@ -37,7 +37,7 @@ impl<'a> NameAddr<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(
         value: &'a [u8],
         brackets: Brackets,
@@ -86,7 +86,7 @@ impl<'a> NameAddr<'a> {
 }
 
 /// The display name, and where the bracket behind it is; `None` if there is no bracket.
-#[inline]
+#[inline(always)]
 fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), ValueError> {
     let start = skip_lws(value, 0);
     let (end, open) = match value.get(start) {

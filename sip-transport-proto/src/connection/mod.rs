@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_core::message::ParseError;
+use sip_core::message::{Head, ParseError};
 use sip_core::{Frame, Framer};
 
+use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::receive::Arrival;
 use crate::route::Way;
@@ -126,7 +127,7 @@ impl Connection {
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
         Self {
-            framer: Framer::new(shared.config.limits.clone()),
+            framer: Framer::new(shared.config.limits),
             out: SendQueue::new(Arc::clone(&shared)),
             shared,
             id,
@@ -198,7 +199,7 @@ impl Connection {
     pub fn handle_connected(&mut self, now: Instant, local: SocketAddr) {
         if self.state == State::Connecting {
             self.shared.counters.connected.one();
-            self.open(now, local);
+            self.open(now, normalise(local));
             self.rendering = !self.pending.is_empty();
         }
     }
@@ -466,7 +467,7 @@ impl Connection {
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    self.between_frames(now);
+                    self.between_frames(now, &arrival);
                     return None;
                 }
                 Err(error) => {
@@ -475,8 +476,9 @@ impl Connection {
                     let rest = self.framer.rest();
                     let refused = Refused::new(&self.shared, &arrival, &error, rest, &tag);
                     let event = self.refuse(now, refused);
+                    self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
-                    return Some(event);
+                    return None;
                 }
             }
         }
@@ -498,16 +500,29 @@ impl Connection {
     }
 
     /// All frames are read. The message deadline counts from the first byte of a message.
-    fn between_frames(&mut self, now: Instant) {
+    fn between_frames(&mut self, now: Instant, arrival: &Arrival) {
         if self.framer.is_inside_message() {
             let at = now + self.shared.config.message_timeout;
             self.deadlines.message.get_or_insert(at);
         } else {
             self.deadlines.message = None;
         }
-        if self.state == State::HalfClosed {
-            self.close(now, CloseReason::Peer);
+        if self.state != State::HalfClosed {
+            return;
         }
+        // The peer closed inside a message: what came of it is no message (RFC 3261 §18.3).
+        let rest = self.framer.rest();
+        let cut = self.framer.is_inside_message().then_some(rest);
+        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
+        let refused = error.map(|error| {
+            let tag = reply::tag(&mut self.seed);
+            Refused::new(&self.shared, arrival, &error, rest, &tag)
+        });
+        if let Some(refused) = refused {
+            let event = self.refuse(now, refused);
+            self.control.push_back(ConnectionEvent::Event(event));
+        }
+        self.close(now, CloseReason::Peer);
     }
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
@@ -557,7 +572,7 @@ impl Connection {
         self.shared.counters.closed.one();
         self.state = State::Closed;
         self.deadlines = Deadlines::default();
-        self.framer = Framer::new(self.shared.config.limits.clone());
+        self.framer = Framer::new(self.shared.config.limits);
         self.control.push_back(ConnectionEvent::Closed);
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();

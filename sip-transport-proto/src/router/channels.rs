@@ -175,6 +175,7 @@ impl Channels {
         let best = candidates()
             .find(|c| c.config.local.ip() == local)
             .or_else(|| candidates().find(|c| c.is_wildcard() && !c.client_only))
+            .or_else(|| candidates().find(|c| !c.client_only))
             .unwrap_or(first);
         Choice::Channel(best.id)
     }

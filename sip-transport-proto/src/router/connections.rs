@@ -15,6 +15,8 @@ pub(crate) struct Record {
     pub(crate) remote: SocketAddr,
     /// Our end, once it is connected.
     pub(crate) local: Option<SocketAddr>,
+    /// The address that it is opened from, where one was chosen.
+    pub(crate) from: Option<IpAddr>,
     /// Accepted and without a valid message: it counts against the limits for those.
     unproven: bool,
     /// It is being closed: nothing new goes over it.
@@ -89,6 +91,7 @@ impl Connections {
                 protocol,
                 remote,
                 local: accepted_at,
+                from: None,
                 unproven: accepted,
                 closing: false,
             },
@@ -107,6 +110,12 @@ impl Connections {
 
     pub(crate) fn get(&self, id: ConnectionId) -> Option<&Record> {
         self.records.get(&id)
+    }
+
+    pub(crate) fn opens_from(&mut self, id: ConnectionId, from: Option<IpAddr>) {
+        if let Some(record) = self.records.get_mut(&id) {
+            record.from = from;
+        }
     }
 
     pub(crate) fn opened(&mut self, id: ConnectionId, local: SocketAddr) {

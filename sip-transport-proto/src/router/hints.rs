@@ -3,10 +3,11 @@ use core::net::IpAddr;
 use super::Router;
 use super::channels::Channel;
 use super::connections::Record;
+use crate::flow::{self, Came};
 use crate::outgoing::NextHop;
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
-use crate::{ChannelId, ConnectionId, Outgoing, Protocol, flow};
+use crate::{ChannelId, ConnectionId, Outgoing, Protocol};
 
 impl Router {
     /// Whether a hinted connection can carry the message. The destination's address does not
@@ -22,8 +23,8 @@ impl Router {
         let record = self
             .connections
             .get(id)
-            .filter(|r| !r.closing && !outgoing.hint_failed);
-        let record = record.ok_or(Overruled::Closed)?;
+            .filter(|r| !r.closing)
+            .ok_or(Overruled::Closed)?;
         if outgoing.secure && !record.protocol.is_secure() {
             return Err(Overruled::Insecure);
         }
@@ -74,13 +75,14 @@ impl Router {
             }),
             NextHop::Host { transport, .. } => *transport,
             NextHop::Via(via) => via.protocol,
-            NextHop::Flow(flow) => match flow::decode(flow, self.shared.id)? {
-                (_, Way::Datagram { .. }) => Some(Protocol::Udp),
-                (channel, Way::Connection(id)) => {
-                    let open = self.connections.get(id).map(|record| record.protocol);
-                    open.or_else(|| self.channels.get(channel).map(Channel::protocol))
-                }
-            },
+            NextHop::Flow(flow) => {
+                let Came { channel, way, .. } = flow::decode(flow, self.shared.id)?;
+                let Way::Connection(id) = way else {
+                    return Some(Protocol::Udp);
+                };
+                let open = self.connections.get(id).map(|record| record.protocol);
+                open.or_else(|| self.channels.get(channel).map(Channel::protocol))
+            }
         }
     }
 }

@@ -16,13 +16,16 @@ use sip_core::Flow;
 
 use crate::connection::Connection;
 use crate::datagram::DatagramSocket;
-use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
+use crate::endpoint::normalise;
+use crate::error::{
+    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError, SendFailure,
+};
 use crate::ids::TransportId;
 use crate::own_names::{Key, OwnNames};
 use crate::shared::{Budget, Shared};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, Route,
-    SendId, SocketId, Stats, Tokens, flow,
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, QueryId,
+    Route, SendId, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
@@ -216,6 +219,7 @@ impl Router {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<Connection, AcceptError> {
+        let (local, remote) = (normalise(local), normalise(remote));
         let protocol = match self.channels.get(channel) {
             Some(c) if c.config.listener && c.protocol().is_stream() && !self.closing => {
                 c.protocol()
@@ -402,6 +406,14 @@ impl Router {
     /// it was not made by this transport.
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         flow::from_token(token, &self.shared.key)
+    }
+
+    /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
+    /// application.
+    pub fn send_failed(&self, send: SendId, kind: io::ErrorKind) -> Event {
+        self.shared.counters.send_failures_reported.one();
+        let cause = SendFailure::Io(kind);
+        Event::SendFailed { send, cause }
     }
 
     /// The open and opening connections: id, protocol, far end.

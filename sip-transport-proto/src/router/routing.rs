@@ -12,11 +12,12 @@ use sip_core::Flow;
 
 use crate::connection::Connection;
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
+use crate::flow::{self, Came};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
 use crate::route::{Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{
-    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId, flow,
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId,
 };
 
 /// What trying one target came to.
@@ -49,18 +50,30 @@ impl Router {
         self.advance(now, outgoing)
     }
 
-    /// Sends a message on to its next target, after the one at hand failed of `cause`.
+    /// Sends a message on to its next target, after the one at hand failed of `cause`. If that was
+    /// a connection found open and closed meanwhile, its target is tried once more, over a new one.
     ///
     /// # Errors
-    /// As for [`send`](Self::send); with no target left, the error lists those that were tried.
+    /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A
+    /// full queue is an error at once.
     pub fn retry(
         &mut self,
         now: Instant,
         mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
-        outgoing.hint_failed |= outgoing.by_hint;
-        outgoing.failed(cause);
+        let over = outgoing.over.take();
+        if let AttemptCause::Send(cause) = cause {
+            return Err(self.failed(*cause, outgoing));
+        }
+        if let Some((id, _)) = over {
+            // Its machine knows before the router does: nothing more goes there.
+            self.connections.close(id);
+        }
+        let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
+        if !reused {
+            outgoing.failed(cause);
+        }
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -81,7 +94,9 @@ impl Router {
             return Err(NextError::NoTargetLeft(Box::new(sent)));
         };
         outgoing.new_branch = true;
-        outgoing.hint_failed = true;
+        // The connection that it went over has had its try.
+        outgoing.options.hints.connection = None;
+        outgoing.over = None;
         Ok(self.send(now, outgoing)?)
     }
 
@@ -89,7 +104,7 @@ impl Router {
     ///
     /// # Errors
     /// Its channel was removed or its connection is closed.
-    pub fn resend(&self, sent: &Sent) -> Result<(Way, SocketAddr), SendCause> {
+    pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
         match sent.way {
             Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
                 Err(SendCause::ConnectionClosed)
@@ -97,7 +112,7 @@ impl Router {
             Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
                 Err(SendCause::ChannelRemoved)
             }
-            way => Ok((way, sent.remote.addr)),
+            _ => Ok(()),
         }
     }
 
@@ -160,39 +175,37 @@ impl Router {
         if let Some(id) = outgoing.wanted_hints().connection {
             let hinted = self.hinted_connection(id, &outgoing);
             report.connection = (&hinted).into();
-            outgoing.by_hint = hinted.is_ok();
             if let Ok(record) = hinted {
                 report.channel = match outgoing.options.hints.channel {
                     None => HintOutcome::NotGiven,
                     Some(channel) if channel == record.channel => HintOutcome::Honoured,
                     Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
                 };
-                return Ok(Routed::Ready(
-                    self.over(id, &record, &outgoing, report),
-                    outgoing,
-                ));
+                let route = self.over(id, &record, &outgoing, report);
+                return Ok(ready(route, outgoing));
             }
         }
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
             && outgoing.tried.is_empty()
-            && let Some((_, Way::Connection(id))) = flow::decode(flow, self.shared.id)
+            && let Some(Came {
+                way: Way::Connection(id),
+                ..
+            }) = flow::decode(flow, self.shared.id)
             && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
-            && outgoing
-                .options
-                .hints
-                .channel
-                .is_none_or(|channel| channel == record.channel)
         {
-            // RFC 3261 §18.2.2: a response goes back over the connection of its request.
+            // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
+            // the application asks for another channel that can carry it.
             let record = *record;
-            if outgoing.options.hints.channel.is_some() {
-                report.channel = HintOutcome::Honoured;
+            let hint = outgoing.options.hints.channel;
+            let hinted =
+                hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));
+            let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
+            if !elsewhere {
+                report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
+                let route = self.over(id, &record, &outgoing, report);
+                return Ok(ready(route, outgoing));
             }
-            return Ok(Routed::Ready(
-                self.over(id, &record, &outgoing, report),
-                outgoing,
-            ));
         }
         if outgoing.targets.is_none() {
             match self.plan(&outgoing) {
@@ -203,7 +216,7 @@ impl Router {
         }
         while let Some(target) = outgoing.target() {
             match self.try_target(now, target, &outgoing, report) {
-                Step::Route(route) => return Ok(Routed::Ready(route, outgoing)),
+                Step::Route(route) => return Ok(ready(route, outgoing)),
                 Step::NeedsLocal(remote) => {
                     return self.wait(outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
@@ -241,11 +254,8 @@ impl Router {
         outgoing: Box<Outgoing>,
     ) -> Result<Routed, SendError> {
         // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
-        if name
-            .trim_end_matches('.')
-            .to_ascii_lowercase()
-            .ends_with(".invalid")
-        {
+        let last_label = name.trim_end_matches('.').rsplit('.').next();
+        if last_label.is_some_and(|label| label.eq_ignore_ascii_case("invalid")) {
             let cause = SendCause::Lookup {
                 name,
                 kind: io::ErrorKind::NotFound,
@@ -300,11 +310,12 @@ impl Router {
                     }
                 }
             }
-            NextHop::Flow(flow) => {
-                let via = ViaFacts::read(&outgoing.message)?;
-                one(self.way_back(outgoing, Some(flow), &via)?)
-            }
-            NextHop::Via(via) => one(self.way_back(outgoing, None, via)?),
+            NextHop::Flow(flow) => match flow::decode(flow, self.shared.id) {
+                Some(came) => one(self.flow_back(outgoing, flow, came)?),
+                // Of another transport: its address means nothing here.
+                None => one(self.via_back(outgoing, &ViaFacts::read(&outgoing.message)?)?),
+            },
+            NextHop::Via(via) => one(self.via_back(outgoing, via)?),
         }
     }
 
@@ -325,37 +336,37 @@ impl Router {
         }
     }
 
-    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2, RFC 3581 §4).
-    fn way_back(
-        &self,
-        outgoing: &Outgoing,
-        flow: Option<&Flow>,
-        via: &ViaFacts,
-    ) -> Result<Target, SendCause> {
-        let protocol = self.protocol_for(outgoing)?;
-        let sent_by_port = via.port.unwrap_or(protocol.default_port());
-        // Only the source of the request is trusted: not a name or another address that its
-        // sender wrote, or anyone could aim us at anyone.
-        let ip = flow.map(|flow| flow.remote().ip()).or(via.ip);
+    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2): to the source of
+    /// its request, and never to a name or another address that the sender wrote, or anyone could
+    /// aim us at anyone.
+    fn flow_back(&self, outgoing: &Outgoing, flow: &Flow, came: Came) -> Result<Target, SendCause> {
+        let protocol = self.reconnectable(outgoing)?;
+        let mut addr = flow.remote();
+        addr.set_port(came.reply_port);
+        Ok(Target { protocol, addr })
+    }
+
+    /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
+    fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
+        let protocol = self.reconnectable(outgoing)?;
+        let ip = via.ip.filter(|ip| is_one_host(*ip));
         let ip = ip.ok_or(SendCause::NoResponseAddress)?;
-        let port = match (protocol, flow, via.rport) {
-            (Protocol::Udp, Some(flow), Some(_)) => flow.remote().port(),
-            (Protocol::Udp, None, Some(Some(rport))) => rport,
-            (Protocol::Tcp | Protocol::Tls, None, Some(Some(rport))) => {
-                // The client's own connection, if it is still there.
-                let open = self
-                    .connections
-                    .find(protocol, SocketAddr::new(ip, rport), None);
-                if open.is_some() { rport } else { sent_by_port }
-            }
-            // RFC 7118 §5: nobody can connect to a WebSocket client.
-            (Protocol::Ws | Protocol::Wss, _, _) => return Err(SendCause::ConnectionClosed),
-            _ => sent_by_port,
+        let sent_by = SocketAddr::new(ip, via.port.unwrap_or_else(|| protocol.default_port()));
+        let addr = match via.rport.flatten().map(|port| SocketAddr::new(ip, port)) {
+            Some(source) if !protocol.is_stream() => source,
+            // The client's own connection, if it is still there.
+            Some(source) if self.connections.find(protocol, source, None).is_some() => source,
+            _ => sent_by,
         };
-        Ok(Target {
-            protocol,
-            addr: SocketAddr::new(ip, port),
-        })
+        Ok(Target { protocol, addr })
+    }
+
+    /// RFC 7118 §5: nobody can connect to a WebSocket client.
+    fn reconnectable(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
+        match self.protocol_for(outgoing)? {
+            Protocol::Ws | Protocol::Wss => Err(SendCause::ConnectionClosed),
+            protocol => Ok(protocol),
+        }
     }
 
     fn try_target(
@@ -389,9 +400,13 @@ impl Router {
     ) -> Step {
         let remote = target.addr;
         let arrival = self.arrival(outgoing, remote);
-        let known = outgoing.options.hints.local.or(arrival.map(|(_, ip)| ip));
+        let known = outgoing
+            .options
+            .hints
+            .local
+            .or_else(|| arrival.map(|(_, ip)| ip));
         let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
-        let chosen = hinted.or(arrival.map(|(socket, _)| socket.channel));
+        let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
             Some(channel) => channel,
             None => match self.channel_for(target, outgoing, local) {
@@ -453,14 +468,16 @@ impl Router {
         let NextHop::Flow(flow) = &outgoing.next_hop else {
             return None;
         };
-        match flow::decode(flow, self.shared.id)? {
-            (channel, Way::Datagram { socket, .. })
-                if self.channels.get(channel)?.config.reaches(remote.ip()) =>
-            {
-                Some((socket, flow.local().ip().to_canonical()))
-            }
-            _ => None,
-        }
+        let Came {
+            way: Way::Datagram { socket, .. },
+            ..
+        } = flow::decode(flow, self.shared.id)?
+        else {
+            return None;
+        };
+        let config = &self.channels.get(socket.channel)?.config;
+        let ip = flow.local().ip().to_canonical();
+        config.reaches(remote.ip()).then_some((socket, ip))
     }
 
     fn try_stream(
@@ -504,9 +521,12 @@ impl Router {
         let seed = self.tokens.array();
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let force_rport = config.is_some_and(|config| config.force_rport);
-        let local = config
-            .map(|c| c.local.ip())
-            .filter(|ip| !ip.is_unspecified());
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let bound = config.map(|config| config.local.ip());
+        let local = bound
+            .filter(|ip| !ip.is_unspecified())
+            .or_else(|| outgoing.options.hints.local.filter(usable));
+        self.connections.opens_from(id, local);
         let shared = Arc::clone(&self.shared);
         let machine = Connection::connecting(
             now,
@@ -581,6 +601,7 @@ impl Router {
         report.local = match (outgoing.options.hints.local, record.local) {
             (None, _) => HintOutcome::NotGiven,
             (Some(ip), Some(local)) if local.ip() == ip => HintOutcome::Honoured,
+            (Some(ip), None) if record.from == Some(ip) => HintOutcome::Honoured,
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
         Route {
@@ -596,6 +617,20 @@ impl Router {
             hints: report,
         }
     }
+}
+
+/// Whether a response may go there: not to a group or everybody (RFC 4475 §3.3.10).
+fn is_one_host(ip: IpAddr) -> bool {
+    let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !(everybody || ip.is_multicast() || ip.is_unspecified())
+}
+
+fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
+    outgoing.over = match route.way {
+        Way::Connection(id) => Some((id, route.local.is_some())),
+        Way::Datagram { .. } => None,
+    };
+    Routed::Ready(route, outgoing)
 }
 
 /// Addresses of one name that are tried.

@@ -1,0 +1,8 @@
+//! See `fuzz::transport`.
+#![cfg_attr(fuzzing, no_main)]
+
+#[cfg(fuzzing)]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::transport(data));
+
+#[cfg(not(fuzzing))]
+fn main() {}

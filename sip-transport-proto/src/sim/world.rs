@@ -1,0 +1,568 @@
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::time::Instant;
+
+use super::machine::Machine;
+use super::network::{HostId, Lookup, Network, Ready, Socket};
+use super::trace::{Digest, Trace};
+use crate::error::SendError;
+use crate::{
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, QueryId,
+    SendId, SocketId, Submitted, Transport,
+};
+
+/// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
+/// come from there.
+///
+/// A channel has one socket here, whatever [`ChannelConfig::sockets`] says, and carries one address
+/// family.
+#[derive(Debug)]
+pub struct World<M = Transport> {
+    network: Network,
+    hosts: BTreeMap<HostId, Host<M>>,
+    owners: BTreeMap<Socket, (HostId, Owner)>,
+    lookups: BTreeMap<Lookup, (HostId, QueryId)>,
+    events: VecDeque<(HostId, Event)>,
+    /// What reads go into.
+    buffer: Vec<u8>,
+    /// Timeouts since time last went on.
+    timeouts: u32,
+}
+
+#[derive(Debug)]
+struct Host<M> {
+    machine: M,
+    sockets: BTreeMap<SocketId, Socket>,
+    listeners: BTreeMap<ChannelId, Socket>,
+    streams: BTreeMap<ConnectionId, Socket>,
+    /// The last send to each destination, for words of failure that come back.
+    sent: BTreeMap<(Socket, SocketAddr), SendId>,
+    deadline: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    Datagrams(SocketId),
+    Listener(ChannelId),
+    Stream(ConnectionId),
+}
+
+/// A machine that is due more often than that at one instant will be so for ever.
+const MAX_TIMEOUTS: u32 = 100_000;
+/// One read takes at most so much.
+const READ: usize = 64 * 1024;
+
+impl<M: Machine> World<M> {
+    /// A world without hosts. All chance comes from `seed`; `start` is the first instant of
+    /// virtual time, any will do.
+    pub fn new(seed: u64, start: Instant) -> Self {
+        Self {
+            network: Network::new(seed, start),
+            hosts: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            events: VecDeque::new(),
+            buffer: vec![0; READ],
+            timeouts: 0,
+        }
+    }
+
+    /// Adds a host with a machine.
+    pub fn add_host(&mut self, name: &str, addresses: &[IpAddr], config: Config) -> HostId {
+        let id = self.network.add_host(name, addresses);
+        let machine = M::new(config, self.network.random());
+        self.hosts.insert(
+            id,
+            Host {
+                machine,
+                sockets: BTreeMap::new(),
+                listeners: BTreeMap::new(),
+                streams: BTreeMap::new(),
+                sent: BTreeMap::new(),
+                deadline: None,
+            },
+        );
+        id
+    }
+
+    /// Binds a channel's socket, port 0 taking a free one, and adds the channel.
+    ///
+    /// # Errors
+    /// The network or the machine refused it.
+    pub fn add_channel(
+        &mut self,
+        host: HostId,
+        mut config: ChannelConfig,
+    ) -> Result<ChannelId, io::Error> {
+        let datagrams = config.protocol == Protocol::Udp;
+        let socket = match (datagrams, config.listener) {
+            (true, _) => Some(self.network.bind(host, config.local)?),
+            (false, true) => Some(self.network.listen(host, config.local)?),
+            (false, false) => None,
+        };
+        if let Some(local) = socket.and_then(|socket| self.network.local_addr(socket)) {
+            config.local = local;
+        }
+        let entry = self.hosts.get_mut(&host).ok_or(ErrorKind::NotFound)?;
+        let channel = match entry.machine.add_channel(config) {
+            Ok(channel) => channel,
+            Err(error) => {
+                socket
+                    .into_iter()
+                    .for_each(|socket| self.network.close(socket));
+                return Err(io::Error::other(error));
+            }
+        };
+        if let Some(socket) = socket {
+            let owner = if datagrams {
+                entry.sockets.insert(channel.socket(0), socket);
+                Owner::Datagrams(channel.socket(0))
+            } else {
+                entry.listeners.insert(channel, socket);
+                Owner::Listener(channel)
+            };
+            self.owners.insert(socket, (host, owner));
+        }
+        self.drain(host);
+        Ok(channel)
+    }
+
+    /// Removes a channel and closes its sockets. False if there is none.
+    pub fn remove_channel(&mut self, host: HostId, channel: ChannelId) -> bool {
+        let now = self.network.now();
+        let Some(entry) = self.hosts.get_mut(&host) else {
+            return false;
+        };
+        let sockets = [
+            entry.sockets.remove(&channel.socket(0)),
+            entry.listeners.remove(&channel),
+        ];
+        let known = entry.machine.remove_channel(now, channel).is_ok();
+        for socket in sockets.into_iter().flatten() {
+            self.owners.remove(&socket);
+            self.network.close(socket);
+        }
+        self.drain(host);
+        known
+    }
+
+    /// Sends a message from a host.
+    ///
+    /// # Errors
+    /// As for [`Transport::send`].
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn send(&mut self, host: HostId, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
+        let now = self.network.now();
+        let result = self.host_mut(host).machine.send(now, outgoing);
+        let text: &dyn fmt::Display = match &result {
+            Ok(Submitted::Sent(_)) => &"sent",
+            Ok(Submitted::Waiting(_)) => &"send waits",
+            Err(error) => error,
+        };
+        let name = self.network.host_name(host).to_owned();
+        self.network.note(format_args!("{name}: {text}"));
+        self.drain(host);
+        result
+    }
+
+    /// Asks a host to close a connection. False if there is none.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn close(&mut self, host: HostId, connection: ConnectionId) -> bool {
+        let now = self.network.now();
+        let known = self.host_mut(host).machine.close(now, connection);
+        self.drain(host);
+        known
+    }
+
+    /// Shuts a host's machine down.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn shutdown(&mut self, host: HostId) {
+        let now = self.network.now();
+        self.host_mut(host).machine.shutdown(now);
+        self.drain(host);
+    }
+
+    /// The next event of any host, if one comes within `patience`; else that much time has passed.
+    pub fn next_event(&mut self, patience: Duration) -> Option<(HostId, Event)> {
+        self.next_event_by(self.network.now() + patience)
+    }
+
+    /// The next event of any host, if one comes until `by`; else it is then.
+    ///
+    /// # Panics
+    /// A machine stays due however often it is told the time.
+    pub fn next_event_by(&mut self, by: Instant) -> Option<(HostId, Event)> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if let Some(ready) = self.network.poll_ready() {
+                self.handle(ready);
+                continue;
+            }
+            let now = self.network.now();
+            let due = self
+                .hosts
+                .iter()
+                .find(|(_, h)| h.deadline.is_some_and(|at| at <= now));
+            if let Some((&host, _)) = due {
+                self.timeouts = self.timeouts.saturating_add(1);
+                assert!(self.timeouts < MAX_TIMEOUTS, "a machine stays due for ever");
+                self.host_mut(host).machine.handle_timeout(now);
+                self.drain(host);
+                continue;
+            }
+            let deadlines = self.hosts.values().filter_map(|host| host.deadline);
+            match deadlines.chain(self.network.next_event_at()).min() {
+                Some(at) if at <= by => self.advance(at),
+                _ => {
+                    self.advance(by);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// When the next thing happens by itself; `None` if nothing ever will.
+    pub fn next_event_at(&self) -> Option<Instant> {
+        let deadlines = self.hosts.values().filter_map(|host| host.deadline);
+        deadlines.chain(self.network.next_event_at()).min()
+    }
+
+    /// A host's machine.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn machine(&self, host: HostId) -> &M {
+        match self.hosts.get(&host) {
+            Some(host) => &host.machine,
+            None => panic!("no such host"),
+        }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The network, to set links, cuts and names, and for sockets of your own.
+    pub fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// What happened so far.
+    pub fn trace(&self) -> &Trace {
+        self.network.trace()
+    }
+
+    // Inside.
+
+    fn host_mut(&mut self, host: HostId) -> &mut Host<M> {
+        match self.hosts.get_mut(&host) {
+            Some(host) => host,
+            None => panic!("no such host"),
+        }
+    }
+
+    fn advance(&mut self, to: Instant) {
+        if to > self.network.now() {
+            self.timeouts = 0;
+        }
+        self.network.advance(to);
+    }
+
+    fn handle(&mut self, ready: Ready) {
+        let now = self.network.now();
+        match ready {
+            Ready::Datagram(socket) => {
+                if let Some(&(host, Owner::Datagrams(id))) = self.owners.get(&socket) {
+                    while let Some(datagram) = self.network.recv_datagram(socket) {
+                        let local = Some(datagram.local);
+                        let machine = &mut self.host_mut(host).machine;
+                        machine.handle_datagram(now, id, datagram.remote, local, &datagram.data);
+                        self.drain(host);
+                    }
+                }
+            }
+            Ready::Accept(listener) => {
+                if let Some(&(host, Owner::Listener(channel))) = self.owners.get(&listener) {
+                    while let Ok((stream, remote)) = self.network.accept(listener) {
+                        self.accept(host, channel, stream, remote);
+                    }
+                }
+            }
+            Ready::Connected(stream) => {
+                if let Some((host, id)) = self.stream(stream)
+                    && let Some(local) = self.network.local_addr(stream)
+                {
+                    self.host_mut(host).machine.handle_connected(now, id, local);
+                    self.drain(host);
+                }
+            }
+            Ready::ConnectFailed(stream, kind) => {
+                if let Some((host, id)) = self.stream(stream) {
+                    self.host_mut(host).machine.handle_error(id, kind);
+                    self.drain(host);
+                }
+            }
+            Ready::Readable(stream) => {
+                if let Some((host, id)) = self.stream(stream) {
+                    self.read(host, id, stream);
+                }
+            }
+            Ready::Writable(stream) => {
+                if let Some((host, id)) = self.stream(stream) {
+                    self.write(host, id);
+                    self.drain(host);
+                }
+            }
+            Ready::Unreachable {
+                socket,
+                destination,
+            } => {
+                if let Some(&(host, Owner::Datagrams(_))) = self.owners.get(&socket) {
+                    let entry = self.host_mut(host);
+                    let send = entry.sent.remove(&(socket, destination));
+                    let kind = ErrorKind::ConnectionRefused;
+                    entry.machine.handle_datagram_failed(send, kind);
+                    self.drain(host);
+                }
+            }
+            Ready::LookedUp { lookup, result } => {
+                if let Some((host, query)) = self.lookups.remove(&lookup) {
+                    let result = result.as_deref().map_err(|kind| *kind);
+                    self.host_mut(host)
+                        .machine
+                        .handle_lookup(now, query, result);
+                    self.drain(host);
+                }
+            }
+        }
+    }
+
+    fn stream(&self, stream: Socket) -> Option<(HostId, ConnectionId)> {
+        match self.owners.get(&stream) {
+            Some(&(host, Owner::Stream(id))) => Some((host, id)),
+            _ => None,
+        }
+    }
+
+    fn accept(&mut self, host: HostId, channel: ChannelId, stream: Socket, remote: SocketAddr) {
+        let now = self.network.now();
+        let Some(local) = self.network.local_addr(stream) else {
+            return;
+        };
+        let entry = self.host_mut(host);
+        match entry.machine.handle_accepted(now, channel, local, remote) {
+            Ok(id) => {
+                entry.streams.insert(id, stream);
+                self.owners.insert(stream, (host, Owner::Stream(id)));
+            }
+            Err(_) => self.network.close(stream),
+        }
+        self.drain(host);
+    }
+
+    fn read(&mut self, host: HostId, id: ConnectionId, stream: Socket) {
+        let now = self.network.now();
+        let mut space = core::mem::take(&mut self.buffer);
+        loop {
+            let machine = &mut self.host_mut(host).machine;
+            let capacity = machine.recv_capacity(id).min(READ);
+            let buffer = space.get_mut(..capacity).unwrap_or_default();
+            if buffer.is_empty() {
+                break;
+            }
+            let result = self.network.read(stream, buffer);
+            let machine = &mut self.host_mut(host).machine;
+            match result {
+                Ok(0) => machine.handle_eof(id),
+                Ok(n) => {
+                    machine.handle_data(now, id, buffer.get(..n).unwrap_or_default());
+                }
+                Err(ErrorKind::WouldBlock) => break,
+                Err(kind) => machine.handle_error(id, kind),
+            }
+            self.drain(host);
+            if !matches!(result, Ok(1..)) {
+                break;
+            }
+        }
+        self.buffer = space;
+    }
+
+    fn write(&mut self, host: HostId, id: ConnectionId) {
+        let now = self.network.now();
+        // Not by host_mut: the machine's bytes are written while the network is borrowed too.
+        let Some(entry) = self.hosts.get_mut(&host) else {
+            return;
+        };
+        let Some(&stream) = entry.streams.get(&id) else {
+            return;
+        };
+        match self.network.write(stream, entry.machine.transmit(id)) {
+            Ok(n) => entry.machine.handle_written(now, id, n),
+            Err(ErrorKind::WouldBlock) => {}
+            Err(kind) => entry.machine.handle_error(id, kind),
+        }
+    }
+
+    /// Does what a host's machine asks for, one thing after the other, until it asks for nothing.
+    fn drain(&mut self, host: HostId) {
+        let now = self.network.now();
+        let mut todo = VecDeque::new();
+        loop {
+            let entry = self.host_mut(host);
+            match entry.machine.poll_output(now) {
+                Output::Timeout(at) => {
+                    entry.deadline = at.map(|(at, _)| at);
+                    match todo.pop_front() {
+                        Some(output) => self.perform(host, output),
+                        None => return,
+                    }
+                }
+                output => todo.push_back(output),
+            }
+        }
+    }
+
+    fn perform(&mut self, host: HostId, output: Output) {
+        let now = self.network.now();
+        match output {
+            Output::Event(event) => {
+                let name = self.network.host_name(host).to_owned();
+                self.network
+                    .note(format_args!("{name}: {}", Summary(&event)));
+                self.events.push_back((host, event));
+            }
+            Output::Datagram { socket, transmit } => {
+                let socket = self.host_mut(host).sockets.get(&socket).copied();
+                let result = match socket {
+                    Some(socket) => {
+                        if let Some(send) = transmit.send {
+                            let key = (socket, transmit.destination);
+                            self.host_mut(host).sent.insert(key, send);
+                        }
+                        let (source, destination) = (transmit.source, transmit.destination);
+                        let bytes = &transmit.bytes;
+                        self.network
+                            .send_datagram(socket, source, destination, bytes)
+                    }
+                    None => Err(ErrorKind::NotConnected),
+                };
+                if let Err(kind) = result {
+                    let machine = &mut self.host_mut(host).machine;
+                    machine.handle_datagram_failed(transmit.send, kind);
+                }
+            }
+            Output::Writable(id) => self.write(host, id),
+            Output::Connect {
+                connection,
+                remote,
+                local,
+            } => match self.network.connect(host, local, remote) {
+                Ok(stream) => {
+                    self.host_mut(host).streams.insert(connection, stream);
+                    let owner = Owner::Stream(connection);
+                    self.owners.insert(stream, (host, owner));
+                }
+                Err(kind) => self.host_mut(host).machine.handle_error(connection, kind),
+            },
+            Output::Close(id) => {
+                if let Some(stream) = self.host_mut(host).streams.remove(&id) {
+                    self.owners.remove(&stream);
+                    self.network.close(stream);
+                }
+            }
+            Output::Bind { channel, local } => {
+                let result = self.network.bind(host, local);
+                if let Ok(socket) = result {
+                    let id = channel.socket(0);
+                    self.host_mut(host).sockets.insert(id, socket);
+                    self.owners.insert(socket, (host, Owner::Datagrams(id)));
+                }
+                let local = |socket| self.network.local_addr(socket).ok_or(ErrorKind::NotFound);
+                let result = result.and_then(local);
+                self.host_mut(host)
+                    .machine
+                    .handle_bound(now, channel, result);
+            }
+            Output::Lookup { query, name } => {
+                let lookup = self.network.lookup(host, &name);
+                self.lookups.insert(lookup, (host, query));
+            }
+            Output::LocalAddress { query, remote } => {
+                let result = self.network.local_address(host, remote.ip());
+                let machine = &mut self.host_mut(host).machine;
+                machine.handle_local_address(now, query, result);
+            }
+            // Not among what is to be done.
+            Output::Timeout(_) => {}
+        }
+    }
+}
+
+/// An event in a trace.
+struct Summary<'a>(&'a Event);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::Request {
+                local,
+                remote,
+                request,
+            } => write!(
+                f,
+                "request {local}<-{remote}: {} {}",
+                request.start_line(),
+                Digest(&request.to_bytes())
+            ),
+            Event::Response {
+                local,
+                remote,
+                response,
+            } => write!(
+                f,
+                "response {local}<-{remote}: {} {}",
+                response.start_line(),
+                Digest(&response.to_bytes())
+            ),
+            Event::Malformed {
+                local,
+                remote,
+                error,
+                bytes,
+            } => write!(f, "malformed {local}<-{remote}: {error} {}", Digest(bytes)),
+            Event::ConnectionOpened {
+                local,
+                remote,
+                accepted,
+                ..
+            } => {
+                let how = if *accepted { "accepted" } else { "opened" };
+                write!(f, "{how} {local}<->{remote}")
+            }
+            Event::ConnectionClosed {
+                connection,
+                remote,
+                reason,
+                ..
+            } => write!(f, "{connection} {remote} closed: {reason}"),
+            Event::SendCompleted { send, result } => match result {
+                Ok(sent) => write!(f, "{send} sent to {}", sent.remote()),
+                Err(error) => write!(f, "{send} failed: {error}"),
+            },
+            Event::SendFailed { send, cause } => write!(f, "{send} lost: {cause}"),
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! The parts of a transport driven by hand, as an adapter with many tasks would: in any order, with
+//! other things happening between any two steps.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use sip_transport_proto::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError};
+use sip_transport_proto::sim::Machine;
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, DatagramSocket,
+    Event, Outgoing, Output, Pushed, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent,
+    SocketId, Submitted, Tokens, Way,
+};
+
+#[derive(Debug)]
+pub struct Split {
+    router: Router,
+    sockets: BTreeMap<SocketId, DatagramSocket>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// What has still to be done, in no order.
+    tasks: Vec<Task>,
+    /// Connections that may have events.
+    touched: BTreeSet<ConnectionId>,
+    outputs: VecDeque<Output>,
+    dice: Tokens,
+}
+
+#[derive(Debug)]
+enum Task {
+    Router,
+    Push(Route, Box<Outgoing>),
+    /// A message of this connection's queue, being rendered.
+    Queue(ConnectionId, Route, Box<Outgoing>),
+    NextPending(ConnectionId),
+    /// Order within one connection's events is kept.
+    Connection(ConnectionId),
+    Retry(Box<Outgoing>, AttemptCause),
+}
+
+impl Split {
+    fn keep_machines(&mut self) {
+        while let Some(machine) = self.router.take_machine() {
+            self.connections.insert(machine.id(), machine);
+        }
+    }
+
+    fn die(&mut self, sides: usize) -> usize {
+        let mut bytes = [0; 8];
+        self.dice.fill(&mut bytes);
+        usize::try_from(u64::from_be_bytes(bytes) % sides as u64).unwrap()
+    }
+
+    fn with<T>(&mut self, id: ConnectionId, call: impl FnOnce(&mut Connection) -> T) -> Option<T> {
+        let machine = self.connections.get_mut(&id)?;
+        self.touched.insert(id);
+        Some(call(machine))
+    }
+
+    fn complete(&mut self, send: SendId, result: Result<Sent, SendError>) {
+        let result = result.map(Box::new);
+        let event = Event::SendCompleted { send, result };
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn routed(&mut self, send: SendId, routed: Result<Routed, SendError>) {
+        match routed {
+            Ok(Routed::Ready(route, outgoing)) => self.tasks.push(Task::Push(route, outgoing)),
+            Ok(Routed::Waiting(_)) => {}
+            Err(error) => self.complete(send, Err(error)),
+        }
+        self.tasks.push(Task::Router);
+    }
+
+    fn push(&mut self, now: Instant, route: Route, outgoing: Box<Outgoing>) {
+        let send = outgoing.id();
+        let Way::Connection(id) = route.way() else {
+            let result = self.render(now, &route, outgoing);
+            if let Ok((sent, _)) = &result
+                && let Some((socket, transmit)) = sent.datagram()
+            {
+                self.outputs
+                    .push_back(Output::Datagram { socket, transmit });
+            }
+            return self.complete(send, result.map(|(sent, outgoing)| sent.keep(outgoing)));
+        };
+        self.keep_machines();
+        let pushed = match self.connections.get_mut(&id) {
+            Some(machine) => machine.push(route, outgoing),
+            None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+        };
+        self.touched.insert(id);
+        match pushed {
+            Pushed::Waiting => {}
+            // Between the push and the bytes nothing else may get in: one lock, as in an adapter.
+            Pushed::Ready(route, outgoing) => self.queue(now, id, route, outgoing),
+            Pushed::Returned(outgoing, cause) => self.tasks.push(Task::Retry(outgoing, cause)),
+        }
+    }
+
+    fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
+        let send = outgoing.id();
+        let result = self
+            .render(now, &route, outgoing)
+            .and_then(|(sent, outgoing)| {
+                let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
+                match self.with(id, queue) {
+                    Some(Ok(())) => Ok(sent.keep(outgoing)),
+                    Some(Err(cause)) => Err(route.failed(cause, outgoing)),
+                    None => {
+                        let cause = sip_transport_proto::error::SendCause::ConnectionClosed;
+                        Err(route.failed(cause, outgoing))
+                    }
+                }
+            });
+        self.complete(send, result);
+    }
+
+    fn render(
+        &self,
+        now: Instant,
+        route: &Route,
+        outgoing: Box<Outgoing>,
+    ) -> Result<(Sent, Box<Outgoing>), SendError> {
+        match route.render(now, &outgoing) {
+            Ok(sent) => Ok((sent, outgoing)),
+            Err(cause) => Err(route.failed(cause, outgoing)),
+        }
+    }
+
+    fn connection_event(&mut self, now: Instant, id: ConnectionId) {
+        let Some(machine) = self.connections.get_mut(&id) else {
+            return;
+        };
+        let Some(event) = machine.poll_event(now) else {
+            if machine.is_closed() {
+                self.connections.remove(&id);
+            } else if !machine.transmit().is_empty() {
+                self.outputs.push_back(Output::Writable(id));
+            }
+            return;
+        };
+        self.tasks.push(Task::Connection(id));
+        match event {
+            ConnectionEvent::Event(event) => self.outputs.push_back(Output::Event(event)),
+            ConnectionEvent::Connected(local) => {
+                self.router.handle_connected(id, local);
+                self.tasks.push(Task::NextPending(id));
+            }
+            ConnectionEvent::Proven => self.router.handle_proven(id),
+            ConnectionEvent::Closed => {
+                self.router.handle_closed(id);
+                self.outputs.push_back(Output::Close(id));
+            }
+            ConnectionEvent::Returned(outgoing, cause) => {
+                self.tasks.push(Task::Retry(outgoing, cause));
+            }
+            other => panic!("new: {other:?}"),
+        }
+    }
+
+    fn router_output(&mut self, now: Instant, output: RouterOutput) {
+        match output {
+            RouterOutput::Connect {
+                connection,
+                remote,
+                local,
+            } => {
+                self.keep_machines();
+                self.touched.insert(connection);
+                self.outputs.push_back(Output::Connect {
+                    connection,
+                    remote,
+                    local,
+                });
+            }
+            RouterOutput::Close { connection, reason } => {
+                self.with(connection, |machine| machine.close(now, reason));
+            }
+            RouterOutput::Bind { channel, local } => {
+                self.outputs.push_back(Output::Bind { channel, local });
+            }
+            RouterOutput::Lookup { query, name } => {
+                self.outputs.push_back(Output::Lookup { query, name });
+            }
+            RouterOutput::LocalAddress { query, remote } => {
+                self.outputs
+                    .push_back(Output::LocalAddress { query, remote });
+            }
+            RouterOutput::Routed(route, outgoing) => self.tasks.push(Task::Push(route, outgoing)),
+            RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
+            other => panic!("new: {other:?}"),
+        }
+    }
+
+    /// One step of one task. Sends to one destination stay in order, as those of one task do.
+    fn step(&mut self, now: Instant) -> bool {
+        self.tasks.extend(
+            core::mem::take(&mut self.touched)
+                .into_iter()
+                .map(Task::Connection),
+        );
+        if self.tasks.is_empty() {
+            return false;
+        }
+        let chosen = self.die(self.tasks.len());
+        let is_send = |task: &Task| matches!(task, Task::Push(..) | Task::Router);
+        let chosen = match self.tasks.get(chosen) {
+            Some(task) if is_send(task) => self.tasks.iter().position(is_send).unwrap_or(chosen),
+            _ => chosen,
+        };
+        match self.tasks.remove(chosen) {
+            Task::Router => {
+                if let Some(output) = self.router.poll_output() {
+                    self.tasks.push(Task::Router);
+                    self.router_output(now, output);
+                }
+            }
+            Task::Push(route, outgoing) => self.push(now, route, outgoing),
+            Task::Queue(id, route, outgoing) => {
+                self.queue(now, id, route, outgoing);
+                self.tasks.push(Task::NextPending(id));
+            }
+            Task::NextPending(id) => {
+                let machine = self.connections.get_mut(&id);
+                if let Some((route, outgoing)) = machine.and_then(Connection::next_pending) {
+                    self.tasks.push(Task::Queue(id, route, outgoing));
+                }
+            }
+            Task::Connection(id) => self.connection_event(now, id),
+            Task::Retry(outgoing, cause) => {
+                let send = outgoing.id();
+                let routed = self.router.retry(now, outgoing, cause);
+                self.routed(send, routed);
+            }
+        }
+        true
+    }
+
+    fn add_socket(&mut self, socket: SocketId) {
+        if let Some(machine) = self.router.datagram_socket(socket) {
+            self.sockets.insert(socket, machine);
+        }
+    }
+}
+
+impl Machine for Split {
+    fn new(config: Config, seed: [u8; 32]) -> Self {
+        Self {
+            router: Router::new(config, seed),
+            sockets: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            tasks: Vec::new(),
+            touched: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            dice: Tokens::new(seed),
+        }
+    }
+
+    fn router(&self) -> &Router {
+        &self.router
+    }
+
+    fn recv_capacity(&self, id: ConnectionId) -> usize {
+        self.connections
+            .get(&id)
+            .map_or(0, Connection::recv_capacity)
+    }
+
+    fn transmit(&self, id: ConnectionId) -> &[u8] {
+        self.connections
+            .get(&id)
+            .map(Connection::transmit)
+            .unwrap_or_default()
+    }
+
+    fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError> {
+        let id = self.router.add_channel(config)?;
+        self.add_socket(id.socket(0));
+        Ok(id)
+    }
+
+    fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
+        self.router.remove_channel(now, id)?;
+        self.sockets.retain(|socket, _| socket.channel != id);
+        self.tasks.push(Task::Router);
+        Ok(())
+    }
+
+    fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
+        let routed = self.router.send(now, outgoing)?;
+        let send = match &routed {
+            Routed::Waiting(send) => *send,
+            Routed::Ready(_, outgoing) => outgoing.id(),
+        };
+        self.routed(send, Ok(routed));
+        Ok(Submitted::Waiting(send))
+    }
+
+    fn close(&mut self, _: Instant, connection: ConnectionId) -> bool {
+        self.tasks.push(Task::Router);
+        self.router.close(connection)
+    }
+
+    fn shutdown(&mut self, _: Instant) {
+        self.router.shutdown();
+        self.tasks.push(Task::Router);
+    }
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        socket: SocketId,
+        remote: SocketAddr,
+        local_ip: Option<IpAddr>,
+        data: &[u8],
+    ) {
+        let Some(machine) = self.sockets.get_mut(&socket) else {
+            return;
+        };
+        let event = machine.handle_datagram(now, remote, local_ip, data);
+        self.outputs.extend(event.map(Output::Event));
+        while let Some(transmit) = machine.poll_transmit() {
+            self.outputs
+                .push_back(Output::Datagram { socket, transmit });
+        }
+    }
+
+    fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: ErrorKind) {
+        if let Some(send) = send {
+            let event = self.router.send_failed(send, kind);
+            self.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    fn handle_accepted(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<ConnectionId, AcceptError> {
+        self.tasks.push(Task::Router);
+        let machine = self.router.accept(now, channel, local, remote)?;
+        let id = machine.id();
+        self.connections.insert(id, machine);
+        self.touched.insert(id);
+        Ok(id)
+    }
+
+    fn handle_connected(&mut self, now: Instant, id: ConnectionId, local: SocketAddr) {
+        self.with(id, |machine| machine.handle_connected(now, local));
+    }
+
+    fn handle_error(&mut self, id: ConnectionId, kind: ErrorKind) {
+        self.with(id, |machine| machine.handle_error(kind));
+    }
+
+    fn handle_data(&mut self, now: Instant, id: ConnectionId, data: &[u8]) -> usize {
+        self.with(id, |machine| machine.handle_data(now, data))
+            .unwrap_or(0)
+    }
+
+    fn handle_eof(&mut self, id: ConnectionId) {
+        self.with(id, Connection::handle_eof);
+    }
+
+    fn handle_written(&mut self, now: Instant, id: ConnectionId, n: usize) {
+        self.with(id, |machine| machine.handle_written(now, n));
+    }
+
+    fn handle_bound(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        result: Result<SocketAddr, ErrorKind>,
+    ) {
+        self.router.handle_bound(now, channel, result);
+        self.add_socket(channel.socket(0));
+        self.tasks.push(Task::Router);
+    }
+
+    fn handle_lookup(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        result: Result<&[IpAddr], ErrorKind>,
+    ) {
+        self.router.handle_lookup(now, query, result);
+        self.tasks.push(Task::Router);
+    }
+
+    fn handle_local_address(
+        &mut self,
+        now: Instant,
+        query: QueryId,
+        result: Result<IpAddr, ErrorKind>,
+    ) {
+        self.router.handle_local_address(now, query, result);
+        self.tasks.push(Task::Router);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.router.handle_timeout(now);
+        self.tasks.push(Task::Router);
+        for (&id, machine) in &mut self.connections {
+            if machine.poll_timeout().is_some_and(|(at, _)| at <= now) {
+                machine.handle_timeout(now);
+                self.touched.insert(id);
+            }
+        }
+    }
+
+    fn poll_output(&mut self, now: Instant) -> Output {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return output;
+            }
+            if !self.step(now) {
+                break;
+            }
+        }
+        let connections = self
+            .connections
+            .values()
+            .filter_map(Connection::poll_timeout);
+        Output::Timeout(connections.chain(self.router.poll_timeout()).min())
+    }
+}

@@ -1,0 +1,99 @@
+//! The examples of the adapters, written once over any runtime: each adapter's `examples/` holds
+//! only a `main` for each.
+
+pub mod ping;
+pub mod quickstart;
+pub mod responder;
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::task::Poll;
+use std::time::Duration;
+
+use adapter_core::Runtime;
+use adapter_core::sip_transport_proto::Tokens;
+use adapter_core::sip_transport_proto::sip_core::build::{
+    BuildError, PLACEHOLDER, RequestBuilder, ResponseBuilder,
+};
+use adapter_core::sip_transport_proto::sip_core::header::Contact;
+use adapter_core::sip_transport_proto::sip_core::{Method, Name, Request, Response, StatusCode};
+
+/// What an example may fail of.
+pub type Failure = Box<dyn Error>;
+
+/// Prints what an example failed of, and makes it the exit code.
+pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers requests with 200, without keeping anything about them.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    tags: RandomState,
+}
+
+impl Answers {
+    /// The 200 to a request; none to an ACK, which is never answered (RFC 3261 §17).
+    ///
+    /// A request that comes again gets the same To tag again (RFC 3261 §8.2.7).
+    ///
+    /// # Errors
+    /// The request lacks what a response repeats.
+    pub fn to(&self, request: &Request) -> Result<Option<Response>, BuildError> {
+        if request.method() == Method::Ack {
+            return Ok(None);
+        }
+        let tag = self.tags.hash_one(request.raw(Name::CallId));
+        let tag = format!("{tag:016x}");
+        let mut response = ResponseBuilder::new(request, StatusCode::OK).to_tag(&tag);
+        if request.method() == Method::Invite {
+            // RFC 3261 §13.3.1.4; the transport puts in its own address.
+            response = response.contact(Contact::new(PLACEHOLDER));
+        }
+        response.build(|_| {}).map(Some)
+    }
+}
+
+/// An OPTIONS with placeholders for our own address in Via, From and Contact.
+fn options<'a>(uri: &'a str) -> RequestBuilder<'a> {
+    RequestBuilder::new(Method::Options, uri).contact(Some(Contact::new(PLACEHOLDER)))
+}
+
+/// Random names, seeded from the operating system.
+fn tokens(runtime: &impl Runtime) -> Result<Tokens, Failure> {
+    let mut seed = [0; 32];
+    runtime.fill_random(&mut seed)?;
+    Ok(Tokens::new(seed))
+}
+
+/// The outcome of a future, unless `stop` is ready before.
+async fn unless<T>(stop: impl Future<Output = ()>, future: impl Future<Output = T>) -> Option<T> {
+    let (mut stop, mut future) = (pin!(stop), pin!(future));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => stop.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+/// The outcome of a future, unless it takes longer than `limit`, if there is one.
+async fn within<T>(
+    runtime: &impl Runtime,
+    limit: Option<Duration>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    let Some(limit) = limit else {
+        return Some(future.await);
+    };
+    let mut timer = runtime.timer(runtime.now() + limit);
+    unless(poll_fn(|cx| timer.poll(cx)), future).await
+}
