@@ -140,7 +140,8 @@ impl DatagramSocket {
         reply: reply::Reply,
     ) {
         // Nothing can be sent to port 0.
-        let destination = SocketAddr::new(remote.ip(), reply.port);
+        let mut destination = remote;
+        destination.set_port(reply.port);
         if destination.port() == 0 || !self.bucket.take(now) {
             self.shared.counters.malformed_replies_suppressed.one();
             return;

@@ -139,7 +139,7 @@ impl Fill<'_> {
                     .filter(|p| !p.name().eq_ignore_ascii_case("branch"))
                 {
                     // Writing to a string cannot fail.
-                    let _ = write!(text, "{param}");
+                    let _ = write!(text, ";{param}");
                 }
             } else {
                 // Byte for byte as they stand.

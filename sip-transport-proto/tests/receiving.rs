@@ -284,6 +284,7 @@ fn a_content_length_that_is_no_number_of_bytes_is_malformed() {
         // announced is allocated.
         let (mut host, id) = stream();
         host.feed(id, &with_length(value));
+        host.written(id);
         assert!(call_ids(&mut host).is_empty(), "{value:?}");
         assert_eq!(host.transport.router().load(), (0, 0), "{value:?}");
     }
@@ -302,6 +303,7 @@ fn two_content_lengths_and_names_that_two_hops_read_differently_are_malformed() 
         refused(&data);
         let (mut host, id) = stream();
         host.feed(id, &data);
+        host.written(id);
         assert!(call_ids(&mut host).is_empty(), "{line:?}");
         assert_eq!(host.transport.router().load(), (0, 0), "{line:?}");
     }
@@ -352,6 +354,7 @@ fn a_message_without_content_length_ends_the_stream() {
         host.events.pop_front(),
         Some(Event::Malformed { error, .. }) if error.kind() == ParseErrorKind::ContentLengthMissing
     ));
+    assert!(host.written(id).starts_with(b"SIP/2.0 400 "));
     let reason = host.close_reason(id);
     assert_eq!(
         reason,
@@ -366,6 +369,7 @@ fn behind_a_message_that_is_too_long_nothing_is_read() {
     let (mut host, id) = stream();
     let long = wire_request_with_body(VIA, "", &"x".repeat(70_000));
     host.feed(id, &[long, numbered(2)].concat());
+    assert!(host.written(id).starts_with(b"SIP/2.0 413 "));
     let events = host.take_events();
     assert!(matches!(events[0], Event::Malformed { .. }));
     assert!(matches!(
@@ -447,6 +451,7 @@ fn a_stream_that_ends_inside_a_message_is_malformed_and_closed() {
         let (mut host, id) = stream();
         host.feed(id, &numbered(1)[..cut]);
         host.eof(id);
+        host.written(id);
         assert!(
             matches!(host.events.pop_front(), Some(Event::Malformed { .. })),
             "{cut}"
@@ -546,6 +551,7 @@ fn line_ends_other_than_crlf_end_the_stream() {
         if host.events.is_empty() {
             host.eof(id);
         }
+        host.written(id);
         assert!(
             matches!(host.events.pop_front(), Some(Event::Malformed { .. })),
             "{bad:?}"

@@ -208,6 +208,17 @@ fn the_family_of_the_destination_chooses_the_channel() {
 }
 
 #[test]
+fn a_mapped_ipv4_destination_is_an_ipv4_destination() {
+    let mut host = Host::new();
+    let v4 = host.udp("192.0.2.1:5060");
+    host.udp("[2001:db8::1]:5060");
+    let mapped = udp("[::ffff:203.0.113.9]:5060");
+    assert_eq!(channel_towards(&mut host, mapped), Some(v4));
+    let sent = host.send(options("sip:[::ffff:203.0.113.9]"), SendOptions::new());
+    assert_eq!(sent.remote().addr, addr("203.0.113.9:5060"));
+}
+
+#[test]
 fn a_request_without_a_channel_gets_one_that_only_sends_one_for_each_protocol_and_family() {
     let mut host = routed_from("192.0.2.1");
     host.waits(options("sip:192.0.2.9"), SendOptions::new());

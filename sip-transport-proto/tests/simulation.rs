@@ -68,6 +68,8 @@ struct Weather {
     datagrams_hold: bool,
     /// The hosts are cut off from each other now and then.
     cuts: bool,
+    /// Applications close connections and remove channels in the middle of things.
+    restless: bool,
 }
 
 impl Weather {
@@ -104,6 +106,7 @@ impl Weather {
             streams_hold,
             datagrams_hold,
             cuts: !streams_hold && !datagrams_hold,
+            restless: !streams_hold && !datagrams_hold && dice.one_in(2),
         }
     }
 }
@@ -332,8 +335,18 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
     let world = &mut told.0;
     world.network_mut().set_default_link(weather.link.clone());
     let ips = |texts: [&str; 2]| texts.map(|text| text.parse::<IpAddr>().unwrap());
-    let alice = world.add_host("alice", &ips([A4, A6]), Config::default());
-    let bob = world.add_host("bob", &ips([B4, B6]), Config::default());
+    let mut config = Config::default();
+    if weather.restless {
+        config.max_connections(2 + dice.below(3) as usize).unwrap();
+        config
+            .send_queue(2_000 + dice.below(8_000) as usize)
+            .unwrap();
+        config
+            .total_send_queue(4_000 + dice.below(16_000) as usize)
+            .unwrap();
+    }
+    let alice = world.add_host("alice", &ips([A4, A6]), config.clone());
+    let bob = world.add_host("bob", &ips([B4, B6]), config);
     let quiet = world
         .network_mut()
         .add_host("quiet", &["192.0.2.66".parse().unwrap()]);
@@ -372,6 +385,13 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
     let mut next = REQUESTS;
     while let Some((&(at, number), _)) = plan.first_key_value() {
         if let Some((host, event)) = world.next_event_by(at) {
+            if weather.restless
+                && let Event::Request { local, .. } = &event
+                && let Some(connection) = local.connection
+                && dice.one_in(4)
+            {
+                world.close(host, connection);
+            }
             if let Some(request) = account.event(host, event) {
                 let after = world.network().now() + dice.millis(3_000);
                 plan.insert((after, next), (host, Some(request)));
@@ -399,6 +419,11 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
         };
         let result = world.send(host, Outgoing::new(message, SendOptions::new()));
         account.submitted(host, result);
+        if weather.restless && dice.one_in(15) {
+            let which = dice.below(channels.len() as u64) as usize;
+            let (host, channel) = channels.swap_remove(which);
+            assert!(world.remove_channel(host, channel));
+        }
         if weather.cuts && dice.one_in(10) {
             world.network_mut().cut(alice, bob);
             let after = dice.millis(1_000);
@@ -429,10 +454,12 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
         assert_eq!(router.queued_bytes(), 0);
     }
     assert_eq!(world.next_event_at(), None, "something is left over");
-    for (host, channel) in channels {
-        assert!(world.remove_channel(host, channel));
-    }
     for host in [alice, bob] {
+        // Those made on demand too.
+        let channels = world.machine(host).router().channels();
+        for id in channels.map(|(id, _)| id).collect::<Vec<_>>() {
+            assert!(world.remove_channel(host, id));
+        }
         assert_eq!(world.network().open_sockets(host), 0);
     }
     account.check(&weather);
@@ -470,7 +497,8 @@ fn every_send_ends_once_and_nothing_is_left_over() {
 
 #[test]
 fn the_parts_driven_in_any_order_keep_the_same_rules() {
-    all::<Split>(0..SEEDS);
+    // Half of the seeds: they only differ in what they do at the same time.
+    all::<Split>((0..SEEDS).step_by(2));
 }
 
 #[test]

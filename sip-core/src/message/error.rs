@@ -134,14 +134,15 @@ impl ParseError {
     /// Whether the end of this message on a stream is unknown, so that nothing behind it can be
     /// read: everything but what [`Head::check`](super::Head::check) finds.
     pub const fn is_fatal_for_stream(&self) -> bool {
-        !matches!(
-            self.kind,
+        match self.kind {
+            ParseErrorKind::Repeated(Name::ContentLength) => true,
             ParseErrorKind::RequestUri(_)
-                | ParseErrorKind::Missing(_)
-                | ParseErrorKind::Repeated(_)
-                | ParseErrorKind::Value { .. }
-                | ParseErrorKind::CSeqMethod
-        )
+            | ParseErrorKind::Missing(_)
+            | ParseErrorKind::Repeated(_)
+            | ParseErrorKind::Value { .. }
+            | ParseErrorKind::CSeqMethod => false,
+            _ => true,
+        }
     }
 }
 

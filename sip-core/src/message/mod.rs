@@ -53,7 +53,7 @@ pub(crate) use view::View;
 
 use crate::chars::ascii;
 use crate::header::{self, CSeq, CallId, Header, Via, list};
-use crate::{Flow, Limits, Method, Name};
+use crate::{Flow, Limits, Method, Name, ValueError};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
 ///
@@ -274,6 +274,15 @@ impl Message {
                 Method::new(ascii(method.get(&self.base))),
             )),
             None => self.header().ok()?,
+        }
+    }
+
+    /// Whether To has a tag.
+    pub(crate) fn has_to_tag(&self) -> Result<bool, ValueError> {
+        match (&self.facts, self.raw(Name::To)) {
+            (Some(facts), _) => Ok(facts.to_tag.is_some()),
+            (None, Some(to)) => Ok(header::To::parse(to)?.tag().is_some()),
+            (None, None) => Ok(false),
         }
     }
 

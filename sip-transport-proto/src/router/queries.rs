@@ -30,7 +30,9 @@ struct Query<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
     lookups: BTreeMap<QueryId, Query<String>>,
+    by_name: BTreeMap<String, QueryId>,
     locals: BTreeMap<QueryId, Query<IpAddr>>,
+    by_ip: BTreeMap<IpAddr, QueryId>,
     binds: BTreeMap<ChannelId, Vec<Waiting>>,
     local_addresses: BTreeMap<IpAddr, (IpAddr, Instant)>,
     next: u64,
@@ -51,11 +53,13 @@ impl Queries {
         outgoing: Box<Outgoing>,
     ) -> Option<(QueryId, String)> {
         self.waiting = self.waiting.saturating_add(1);
-        if let Some(query) = self.lookups.values_mut().find(|query| query.about == name) {
+        let open = self.by_name.get(&name);
+        if let Some(query) = open.and_then(|id| self.lookups.get_mut(id)) {
             query.waiting.push(Waiting { outgoing });
             return None;
         }
         let id = self.next_id();
+        self.by_name.insert(name.clone(), id);
         let query = Query {
             about: name.clone(),
             deadline: now + PATIENCE,
@@ -67,6 +71,7 @@ impl Queries {
 
     pub(crate) fn looked_up(&mut self, id: QueryId) -> Option<(String, Vec<Waiting>)> {
         let query = self.lookups.remove(&id)?;
+        self.by_name.remove(&query.about);
         self.waiting = self.waiting.saturating_sub(query.waiting.len());
         Some((query.about, query.waiting))
     }
@@ -86,11 +91,13 @@ impl Queries {
     ) -> Option<QueryId> {
         self.waiting = self.waiting.saturating_add(1);
         let ip = remote.ip();
-        if let Some(query) = self.locals.values_mut().find(|query| query.about == ip) {
+        let open = self.by_ip.get(&ip);
+        if let Some(query) = open.and_then(|id| self.locals.get_mut(id)) {
             query.waiting.push(Waiting { outgoing });
             return None;
         }
         let id = self.next_id();
+        self.by_ip.insert(ip, id);
         let query = Query {
             about: ip,
             deadline: now + PATIENCE,
@@ -109,6 +116,7 @@ impl Queries {
         let Some(query) = self.locals.remove(&id) else {
             return Vec::new();
         };
+        self.by_ip.remove(&query.about);
         if let Some(local) = local {
             if self.local_addresses.len() >= LOCAL_ADDRESSES {
                 self.local_addresses.clear();
@@ -170,6 +178,8 @@ impl Queries {
 
     pub(crate) fn drain(&mut self) -> Vec<Waiting> {
         self.waiting = 0;
+        self.by_name.clear();
+        self.by_ip.clear();
         let lookups = core::mem::take(&mut self.lookups)
             .into_values()
             .flat_map(|q| q.waiting);

@@ -11,6 +11,7 @@ use super::{Routed, Router, RouterOutput};
 use sip_core::Flow;
 
 use crate::connection::Connection;
+use crate::endpoint::normalise;
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
@@ -148,7 +149,7 @@ impl Router {
                     let port = port.unwrap_or(protocol.default_port());
                     let target = |ip: &IpAddr| Target {
                         protocol,
-                        addr: SocketAddr::new(*ip, port),
+                        addr: SocketAddr::new(ip.to_canonical(), port),
                     };
                     ips.iter().take(MAX_ADDRESSES).map(target).collect()
                 })
@@ -292,7 +293,7 @@ impl Router {
             }
             return one(Target {
                 protocol: self.protocol_for(outgoing)?,
-                addr: to.addr,
+                addr: normalise(to.addr),
             });
         }
         match &outgoing.next_hop {
@@ -305,7 +306,7 @@ impl Router {
                         let port = port.unwrap_or(protocol.default_port());
                         one(Target {
                             protocol,
-                            addr: SocketAddr::new(*ip, port),
+                            addr: SocketAddr::new(ip.to_canonical(), port),
                         })
                     }
                 }

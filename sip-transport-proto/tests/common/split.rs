@@ -7,7 +7,9 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use sip_transport_proto::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendError};
+use sip_transport_proto::error::{
+    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
+};
 use sip_transport_proto::sim::Machine;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, DatagramSocket,
@@ -94,7 +96,10 @@ impl Split {
         self.touched.insert(id);
         match pushed {
             Pushed::Waiting => {}
-            // Between the push and the bytes nothing else may get in: one lock, as in an adapter.
+            // Others may get in between the push and the bytes.
+            Pushed::Ready(route, outgoing) if self.die(2) == 0 => {
+                self.tasks.push(Task::Queue(id, route, outgoing));
+            }
             Pushed::Ready(route, outgoing) => self.queue(now, id, route, outgoing),
             Pushed::Returned(outgoing, cause) => self.tasks.push(Task::Retry(outgoing, cause)),
         }
@@ -102,20 +107,22 @@ impl Split {
 
     fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
-        let result = self
-            .render(now, &route, outgoing)
-            .and_then(|(sent, outgoing)| {
-                let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-                match self.with(id, queue) {
-                    Some(Ok(())) => Ok(sent.keep(outgoing)),
-                    Some(Err(cause)) => Err(route.failed(cause, outgoing)),
-                    None => {
-                        let cause = sip_transport_proto::error::SendCause::ConnectionClosed;
-                        Err(route.failed(cause, outgoing))
-                    }
-                }
-            });
-        self.complete(send, result);
+        let (sent, outgoing) = match self.render(now, &route, outgoing) {
+            Ok(rendered) => rendered,
+            Err(error) => return self.complete(send, Err(error)),
+        };
+        let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
+        match self
+            .with(id, queue)
+            .unwrap_or(Err(SendCause::ConnectionClosed))
+        {
+            Ok(()) => self.complete(send, Ok(sent.keep(outgoing))),
+            Err(SendCause::ConnectionClosed) => {
+                let cause = AttemptCause::Closed(CloseReason::Peer);
+                self.tasks.push(Task::Retry(outgoing, cause));
+            }
+            Err(cause) => self.complete(send, Err(route.failed(cause, outgoing))),
+        }
     }
 
     fn render(

@@ -1,0 +1,276 @@
+//! What comes after a send: the same bytes again, the next target, its CANCEL and ACK; flow tokens
+//! and the header hook.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use std::io::ErrorKind;
+
+use common::{Host, addr, header, invite, ip, numbered, ok, options, tcp, to, udp, wire_request};
+use sip_transport_proto::error::{NextError, SendCause};
+use sip_transport_proto::sip_core::{Message, Method, Name, Response};
+use sip_transport_proto::{Config, SendOptions, Sent, Submitted};
+
+/// A request sent to the first of three addresses.
+fn first_of_three(host: &mut Host) -> Sent {
+    let send = host.waits(invite("sip:example.com;transport=udp"), SendOptions::new());
+    let (query, _) = host.lookups.pop_front().unwrap();
+    let now = host.now;
+    let ips = ["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(ip);
+    host.transport.handle_lookup(now, query, Ok(&ips));
+    host.drain();
+    host.completed(send).unwrap()
+}
+
+#[test]
+fn a_message_is_sent_again_byte_for_byte() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let sent = host.send(options("sip:192.0.2.9"), SendOptions::new());
+    let now = host.now;
+    host.transport.resend(now, &sent).unwrap();
+    host.drain();
+    assert_eq!(host.datagrams[0], host.datagrams[1]);
+}
+
+#[test]
+fn over_a_flow_that_is_gone_nothing_is_sent_again() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    host.tcp("192.0.2.1:5060");
+    let datagram = host.send(options("sip:192.0.2.9"), SendOptions::new());
+    let send = host.waits(options("sip:192.0.2.9;transport=tcp"), SendOptions::new());
+    let id = host.connected("192.0.2.1:40000");
+    let stream = host.completed(send).unwrap();
+    let now = host.now;
+    host.written(id);
+    host.transport.resend(now, &stream).unwrap();
+    assert_eq!(host.written(id), *stream.bytes());
+    host.transport.remove_channel(now, channel).unwrap();
+    host.transport.handle_error(id, ErrorKind::ConnectionReset);
+    host.drain();
+    let error = host.transport.resend(now, &datagram).unwrap_err();
+    assert_eq!(error, SendCause::ChannelRemoved);
+    let error = host.transport.resend(now, &stream).unwrap_err();
+    assert_eq!(error, SendCause::ConnectionClosed);
+}
+
+// RFC 3261 §8.1.2; conformance: 86
+#[test]
+fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let mut sent = first_of_three(&mut host);
+    let mut branches = Vec::new();
+    for (left, remote) in [
+        (2, "192.0.2.7:5060"),
+        (1, "192.0.2.8:5060"),
+        (0, "192.0.2.9:5060"),
+    ] {
+        assert_eq!(sent.targets_left(), left);
+        assert_eq!(sent.remote().addr, addr(remote));
+        let message = sent.message().unwrap();
+        branches.push(message.top_via().unwrap().branch().unwrap().to_owned());
+        if left == 0 {
+            break;
+        }
+        let now = host.now;
+        sent = match host.transport.try_next(now, sent).unwrap() {
+            Submitted::Sent(sent) => *sent,
+            Submitted::Waiting(send) => panic!("{send}"),
+        };
+        host.drain();
+    }
+    branches.dedup();
+    assert_eq!(branches.len(), 3);
+    let now = host.now;
+    let error = host.transport.try_next(now, sent).unwrap_err();
+    assert!(matches!(error, NextError::NoTargetLeft(_)), "{error}");
+}
+
+#[test]
+fn a_given_branch_is_replaced_for_the_next_target_only() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let mut request = invite("sip:example.com");
+    request
+        .set("Via", "SIP/2.0/UDP 0.0.0.0;branch=z9hG4bKmine;rport")
+        .unwrap();
+    let send = host.waits(request, SendOptions::new());
+    let (query, _) = host.lookups.pop_front().unwrap();
+    let now = host.now;
+    host.transport
+        .handle_lookup(now, query, Ok(&["192.0.2.7", "192.0.2.8"].map(ip)));
+    host.drain();
+    let first = host.completed(send).unwrap();
+    let via = header(first.bytes(), "Via");
+    assert_eq!(via, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKmine;rport");
+    let Ok(Submitted::Sent(second)) = host.transport.try_next(now, first) else {
+        panic!("it is sent at once");
+    };
+    let message = second.message().unwrap();
+    let via = message.top_via().unwrap();
+    let branch = via.branch().unwrap();
+    assert!(branch.starts_with("z9hG4bK") && branch != "z9hG4bKmine");
+    assert_eq!(via.rport(), Some(None));
+}
+
+/// The two have one Via each, with the same sent-by, transport, branch and parameters.
+fn same_via(one: &Sent, other: &Sent) {
+    let (one, other) = (one.message().unwrap(), other.message().unwrap());
+    assert_eq!(one.raw_all("Via").count(), 1);
+    assert!(one.top_via().unwrap().equivalent(&other.top_via().unwrap()));
+}
+
+// RFC 3261 §9.1; conformance: 79, 116
+#[test]
+fn a_cancel_has_the_via_and_goes_the_way_of_its_request() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    host.tcp("192.0.2.1:5060");
+    for destination in [udp("192.0.2.9:5070"), tcp("192.0.2.9:5070")] {
+        let mut request = invite("sip:bob@example.com");
+        request.prepend("Route", "<sip:one.example;lr>").unwrap();
+        let sent = match host.submit(request, to(destination)).unwrap() {
+            Submitted::Sent(sent) => *sent,
+            Submitted::Waiting(send) => {
+                host.connected("192.0.2.1:40000");
+                host.completed(send).unwrap()
+            }
+        };
+        let derived = sent.cancel().unwrap();
+        let cancel = host.send(derived.request, derived.options);
+        assert_eq!(cancel.remote(), sent.remote());
+        assert_eq!(cancel.local(), sent.local());
+        for name in ["From", "To", "Call-ID", "Route"] {
+            assert_eq!(
+                header(cancel.bytes(), name),
+                header(sent.bytes(), name),
+                "{name}"
+            );
+        }
+        assert_eq!(header(cancel.bytes(), "CSeq"), "1 CANCEL");
+        same_via(&cancel, &sent);
+        let message = cancel.message().unwrap();
+        assert_eq!(message.request_uri(), Some(&b"sip:bob@example.com"[..]));
+        assert_eq!(message.method(), Some(Method::Cancel));
+        assert_eq!(message.raw(Name::Contact), None);
+    }
+    assert!(host.lookups.is_empty() && host.connects.is_empty());
+}
+
+// RFC 3261 §17.1.1.3
+#[test]
+fn an_ack_has_the_to_of_the_response() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let sent = host.send(invite("sip:bob@192.0.2.9"), SendOptions::new());
+    let message = sent.message().unwrap();
+    let value = |name| String::from_utf8_lossy(message.raw(name).unwrap()).into_owned();
+    let response = format!(
+        "SIP/2.0 486 Busy Here\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=far\r\nCall-ID: {}\r\n\
+         CSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n",
+        value("Via"),
+        value("From"),
+        value("To"),
+        value("Call-ID"),
+    );
+    let event = host.datagram(channel, "192.0.2.9:5060", response.as_bytes());
+    assert!(event.is_some());
+    let response = Response::try_from(Message::parse(response).unwrap()).unwrap();
+    let derived = sent.ack(&response).unwrap();
+    let ack = host.send(derived.request, derived.options);
+    assert_eq!(
+        header(ack.bytes(), "To"),
+        format!("{};tag=far", value("To"))
+    );
+    assert_eq!(header(ack.bytes(), "CSeq"), "1 ACK");
+    same_via(&ack, &sent);
+    assert_eq!(ack.remote().addr, addr("192.0.2.9:5060"));
+}
+
+#[test]
+fn of_a_response_there_is_no_cancel() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let via = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1";
+    let received = host.request(channel, "192.0.2.9:5060", &wire_request(via, ""));
+    let sent = host.send(ok(&received.request), SendOptions::new());
+    assert!(sent.cancel().is_err());
+}
+
+// RFC 5626 §5.2
+#[test]
+fn a_flow_token_brings_a_response_back_over_its_flow() {
+    let mut host = Host::new();
+    let channel = host.tcp("192.0.2.1:5060");
+    let id = host.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    let received = common::Received::from(host.events.pop_front().unwrap());
+    let token = host
+        .transport
+        .router()
+        .flow_token(&received.request.flow().unwrap());
+    assert!(token.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let flow = host.transport.router().flow_from_token(&token).unwrap();
+    assert_eq!(Some(flow), received.request.flow());
+    // What a stateless proxy does with a response that came back with it.
+    let via = "SIP/2.0/TCP 203.0.113.66;branch=z9hG4bK1";
+    let mut response = Message::parse(common::wire_response(via)).unwrap();
+    response.set_flow(flow);
+    let sent = host.send(response, SendOptions::new());
+    assert_eq!(sent.local().connection, Some(id));
+}
+
+#[test]
+fn a_flow_token_cannot_be_made_up() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let via = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1";
+    let received = host.request(channel, "192.0.2.9:5060", &wire_request(via, ""));
+    let router = host.transport.router();
+    let token = router.flow_token(&received.request.flow().unwrap());
+    for at in 0..token.len() {
+        let mut forged = token.clone().into_bytes();
+        forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+        let forged = String::from_utf8(forged).unwrap();
+        assert_eq!(router.flow_from_token(&forged), None, "{at}");
+    }
+    for bad in [
+        "",
+        "00",
+        &token[2..],
+        &format!("{token}00"),
+        "é",
+        &token.replace('0', "+"),
+    ] {
+        if bad != token {
+            assert_eq!(router.flow_from_token(bad), None);
+        }
+    }
+    let other = Host::seeded(Config::default(), 2);
+    assert_eq!(other.transport.router().flow_from_token(&token), None);
+}
+
+#[test]
+fn the_header_hook_has_the_last_word_before_placeholders_are_filled_in() {
+    let mut config = Config::default();
+    config.header_hook(|message, local, remote| {
+        message.set("X-Way", format!("{local}>{remote}")).unwrap();
+        message.set("Contact", "<sip:hook@0.0.0.0>").unwrap();
+    });
+    let mut host = Host::with(config);
+    host.udp("192.0.2.1:5060");
+    let request = options("sip:192.0.2.9");
+    let given = request.to_bytes();
+    let sent = host.send(request.clone(), SendOptions::new());
+    assert_eq!(
+        header(sent.bytes(), "X-Way"),
+        "udp:192.0.2.1:5060>udp:192.0.2.9:5060"
+    );
+    assert_eq!(header(sent.bytes(), "Contact"), "<sip:hook@192.0.2.1:5060>");
+    assert_eq!(request.to_bytes(), given);
+    let error = host.submit(options("sip:192.0.2.9;transport=sctp"), SendOptions::new());
+    let message = error.unwrap_err().into_message();
+    assert_eq!(message.raw("X-Way"), None, "it comes back as it was given");
+}
