@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR=never
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$top"
 target=${CARGO_TARGET_DIR:-$top/target}
-shared=$(cd "$top/.." && pwd)/shared
+shared=${SIP_SHARED:-$(cd "$top/.." && pwd)/shared}
 
 fail() {
     echo "FAILED: $*" >&2

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use futures_channel::oneshot;
 use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError, SendFailure};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Connection, ConnectionId, DatagramSocket, Event, Outgoing, Pushed,
-    Route, Routed, Router, RouterOutput, SendId, Sent, SocketId, Way,
+    QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SocketId, Way,
 };
 
 use crate::drive;
@@ -31,6 +31,8 @@ pub(crate) struct Worker {
 
 /// What became of a send.
 #[derive(Debug)]
+// Boxing the common case would cost an allocation for each message.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Submitted {
     Sent(Sent),
     Waiting(oneshot::Receiver<Result<Sent, SendError>>),
@@ -50,6 +52,7 @@ pub(crate) struct Core {
     sockets: RwLock<BTreeMap<SocketId, Arc<Socket>>>,
     links: RwLock<BTreeMap<ConnectionId, Arc<Link>>>,
     listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
+    lookups: Mutex<BTreeMap<QueryId, Arc<AtomicWaker>>>,
     waiters: Mutex<BTreeMap<SendId, Waiter>>,
     pub(crate) router_task: AtomicWaker,
     pub(crate) datagram_queue: usize,
@@ -72,6 +75,7 @@ impl Core {
             sockets: RwLock::default(),
             links: RwLock::default(),
             listeners: Mutex::default(),
+            lookups: Mutex::default(),
             waiters: Mutex::default(),
             router_task: AtomicWaker::new(),
             datagram_queue,
@@ -122,9 +126,17 @@ impl Core {
         lock(&self.listeners)
             .values()
             .for_each(|listener| listener.wake());
+        lock(&self.lookups)
+            .values()
+            .for_each(|lookup| lookup.wake());
+    }
+
+    /// The last task has ended: nothing more will come.
+    fn ended(&self) {
         for worker in &self.workers {
             worker.queue.close();
         }
+        self.idle.wake();
     }
 
     /// Runs a task on a worker's runtime, and counts it.
@@ -220,6 +232,11 @@ impl Core {
         gone.iter().for_each(|socket| socket.task.wake());
         self.run_outputs();
         Ok(())
+    }
+
+    /// A socket's task has ended.
+    pub(crate) fn forget_socket(&self, id: SocketId) {
+        drop(write(&self.sockets).remove(&id));
     }
 
     pub(crate) fn has_socket(&self, id: SocketId) -> bool {
@@ -456,13 +473,9 @@ impl Core {
                     return;
                 };
                 let answer = worker.runtime.lookup(name);
-                let core = Arc::clone(self);
-                self.spawn(0, async move {
-                    let result = answer.await.map_err(|error| error.kind());
-                    let (now, ips) = (core.now(), result.as_deref().map_err(|kind| *kind));
-                    core.with_router(|router| router.handle_lookup(now, query, ips));
-                    core.run_outputs();
-                });
+                let wake = Arc::new(AtomicWaker::new());
+                lock(&self.lookups).insert(query, Arc::clone(&wake));
+                self.spawn(0, drive::lookup(Arc::clone(self), query, answer, wake));
             }
             RouterOutput::LocalAddress { query, remote } => {
                 let Some(worker) = self.workers.first() else {
@@ -483,10 +496,18 @@ impl Core {
         }
     }
 
-    /// Reports datagrams that did not get away.
-    pub(crate) fn report(&self, worker: usize, send: SendId, kind: io::ErrorKind) {
+    /// Takes the answer to a lookup.
+    pub(crate) fn answered(self: &Arc<Self>, query: QueryId, answer: io::Result<Vec<IpAddr>>) {
+        lock(&self.lookups).remove(&query);
+        let result = answer.map_err(|error| error.kind());
+        let (now, ips) = (self.now(), result.as_deref().map_err(|kind| *kind));
+        self.with_router(|router| router.handle_lookup(now, query, ips));
+        self.run_outputs();
+    }
+
+    /// Reports a datagram that did not get away.
+    pub(crate) fn report(&self, worker: usize, send: SendId, cause: SendFailure) {
         if let Some(worker) = self.workers.get(worker) {
-            let cause = SendFailure::Io(kind);
             worker
                 .queue
                 .push(&mut vec![Event::SendFailed { send, cause }]);
@@ -500,7 +521,7 @@ struct Counted(Arc<Core>);
 impl Drop for Counted {
     fn drop(&mut self) {
         if self.0.tasks.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.idle.wake();
+            self.0.ended();
         }
     }
 }

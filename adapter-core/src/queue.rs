@@ -63,7 +63,7 @@ impl Queue {
     }
 
     /// How much room there is for messages; if none, `cx` is woken when there is.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Room> {
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
         let mut inner = lock(&self.inner);
         if inner.abandoned || inner.has_room(self.limits) {
             return Poll::Ready(inner.room(self.limits));
@@ -116,7 +116,7 @@ impl Queue {
     /// of the last one. `None` when the queue is closed and empty.
     pub(crate) fn poll_take(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         batch: &mut VecDeque<Event>,
     ) -> Poll<Option<()>> {
         let mut inner = lock(&self.inner);

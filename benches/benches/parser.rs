@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use sip_core::header::{CSeq, CallId, Contact, ContentLength, Via};
+use sip_core::header::{Contact, ContentLength, Via};
 use sip_core::message::Head;
 use sip_core::uri::Uri;
 use sip_core::{Limits, Message, Name, StartLine};
@@ -114,8 +114,8 @@ fn read(message: &Message) {
     ));
     black_box(message.from_tag());
     black_box(message.to_tag());
-    black_box(message.header::<CallId<'_>>().unwrap().unwrap().as_str());
-    let cseq = message.header::<CSeq<'_>>().unwrap().unwrap();
+    black_box(message.call_id());
+    let cseq = message.cseq().unwrap();
     black_box((cseq.seq(), cseq.method()));
     black_box(message.header::<ContentLength>().unwrap());
     if let Some(contact) = message.header::<Contact<'_>>().unwrap() {

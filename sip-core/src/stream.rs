@@ -33,7 +33,6 @@ pub struct Framer {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
 enum State {
     /// No byte of the next message has come.
     Between,

@@ -46,6 +46,24 @@ fn a_request_has_every_mandatory_header() {
     );
 }
 
+// conformance: 196
+#[test]
+fn to_is_the_request_uri_without_what_tells_the_way_there() {
+    let to = |uri: &str| {
+        let request = RequestBuilder::new(Method::Options, uri).build(count());
+        String::from_utf8(request.unwrap().raw(Name::To).unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(
+        to("sip:bob@192.0.2.1:5070;user=phone;Transport=tcp;lr;x=1"),
+        "<sip:bob@192.0.2.1;user=phone;x=1>"
+    );
+    assert_eq!(
+        to("sips:[2001:db8::1]:5061;maddr=h"),
+        "<sips:[2001:db8::1]>"
+    );
+    assert_eq!(to("tel:+15550100"), "<tel:+15550100>");
+}
+
 #[test]
 fn what_is_set_is_used() {
     let request = RequestBuilder::new(Method::Message, "sips:b@h.example")

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
@@ -27,49 +28,30 @@ thread_local! {
 }
 
 /// Opens a connection and runs it.
-pub(crate) async fn connect(
+pub(crate) fn connect(
     core: Arc<Core>,
     link: Arc<Link>,
     remote: SocketAddr,
     local: Option<SocketAddr>,
-) {
-    let Some(worker) = core.workers.get(link.worker) else {
-        return;
-    };
-    let mut opening = worker.runtime.connect(remote, local);
-    let mut task = Task::new(&core, &link);
-    let opened = poll_fn(|cx| {
-        link.task.register(cx.waker());
-        let opened = match opening.as_mut().poll(cx) {
-            Poll::Ready(Ok(stream)) => Some(stream),
-            Poll::Ready(Err(error)) => {
-                debug!(%remote, %error, "cannot connect");
-                lock(&link.machine).handle_error(error.kind());
-                None
-            }
-            // A deadline may have passed, or somebody has closed it.
-            Poll::Pending if task.wait(cx, worker).is_pending() => return Poll::Pending,
-            Poll::Pending => None,
-        };
-        Poll::Ready(opened)
-    })
-    .await;
-    drop(opening);
-    let mut stream = opened;
-    if let Some(open) = &stream {
-        let now = core.now();
-        lock(&link.machine).handle_connected(now, open.local_addr());
+) -> impl Future<Output = ()> + Send {
+    let mut task = Task::new(core, link);
+    async move {
+        let stream = task.open(remote, local).await;
+        task.run(stream).await;
     }
-    task.run(stream.take()).await;
 }
 
 /// Runs an open connection to its end.
-pub(crate) async fn run(core: Arc<Core>, link: Arc<Link>, stream: Box<dyn Stream>) {
-    Task::new(&core, &link).run(Some(stream)).await;
+pub(crate) fn run(
+    core: Arc<Core>,
+    link: Arc<Link>,
+    stream: Box<dyn Stream>,
+) -> impl Future<Output = ()> + Send {
+    let mut task = Task::new(core, link);
+    async move { task.run(Some(stream)).await }
 }
 
-/// A connection's task. When it is dropped, however that comes, the router knows that the
-/// connection is gone.
+/// A connection's task.
 struct Task {
     core: Arc<Core>,
     link: Arc<Link>,
@@ -80,7 +62,13 @@ struct Task {
 }
 
 impl Drop for Task {
+    /// However the task ends, also where its runtime drops it: the connection is over, and what
+    /// waited on it goes on.
     fn drop(&mut self) {
+        if !thread::panicking() {
+            lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
+            self.last_events();
+        }
         self.core.forget_link(self.id);
     }
 }
@@ -94,16 +82,42 @@ enum Round {
 }
 
 impl Task {
-    fn new(core: &Arc<Core>, link: &Arc<Link>) -> Self {
+    fn new(core: Arc<Core>, link: Arc<Link>) -> Self {
         let id = lock(&link.machine).id();
         Self {
-            core: Arc::clone(core),
-            link: Arc::clone(link),
+            core,
+            link,
             id,
             alarm: Alarm::default(),
             events: Vec::new(),
             paused: false,
         }
+    }
+
+    /// Connects. `None` if that failed, or somebody closed the connection meanwhile.
+    async fn open(
+        &mut self,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Option<Box<dyn Stream>> {
+        let core = Arc::clone(&self.core);
+        let worker = core.workers.get(self.link.worker)?;
+        let mut opening = worker.runtime.connect(remote, local);
+        let stream = poll_fn(|cx| {
+            self.link.task.register(cx.waker());
+            match opening.as_mut().poll(cx) {
+                Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
+                Poll::Ready(Err(error)) => {
+                    debug!(%remote, %error, "cannot connect");
+                    lock(&self.link.machine).handle_error(error.kind());
+                    Poll::Ready(None)
+                }
+                Poll::Pending => self.wait(cx, worker).map(|()| None),
+            }
+        })
+        .await?;
+        lock(&self.link.machine).handle_connected(core.now(), stream.local_addr());
+        Some(stream)
     }
 
     async fn run(&mut self, stream: Option<Box<dyn Stream>>) {
@@ -164,7 +178,7 @@ impl Task {
     }
 
     /// Takes the machine's events: messages to the application while it has room.
-    fn events(&mut self, cx: &mut Context<'_>, worker: &Worker) {
+    fn events(&mut self, cx: &Context<'_>, worker: &Worker) {
         loop {
             let mut room = match worker.queue.poll_room(cx) {
                 Poll::Ready(room) => Some(room),
@@ -210,7 +224,22 @@ impl Task {
         }
     }
 
-    fn handle(&mut self, event: ConnectionEvent) {
+    /// Takes what is left to tell after the end.
+    fn last_events(&mut self) {
+        loop {
+            let event = lock(&self.link.machine).poll_control();
+            match event {
+                Some(ConnectionEvent::Event(event)) => self.events.push(event),
+                Some(event) => self.handle(event),
+                None => break,
+            }
+        }
+        if let Some(worker) = self.core.workers.get(self.link.worker) {
+            worker.queue.push(&mut self.events);
+        }
+    }
+
+    fn handle(&self, event: ConnectionEvent) {
         let (core, id) = (&self.core, self.id);
         match event {
             ConnectionEvent::Connected(local) => {
@@ -240,7 +269,7 @@ impl Task {
     }
 
     /// One write and one read.
-    fn read_and_write(&mut self, cx: &mut Context<'_>, stream: &dyn Stream) -> Round {
+    fn read_and_write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> Round {
         let wrote = self.write(cx, stream);
         let capacity = {
             let machine = lock(&self.link.machine);
@@ -283,7 +312,7 @@ impl Task {
     }
 
     /// Writes as much as the socket takes at once. True if it took something.
-    fn write(&mut self, cx: &mut Context<'_>, stream: &dyn Stream) -> bool {
+    fn write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> bool {
         loop {
             let now = self.core.now();
             let mut machine = lock(&self.link.machine);

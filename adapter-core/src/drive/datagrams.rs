@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::{DatagramSocket, Event, SendId};
+use sip_transport_proto::{DatagramSocket, Event, SendId, error as proto};
 use tracing::warn;
 
 use crate::core::{Core, Worker};
@@ -49,6 +49,15 @@ struct Task<'a> {
     events: Vec<Event>,
 }
 
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        // The socket closes with its task, whoever still holds the transport. Nothing is queued
+        // on it after that, so nothing that was queued goes unreported.
+        self.core.forget_socket(self.socket.id);
+        self.give_up();
+    }
+}
+
 impl Task<'_> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.socket.task.register(cx.waker());
@@ -64,6 +73,22 @@ impl Task<'_> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Reports what was queued and will not be sent any more.
+    fn give_up(&mut self) {
+        loop {
+            for entry in self.out.iter().filter(|entry| entry.id != 0) {
+                let send = SendId::from(entry.id);
+                let cause = proto::SendFailure::ChannelRemoved;
+                self.core.report(self.socket.worker, send, cause);
+            }
+            self.out.sent(self.out.len());
+            self.socket.take(&mut self.out);
+            if self.out.is_empty() {
+                return;
+            }
+        }
     }
 
     /// Sends what waits, as far as the socket takes it.
@@ -138,8 +163,9 @@ impl Task<'_> {
             let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
                 continue;
             };
+            let cause = proto::SendFailure::Io(error.kind());
             self.core
-                .report(self.socket.worker, SendId::from(send), error.kind());
+                .report(self.socket.worker, SendId::from(send), cause);
         }
     }
 }

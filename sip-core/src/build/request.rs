@@ -3,8 +3,8 @@ use super::{BuildError, PLACEHOLDER};
 use crate::chars::ascii;
 use crate::header::{Contact, From, Header, To, Via};
 use crate::message::{EditError, HeaderName};
-use crate::uri::Uri;
-use crate::{Method, Name, Request};
+use crate::uri::{Uri, UriHeaders, UriParam, UriParams};
+use crate::{HostPort, Method, Name, Request};
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// Builds a request with every header that RFC 3261 §8.1.1 asks for.
 ///
 /// What is not set gets a value of its own: a new From tag and Call-ID, CSeq 1, Max-Forwards 70, To
-/// with the request URI. Via, From and Contact have the address `0.0.0.0`, which the transport
+/// with the request URI less its port, transport and whatever else says the way there. Via, From and Contact have the address `0.0.0.0`, which the transport
 /// replaces by the address that it sends from. A Contact is added to requests that make or refresh
 /// a dialog.
 ///
@@ -162,9 +162,20 @@ impl<'a> RequestBuilder<'a> {
                 })?,
         };
         writer.print(Name::From, from)?;
+        let mut kept = Vec::new();
         let to = match self.to {
             Some(to) => to,
-            None => To::new(Uri::try_from(self.uri).map_err(EditError::RequestUri)?),
+            None => To::new(
+                match Uri::try_from(self.uri).map_err(EditError::RequestUri)? {
+                    Uri::Sip(uri) => {
+                        kept.extend(uri.params().iter().filter(|param| may_stand_in_to(param)));
+                        let uri = uri.with_host_port(HostPort::new(uri.host(), None));
+                        let uri = uri.with_params(UriParams::of(&kept));
+                        Uri::Sip(uri.with_headers(UriHeaders::EMPTY))
+                    }
+                    other => other,
+                },
+            ),
         };
         writer.print(Name::To, to)?;
         match self.call_id {
@@ -191,6 +202,13 @@ impl<'a> RequestBuilder<'a> {
 
 fn name_of<'a, H: Header<'a>>(_: &H) -> Name {
     H::NAME
+}
+
+/// RFC 3261 §19.1.1, table 1: what tells the way to a URI is not allowed in To.
+fn may_stand_in_to(param: &UriParam<'_>) -> bool {
+    !["transport", "maddr", "ttl", "method", "lr"]
+        .into_iter()
+        .any(|name| name.eq_ignore_ascii_case(param.name()))
 }
 
 fn is_route(name: Name) -> bool {

@@ -138,17 +138,20 @@ impl<'a> View<'a> {
         let header = row.name();
         let fault = |kind, at| ParseError::new(kind, usize::from(row.value) + at).in_header(header);
         let result = match header {
-            Name::Via => check_vias(value, &mut found.via),
+            Name::Via => check_vias(value, self.base, &mut found.via),
             Name::From => From::parse(value).map(|from| found.from_tag = from.tag_bytes()),
             Name::To => To::parse(value).map(|to| found.to_tag = to.tag_bytes()),
-            Name::CallId => CallId::parse(value).map(drop),
+            Name::CallId => CallId::parse(value).map(|_| found.call_id = value),
             Name::MaxForwards => MaxForwards::parse(value).map(drop),
             Name::CSeq => match CSeq::parse(value) {
                 // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
                 Ok(cseq) if method.is_some_and(|method| method != cseq.method()) => {
                     return Err(fault(ParseErrorKind::CSeqMethod, 0));
                 }
-                result => result.map(drop),
+                result => result.map(|cseq| {
+                    let start = value.len().saturating_sub(cseq.method().as_str().len());
+                    found.cseq = Some((cseq.seq(), value.get(start..).unwrap_or_default()));
+                }),
             },
             _ => Ok(()),
         };
@@ -158,34 +161,57 @@ impl<'a> View<'a> {
 
 /// Every Via: the top one says where the response goes, the others where it goes on.
 #[inline]
-fn check_vias<'a>(value: &'a [u8], top: &mut Option<Via<'a>>) -> Result<(), ValueError> {
+fn check_vias(value: &[u8], base: &[u8], top: &mut TopVia) -> Result<(), ValueError> {
     if list::comma(value).is_some() {
-        return list::values::<Via<'_>>(value).try_for_each(|via| {
-            via.map(|via| {
-                top.get_or_insert(via);
-            })
-        });
+        return list::values::<Via<'_>>(value)
+            .try_for_each(|via| via.map(|via| top.found(&via, base)));
     }
-    let via = Via::parse(value)?;
-    top.get_or_insert(via);
+    top.found(&Via::parse(value)?, base);
     Ok(())
+}
+
+/// The first Via that was come across.
+#[derive(Clone, Copy, Default)]
+enum TopVia {
+    #[default]
+    None,
+    /// One that is not kept.
+    Rare,
+    Kept(ViaSpans),
+}
+
+impl TopVia {
+    #[inline]
+    fn found(&mut self, via: &Via<'_>, base: &[u8]) {
+        if let Self::None = self {
+            *self = via.spans(base).map_or(Self::Rare, Self::Kept);
+        }
+    }
 }
 
 /// What the checks came across.
 #[derive(Default)]
 struct Found<'a> {
-    via: Option<Via<'a>>,
+    via: TopVia,
     from_tag: Option<&'a [u8]>,
     to_tag: Option<&'a [u8]>,
+    call_id: &'a [u8],
+    cseq: Option<(u32, &'a [u8])>,
 }
 
 impl Found<'_> {
     #[inline]
     fn facts(&self, base: &[u8]) -> Option<Facts> {
+        let TopVia::Kept(via) = self.via else {
+            return None;
+        };
+        let (number, method) = self.cseq?;
         Some(Facts {
-            via: self.via?.spans(base)?,
+            via,
             from_tag: Span::of_some(base, self.from_tag)?,
             to_tag: Span::of_some(base, self.to_tag)?,
+            call_id: Span::of(base, self.call_id)?,
+            cseq: (number, Span::of(base, method)?),
         })
     }
 }
@@ -197,6 +223,8 @@ pub(crate) struct Facts {
     pub(crate) via: ViaSpans,
     pub(crate) from_tag: Option<Span>,
     pub(crate) to_tag: Option<Span>,
+    pub(crate) call_id: Span,
+    pub(crate) cseq: (u32, Span),
 }
 
 impl Facts {
@@ -208,6 +236,8 @@ impl Facts {
             via: self.via.stamped(received, rport, stamp.grown(), moved),
             from_tag: self.from_tag.map(moved),
             to_tag: self.to_tag.map(moved),
+            call_id: moved(self.call_id),
+            cseq: (self.cseq.0, moved(self.cseq.1)),
         }
     }
 }

@@ -52,7 +52,7 @@ pub use view::HeaderRow;
 pub(crate) use view::View;
 
 use crate::chars::ascii;
-use crate::header::{self, Header, Via, list};
+use crate::header::{self, CSeq, CallId, Header, Via, list};
 use crate::{Flow, Limits, Method, Name};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
@@ -253,6 +253,28 @@ impl Message {
         match &self.facts {
             Some(facts) => facts.to_tag.map(|tag| ascii(tag.get(&self.base))),
             None => self.header::<header::To<'_>>().ok()??.tag(),
+        }
+    }
+
+    /// The Call-ID, if there is one that follows its grammar.
+    pub fn call_id(&self) -> Option<&str> {
+        match &self.facts {
+            Some(facts) => Some(ascii(facts.call_id.get(&self.base))),
+            None => Some(self.header::<CallId<'_>>().ok()??.as_str()),
+        }
+    }
+
+    /// The CSeq, if there is one that follows its grammar.
+    pub fn cseq(&self) -> Option<CSeq<'_>> {
+        match &self.facts {
+            Some(Facts {
+                cseq: (number, method),
+                ..
+            }) => Some(CSeq::new(
+                *number,
+                Method::new(ascii(method.get(&self.base))),
+            )),
+            None => self.header().ok()?,
         }
     }
 

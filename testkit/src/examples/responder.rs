@@ -17,7 +17,7 @@ use super::{Answers, Failure, within};
 #[command(name = "responder", version)]
 #[command(group = ArgGroup::new("channels").required(true).multiple(true))]
 pub struct Args {
-    /// UDP addresses to listen on, such as 127.0.0.1:5060 or [::]:5060
+    /// UDP addresses to listen on, such as 0.0.0.0:5060
     #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
     pub udp: Vec<SocketAddr>,
     /// TCP addresses to listen on

@@ -104,9 +104,11 @@ impl Simulation {
 
 impl Drop for Simulation {
     fn drop(&mut self) {
-        let mut tasks = lock(&self.0.tasks);
-        tasks.ended = true;
-        let tasks = std::mem::take(&mut tasks.tasks);
+        let tasks = {
+            let mut tasks = lock(&self.0.tasks);
+            tasks.ended = true;
+            std::mem::take(&mut tasks.tasks)
+        };
         drop(tasks);
     }
 }

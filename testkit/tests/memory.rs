@@ -1,0 +1,177 @@
+//! What only the runtime in memory can show of adapter-core: lookups that never end, sockets that
+//! run out, a runtime that goes away.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::future::{IntoFuture as _, poll_fn};
+use std::net::IpAddr;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use adapter_core::sip_transport_proto::error::{AttemptCause, SendCause};
+use adapter_core::sip_transport_proto::sim::{Answer, Link};
+use adapter_core::sip_transport_proto::sip_core::build::RequestBuilder;
+use adapter_core::sip_transport_proto::sip_core::{Method, Request};
+use adapter_core::sip_transport_proto::{Event, Protocol};
+use adapter_core::{Incoming, Runtime as _};
+use testkit::memory::{MemoryRuntime, Simulation};
+
+type SipTransport = adapter_core::SipTransport<MemoryRuntime>;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn options(uri: &str) -> Request {
+    RequestBuilder::new(Method::Options, uri)
+        .build(|random| random.fill(1))
+        .unwrap()
+}
+
+async fn start(runtime: &MemoryRuntime, address: &str) -> (SipTransport, Incoming) {
+    SipTransport::builder()
+        .udp(address.parse().unwrap())
+        .tcp(address.parse().unwrap())
+        .worker_runtimes([runtime.clone()])
+        .bind()
+        .await
+        .unwrap()
+}
+
+#[test]
+fn a_lookup_that_never_ends_fails_its_sends_and_does_not_outlive_the_transport() {
+    let simulation = Simulation::new(1);
+    simulation.network(|network| network.set_name("slow.example", Answer::Never));
+    let host = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    host.block_on(async {
+        let (transport, _incoming) = start(&host, "192.0.2.1:5060").await;
+        let started = host.now();
+        let error = transport
+            .send_request(options("sip:slow.example"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error.cause(), SendCause::Lookup { .. }), "{error}");
+        assert!(host.now() - started <= Duration::from_secs(6));
+
+        let waiting = transport
+            .send_request(options("sip:slow.example"))
+            .into_future();
+        transport.shutdown().await;
+        assert_eq!(transport.tasks(), 0);
+        assert!(host.now() - started <= Duration::from_secs(6), "it waited");
+        let error = waiting.await.unwrap_err();
+        assert_eq!(error.cause(), &SendCause::ShuttingDown);
+    });
+}
+
+#[test]
+fn a_name_with_two_addresses_is_tried_at_both() {
+    let simulation = Simulation::new(2);
+    let ips = vec![ip("192.0.2.7"), ip("192.0.2.2")];
+    simulation.network(|network| network.set_name("bob.example", Answer::Addresses(ips)));
+    let [alice, bob, _nobody] = [
+        ("alice", "192.0.2.1"),
+        ("bob", "192.0.2.2"),
+        ("nobody", "192.0.2.7"),
+    ]
+    .map(|(name, address)| simulation.add_host(name, &[ip(address)]));
+    alice.block_on(async {
+        let (transport, _incoming) = start(&alice, "192.0.2.1:5060").await;
+        let (_bob, mut bobs) = start(&bob, "192.0.2.2:5060").await;
+        let sent = transport
+            .send_request(options("sip:bob.example:5060;transport=tcp"))
+            .await
+            .unwrap();
+        assert_eq!(sent.remote().addr.ip(), ip("192.0.2.2"));
+        loop {
+            if let Event::Request { request, .. } = bobs.recv().await.unwrap() {
+                assert_eq!(
+                    request.raw("Call-ID"),
+                    sent.message().unwrap().raw("Call-ID")
+                );
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn too_many_open_files_fail_a_connect_with_the_cause_and_only_pause_accepting() {
+    let simulation = Simulation::new(3);
+    let [alice, bob] = [("alice", "192.0.2.1"), ("bob", "192.0.2.2")]
+        .map(|(name, address)| simulation.add_host(name, &[ip(address)]));
+    let limit = |runtime: &MemoryRuntime, limit| {
+        simulation.network(|network| network.set_socket_limit(runtime.host(), limit));
+    };
+    alice.block_on(async {
+        let (transport, _incoming) = start(&alice, "192.0.2.1:5060").await;
+        let (_bob, mut bobs) = start(&bob, "192.0.2.2:5060").await;
+        let request = || options("sip:192.0.2.2;transport=tcp");
+
+        limit(&alice, 2);
+        let error = transport.send_request(request()).await.unwrap_err();
+        let cause = &error.tried().first().unwrap().cause;
+        assert!(matches!(cause, AttemptCause::Connect(_)), "{error}");
+        limit(&alice, usize::MAX);
+
+        limit(&bob, 2);
+        transport.send_request(request()).await.unwrap();
+        alice.sleep(Duration::from_secs(10)).await;
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(bobs.poll_recv(&mut cx), Poll::Pending));
+        limit(&bob, usize::MAX);
+        let freed = alice.now();
+        while !matches!(bobs.recv().await.unwrap(), Event::Request { .. }) {}
+        assert!(alice.now() - freed <= Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn sends_end_when_their_runtime_goes_away() {
+    let simulation = Simulation::new(4);
+    simulation.network(|network| network.set_name("slow.example", Answer::Never));
+    simulation.set_default_link(Link::default().with_latency(Duration::from_millis(5)));
+    let host = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    let (transport, mut incoming, mut sends) = host.block_on(async {
+        let (transport, incoming) = start(&host, "192.0.2.1:5060").await;
+        // Nobody is there, so the one waits for a connection and the other for a lookup.
+        let sends = ["sip:192.0.2.9;transport=tcp", "sip:slow.example"]
+            .map(|uri| transport.send_request(options(uri)).into_future());
+        host.sleep(Duration::from_millis(1)).await;
+        (transport, incoming, sends)
+    });
+    drop(simulation);
+    let mut cx = Context::from_waker(Waker::noop());
+    for send in &mut sends {
+        let ended = std::pin::Pin::new(send).poll(&mut cx);
+        assert!(matches!(ended, Poll::Ready(Err(_))), "{ended:?}");
+    }
+    assert_eq!((transport.tasks(), transport.queued_bytes()), (0, 0));
+    while let Poll::Ready(Some(_)) = incoming.poll_recv(&mut cx) {}
+    assert!(matches!(incoming.poll_recv(&mut cx), Poll::Ready(None)));
+    let error = transport.send_request(options("sip:192.0.2.9;transport=tcp"));
+    let ended = std::pin::pin!(error.into_future()).poll(&mut cx);
+    assert!(matches!(ended, Poll::Ready(Err(_))), "{ended:?}");
+}
+
+#[test]
+fn a_datagram_that_cannot_be_sent_is_told_of_once() {
+    let simulation = Simulation::new(5);
+    let [alice, _bob] = [("alice", "192.0.2.1"), ("bob", "192.0.2.2")]
+        .map(|(name, address)| simulation.add_host(name, &[ip(address)]));
+    alice.block_on(async {
+        let (transport, mut incoming) = start(&alice, "192.0.2.1:5060").await;
+        let sent = transport
+            .send_request(options("sip:192.0.2.2;transport=udp"))
+            .await
+            .unwrap();
+        assert_eq!(sent.remote().protocol, Protocol::Udp);
+        let event = incoming.recv().await.unwrap();
+        assert!(
+            matches!(event, Event::SendFailed { send, .. } if send == sent.id()),
+            "{event:?}"
+        );
+        alice.sleep(Duration::from_secs(60)).await;
+        let none = poll_fn(|cx| Poll::Ready(incoming.poll_recv(cx).is_pending()));
+        assert!(none.await, "told of twice");
+    });
+}
