@@ -205,18 +205,17 @@ impl Message {
 
     /// The first value of that header, as its type. `None`: there is no such header.
     pub fn header<'a, H: Header<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
+        let wrap = |error| HeaderError::Value {
+            header: H::NAME,
+            error,
+        };
         for value in self.raw_all(H::NAME) {
-            let parsed = if H::LIST {
-                list::values(value).next()
-            } else {
-                Some(H::parse(value))
-            };
-            if let Some(parsed) = parsed {
-                let wrap = |error| HeaderError::Value {
-                    header: H::NAME,
-                    error,
-                };
-                return parsed.map(Some).map_err(wrap);
+            let is_list = H::LIST && (value.is_empty() || list::comma(value).is_some());
+            if !is_list {
+                return H::parse(value).map(Some).map_err(wrap);
+            }
+            if let Some(first) = list::values(value).next() {
+                return first.map(Some).map_err(wrap);
             }
         }
         Ok(None)
