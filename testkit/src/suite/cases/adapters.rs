@@ -15,7 +15,7 @@ use sip_transport_proto::{
 
 use crate::suite::{
     Adapter, AdapterHost, Endpoint, Family, Setup, TcpPeer, UdpPeer, body_of_length, join,
-    next_request, next_response, reply, request, request_to, text, via,
+    next_closed, next_request, next_response, reply, request, request_to, text, via,
 };
 
 /// What only a builder can set.
@@ -225,6 +225,36 @@ async fn waiting_event(incoming: &mut Incoming) -> Option<Event> {
         Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+pub async fn a_resent_message_is_the_same_to_the_byte<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await;
+    let mut udp = udp_peer(host);
+    let to = SipEndpoint::new(Protocol::Udp, udp.addr());
+    let sent = alice
+        .send(request(Method::Options, to).into(), SendOptions::new())
+        .await
+        .unwrap();
+    let mut peer = tcp_peer(host, &alice).await;
+    peer.write(text("OPTIONS", &via("TCP", peer.local(), ""), 1))
+        .await;
+    let mut alice = alice;
+    let (_, _, request) = next_request(&mut alice).await;
+    let replied = alice.send(reply(&request, 200), SendOptions::new());
+    let replied = replied.await.unwrap();
+    for _ in 0..3 {
+        alice.transport.resend(&sent).unwrap();
+        alice.transport.resend(&replied).unwrap();
+    }
+    for _ in 0..4 {
+        assert_eq!(udp.recv().await.0, *sent.bytes());
+        assert_eq!(peer.read_head().await.as_bytes(), *replied.bytes());
+    }
+    // RFC 3261 §17.2: a retransmission goes nowhere else when its connection is gone.
+    drop(peer);
+    next_closed(&mut alice).await;
+    let gone = alice.transport.resend(&replied);
+    assert_eq!(gone, Err(SendCause::ConnectionClosed));
 }
 
 pub async fn shutdown_ends_incoming_and_every_task<H: AdapterHost>(host: &H) {
