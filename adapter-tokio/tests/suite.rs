@@ -23,7 +23,7 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 impl<const THREADS: usize> Host for Tokio<THREADS> {
     type Endpoint = Adapter<TokioRuntime>;
 
-    fn run(case: impl AsyncFnOnce(&Self)) {
+    fn run(case: impl AsyncFn(&Self)) {
         let mut builder = match THREADS {
             0 => Builder::new_current_thread(),
             _ => Builder::new_multi_thread(),
