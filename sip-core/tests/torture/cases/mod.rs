@@ -6,7 +6,7 @@
 
 use sip_core::header::{Contact, Header, Via};
 use sip_core::uri::{SipUri, Uri};
-use sip_core::{Limits, Message, Name, StartLine, message::Head};
+use sip_core::{Message, Name, StartLine};
 
 mod invalid;
 mod ipv6;
