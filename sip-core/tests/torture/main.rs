@@ -112,7 +112,10 @@ fn judge(case: &Case, data: &[u8]) {
             agrees(case, &results[0]);
             // The second of the published ones is longer than it says.
             let oks: Vec<_> = results.iter().map(Result::is_ok).collect();
-            assert!(matches!(oks[..], [true, true] | [true, true, false]), "{name}");
+            assert!(
+                matches!(oks[..], [true, true] | [true, true, false]),
+                "{name}"
+            );
         }
         Stream::Incomplete => assert_eq!((results.len(), is_waiting), (0, true), "{name}"),
         Stream::Broken => {

@@ -14,6 +14,7 @@ mod layers;
 mod valid;
 
 /// A message and its verdict.
+#[derive(Clone)]
 pub struct Case {
     pub name: &'static str,
     pub text: Vec<u8>,
