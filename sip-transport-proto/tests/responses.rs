@@ -177,6 +177,21 @@ fn a_response_never_goes_to_a_newer_connection_of_somebody_else() {
 }
 
 #[test]
+fn a_flow_of_another_transport_is_no_connection_here() {
+    let mut other = Host::seeded(Config::default(), 2);
+    let channel = other.tcp("192.0.2.1:5060");
+    let theirs = other.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+    other.feed(theirs, &numbered(1));
+    let received = Received::from(other.events.pop_front().unwrap());
+    let mut host = Host::new();
+    let channel = host.tcp("192.0.2.1:5060");
+    let mine = host.accept(channel, "192.0.2.1:5060", "198.51.100.5:33333");
+    host.waits(ok(&received.request), SendOptions::new());
+    assert!(host.written(mine).is_empty());
+    assert_eq!(host.connects[0].1, addr("192.0.2.9:5060"));
+}
+
+#[test]
 fn a_response_finds_the_connection_dying_and_opens_another() {
     let mut host = Host::new();
     let channel = host.tcp("192.0.2.1:5060");
@@ -379,6 +394,29 @@ fn what_a_request_carried_counts_as_ours_for_ten_minutes() {
         host.datagram(channel, "192.0.2.9:5060", &response)
             .is_none()
     );
+}
+
+#[test]
+fn the_name_of_a_removed_channel_counts_as_ours_for_ten_minutes() {
+    let mut host = Host::new();
+    let gone = host.udp("192.0.2.1:5060");
+    let wildcard = host.tcp("0.0.0.0:5060");
+    let id = host.accept(wildcard, "192.0.2.1:5060", "192.0.2.9:33333");
+    let now = host.now;
+    host.transport.remove_channel(now, gone).unwrap();
+    host.drain();
+    let response = wire_response("SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1");
+    let other = host.udp("192.0.2.2:5070");
+    host.feed(id, &response);
+    assert!(matches!(
+        host.events.pop_front(),
+        Some(Event::Response { .. })
+    ));
+    let mut came = || host.datagram(other, "192.0.2.9:5060", &response).is_some();
+    assert!(came());
+    host.pass(std::time::Duration::from_secs(601));
+    let mut came = || host.datagram(other, "192.0.2.9:5060", &response).is_some();
+    assert!(!came());
 }
 
 #[test]
