@@ -89,7 +89,7 @@ fn refused(name: &'static str, text: Vec<u8>, status: u16, reason: &'static str)
 
 /// A message of these lines and the usual headers that they lack. An empty line starts the body.
 fn message(text: &str) -> Vec<u8> {
-    let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let body = body.replace('\n', "\r\n");
     let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
     let has = |name: Name| {
