@@ -4,6 +4,9 @@
 //! delivered message must read as is asked in words that hold for both, so that it can be asked
 //! of the published ones too.
 
+use std::env;
+use std::path::{Path, PathBuf};
+
 use sip_core::header::{Contact, Header, Via};
 use sip_core::uri::{SipUri, Uri};
 use sip_core::{Message, Name, StartLine};
@@ -54,6 +57,14 @@ impl Case {
         self.stream = stream;
         self
     }
+}
+
+/// The folder with the published messages, if the environment variable `SIP_SHARED` names it; it
+/// may do so from the top of the workspace.
+pub fn published() -> Option<PathBuf> {
+    let folder = env::var_os("SIP_SHARED")?;
+    let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    Some(top.join(folder))
 }
 
 /// The cases of RFC 4475.
