@@ -158,8 +158,14 @@ impl Core {
 
     // Channels.
 
-    /// Binds a channel's sockets, makes it known and starts its tasks.
+    /// Binds a channel's sockets, makes it known and starts its tasks. An error names the address.
     pub(crate) fn add_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
+        let name = format!("{}:{}", config.protocol(), config.local());
+        self.bind_channel(config)
+            .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+    }
+
+    fn bind_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
         let local = config.local();
         let mut options = self.socket_options.clone();
         options.dual_stack = config.is_dual_stack();

@@ -70,6 +70,13 @@ impl From<u64> for SendId {
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueryId(pub(crate) u64);
 
+/// A number that no other connection of the transport has, now or later: for a table of sockets.
+impl From<ConnectionId> for u64 {
+    fn from(id: ConnectionId) -> Self {
+        id.serial
+    }
+}
+
 impl fmt::Display for ChannelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "channel {}", self.index)

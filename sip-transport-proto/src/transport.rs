@@ -16,9 +16,10 @@ use crate::{
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
 ///
-/// It owns a [`Router`] and all machines, and has one rule: **after any call that takes `&mut
-/// self`, drain [`poll_output`](Self::poll_output) until it says [`Output::Timeout`]** before the
-/// next one. Then wait for a socket or for that time, whichever is first.
+/// It owns a [`Router`] and all machines, and has one rule: **after any input, drain
+/// [`poll_output`](Self::poll_output) until it says [`Output::Timeout`]** before the next one. Then
+/// wait for a socket or for that time, whichever is first. Commands, such as
+/// [`send`](Self::send), may come at any time, also while draining.
 ///
 /// 1. Bind sockets and tell of each by [`add_channel`](Self::add_channel).
 /// 2. Drain the outputs, doing what each says.

@@ -9,7 +9,10 @@ use std::time::Duration;
 use common::{Host, Received, addr, hints, ip, numbered, ok, options, tcp, to};
 use sip_transport_proto::error::{AttemptCause, ChannelError, CloseReason, SendCause, SendFailure};
 use sip_transport_proto::sip_core::Message;
-use sip_transport_proto::{ChannelConfig, ConnectionId, Event, Protocol, SendOptions};
+use sip_transport_proto::{
+    ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, Pushed, Routed, Router,
+    SendOptions,
+};
 
 fn host() -> Host {
     let mut host = Host::new();
@@ -108,6 +111,42 @@ fn sends_queued_while_connecting_go_out_in_order() {
         .flat_map(|s| s.bytes().to_vec())
         .collect();
     assert_eq!(host.written(id), all);
+}
+
+#[test]
+fn a_send_waits_behind_one_that_is_being_rendered() {
+    let mut router = Router::new(Config::default(), [1; 32]);
+    let config = ChannelConfig::new(Protocol::Tcp, addr("192.0.2.1:5060"));
+    router.add_channel(config).unwrap();
+    let now = host().now;
+    let route = |router: &mut Router| {
+        let request = options("sip:192.0.2.9;transport=tcp");
+        let outgoing = Outgoing::new(request, SendOptions::new());
+        match router.send(now, outgoing).unwrap() {
+            Routed::Ready(route, outgoing) => (route, outgoing),
+            Routed::Waiting(send) => panic!("{send}"),
+        }
+    };
+    let (first, message) = route(&mut router);
+    let mut machine = router.take_machine().unwrap();
+    assert!(matches!(machine.push(first, message), Pushed::Waiting));
+    machine.handle_connected(now, addr("192.0.2.1:40000"));
+    let (first, message) = machine.next_pending().unwrap();
+    // While the owner renders it, outside of all locks, another one comes.
+    let (second, other) = route(&mut router);
+    assert!(matches!(machine.push(second, other), Pushed::Waiting));
+    let first = first.render(now, &message).unwrap();
+    machine.queue(now, first.bytes(), first.id()).unwrap();
+    let (second, other) = machine.next_pending().unwrap();
+    let second = second.render(now, &other).unwrap();
+    machine.queue(now, second.bytes(), second.id()).unwrap();
+    assert!(machine.next_pending().is_none());
+    assert_eq!(
+        machine.transmit(),
+        [&first.bytes()[..], second.bytes()].concat()
+    );
+    let (third, message) = route(&mut router);
+    assert!(matches!(machine.push(third, message), Pushed::Ready(..)));
 }
 
 #[test]

@@ -126,6 +126,21 @@ fn so_many_connections_may_be_without_a_message_in_all() {
 }
 
 #[test]
+fn a_lingering_connection_makes_room_at_once() {
+    let (mut host, channel) = limited(|config| {
+        config.max_connections(1).unwrap();
+    });
+    let id = accept(&mut host, channel, "192.0.2.1:1").unwrap();
+    host.feed(id, b"\r\n\r\n");
+    host.eof(id);
+    assert!(!host.transport.transmit(id).is_empty(), "it lingers");
+    accept(&mut host, channel, "192.0.2.2:1").unwrap();
+    assert_eq!(host.transport.router().load(), (1, 0));
+    // Why it was closed stays the reason.
+    assert_eq!(host.close_reason(id), Some(CloseReason::Peer));
+}
+
+#[test]
 fn a_malformed_message_proves_nothing() {
     let (mut host, channel) = limited(|config| {
         config.max_unproven_per_ip(1).unwrap();

@@ -72,6 +72,15 @@ fn received_is_added_where_sent_by_is_not_the_source() {
     }
 }
 
+// bad-inputs: R17
+#[test]
+fn only_the_first_of_two_vias_in_one_row_is_stamped() {
+    let via = "SIP/2.0/UDP one.example;rport;branch=z9hG4bK1, SIP/2.0/TCP two.example;rport";
+    let expected = "SIP/2.0/UDP one.example;rport=33333;branch=z9hG4bK1;received=192.0.2.9, \
+                    SIP/2.0/TCP two.example;rport";
+    assert_eq!(stamped(via), expected);
+}
+
 // RFC 3581 §4
 #[test]
 fn rport_is_filled_in_where_it_stands_and_received_with_it() {
@@ -654,6 +663,36 @@ fn datagrams_leave_no_state_behind() {
     assert_eq!(host.transport.router().load(), (0, 0));
     assert_eq!(host.transport.router().queued_bytes(), 0);
     assert_eq!(host.deadline, None);
+}
+
+// bad-inputs: F13, P3
+#[test]
+fn what_has_no_end_is_given_up_at_its_limit() {
+    let line = "OPTIONS sip:a@192.0.2.1 SIP/2.0\r\n";
+    for (start, piece, expected) in [
+        ("OPTIONS sip:", "a", "start line"),
+        (&format!("{line}X: "), "a", "a header is longer"),
+        (line, "X: a\r\n", "header rows"),
+        (line, "Via: SIP/2.0/UDP a.example\r\n", "header rows"),
+        (
+            line,
+            &format!("X: {}\r\n", "a".repeat(1_000)),
+            "head is longer",
+        ),
+    ] {
+        let (mut host, id) = stream();
+        host.feed(id, start.as_bytes());
+        let chunk = piece.repeat(200_000 / piece.len());
+        host.feed(id, chunk.as_bytes());
+        match host.events.pop_front() {
+            Some(Event::Malformed { error, .. }) => {
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+            other => panic!("{expected}: {other:?}"),
+        }
+        host.written(id);
+        assert!(host.close_reason(id).is_some());
+    }
 }
 
 // bad-inputs: R13, R14

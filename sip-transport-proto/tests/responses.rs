@@ -177,6 +177,21 @@ fn a_response_never_goes_to_a_newer_connection_of_somebody_else() {
 }
 
 #[test]
+fn a_flow_of_another_transport_is_no_connection_here() {
+    let mut other = Host::seeded(Config::default(), 2);
+    let channel = other.tcp("192.0.2.1:5060");
+    let theirs = other.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+    other.feed(theirs, &numbered(1));
+    let received = Received::from(other.events.pop_front().unwrap());
+    let mut host = Host::new();
+    let channel = host.tcp("192.0.2.1:5060");
+    let mine = host.accept(channel, "192.0.2.1:5060", "198.51.100.5:33333");
+    host.waits(ok(&received.request), SendOptions::new());
+    assert!(host.written(mine).is_empty());
+    assert_eq!(host.connects[0].1, addr("192.0.2.9:5060"));
+}
+
+#[test]
 fn a_response_finds_the_connection_dying_and_opens_another() {
     let mut host = Host::new();
     let channel = host.tcp("192.0.2.1:5060");

@@ -1,7 +1,7 @@
 use super::BuildError;
 use super::writer::{Writer, random_token};
 use crate::chars::ascii;
-use crate::header::{Contact, Header, To};
+use crate::header::{Contact, Header};
 use crate::message::HeaderName;
 use crate::{Method, Name, Request, Response, StatusCode};
 
@@ -139,13 +139,10 @@ impl<'a> ResponseBuilder<'a> {
                 error: None,
             });
         };
-        let tagged = To::parse(to)
-            .map_err(|error| BuildError::Request {
-                header,
-                error: Some(error),
-            })?
-            .tag()
-            .is_some();
+        let tagged = request.has_to_tag().map_err(|error| BuildError::Request {
+            header,
+            error: Some(error),
+        })?;
         if tagged || self.status == StatusCode::TRYING {
             writer.copy(header, to);
         } else {
@@ -157,11 +154,7 @@ impl<'a> ResponseBuilder<'a> {
             if tag.is_empty() || !tag.bytes().all(crate::chars::is_token) {
                 return Err(crate::message::EditError::NotToken { what: "a tag" }.into());
             }
-            let mut value = Vec::with_capacity(to.len() + 5 + tag.len());
-            value.extend_from_slice(to);
-            value.extend_from_slice(b";tag=");
-            value.extend_from_slice(tag.as_bytes());
-            writer.copy(header, &value);
+            writer.copy_parts(header, &[to, b";tag=", tag.as_bytes()]);
         }
         if let Some(contact) = self.contact {
             writer.print(Name::Contact, contact)?;

@@ -71,8 +71,18 @@ impl Writer {
     }
 
     pub(super) fn decimal(&mut self, number: u64) {
-        // Writing to memory cannot fail.
-        let _ = write!(self, "{number}");
+        let mut digits = [0; 20];
+        let mut rest = number;
+        let mut at = digits.len();
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            at -= 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(at..).unwrap_or_default());
     }
 
     /// A row whose value `write` writes. The value is checked for what would end the header.
@@ -94,9 +104,15 @@ impl Writer {
     /// A row copied from a message that was parsed: folds and all.
     #[inline]
     pub(super) fn copy(&mut self, name: Name, value: &[u8]) {
+        self.copy_parts(name, &[value]);
+    }
+
+    /// The same with more text behind it.
+    #[inline]
+    pub(super) fn copy_parts(&mut self, name: Name, value: &[&[u8]]) {
         self.start(name.as_str());
         let start = self.bytes.len();
-        self.push(value);
+        value.iter().for_each(|part| self.push(part));
         self.end(name, name.as_str(), start);
     }
 

@@ -7,55 +7,47 @@ use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
 use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, ViaSpans, list};
 use crate::span::Span;
 use crate::uri::Uri;
-use crate::{Method, Name, ValueError};
+use crate::{Name, ValueError};
 
 /// Headers whose second row would be read by one hop and not by the next (RFC 3261 §7.3.1).
 /// A second Subject or User-Agent does no harm and is let through.
-const SINGLE: u128 = set(&[
-    Name::CallId,
-    Name::ContentLength,
-    Name::ContentType,
-    Name::CSeq,
-    Name::Event,
-    Name::Expires,
-    Name::From,
-    Name::MaxForwards,
-    Name::MinExpires,
-    Name::MinSe,
-    Name::RAck,
-    Name::ReferTo,
-    Name::Replaces,
-    Name::RSeq,
-    Name::SessionExpires,
-    Name::SubscriptionState,
-    Name::To,
-]);
-
-const MANDATORY: u128 = set(&[Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq]);
-
-/// Checked besides Via.
-const CHECKED: [Name; 5] = [
-    Name::From,
-    Name::To,
-    Name::CallId,
-    Name::CSeq,
-    Name::MaxForwards,
-];
-
-const fn bit(id: u8) -> u128 {
-    1 << (id & 127)
-}
-
-const fn set(names: &[Name]) -> u128 {
-    assert!(Name::ALL.len() < 128, "names no longer fit into the set");
-    let mut set = 0;
+const SINGLE: [bool; IDS] = {
+    let names = [
+        Name::CallId,
+        Name::ContentLength,
+        Name::ContentType,
+        Name::CSeq,
+        Name::Event,
+        Name::Expires,
+        Name::From,
+        Name::MaxForwards,
+        Name::MinExpires,
+        Name::MinSe,
+        Name::RAck,
+        Name::ReferTo,
+        Name::Replaces,
+        Name::RSeq,
+        Name::SessionExpires,
+        Name::SubscriptionState,
+        Name::To,
+    ];
+    let mut single = [false; IDS];
     let mut i = 0;
     while i < names.len() {
-        set |= bit(names[i] as u8);
+        single[names[i] as usize] = true;
         i += 1;
     }
-    set
-}
+    single
+};
+
+/// A power of two, so that no id is out of bounds.
+const IDS: usize = 128;
+const _: () = assert!(Name::ALL.len() < IDS, "more names than ids");
+
+/// The first row of each known name.
+struct Rows([u16; IDS]);
+
+const NO_ROW: u16 = u16::MAX;
 
 impl<'a> View<'a> {
     /// [`Head::check`](super::Head::check) and [`Message::check`](super::Message::check).
@@ -70,95 +62,145 @@ impl<'a> View<'a> {
             }
             StartLine::Response { .. } => None,
         };
-        // What comes twice is seen without asking row by row, because no two messages have the
-        // same rows.
-        let mut seen = 0;
-        let mut twice = 0;
-        let mut first = [0_u16; 128];
+        let rows = self.first_rows()?;
+        let via = self.check_vias(&rows)?;
+        let from_tag = self.mandatory::<From<'_>>(&rows)?.1.tag_bytes();
+        let to_tag = self.mandatory::<To<'_>>(&rows)?.1.tag_bytes();
+        let (call_id, _) = self.mandatory::<CallId<'_>>(&rows)?;
+        let (row, cseq) = self.mandatory::<CSeq<'_>>(&rows)?;
+        // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
+        if method.is_some_and(|method| method != cseq.method()) {
+            let error = ParseError::new(ParseErrorKind::CSeqMethod, row.value.into());
+            return Err(error.in_header(Name::CSeq));
+        }
+        // RFC 4475 §3.4.1: RFC 2543 peers leave it out.
+        if let Some(row) = self.first(&rows, Name::MaxForwards) {
+            self.typed::<MaxForwards>(row, self.value(row), 0)?;
+        }
+        // The method is the last thing in its value.
+        let value = self.value(row);
+        let start = value.len().saturating_sub(cseq.method().as_str().len());
+        Ok(self.facts(
+            via,
+            from_tag,
+            to_tag,
+            self.value(call_id),
+            (cseq.seq(), &value[start..]),
+        ))
+    }
+
+    /// Where each header is, unless one that may stand once stands twice. It asks nothing row by
+    /// row, because no two messages have the same rows.
+    #[inline]
+    fn first_rows(self) -> Result<Rows, ParseError> {
+        let mut first = [NO_ROW; IDS];
+        let mut repeated = false;
         for (index, &packed) in self.rows.iter().enumerate().rev() {
-            let id = Row::id(packed) & 127;
-            twice |= seen & bit(id);
-            seen |= bit(id);
-            first[usize::from(id)] = index as u16;
+            let id = usize::from(Row::id(packed)) % IDS;
+            repeated |= SINGLE[id] & (first[id] != NO_ROW);
+            first[id] = index as u16;
         }
-        if twice & SINGLE != 0 {
-            return Err(self.repeated());
+        if repeated {
+            Err(self.repeated())
+        } else {
+            Ok(Rows(first))
         }
-        let mut found = Found::default();
-        if seen & bit(Name::Via as u8) != 0 {
-            for (_, row) in self.find(Name::Via) {
-                self.check_row(row, method, &mut found)?;
-            }
-        }
-        for name in CHECKED {
-            if seen & bit(name as u8) != 0 {
-                let index = usize::from(first[name as usize & 127]);
-                let packed = self.rows.get(index).copied().unwrap_or_default();
-                self.check_row(Row::unpack(packed), method, &mut found)?;
-            }
-        }
-        if seen & MANDATORY != MANDATORY {
-            return Err(self.missing(seen));
-        }
-        Ok(found.facts(self.base))
     }
 
     #[cold]
     fn repeated(self) -> ParseError {
-        let mut seen = 0;
+        let mut seen = [false; IDS];
         let again = self
             .rows
             .iter()
             .map(|&packed| Row::unpack(packed))
             .find(|row| {
-                let again = seen & bit(row.id) & SINGLE != 0;
-                seen |= bit(row.id);
-                again
+                let id = usize::from(row.id) % IDS;
+                SINGLE[id] && core::mem::replace(&mut seen[id], true)
             });
         let (name, start) = again.map_or((Name::Other, 0), |row| (row.name(), row.start));
         ParseError::new(ParseErrorKind::Repeated(name), start.into()).in_header(name)
     }
 
+    #[inline]
+    fn first(self, rows: &Rows, name: Name) -> Option<Row> {
+        let index = rows.0[name as usize % IDS];
+        self.rows
+            .get(usize::from(index))
+            .map(|&packed| Row::unpack(packed))
+    }
+
+    #[inline]
+    fn mandatory<H: Header<'a>>(self, rows: &Rows) -> Result<(Row, H), ParseError> {
+        let row = self
+            .first(rows, H::NAME)
+            .ok_or_else(|| self.missing(H::NAME))?;
+        Ok((row, self.typed(row, self.value(row), 0)?))
+    }
+
     #[cold]
-    fn missing(self, seen: u128) -> ParseError {
-        let missing = Name::ALL
-            .iter()
-            .find(|&&name| MANDATORY & !seen & bit(name as u8) != 0);
-        let name = missing.copied().unwrap_or(Name::Other);
+    fn missing(self, name: Name) -> ParseError {
         let at = usize::from(self.line.start);
         ParseError::new(ParseErrorKind::Missing(name), at).in_header(name)
     }
 
+    /// A value that starts at `at` in the value of its row.
     #[inline]
-    fn check_row(
-        self,
-        row: Row,
-        method: Option<Method<'_>>,
-        found: &mut Found<'a>,
-    ) -> Result<(), ParseError> {
-        let value = self.value(row);
-        let header = row.name();
-        let fault = |kind, at| ParseError::new(kind, usize::from(row.value) + at).in_header(header);
-        let result = match header {
-            Name::Via => check_vias(value, self.base, &mut found.via),
-            Name::From => From::parse(value).map(|from| found.from_tag = from.tag_bytes()),
-            Name::To => To::parse(value).map(|to| found.to_tag = to.tag_bytes()),
-            Name::CallId => CallId::parse(value).map(|_| found.call_id = value),
-            Name::MaxForwards => MaxForwards::parse(value).map(drop),
-            Name::CSeq => match CSeq::parse(value) {
-                // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
-                Ok(cseq) if method.is_some_and(|method| method != cseq.method()) => {
-                    return Err(fault(ParseErrorKind::CSeqMethod, 0));
-                }
-                result => result.map(|cseq| {
-                    let start = value.len().saturating_sub(cseq.method().as_str().len());
-                    found.cseq = Some((cseq.seq(), value.get(start..).unwrap_or_default()));
-                }),
-            },
-            _ => Ok(()),
-        };
-        result.map_err(|error| fault(ParseErrorKind::Value { header, error }, error.offset()))
+    fn typed<H: Header<'a>>(self, row: Row, value: &'a [u8], at: usize) -> Result<H, ParseError> {
+        H::parse(value).map_err(|error| fault(H::NAME, row, error.shifted(at)))
     }
+
+    /// Every Via: the top one says where the response goes, the others where it goes on. Gives
+    /// the top one, unless it is one that is not kept.
+    #[inline]
+    fn check_vias(self, rows: &Rows) -> Result<Option<ViaSpans>, ParseError> {
+        let first = self
+            .first(rows, Name::Via)
+            .ok_or_else(|| self.missing(Name::Via))?;
+        let mut top = None;
+        for (_, row) in self.find(Name::Via) {
+            let value = self.value(row);
+            let mut spans = None;
+            if list::comma(value).is_none() {
+                spans = self.typed::<Via<'_>>(row, value, 0)?.spans(self.base);
+            } else {
+                for (index, via) in list::values::<Via<'_>>(value).enumerate() {
+                    let via = via.map_err(|error| fault(Name::Via, row, error))?;
+                    if index == 0 {
+                        spans = via.spans(self.base);
+                    }
+                }
+            }
+            if row.start == first.start {
+                top = spans;
+            }
+        }
+        Ok(top)
+    }
+
+    #[inline]
+    fn facts(
+        self,
+        via: Option<ViaSpans>,
+        from_tag: Option<&[u8]>,
+        to_tag: Option<&[u8]>,
+        call_id: &[u8],
+        (number, method): (u32, &[u8]),
+    ) -> Option<Facts> {
+        Some(Facts {
+            via: via?,
+            from_tag: Span::of_some(self.base, from_tag)?,
+            to_tag: Span::of_some(self.base, to_tag)?,
+            call_id: Span::of(self.base, call_id)?,
+            cseq: (number, Span::of(self.base, method)?),
+        })
+    }
+}
+
+#[cold]
+fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
+    let at = usize::from(row.value) + error.offset();
+    ParseError::new(ParseErrorKind::Value { header, error }, at).in_header(header)
 }
 
 /// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
@@ -172,63 +214,6 @@ fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
             Err(ValueError::unexpected("no headers", text, host + at))
         }
         _ => Ok(()),
-    }
-}
-
-/// Every Via: the top one says where the response goes, the others where it goes on.
-#[inline]
-fn check_vias(value: &[u8], base: &[u8], top: &mut TopVia) -> Result<(), ValueError> {
-    if list::comma(value).is_some() {
-        return list::values::<Via<'_>>(value)
-            .try_for_each(|via| via.map(|via| top.found(&via, base)));
-    }
-    top.found(&Via::parse(value)?, base);
-    Ok(())
-}
-
-/// The first Via that was come across.
-#[derive(Clone, Copy, Default)]
-enum TopVia {
-    #[default]
-    None,
-    /// One that is not kept.
-    Rare,
-    Kept(ViaSpans),
-}
-
-impl TopVia {
-    #[inline]
-    fn found(&mut self, via: &Via<'_>, base: &[u8]) {
-        if let Self::None = self {
-            *self = via.spans(base).map_or(Self::Rare, Self::Kept);
-        }
-    }
-}
-
-/// What the checks came across.
-#[derive(Default)]
-struct Found<'a> {
-    via: TopVia,
-    from_tag: Option<&'a [u8]>,
-    to_tag: Option<&'a [u8]>,
-    call_id: &'a [u8],
-    cseq: Option<(u32, &'a [u8])>,
-}
-
-impl Found<'_> {
-    #[inline]
-    fn facts(&self, base: &[u8]) -> Option<Facts> {
-        let TopVia::Kept(via) = self.via else {
-            return None;
-        };
-        let (number, method) = self.cseq?;
-        Some(Facts {
-            via,
-            from_tag: Span::of_some(base, self.from_tag)?,
-            to_tag: Span::of_some(base, self.to_tag)?,
-            call_id: Span::of(base, self.call_id)?,
-            cseq: (number, Span::of(base, method)?),
-        })
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) use view::View;
 
 use crate::chars::ascii;
 use crate::header::{self, CSeq, CallId, Header, Via, list};
-use crate::{Flow, Limits, Method, Name};
+use crate::{Flow, Limits, Method, Name, ValueError};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
 ///
@@ -224,18 +224,17 @@ impl Message {
 
     /// The first value of that header, as its type. `None`: there is no such header.
     pub fn header<'a, H: Header<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
+        let wrap = |error| HeaderError::Value {
+            header: H::NAME,
+            error,
+        };
         for value in self.raw_all(H::NAME) {
-            let parsed = if H::LIST {
-                list::values(value).next()
-            } else {
-                Some(H::parse(value))
-            };
-            if let Some(parsed) = parsed {
-                let wrap = |error| HeaderError::Value {
-                    header: H::NAME,
-                    error,
-                };
-                return parsed.map(Some).map_err(wrap);
+            let is_list = H::LIST && (value.is_empty() || list::comma(value).is_some());
+            if !is_list {
+                return H::parse(value).map(Some).map_err(wrap);
+            }
+            if let Some(first) = list::values(value).next() {
+                return first.map(Some).map_err(wrap);
             }
         }
         Ok(None)
@@ -294,6 +293,15 @@ impl Message {
                 Method::new(ascii(method.get(&self.base))),
             )),
             None => self.header().ok()?,
+        }
+    }
+
+    /// Whether To has a tag.
+    pub(crate) fn has_to_tag(&self) -> Result<bool, ValueError> {
+        match (&self.facts, self.raw(Name::To)) {
+            (Some(facts), _) => Ok(facts.to_tag.is_some()),
+            (None, Some(to)) => Ok(header::To::parse(to)?.tag().is_some()),
+            (None, None) => Ok(false),
         }
     }
 

@@ -353,6 +353,7 @@ impl Connection {
     /// Closes it. What is queued is still written, for up to 2 s, unless it has to make room.
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         match self.state {
+            State::Closing(first) if reason == CloseReason::Limit => self.finish(first),
             State::Closing(_) | State::Closed => {}
             _ if self.out.is_empty() || reason == CloseReason::Limit => self.finish(reason),
             _ => {

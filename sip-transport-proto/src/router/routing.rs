@@ -48,6 +48,13 @@ impl Router {
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
+        if let NextHop::Flow(flow) = &outgoing.next_hop
+            && flow::decode(flow, self.shared.id).is_none()
+        {
+            // Of another transport: it means nothing here, and only the Via is left.
+            let via = ViaFacts::read(&outgoing.message);
+            outgoing.next_hop = via.map_or_else(NextHop::Unknown, NextHop::Via);
+        }
         self.advance(now, outgoing)
     }
 
@@ -311,11 +318,11 @@ impl Router {
                     }
                 }
             }
-            NextHop::Flow(flow) => match flow::decode(flow, self.shared.id) {
-                Some(came) => one(self.flow_back(outgoing, flow, came)?),
-                // Of another transport: its address means nothing here.
-                None => one(self.via_back(outgoing, &ViaFacts::read(&outgoing.message)?)?),
-            },
+            NextHop::Flow(flow) => {
+                let came = flow::decode(flow, self.shared.id);
+                let came = came.ok_or(SendCause::NoResponseAddress)?;
+                one(self.flow_back(outgoing, flow, came)?)
+            }
             NextHop::Via(via) => one(self.via_back(outgoing, via)?),
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
@@ -13,8 +13,8 @@ use sip_transport_proto::error::{
 use sip_transport_proto::sim::Machine;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, DatagramSocket,
-    Event, Outgoing, Output, Pushed, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent,
-    SocketId, Submitted, Tokens, Way,
+    Deadline, Event, Outgoing, Output, Pushed, QueryId, Route, Routed, Router, RouterOutput,
+    SendId, Sent, SocketId, Submitted, Tokens, Way,
 };
 
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct Split {
     /// Connections that may have events.
     touched: BTreeSet<ConnectionId>,
     outputs: VecDeque<Output>,
+    /// When the tasks go on: other inputs may come before.
+    asleep: Option<Instant>,
     dice: Tokens,
 }
 
@@ -262,6 +264,7 @@ impl Machine for Split {
             tasks: Vec::new(),
             touched: BTreeSet::new(),
             outputs: VecDeque::new(),
+            asleep: None,
             dice: Tokens::new(seed),
         }
     }
@@ -425,14 +428,23 @@ impl Machine for Split {
             if let Some(output) = self.outputs.pop_front() {
                 return output;
             }
-            if !self.step(now) {
+            if self.asleep.is_some_and(|until| until > now) || !self.step(now) {
                 break;
             }
+            self.asleep = None;
+            if self.die(8) == 0 && !(self.tasks.is_empty() && self.touched.is_empty()) {
+                let nap = Duration::from_micros(self.die(20_000) as u64);
+                self.asleep = Some(now + nap);
+            }
         }
+        let asleep = self.asleep.filter(|until| *until > now);
         let connections = self
             .connections
             .values()
-            .filter_map(Connection::poll_timeout);
-        Output::Timeout(connections.chain(self.router.poll_timeout()).min())
+            .filter_map(Connection::poll_timeout)
+            .filter(|(at, _)| *at > now || asleep.is_none());
+        let asleep = asleep.map(|until| (until, Deadline::Query));
+        let deadlines = connections.chain(self.router.poll_timeout());
+        Output::Timeout(deadlines.chain(asleep).min())
     }
 }

@@ -7,7 +7,7 @@
 //! and nothing is due, [`MemoryRuntime::block_on`] panics.
 //!
 //! ```
-//! use adapter_core::{SipTransport, sip_transport_proto::Event};
+//! use adapter_core::SipTransport;
 //! use testkit::memory::{MemoryRuntime, Simulation};
 //!
 //! let simulation = Simulation::new(1);

@@ -1,0 +1,278 @@
+//! Whatever is called in whatever order: nothing panics, every send ends once, nothing is left.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use common::{Host, addr, invite, ip, numbered, ok, options, tcp, to, udp};
+use proptest::prelude::*;
+use sip_transport_proto::sip_core::Request;
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, SendId, SendOptions,
+    Submitted, Substitution,
+};
+
+struct Run {
+    host: Host,
+    channels: Vec<ChannelId>,
+    connections: Vec<ConnectionId>,
+    requests: Vec<Request>,
+    /// Each send, and whether it has ended.
+    sends: BTreeMap<SendId, bool>,
+    opened: BTreeMap<ConnectionId, bool>,
+}
+
+const DESTINATIONS: [&str; 8] = [
+    "sip:192.0.2.9",
+    "sip:192.0.2.9;transport=tcp",
+    "sip:[2001:db8::9];transport=tcp",
+    "sip:example.com;transport=tcp",
+    "sip:example.com",
+    "sips:192.0.2.9",
+    "tel:+1",
+    "sip:x.invalid",
+];
+
+impl Run {
+    fn new() -> Self {
+        let mut config = Config::default();
+        config.max_connections(4).unwrap();
+        config.max_unproven_per_ip(2).unwrap();
+        config.send_queue(3_000).unwrap();
+        config.total_send_queue(5_000).unwrap();
+        config.max_waiting_sends(3).unwrap();
+        Self {
+            host: Host::with(config),
+            channels: Vec::new(),
+            connections: Vec::new(),
+            requests: Vec::new(),
+            sends: BTreeMap::new(),
+            opened: BTreeMap::new(),
+        }
+    }
+
+    fn ended(&mut self, send: SendId) {
+        let ended = self.sends.insert(send, true);
+        assert!(ended != Some(true), "{send} ended twice");
+    }
+
+    /// Takes account of what the transport says.
+    fn look(&mut self) {
+        self.host.drain();
+        for event in self.host.take_events() {
+            match event {
+                Event::Request { request, .. } => self.requests.push(request),
+                Event::SendCompleted { send, result } => {
+                    assert_eq!(send, result.as_ref().map_or_else(|e| e.send(), |s| s.id()));
+                    self.ended(send);
+                }
+                Event::ConnectionOpened { local, .. } => {
+                    let old = self.opened.insert(local.connection.unwrap(), true);
+                    assert_eq!(old, None, "opened twice, or after its close");
+                }
+                Event::ConnectionClosed { connection, .. } => {
+                    let old = self.opened.insert(connection, false);
+                    assert_ne!(old, Some(false), "closed twice");
+                }
+                Event::SendFailed { send, .. } => {
+                    assert_eq!(
+                        self.sends.get(&send),
+                        Some(&true),
+                        "failed before it was sent"
+                    );
+                }
+                _ => {}
+            }
+        }
+        let known: Vec<_> = self.host.connects.iter().map(|(id, ..)| *id).collect();
+        for id in known {
+            if !self.connections.contains(&id) {
+                self.connections.push(id);
+            }
+        }
+        let (connections, waiting) = self.host.transport.router().load();
+        assert!(connections <= 4 && waiting <= 3);
+        assert!(self.host.transport.router().queued_bytes() <= 5_000);
+    }
+
+    fn step(&mut self, what: u8, which: u8, how: u8) {
+        let now = self.host.now;
+        let pick = usize::from(which);
+        let connection = self
+            .connections
+            .get(pick % self.connections.len().max(1))
+            .copied();
+        let channel = self
+            .channels
+            .get(pick % self.channels.len().max(1))
+            .copied();
+        let transport = &mut self.host.transport;
+        match (what, connection, channel) {
+            (0, ..) => {
+                let local = [
+                    "192.0.2.1:5060",
+                    "0.0.0.0:5070",
+                    "[::]:5060",
+                    "127.0.0.1:5060",
+                ];
+                let protocol = [Protocol::Udp, Protocol::Tcp][usize::from(how % 2)];
+                let config = ChannelConfig::new(protocol, addr(local[pick % 4]));
+                self.channels.extend(transport.add_channel(config).ok());
+            }
+            (1, _, Some(channel)) if how < 60 => drop(transport.remove_channel(now, channel)),
+            (2 | 3, _, Some(channel)) => {
+                let remote = addr(&format!("192.0.2.{}:{}", how % 3, 1 + u16::from(how)));
+                let accepted =
+                    transport.handle_accepted(now, channel, addr("192.0.2.1:5060"), remote);
+                self.connections.extend(accepted.ok());
+            }
+            (4..=8, ..) => {
+                let mut options = SendOptions::new();
+                if how & 1 > 0 {
+                    options = options.hints(Hints {
+                        channel: channel.filter(|_| how & 2 > 0),
+                        connection: connection.filter(|_| how & 4 > 0),
+                        local: Some(ip("192.0.2.1")).filter(|_| how & 8 > 0),
+                    });
+                }
+                if how & 16 > 0 {
+                    options = options.substitution(Substitution::Original);
+                }
+                let message = match self.requests.pop() {
+                    Some(request) if how & 32 > 0 => ok(&request).into_message(),
+                    _ => invite(DESTINATIONS[pick % 8]).into_message(),
+                };
+                match self.host.submit(message, options) {
+                    Ok(Submitted::Sent(sent)) => self.ended(sent.id()),
+                    // It may have ended meanwhile.
+                    Ok(Submitted::Waiting(send)) => drop(self.sends.entry(send).or_insert(false)),
+                    Err(error) => self.ended(error.send()),
+                }
+            }
+            (9, Some(id), _) => transport.handle_connected(now, id, addr("192.0.2.1:40000")),
+            (10, Some(id), _) => transport.handle_error(id, ErrorKind::ConnectionReset),
+            (11, Some(id), _) => transport.handle_eof(id),
+            (12..=14, Some(id), _) => {
+                let message = numbered(pick);
+                let data = match how % 5 {
+                    0 => &message[..],
+                    1 => &message[..message.len() / 2],
+                    2 => &message[message.len() / 2..],
+                    3 => b"\r\n\r\n",
+                    _ => b"no SIP\r\n\r\n",
+                };
+                transport.handle_data(now, id, data);
+            }
+            (15, Some(id), _) => transport.handle_written(now, id, usize::from(how) * 8),
+            (16, Some(id), _) => drop(transport.close(now, id)),
+            (17, ..) => self.host.pass(Duration::from_secs(u64::from(how))),
+            (18, ..) => transport.handle_timeout(now),
+            (19, ..) => {
+                if let Some((query, _)) = self.host.lookups.pop_front() {
+                    let ips = ["192.0.2.9", "192.0.2.10", "2001:db8::9"].map(ip);
+                    let answer = if how < 200 {
+                        Ok(&ips[..])
+                    } else {
+                        Err(ErrorKind::NotFound)
+                    };
+                    transport.handle_lookup(now, query, answer);
+                    // Twice is once.
+                    transport.handle_lookup(now, query, answer);
+                }
+            }
+            (20, ..) => {
+                if let Some((query, _)) = self.host.local_queries.pop_front() {
+                    let answer = Ok(ip("192.0.2.1"));
+                    let answer = if how < 200 {
+                        answer
+                    } else {
+                        Err(ErrorKind::NotFound)
+                    };
+                    transport.handle_local_address(now, query, answer);
+                }
+            }
+            (21, ..) => {
+                if let Some((channel, local)) = self.host.binds.pop_front() {
+                    let local = std::net::SocketAddr::new(local.ip(), 40_000 + u16::from(how));
+                    let answer = if how < 200 {
+                        Ok(local)
+                    } else {
+                        Err(ErrorKind::AddrInUse)
+                    };
+                    transport.handle_bound(now, channel, answer);
+                }
+            }
+            (22, _, Some(channel)) => {
+                let data = numbered(pick);
+                let remote = addr("192.0.2.9:5060");
+                transport.handle_datagram(now, channel.socket(0), remote, None, &data);
+            }
+            (23, ..) if how < 10 => transport.shutdown(now),
+            _ => {}
+        }
+        self.look();
+    }
+
+    /// The end of everything.
+    fn finish(mut self) {
+        self.host.pass(Duration::from_secs(7));
+        let now = self.host.now;
+        self.host.transport.shutdown(now);
+        self.look();
+        self.host.pass(Duration::from_secs(2));
+        self.look();
+        assert!(self.sends.values().all(|ended| *ended), "{:?}", self.sends);
+        assert!(self.opened.values().all(|open| !open), "{:?}", self.opened);
+        assert_eq!(self.host.transport.router().load(), (0, 0));
+        assert_eq!(self.host.transport.router().queued_bytes(), 0);
+        assert_eq!(self.host.deadline, None);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_send_ends_once_whatever_happens(
+        steps in prop::collection::vec((0u8..24, any::<u8>(), any::<u8>()), 1..150),
+    ) {
+        let mut run = Run::new();
+        run.step(0, 0, 0);
+        run.step(0, 0, 1);
+        for (what, which, how) in steps {
+            run.step(what, which, how);
+        }
+        run.finish();
+    }
+}
+
+#[test]
+fn after_the_end_calls_change_nothing() {
+    let mut host = Host::new();
+    let datagrams = host.udp("192.0.2.1:5060");
+    host.tcp("192.0.2.1:5060");
+    host.waits(options("sip:192.0.2.9"), to(tcp("192.0.2.9:5060")));
+    let id = host.connected("192.0.2.1:40000");
+    let now = host.now;
+    host.transport.shutdown(now);
+    host.drain();
+    host.written(id);
+    host.take_events();
+    host.transport.shutdown(now);
+    host.transport
+        .handle_connected(now, id, addr("192.0.2.1:40000"));
+    host.transport.handle_written(now, id, 100);
+    host.transport.handle_error(id, ErrorKind::ConnectionReset);
+    host.drain();
+    assert!(host.events.is_empty());
+    assert!(
+        host.submit(options("sip:192.0.2.9"), to(udp("192.0.2.9:5060")))
+            .is_err()
+    );
+    // What still comes is still told.
+    let data = common::wire_request("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "");
+    assert!(host.datagram(datagrams, "192.0.2.9:5060", &data).is_some());
+}

@@ -1,0 +1,104 @@
+use std::io;
+
+use adapter_core::{CurrentRuntime, Incoming, SipTransport};
+use sip_transport_proto::error::SendError;
+use sip_transport_proto::sip_core::{Message, Request, Response};
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, ConnectionId, Event, SendOptions, Sent, SipEndpoint, Stats,
+};
+
+use super::{Endpoint, Host, Setup};
+
+/// A host whose transports are those of adapter-core on some runtime.
+#[allow(async_fn_in_trait)]
+pub trait AdapterHost: Host<Endpoint = Adapter<Self::Runtime>> {
+    /// The runtime.
+    type Runtime: CurrentRuntime;
+
+    /// The runtime that the case runs in.
+    fn runtime(&self) -> Self::Runtime;
+
+    /// How many tasks the runtime has.
+    fn tasks(&self) -> usize;
+
+    /// Runs `call` on a thread outside the runtime, which it may block.
+    async fn outside<T: Send + 'static>(&self, call: impl FnOnce() -> T + Send + 'static) -> T;
+}
+
+/// A transport of adapter-core and its events.
+#[derive(Debug)]
+pub struct Adapter<R> {
+    /// The transport.
+    pub transport: SipTransport<R>,
+    /// Its events.
+    pub incoming: Incoming,
+}
+
+impl<R: CurrentRuntime> Adapter<R> {
+    /// Binds and starts it on the runtime given.
+    ///
+    /// # Errors
+    /// An address cannot be bound.
+    pub async fn start(runtime: R, setup: Setup) -> io::Result<Self> {
+        let builder = SipTransport::builder()
+            .config(setup.config)
+            .worker_runtimes([runtime]);
+        let with_channels = setup
+            .channels
+            .into_iter()
+            .fold(builder, adapter_core::Builder::channel);
+        let (transport, incoming) = with_channels.bind().await?;
+        Ok(Self {
+            transport,
+            incoming,
+        })
+    }
+}
+
+impl<R: CurrentRuntime> Endpoint for Adapter<R> {
+    async fn send(&self, message: Message, options: SendOptions) -> Result<Sent, SendError> {
+        let send = match Request::try_from(message) {
+            Ok(request) => self.transport.send_request(request),
+            Err(wrong) => match Response::try_from(wrong.into_message()) {
+                Ok(response) => self.transport.send_response(response),
+                Err(wrong) => panic!("{wrong}"),
+            },
+        };
+        send.options(options).await
+    }
+
+    async fn event(&mut self) -> Option<Event> {
+        self.incoming.recv().await
+    }
+
+    fn channels(&self) -> Vec<SipEndpoint> {
+        self.transport.local_endpoints()
+    }
+
+    async fn add_channel(&self, channel: ChannelConfig) -> io::Result<ChannelId> {
+        self.transport.add_channel(channel).await
+    }
+
+    async fn remove_channel(&self, channel: ChannelId) {
+        if let Err(error) = self.transport.remove_channel(channel).await {
+            panic!("{error}");
+        }
+    }
+
+    fn connections(&self) -> Vec<ConnectionId> {
+        let all = self.transport.connections();
+        all.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn close(&self, connection: ConnectionId) -> bool {
+        self.transport.close(connection)
+    }
+
+    fn stats(&self) -> Stats {
+        self.transport.stats()
+    }
+
+    async fn shutdown(&self) {
+        self.transport.shutdown().await;
+    }
+}

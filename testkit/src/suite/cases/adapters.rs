@@ -1,0 +1,421 @@
+//! What only the adapters have: application queues, futures, tasks, workers.
+
+use std::collections::BTreeMap;
+use std::future::{IntoFuture as _, poll_fn};
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::Duration;
+
+use adapter_core::{BlockingSendError, Builder, Incoming, SipTransport};
+use sip_transport_proto::error::{CloseReason, SendCause};
+use sip_transport_proto::sip_core::{Method, Name, Request, Response};
+use sip_transport_proto::{
+    ChannelConfig, Config, Deadline, Event, Protocol, SendOptions, SipEndpoint,
+};
+
+use crate::suite::{
+    Adapter, AdapterHost, Endpoint, Family, Setup, TcpPeer, UdpPeer, body_of_length, join,
+    next_request, next_response, reply, request, request_to, text, via,
+};
+
+/// What only a builder can set.
+async fn build<H: AdapterHost>(
+    host: &H,
+    set: impl FnOnce(Builder<H::Runtime>) -> Builder<H::Runtime>,
+) -> Adapter<H::Runtime> {
+    let here = host.place();
+    let local = here.any_port(Family::V4);
+    let builder = SipTransport::builder().udp(local).tcp(local);
+    let (transport, incoming) = set(builder).bind().await.unwrap();
+    Adapter {
+        transport,
+        incoming,
+    }
+}
+
+async fn tcp_peer<H: AdapterHost>(host: &H, alice: &Adapter<H::Runtime>) -> TcpPeer {
+    let to = alice.channel(Protocol::Tcp, Family::V4).addr;
+    TcpPeer::new(host.connect(&host.place(), to).await.unwrap())
+}
+
+fn udp_peer<H: AdapterHost>(host: &H) -> UdpPeer {
+    let local = host.place().any_port(Family::V4);
+    UdpPeer::new(host.bind_datagrams(local).unwrap())
+}
+
+fn number(request: &Request) -> u32 {
+    let cseq = String::from_utf8_lossy(request.raw(Name::CSeq).unwrap()).into_owned();
+    cseq.split(' ').next().unwrap().parse().unwrap()
+}
+
+pub async fn an_unread_queue_makes_streams_wait_and_loses_nothing<H: AdapterHost>(host: &H) {
+    const COUNT: u32 = 400;
+    const ROOM: u64 = 4;
+    let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
+    let mut peers = [tcp_peer(host, &alice).await, tcp_peer(host, &alice).await];
+    for peer in &peers {
+        let via = via("TCP", peer.local(), "");
+        let all: String = (1..=COUNT).map(|n| text("OPTIONS", &via, n)).collect();
+        peer.write(all).await;
+    }
+    host.until(|| alice.stats().requests_in >= ROOM).await;
+    // What is not read is not parsed either. Tasks that asked at the same moment go a little over.
+    assert!(alice.stats().requests_in <= 2 * ROOM);
+    let mut next = BTreeMap::new();
+    for _ in 0..2 * COUNT {
+        let (_, remote, request) = next_request(&mut alice).await;
+        let expected = next.entry(remote.addr).or_insert(1);
+        assert_eq!(number(&request), *expected);
+        *expected += 1;
+        alice
+            .send(reply(&request, 200), SendOptions::new())
+            .await
+            .unwrap();
+    }
+    for peer in &mut peers {
+        for n in 1..=COUNT {
+            let head = peer.read_head().await;
+            assert!(head.contains(&format!("CSeq: {n} OPTIONS\r\n")), "{head}");
+        }
+    }
+    assert_eq!(alice.stats().application_queue_full, 0);
+}
+
+pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(host: &H) {
+    const COUNT: u64 = 50;
+    let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
+    let to = alice.channel(Protocol::Udp, Family::V4).addr;
+    let peer = udp_peer(host);
+    let via = via("UDP", peer.addr(), "");
+    for n in 1..=COUNT {
+        peer.send(to, text("OPTIONS", &via, u32::try_from(n).unwrap()))
+            .await;
+    }
+    host.until(|| alice.stats().application_queue_full == COUNT - 4)
+        .await;
+    for expected in 1..=4 {
+        let (_, _, request) = next_request(&mut alice).await;
+        assert_eq!(number(&request), expected);
+    }
+    // With room again, the next ones come.
+    let received = async {
+        loop {
+            let (_, _, request) = next_request(&mut alice).await;
+            if number(&request) == 99 {
+                return;
+            }
+        }
+    };
+    join(received, peer.send(to, text("OPTIONS", &via, 99))).await;
+    assert_eq!(alice.stats().application_queue_full, COUNT - 4);
+}
+
+/// Answers requests, and for each of its first requests sends one of its own, all awaited in the
+/// loop; until it has so many responses.
+async fn play<R: adapter_core::CurrentRuntime>(
+    player: &mut Adapter<R>,
+    other: SipEndpoint,
+    rounds: usize,
+) {
+    let (mut requests, mut responses, mut sent) = (0, 0, 1);
+    let first = request(Method::Options, other);
+    player.send(first.into(), SendOptions::new()).await.unwrap();
+    while responses < rounds || requests < rounds {
+        match player.event().await.unwrap() {
+            Event::Request { request, .. } => {
+                requests += 1;
+                let message = reply(&request, 200);
+                player.send(message, SendOptions::new()).await.unwrap();
+                // Two for one, so that both queues are full before long.
+                for _ in 0..2 {
+                    if sent < rounds {
+                        sent += 1;
+                        let uri = format!("sip:x@{};transport=tcp", other.addr);
+                        let message = request_to(Method::Message, &uri, &body_of_length(2_000));
+                        player
+                            .send(message.into(), SendOptions::new())
+                            .await
+                            .unwrap();
+                    }
+                }
+            }
+            Event::Response { .. } => responses += 1,
+            _ => {}
+        }
+    }
+}
+
+pub async fn sending_within_the_receive_loop_never_deadlocks<H: AdapterHost>(host: &H) {
+    let mut alice = build(host, |builder| builder.application_queue(1, 1)).await;
+    let mut bob = build(host, |builder| builder.application_queue(1, 1)).await;
+    let (alices, bobs) = (
+        alice.channel(Protocol::Tcp, Family::V4),
+        bob.channel(Protocol::Tcp, Family::V4),
+    );
+    join(play(&mut alice, bobs, 150), play(&mut bob, alices, 150)).await;
+}
+
+pub async fn a_peer_that_never_reads_fills_its_queue_only<H: AdapterHost>(host: &H) {
+    const LIMIT: usize = 256 * 1024;
+    let mut config = Config::default();
+    config.send_queue(LIMIT).unwrap();
+    let mut alice = build(host, |builder| builder.config(config)).await;
+    let mut bob = build(host, |builder| builder).await;
+    let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
+    let uri = format!("sip:deaf@{};transport=tcp", listener.local_addr());
+    let message = || request_to(Method::Message, &uri, &body_of_length(50_000));
+    let error = loop {
+        match alice.send(message().into(), SendOptions::new()).await {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.cause(), &SendCause::QueueFull { limit: LIMIT });
+    assert!(error.message().is_request());
+    assert!(alice.transport.queued_bytes() <= LIMIT);
+    // Others are not held up.
+    let to = bob.channel(Protocol::Tcp, Family::V4);
+    let sent = alice.send(request(Method::Options, to).into(), SendOptions::new());
+    sent.await.unwrap();
+    let (_, _, request) = next_request(&mut bob).await;
+    bob.send(reply(&request, 200), SendOptions::new())
+        .await
+        .unwrap();
+    next_response(&mut alice).await;
+}
+
+pub async fn a_peer_that_never_reads_is_closed_in_time<H: AdapterHost>(host: &H) {
+    let mut config = Config::default();
+    config
+        .write_stall_timeout(Duration::from_millis(100))
+        .unwrap();
+    let mut alice = build(host, |builder| builder.config(config)).await;
+    let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
+    let uri = format!("sip:deaf@{};transport=tcp", listener.local_addr());
+    let message = || request_to(Method::Message, &uri, &body_of_length(50_000));
+    let first = alice.send(message().into(), SendOptions::new()).await;
+    let connection = first.unwrap().remote().connection;
+    let (mut sent, mut lost, mut reason) = (Vec::new(), Vec::new(), None);
+    while reason.is_none() {
+        // The system's own buffers fill first.
+        if let Ok(one) = alice.send(message().into(), SendOptions::new()).await
+            && one.remote().connection == connection
+        {
+            sent.push(one.id());
+        }
+        host.sleep(Duration::from_millis(1)).await;
+        while let Some(event) = waiting_event(&mut alice.incoming).await {
+            match event {
+                Event::SendFailed { send, .. } => lost.push(send),
+                Event::ConnectionClosed { reason: why, .. } => reason = Some(why),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(reason, Some(CloseReason::Deadline(Deadline::Write)));
+    // Those that were not written, each once, are the last that were sent.
+    assert!(!lost.is_empty());
+    assert_eq!(lost, sent[sent.len() - lost.len()..]);
+}
+
+/// The next event, if it is there.
+async fn waiting_event(incoming: &mut Incoming) -> Option<Event> {
+    poll_fn(|cx| match incoming.poll_recv(cx) {
+        Poll::Ready(event) => Poll::Ready(event),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+pub async fn shutdown_ends_incoming_and_every_task<H: AdapterHost>(host: &H) {
+    let mut alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder).await;
+    let to = bob.channel(Protocol::Tcp, Family::V4);
+    alice
+        .send(request(Method::Options, to).into(), SendOptions::new())
+        .await
+        .unwrap();
+    next_request(&mut bob).await;
+    alice.transport.shutdown().await;
+    assert_eq!(alice.transport.tasks(), 0);
+    assert_eq!(alice.transport.queued_bytes(), 0);
+    while alice.incoming.recv().await.is_some() {}
+    // Its addresses are free, though it still lives.
+    for channel in alice.channels() {
+        let free = ChannelConfig::new(channel.protocol, channel.addr);
+        bob.add_channel(free).await.unwrap();
+    }
+    // Twice does no harm.
+    alice.transport.shutdown().await;
+}
+
+pub async fn dropping_all_handles_leaves_no_task<H: AdapterHost>(host: &H) {
+    let before = host.tasks();
+    let alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder.workers(1)).await;
+    let to = bob.channel(Protocol::Tcp, Family::V4);
+    alice
+        .send(request(Method::Options, to).into(), SendOptions::new())
+        .await
+        .unwrap();
+    next_request(&mut bob).await;
+    let other = alice.transport.clone();
+    drop(alice);
+    assert!(host.tasks() > before);
+    drop(other);
+    drop(bob);
+    host.until(|| host.tasks() == before).await;
+}
+
+pub async fn dropping_incoming_discards_and_counts<H: AdapterHost>(host: &H) {
+    let Adapter {
+        transport: alice,
+        incoming,
+    } = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
+    drop(incoming);
+    let mut bob = build(host, |builder| builder).await;
+    let alices = alice.local_endpoints();
+    for n in 0..20 {
+        let to = alices[n % 2];
+        bob.send(request(Method::Options, to).into(), SendOptions::new())
+            .await
+            .unwrap();
+    }
+    host.until(|| alice.stats().application_queue_full == 20)
+        .await;
+    // It still sends.
+    let to = bob.channel(Protocol::Udp, Family::V4);
+    alice
+        .send_request(request(Method::Options, to))
+        .await
+        .unwrap();
+    next_request(&mut bob).await;
+}
+
+pub async fn incoming_alone_keeps_the_transport_alive<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await;
+    let to = alice.channel(Protocol::Tcp, Family::V4);
+    let mut incoming = alice.incoming;
+    drop(alice.transport);
+    let bob = build(host, |builder| builder).await;
+    bob.send(request(Method::Options, to).into(), SendOptions::new())
+        .await
+        .unwrap();
+    while !matches!(incoming.recv().await.unwrap(), Event::Request { .. }) {}
+}
+
+pub async fn a_dropped_send_still_goes_out<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder).await;
+    let to = bob.channel(Protocol::Tcp, Family::V4);
+    // It waits for a connection when it is dropped.
+    let sending = alice.transport.send_request(request(Method::Options, to));
+    drop(sending.into_future());
+    next_request(&mut bob).await;
+}
+
+pub async fn blocking_sends_work_from_a_thread_and_fail_inside_a_runtime<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder).await;
+    let to = bob.channel(Protocol::Tcp, Family::V4);
+    let message = request(Method::Options, to);
+    let inside = alice
+        .transport
+        .blocking_send_request(message, SendOptions::new());
+    assert!(matches!(inside, Err(BlockingSendError::InsideRuntime)));
+
+    let transport = alice.transport.clone();
+    let message = request(Method::Options, to);
+    let sent = host
+        .outside(move || transport.blocking_send_request(message, SendOptions::new()))
+        .await
+        .unwrap();
+    assert_eq!(sent.remote().addr, to.addr);
+    let (_, _, request) = next_request(&mut bob).await;
+    let transport = bob.transport.clone();
+    let response = Response::try_from(reply(&request, 200)).unwrap();
+    host.outside(move || transport.blocking_send_response(response, SendOptions::new()))
+        .await
+        .unwrap();
+    let mut alice = alice;
+    next_response(&mut alice).await;
+}
+
+/// The next request at any of the workers, and at which.
+async fn next_at_any(workers: &mut [Incoming]) -> (usize, SocketAddr, Request) {
+    poll_fn(|cx| {
+        for (at, worker) in workers.iter_mut().enumerate() {
+            while let Poll::Ready(event) = worker.poll_recv(cx) {
+                if let Some(Event::Request {
+                    remote, request, ..
+                }) = event
+                {
+                    return Poll::Ready((at, remote.addr, request));
+                }
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+pub async fn workers_share_the_load_and_keep_each_peers_order<H: AdapterHost>(host: &H) {
+    const PEERS: usize = 32;
+    const EACH: u32 = 10;
+    let alice = build(host, |builder| builder.workers(3)).await;
+    let [udp, tcp] = [Protocol::Udp, Protocol::Tcp].map(|p| alice.channel(p, Family::V4).addr);
+    let (mut streams, mut sockets) = (Vec::new(), Vec::new());
+    for _ in 0..PEERS {
+        streams.push(tcp_peer(host, &alice).await);
+        sockets.push(udp_peer(host));
+    }
+    assert_eq!(alice.channel(Protocol::Tcp, Family::V4).addr, tcp);
+    for n in 1..=EACH {
+        for peer in &streams {
+            peer.write(text("OPTIONS", &via("TCP", peer.local(), ""), n))
+                .await;
+        }
+        for peer in &sockets {
+            let request = text("OPTIONS", &via("UDP", peer.addr(), ";rport"), n);
+            peer.send(udp, request).await;
+        }
+    }
+    let mut workers = alice.incoming.into_workers();
+    assert_eq!(workers.len(), 3);
+    let mut seen: BTreeMap<SocketAddr, (usize, u32)> = BTreeMap::new();
+    for _ in 0..2 * PEERS * EACH as usize {
+        let (at, peer, request) = next_at_any(&mut workers).await;
+        let (worker, last) = seen.entry(peer).or_insert((at, 0));
+        assert_eq!((*worker, *last + 1), (at, number(&request)), "{peer}");
+        *last += 1;
+        let response = Response::try_from(reply(&request, 200));
+        alice
+            .transport
+            .send_response(response.unwrap())
+            .await
+            .unwrap();
+    }
+    for worker in 0..3 {
+        let peers = seen.values().filter(|(at, _)| *at == worker).count();
+        assert!(peers > 0, "worker {worker} has nothing to do");
+    }
+    for peer in &mut sockets {
+        for _ in 0..EACH {
+            assert_eq!(peer.recv().await.1, udp);
+        }
+    }
+}
+
+pub async fn a_failed_bind_leaves_nothing_open<H: AdapterHost>(host: &H) {
+    let before = host.tasks();
+    let taken = udp_peer(host);
+    let free = udp_peer(host).addr();
+    let setup = Setup::new()
+        .channel(Protocol::Udp, free)
+        .channel(Protocol::Udp, taken.addr());
+    let failed = host.start(&host.place(), setup).await;
+    assert!(failed.is_err());
+    host.until(|| host.tasks() == before).await;
+    let setup = Setup::new().channel(Protocol::Udp, free);
+    host.start(&host.place(), setup).await.unwrap();
+}

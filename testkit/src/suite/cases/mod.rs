@@ -1,0 +1,12 @@
+//! The cases, each a function whose name states the rule that it shows.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+pub mod adapters;
+pub mod channels;
+pub mod connections;
+pub mod exchange;
+pub mod hints;
+pub mod life;
+pub mod receiving;
+pub mod responses;
+pub mod substitution;

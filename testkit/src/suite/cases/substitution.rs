@@ -1,0 +1,165 @@
+//! Placeholders become the address used (RFC 3261 §8.1.1, §18.1.1).
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+
+use sip_transport_proto::sip_core::{Message, Method, Name};
+use sip_transport_proto::{ChannelConfig, Protocol, SendOptions, SipEndpoint};
+
+use crate::suite::{
+    Endpoint, Family, Host, Setup, TcpPeer, UdpPeer, join, next_request, reply, request, text, via,
+};
+
+/// The sent-by, From and Contact of a message.
+fn names(bytes: &[u8]) -> (String, String, String) {
+    let message = Message::parse(bytes.to_vec()).unwrap();
+    let text = |name| String::from_utf8(message.raw(name).unwrap_or_default().to_vec()).unwrap();
+    let sent_by = message.top_via().unwrap().sent_by().to_string();
+    (sent_by, text(Name::From), text(Name::Contact))
+}
+
+fn host_of(addr: SocketAddr) -> String {
+    match addr {
+        SocketAddr::V4(addr) => addr.ip().to_string(),
+        SocketAddr::V6(addr) => format!("[{}]", addr.ip()),
+    }
+}
+
+/// UDP and TCP on all addresses of both families, all on one port.
+async fn everywhere<H: Host>(host: &H) -> (H::Endpoint, u16) {
+    let here = host.place();
+    let families = [Family::V4, Family::V6];
+    let families = if host.has_ipv6() {
+        &families[..]
+    } else {
+        &families[..1]
+    };
+    let setup = Setup::new().channel(Protocol::Udp, SocketAddr::new(Family::V4.any(), 0));
+    let alice = host.start(&here, setup).await.unwrap();
+    let port = alice.channel(Protocol::Udp, Family::V4).addr.port();
+    for family in families {
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            if (protocol, *family) != (Protocol::Udp, Family::V4) {
+                let local = SocketAddr::new(family.any(), port);
+                let channel = ChannelConfig::new(protocol, local);
+                alice.add_channel(channel).await.unwrap();
+            }
+        }
+    }
+    (alice, port)
+}
+
+pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(host: &H) {
+    let (alice, port) = everywhere(host).await;
+    for family in [Family::V4, Family::V6] {
+        if family == Family::V6 && !host.has_ipv6() {
+            continue;
+        }
+        let there = host.place();
+        let mut udp = UdpPeer::new(host.bind_datagrams(there.any_port(family)).unwrap());
+        let to = SipEndpoint::new(Protocol::Udp, udp.addr());
+        let sent = alice
+            .send(request(Method::Invite, to).into(), SendOptions::new())
+            .await
+            .unwrap();
+        let (bytes, source) = udp.recv().await;
+        assert_eq!(bytes, *sent.bytes());
+        assert_eq!((sent.local().addr, source.port()), (source, port));
+        let (sent_by, from, contact) = names(&bytes);
+        assert_eq!(sent_by, source.to_string());
+        assert!(
+            from.starts_with(&format!("<sip:{}>", host_of(source))),
+            "{from}"
+        );
+        assert_eq!(contact, format!("<sip:{source}>"));
+        let filled = sent.filled();
+        assert_eq!((filled.via, filled.from, filled.contacts), (true, true, 1));
+        assert_eq!(filled.with.as_deref(), Some(sent_by.as_str()));
+
+        let listener = host.listen(there.any_port(family)).unwrap();
+        let to = SipEndpoint::new(Protocol::Tcp, listener.local_addr());
+        let (sent, accepted) = join(
+            alice.send(request(Method::Invite, to).into(), SendOptions::new()),
+            poll_fn(|cx| listener.poll_accept(cx)),
+        )
+        .await;
+        let (stream, source) = accepted.unwrap();
+        let head = TcpPeer::new(stream).read_head().await;
+        assert_eq!(head.as_bytes(), *sent.unwrap().bytes());
+        // The listening port, not the connection's own.
+        let name = SocketAddr::new(source.ip(), port);
+        let (sent_by, from, contact) = names(head.as_bytes());
+        assert_eq!(sent_by, name.to_string());
+        assert!(
+            from.starts_with(&format!("<sip:{}>", host_of(name))),
+            "{from}"
+        );
+        assert_eq!(contact, format!("<sip:{name};transport=tcp>"));
+    }
+}
+
+pub async fn a_reply_names_the_address_that_its_request_came_to<H: Host>(host: &H) {
+    let (mut alice, port) = everywhere(host).await;
+    for family in [Family::V4, Family::V6] {
+        if family == Family::V6 && !host.has_ipv6() {
+            continue;
+        }
+        let there = host.place();
+        let mut peer = UdpPeer::new(host.bind_datagrams(there.any_port(family)).unwrap());
+        // Where alice is: what she sends from.
+        let to = SipEndpoint::new(Protocol::Udp, peer.addr());
+        let probe = request(Method::Options, to);
+        alice.send(probe.into(), SendOptions::new()).await.unwrap();
+        let (_, alices) = peer.recv().await;
+        assert_eq!(alices.port(), port);
+
+        peer.send(
+            alices,
+            text("INVITE", &via("UDP", peer.addr(), ";rport"), 1),
+        )
+        .await;
+        let (local, _, request) = next_request(&mut alice).await;
+        assert_eq!(local.addr, alices);
+        let mut response = reply(&request, 200);
+        let placeholder = format!("<sip:{}>", host_of(SocketAddr::new(family.any(), 0)));
+        response.set(Name::Contact, placeholder).unwrap();
+        alice.send(response, SendOptions::new()).await.unwrap();
+        let (bytes, source) = peer.recv().await;
+        assert_eq!(source, alices);
+        let (_, _, contact) = names(&bytes);
+        assert_eq!(contact, format!("<sip:{alices}>"));
+    }
+}
+
+pub async fn from_gets_the_host_only_and_the_rest_stays<H: Host>(host: &H) {
+    let (here, there) = (host.place(), host.place());
+    let alice = host
+        .start(&here, Setup::new().both(&here, Family::V4))
+        .await
+        .unwrap();
+    let mut peer = UdpPeer::new(host.bind_datagrams(there.any_port(Family::V4)).unwrap());
+    let to = SipEndpoint::new(Protocol::Udp, peer.addr());
+    let request = request(Method::Options, to);
+    let before = request.to_bytes();
+    let sent = alice
+        .send(request.into(), SendOptions::new())
+        .await
+        .unwrap();
+    let (bytes, _) = peer.recv().await;
+    assert_eq!(bytes, *sent.bytes());
+    let lines = |bytes: &[u8]| -> Vec<String> {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        text.split("\r\n").map(str::to_owned).collect()
+    };
+    let local = alice.channel(Protocol::Udp, Family::V4).addr;
+    for (before, after) in lines(&before).iter().zip(lines(&bytes)) {
+        if before.starts_with("Via:") {
+            let start = format!("Via: SIP/2.0/UDP {local};rport;branch=z9hG4bK");
+            assert!(after.starts_with(&start), "{after}");
+        } else if before.starts_with("From:") {
+            assert_eq!(after, before.replace("0.0.0.0", &local.ip().to_string()));
+        } else {
+            assert_eq!(*before, after);
+        }
+    }
+}
