@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -28,6 +29,11 @@ pub(crate) struct Worker {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) queue: Arc<Queue>,
 }
+
+/// What the router asked for, to be done once its lock is free.
+#[derive(Debug)]
+#[must_use = "the router counts on it"]
+pub(crate) struct Asked(Vec<RouterOutput>);
 
 /// What became of a send.
 #[derive(Debug)]
@@ -92,15 +98,22 @@ impl Core {
             .map_or_else(Instant::now, |worker| worker.runtime.now())
     }
 
-    /// The router, for a moment: routing only. New connections are in the index before any other
-    /// sender can be routed to them.
+    /// The router, for a moment, for what it knows: nothing that makes it ask for something.
     pub(crate) fn with_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> T {
+        call(&mut lock(&self.router))
+    }
+
+    /// The router, for a moment: routing only. What it asks for is to be [`run`](Self::run) by the
+    /// caller and nobody else, so that a message is with its connection before that can fail. New
+    /// connections are in the index before any other sender can be routed to them.
+    pub(crate) fn ask<T>(&self, call: impl FnOnce(&mut Router) -> T) -> (T, Asked) {
         let mut router = lock(&self.router);
         let result = call(&mut router);
         while let Some(machine) = router.take_machine() {
             self.adopt(machine);
         }
-        result
+        let outputs = iter::from_fn(|| router.poll_output()).collect();
+        (result, Asked(outputs))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -117,8 +130,8 @@ impl Core {
         if self.stopping.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.with_router(Router::shutdown);
-        self.run_outputs();
+        let ((), asked) = self.ask(Router::shutdown);
+        self.run(asked);
         self.router_task.wake();
         read(&self.sockets)
             .values()
@@ -222,7 +235,7 @@ impl Core {
 
     pub(crate) fn remove_channel(self: &Arc<Self>, id: ChannelId) -> io::Result<()> {
         let now = self.now();
-        let removed = self.with_router(|router| router.remove_channel(now, id));
+        let (removed, asked) = self.ask(|router| router.remove_channel(now, id));
         removed.map_err(io::Error::other)?;
         if let Some(listener) = lock(&self.listeners).remove(&id) {
             listener.wake();
@@ -236,7 +249,7 @@ impl Core {
             keep
         });
         gone.iter().for_each(|socket| socket.task.wake());
-        self.run_outputs();
+        self.run(asked);
         Ok(())
     }
 
@@ -279,8 +292,8 @@ impl Core {
     }
 
     pub(crate) fn close(self: &Arc<Self>, id: ConnectionId) -> bool {
-        let known = self.with_router(|router| router.close(id));
-        self.run_outputs();
+        let (known, asked) = self.ask(|router| router.close(id));
+        self.run(asked);
         known
     }
 
@@ -292,14 +305,10 @@ impl Core {
         outgoing: Box<Outgoing>,
     ) -> Result<Submitted, SendError> {
         let now = self.now();
-        let (routed, more) = self.with_router(|router| {
-            let routed = router.send(now, outgoing);
-            (routed, router.has_output())
-        });
-        if more {
-            self.run_outputs();
-        }
-        match self.carry_on(now, routed)? {
+        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
+        let carried = self.carry_on(now, routed);
+        self.run(asked);
+        match carried? {
             Ok(sent) => Ok(Submitted::Sent(sent)),
             Err(send) => self.wait_for(send),
         }
@@ -331,7 +340,19 @@ impl Core {
     fn carry_on(
         self: &Arc<Self>,
         now: Instant,
+        routed: Result<Routed, SendError>,
+    ) -> Result<Result<Sent, SendId>, SendError> {
+        let mut asked = Asked(Vec::new());
+        let result = self.try_targets(now, routed, &mut asked);
+        self.run(asked);
+        result
+    }
+
+    fn try_targets(
+        &self,
+        now: Instant,
         mut routed: Result<Routed, SendError>,
+        asked: &mut Asked,
     ) -> Result<Result<Sent, SendId>, SendError> {
         loop {
             let (route, outgoing) = match routed? {
@@ -350,8 +371,9 @@ impl Core {
                 Pushed::Waiting => return Ok(Err(send)),
                 Pushed::Ready(route, outgoing) => return self.give(now, &route, outgoing).map(Ok),
                 Pushed::Returned(outgoing, cause) => {
-                    routed = self.with_router(|router| router.retry(now, outgoing, cause));
-                    self.run_outputs();
+                    let (next, more) = self.ask(|router| router.retry(now, outgoing, cause));
+                    asked.0.extend(more.0);
+                    routed = next;
                 }
             }
         }
@@ -398,9 +420,9 @@ impl Core {
         cause: AttemptCause,
     ) {
         let send = outgoing.id();
-        let routed = self.with_router(|router| router.retry(now, outgoing, cause));
-        self.run_outputs();
+        let (routed, asked) = self.ask(|router| router.retry(now, outgoing, cause));
         self.carry_on_waiting(now, send, routed);
+        self.run(asked);
     }
 
     fn carry_on_waiting(
@@ -418,9 +440,15 @@ impl Core {
 
     // What the router asks for.
 
-    /// Does what the router asks for, until it asks for nothing.
-    pub(crate) fn run_outputs(self: &Arc<Self>) {
-        while let Some(output) = self.with_router(Router::poll_output) {
+    /// Does what the router asked for.
+    pub(crate) fn run(self: &Arc<Self>, Asked(outputs): Asked) {
+        if outputs.is_empty() {
+            return;
+        }
+        // Connections open last, once they have what is to be sent on them.
+        let opens = |output: &RouterOutput| matches!(output, RouterOutput::Connect { .. });
+        let (connects, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(opens);
+        for output in others.into_iter().chain(connects) {
             self.run_output(output);
         }
         self.router_task.wake();
@@ -465,11 +493,12 @@ impl Core {
                     .map(|socket| socket.local_addr())
                     .map_err(|kind| *kind);
                 let id = channel.socket(0);
-                let socket = self.with_router(|router| {
+                let (socket, asked) = self.ask(|router| {
                     router.handle_bound(now, channel, local);
                     // Before the lock is free: sends that waited go out on it at once.
                     Some(self.keep_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
                 });
+                self.run(asked);
                 if let Some((socket, machine)) = socket {
                     self.spawn(0, drive::datagrams(Arc::clone(self), socket, machine));
                 }
@@ -491,7 +520,8 @@ impl Core {
                     .runtime
                     .local_address(remote)
                     .map_err(|error| error.kind());
-                self.with_router(|router| router.handle_local_address(now, query, local));
+                let ((), asked) = self.ask(|router| router.handle_local_address(now, query, local));
+                self.run(asked);
             }
             RouterOutput::Routed(route, outgoing) => {
                 let send = outgoing.id();
@@ -507,8 +537,8 @@ impl Core {
         lock(&self.lookups).remove(&query);
         let result = answer.map_err(|error| error.kind());
         let (now, ips) = (self.now(), result.as_deref().map_err(|kind| *kind));
-        self.with_router(|router| router.handle_lookup(now, query, ips));
-        self.run_outputs();
+        let ((), asked) = self.ask(|router| router.handle_lookup(now, query, ips));
+        self.run(asked);
     }
 
     /// Reports a datagram that did not get away.

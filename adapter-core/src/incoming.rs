@@ -49,7 +49,7 @@ impl Incoming {
     }
 
     /// [`recv`](Self::recv) for hand-written futures.
-    pub fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let count = self.workers.len();
         for _ in 0..count {
             let Some(worker) = self.workers.get_mut(self.next) else {

@@ -58,11 +58,11 @@ pub(crate) async fn accept(
 fn take(core: &Arc<Core>, channel: ChannelId, stream: Box<dyn Stream>) {
     let (local, remote) = (stream.local_addr(), stream.remote_addr());
     let now = core.now();
-    let accepted = core.with_router(|router| {
+    let (accepted, asked) = core.ask(|router| {
         let machine = router.accept(now, channel, local, remote)?;
         Ok::<_, sip_transport_proto::error::AcceptError>(core.adopt(machine))
     });
-    core.run_outputs();
+    core.run(asked);
     match accepted {
         Ok(link) => core.spawn(link.worker, connection::run(Arc::clone(core), link, stream)),
         Err(error) => debug!(%remote, %error, "connection refused"),

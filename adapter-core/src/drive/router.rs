@@ -2,8 +2,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use sip_transport_proto::Router;
-
 use crate::alarm::Alarm;
 use crate::core::Core;
 
@@ -27,8 +25,8 @@ pub(crate) async fn router(core: Arc<Core>) {
                 return Poll::Pending;
             }
             let now = core.now();
-            core.with_router(|router: &mut Router| router.handle_timeout(now));
-            core.run_outputs();
+            let ((), asked) = core.ask(|router| router.handle_timeout(now));
+            core.run(asked);
         }
     })
     .await;

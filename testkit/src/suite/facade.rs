@@ -22,10 +22,10 @@ use super::{Endpoint, Host, Place, Setup};
 
 /// The facade of sip-transport-proto, without any driver loop: each place is a host of a simulated
 /// world.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct FacadeHost {
     shared: Arc<Mutex<Shared>>,
-    places: Arc<Cell<u8>>,
+    places: Cell<u8>,
 }
 
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Host for FacadeHost {
                 timers: BTreeSet::new(),
                 ended: BTreeSet::new(),
             })),
-            places: Arc::new(Cell::new(0)),
+            places: Cell::new(0),
         };
         let mut case = pin!(case(&host));
         // Nobody is woken: the case is asked after every step.
@@ -227,6 +227,12 @@ impl Facade {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         lock(&self.shared)
     }
+
+    fn end(&self) {
+        let mut shared = self.lock();
+        shared.world.shutdown(self.host);
+        shared.ended.insert(self.host);
+    }
 }
 
 impl Endpoint for Facade {
@@ -292,10 +298,7 @@ impl Endpoint for Facade {
     }
 
     async fn shutdown(&self) {
-        let mut shared = self.lock();
-        shared.world.shutdown(self.host);
-        shared.ended.insert(self.host);
-        drop(shared);
+        self.end();
         poll_fn(|_| {
             let shared = self.lock();
             match shared.world.machine(self.host).router().load() {

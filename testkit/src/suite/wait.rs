@@ -1,3 +1,6 @@
+// An event that a case did not ask for comes back as it is.
+#![allow(clippy::result_large_err)]
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;

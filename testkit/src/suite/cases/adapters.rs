@@ -342,7 +342,7 @@ pub async fn blocking_sends_work_from_a_thread_and_fail_inside_a_runtime<H: Adap
 }
 
 /// The next request at any of the workers, and at which.
-async fn next_at_any(workers: &mut [Incoming]) -> (usize, SocketAddr, Request) {
+async fn next_at_any(workers: &mut [Incoming]) -> (usize, (Protocol, SocketAddr), Request) {
     poll_fn(|cx| {
         for (at, worker) in workers.iter_mut().enumerate() {
             while let Poll::Ready(event) = worker.poll_recv(cx) {
@@ -350,7 +350,7 @@ async fn next_at_any(workers: &mut [Incoming]) -> (usize, SocketAddr, Request) {
                     remote, request, ..
                 }) = event
                 {
-                    return Poll::Ready((at, remote.addr, request));
+                    return Poll::Ready((at, (remote.protocol, remote.addr), request));
                 }
             }
         }
@@ -382,11 +382,11 @@ pub async fn workers_share_the_load_and_keep_each_peers_order<H: AdapterHost>(ho
     }
     let mut workers = alice.incoming.into_workers();
     assert_eq!(workers.len(), 3);
-    let mut seen: BTreeMap<SocketAddr, (usize, u32)> = BTreeMap::new();
+    let mut seen: BTreeMap<(Protocol, SocketAddr), (usize, u32)> = BTreeMap::new();
     for _ in 0..2 * PEERS * EACH as usize {
         let (at, peer, request) = next_at_any(&mut workers).await;
         let (worker, last) = seen.entry(peer).or_insert((at, 0));
-        assert_eq!((*worker, *last + 1), (at, number(&request)), "{peer}");
+        assert_eq!((*worker, *last + 1), (at, number(&request)), "{peer:?}");
         *last += 1;
         let response = Response::try_from(reply(&request, 200));
         alice
