@@ -11,8 +11,7 @@ mod common;
 #[allow(dead_code, unreachable_pub, reason = "another test uses the rest")]
 mod cases;
 
-use std::path::Path;
-use std::{env, fs};
+use std::fs;
 
 use cases::{Case, Stream, Verdict};
 use common::{Host, addr};
@@ -30,7 +29,7 @@ fn host() -> Host {
 
 /// The cases, and the published messages if they are there.
 fn all() -> Vec<(Case, Vec<u8>)> {
-    let shared = env::var_os("SIP_SHARED");
+    let shared = cases::published();
     if shared.is_none() {
         println!("without the published messages: SIP_SHARED does not name their folder");
     }
@@ -42,7 +41,7 @@ fn all() -> Vec<(Case, Vec<u8>)> {
         for case in cases {
             if let Some(shared) = &shared {
                 let file = format!("{}{extension}", case.name);
-                let data = fs::read(Path::new(shared).join(folder).join(file)).unwrap();
+                let data = fs::read(shared.join(folder).join(file)).unwrap();
                 all.push((case.clone(), data));
             }
             let own = case.text.clone();
@@ -192,7 +191,7 @@ fn a_stream_goes_on_waits_or_is_closed() {
         if expected == 0 {
             assert_eq!(
                 !reply.is_empty(),
-                case.is_request(),
+                is_answered(&case),
                 "{name}: one answer or none"
             );
         }

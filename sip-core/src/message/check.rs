@@ -217,6 +217,20 @@ fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
     ParseError::new(ParseErrorKind::Value { header, error }, at).in_header(header)
 }
 
+/// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
+#[inline]
+fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
+    match Uri::parse(text)? {
+        Uri::Sip(uri) if !uri.headers().is_empty() => {
+            // Behind the user, which may hold a question mark too, there is but one.
+            let host = memrchr(b'@', text).unwrap_or(0);
+            let at = memchr(b'?', text.get(host..).unwrap_or_default()).unwrap_or(0);
+            Err(ValueError::unexpected("no headers", text, host + at))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the checks found and every transport and transaction layer asks for, kept as places in the
 /// message so that it is read once.
 #[derive(Clone, Copy, Debug)]
