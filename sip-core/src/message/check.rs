@@ -197,20 +197,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
-#[inline]
-fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
-    match Uri::parse(text)? {
-        Uri::Sip(uri) if !uri.headers().is_empty() => {
-            // Behind the user, which may hold a question mark too, there is but one.
-            let host = memrchr(b'@', text).unwrap_or(0);
-            let at = memchr(b'?', text.get(host..).unwrap_or_default()).unwrap_or(0);
-            Err(ValueError::unexpected("no headers", text, host + at))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cold]
 fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
     let at = usize::from(row.value) + error.offset();
