@@ -24,7 +24,7 @@ use crate::message::never;
 pub fn transport(data: &[u8]) {
     let start = Instant::now();
     // Writing down all that happens takes most of the time, so not every script is run for it.
-    if data.len() % 4 == 0 {
+    if data.len().is_multiple_of(4) {
         assert_eq!(World::run(start, data, true), World::run(start, data, true));
     } else {
         World::run(start, data, false);
@@ -72,7 +72,7 @@ fn peer(choice: u8) -> SocketAddr {
 impl World {
     fn run(start: Instant, mut script: &[u8], traced: bool) -> Option<Vec<String>> {
         let mut config = Config::default();
-        config.create_client_channels(script.len() % 2 == 0);
+        config.create_client_channels(script.len().is_multiple_of(2));
         let mut sip = Transport::new(config, [7; 32]);
         let mut channel = |protocol| {
             let channel = sip.add_channel(ChannelConfig::new(protocol, us(5060)));
@@ -133,14 +133,14 @@ impl World {
                     self.open.insert(id, Socket::Open);
                 }
             }
-            (5, Some((id, Socket::Connecting))) if choice % 3 > 0 => {
+            (5, Some((id, Socket::Connecting))) if !choice.is_multiple_of(3) => {
                 self.open.insert(id, Socket::Open);
                 self.sip.handle_connected(now, id, us(40_000));
             }
             (5, Some((id, _))) => {
                 self.sip.handle_error(id, io::ErrorKind::ConnectionReset);
             }
-            (6, Some((id, Socket::Open))) if choice % 8 == 0 => self.sip.handle_eof(id),
+            (6, Some((id, Socket::Open))) if choice.is_multiple_of(8) => self.sip.handle_eof(id),
             (6, Some((id, Socket::Open))) => {
                 let len = self
                     .sip
@@ -155,7 +155,7 @@ impl World {
             }
             (8, _) => self.respond(choice),
             (9, _) => self.request(choice),
-            (10, Some((id, _))) if choice % 4 == 0 => {
+            (10, Some((id, _))) if choice.is_multiple_of(4) => {
                 self.sip.close(now, id);
             }
             (11, _) => {
@@ -214,7 +214,7 @@ impl World {
     }
 
     fn answer(&mut self, question: Question, choice: u8) {
-        let (now, fails) = (self.now, choice % 4 == 0);
+        let (now, fails) = (self.now, choice.is_multiple_of(4));
         let failure = io::ErrorKind::NotFound;
         let address = IpAddr::from(Ipv4Addr::new(192, 0, 2, 100 + choice % 4));
         match question {

@@ -34,12 +34,14 @@ impl OwnNames {
         *count = count.saturating_add(1);
     }
 
-    pub(crate) fn remove(&self, name: &Key) {
+    /// A channel has this name no more; responses to what it has sent may still come.
+    pub(crate) fn remove(&self, now: Instant, name: &Key) {
         let mut names = self.lock();
         if let Some(count) = names.fixed.get_mut(name.as_bytes()) {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 names.fixed.remove(name.as_bytes());
+                names.saw(now, name);
             }
         }
     }
@@ -47,20 +49,9 @@ impl OwnNames {
     /// Remembers that a request went out with this sent-by.
     pub(crate) fn saw(&self, now: Instant, name: &Key) {
         let mut names = self.lock();
-        if names.fixed.contains_key(name.as_bytes()) {
-            return;
+        if !names.fixed.contains_key(name.as_bytes()) {
+            names.saw(now, name);
         }
-        if let Some(at) = names.seen.get_mut(name.as_bytes()) {
-            *at = now;
-            return;
-        }
-        if names.order.len() >= CAPACITY
-            && let Some(oldest) = names.order.pop_front()
-        {
-            names.seen.remove(&oldest);
-        }
-        names.seen.insert(name.as_bytes().into(), now);
-        names.order.push_back(name.as_bytes().into());
     }
 
     pub(crate) fn contains(&self, now: Instant, name: &Key) -> bool {
@@ -74,6 +65,22 @@ impl OwnNames {
 
     fn lock(&self) -> MutexGuard<'_, Names> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Names {
+    fn saw(&mut self, now: Instant, name: &Key) {
+        if let Some(at) = self.seen.get_mut(name.as_bytes()) {
+            *at = now;
+            return;
+        }
+        if self.order.len() >= CAPACITY
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        self.seen.insert(name.as_bytes().into(), now);
+        self.order.push_back(name.as_bytes().into());
     }
 }
 

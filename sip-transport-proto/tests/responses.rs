@@ -397,6 +397,29 @@ fn what_a_request_carried_counts_as_ours_for_ten_minutes() {
 }
 
 #[test]
+fn the_name_of_a_removed_channel_counts_as_ours_for_ten_minutes() {
+    let mut host = Host::new();
+    let gone = host.udp("192.0.2.1:5060");
+    let wildcard = host.tcp("0.0.0.0:5060");
+    let id = host.accept(wildcard, "192.0.2.1:5060", "192.0.2.9:33333");
+    let now = host.now;
+    host.transport.remove_channel(now, gone).unwrap();
+    host.drain();
+    let response = wire_response("SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1");
+    let other = host.udp("192.0.2.2:5070");
+    host.feed(id, &response);
+    assert!(matches!(
+        host.events.pop_front(),
+        Some(Event::Response { .. })
+    ));
+    let mut came = || host.datagram(other, "192.0.2.9:5060", &response).is_some();
+    assert!(came());
+    host.pass(std::time::Duration::from_secs(601));
+    let mut came = || host.datagram(other, "192.0.2.9:5060", &response).is_some();
+    assert!(!came());
+}
+
+#[test]
 fn stray_responses_come_through_where_that_is_switched_on() {
     let mut config = Config::default();
     config.drop_stray_responses(false);

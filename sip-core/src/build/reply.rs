@@ -81,15 +81,20 @@ impl<'a> Salvaged<'a> {
 
     /// The top Via.
     pub fn top_via(&self) -> Option<Via<'a>> {
-        Via::parse(self.top()?.0).ok()
+        Some(self.top()?.0)
     }
 
-    /// The top Via value that can be read, and what stands behind it in its row.
-    fn top(&self) -> Option<(&'a [u8], &'a [u8])> {
+    /// The top Via, its text, and what stands behind it in its row. Of a value with parameters that
+    /// cannot be read it is what stands before them: it says where an answer goes.
+    fn top(&self) -> Option<(Via<'a>, &'a [u8], &'a [u8])> {
         let row = self.vias.first()?;
-        let (value, rest) = row.split_at(list::comma(row).unwrap_or(row.len()));
-        let value = value.trim_ascii_end();
-        Via::parse(value).ok().map(|_| (value, rest))
+        let value = list::comma(row).unwrap_or(row.len());
+        let before_params = memchr::memchr(b';', row).unwrap_or(value);
+        [value, before_params].into_iter().find_map(|end| {
+            let text = row.get(..end)?.trim_ascii_end();
+            let via = Via::parse_any_version(text).ok()?;
+            Some((via, text, row.get(end..)?))
+        })
     }
 
     /// The response: the headers of the request with `received` and `rport` stamped (RFC 3261
@@ -133,11 +138,9 @@ impl<'a> Salvaged<'a> {
         clean(reason.as_bytes(), &mut out);
         out.extend_from_slice(b"\r\n");
 
-        let (top, others) = self.top()?;
+        let (via, top, others) = self.top()?;
         let mut stamped = Vec::with_capacity(top.len() + 64);
-        Stamp::new(top, source, false)
-            .ok()?
-            .write(top, 0, &mut stamped);
+        Stamp::of(&via, top, source, false).write(top, 0, &mut stamped);
         stamped.extend_from_slice(others);
         row(Name::Via, &stamped, compact, &mut out);
         for via in self.vias.iter().skip(1) {
@@ -180,7 +183,7 @@ fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
 }
 
 /// Copies a value onto one line: white space with line ends in it as one space, other control
-/// characters left out.
+/// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
     for &b in value {
         match b {
@@ -189,6 +192,7 @@ fn clean(value: &[u8], out: &mut Vec<u8>) {
                     out.push(b' ');
                 }
             }
+            0..b' ' | 0x7f if out.last() == Some(&b'\\') => out.push(b' '),
             0..b' ' | 0x7f => {}
             _ => out.push(b),
         }

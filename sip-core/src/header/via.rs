@@ -175,6 +175,37 @@ impl<'a> Via<'a> {
         }
     }
 
+    /// Parses a Via of any version of SIP, which is given back to its sender only
+    /// (RFC 3261 §21.5.6).
+    pub(crate) fn parse_any_version(value: &'a [u8]) -> Result<Self, ValueError> {
+        let start = spaced_protocol(value, None)?;
+        Self::parse_behind(value, transport(value, start)?)
+    }
+
+    #[inline(always)]
+    fn parse_behind(
+        value: &'a [u8],
+        (transport, end): (&'a [u8], usize),
+    ) -> Result<Self, ValueError> {
+        let at = skip_lws(value, end);
+        if at == end {
+            return Err(ValueError::unexpected("white space", value, at));
+        }
+        let (sent_by, used) = HostPort::parse_sent_by(value.get(at..).unwrap_or_default())
+            .map_err(|error| error.shifted(at))?;
+        let mut known = Known::default();
+        let params = Params::walk(value, at + used, |name, text, at| {
+            let end = text.map_or(at + name.len(), |text| end_of(value, text));
+            known.take(name, text, at, value.get(at..end))
+        })?;
+        Ok(Self {
+            transport,
+            sent_by,
+            params,
+            known,
+        })
+    }
+
     /// Every parameter: those of received text, or those of [`with_params`](Self::with_params).
     pub const fn params(&self) -> Params<'a> {
         self.params
@@ -247,35 +278,23 @@ impl<'a> Header<'a> for Via<'a> {
 
     #[inline]
     fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
-        let (transport, end) = sent_protocol(value)?;
-        let at = skip_lws(value, end);
-        if at == end {
-            return Err(ValueError::unexpected("white space", value, at));
-        }
-        let (sent_by, used) = HostPort::parse_sent_by(value.get(at..).unwrap_or_default())
-            .map_err(|error| error.shifted(at))?;
-        let mut known = Known::default();
-        let params = Params::walk(value, at + used, |name, text, at| {
-            let end = text.map_or(at + name.len(), |text| end_of(value, text));
-            known.take(name, text, at, value.get(at..end))
-        })?;
-        Ok(Self {
-            transport,
-            sent_by,
-            params,
-            known,
-        })
+        Self::parse_behind(value, sent_protocol(value)?)
     }
 }
 
-/// `SIP/2.0/transport` and where it ends.
+/// The transport of `SIP/2.0/transport` and where it ends.
 #[inline(always)]
 fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
     let start = if value.starts_with(b"SIP/2.0/") && value.get(8).is_some_and(|&b| is_token(b)) {
         8
     } else {
-        spaced_protocol(value)?
+        spaced_protocol(value, Some(b"2.0"))?
     };
+    transport(value, start)
+}
+
+#[inline(always)]
+fn transport(value: &[u8], start: usize) -> Result<(&[u8], usize), ValueError> {
     let end = run(value, start, TOKEN);
     match value.get(start..end) {
         Some(transport @ [_, ..]) => Ok((transport, end)),
@@ -283,16 +302,15 @@ fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
     }
 }
 
-/// The same up to the transport, with white space around the slashes and in any case of letters.
+/// Where the transport starts behind this version or any, with white space around the slashes and
+/// in any case of letters.
 #[cold]
-fn spaced_protocol(value: &[u8]) -> Result<usize, ValueError> {
+fn spaced_protocol(value: &[u8], version: Option<&[u8]>) -> Result<usize, ValueError> {
     let mut at = 0;
-    for part in [&b"SIP"[..], b"2.0"] {
+    for part in [Some(&b"SIP"[..]), version] {
         let end = run(value, at, TOKEN);
-        if !value
-            .get(at..end)
-            .is_some_and(|text| text.eq_ignore_ascii_case(part))
-        {
+        let text = value.get(at..end).unwrap_or_default();
+        if text.is_empty() || part.is_some_and(|part| !text.eq_ignore_ascii_case(part)) {
             return Err(ValueError::unexpected("SIP/2.0", value, at));
         }
         let slash = skip_lws(value, end);

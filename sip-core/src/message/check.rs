@@ -1,6 +1,8 @@
 //! What is checked before a message is handed on: the headers that transport and transactions
 //! read (RFC 3261 §8.1.1), and that none of them can be read in two ways.
 
+use memchr::{memchr, memrchr};
+
 use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
 use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, ViaSpans, list};
 use crate::span::Span;
@@ -52,7 +54,7 @@ impl<'a> View<'a> {
     pub(crate) fn check(self) -> Result<Option<Facts>, ParseError> {
         let method = match self.start_line() {
             StartLine::Request { method, uri } => {
-                Uri::parse(uri).map_err(|error| {
+                check_request_uri(uri).map_err(|error| {
                     let at = usize::from(self.line.middle) + 1 + error.offset();
                     ParseError::new(ParseErrorKind::RequestUri(error), at)
                 })?;
@@ -199,6 +201,20 @@ impl<'a> View<'a> {
 fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
     let at = usize::from(row.value) + error.offset();
     ParseError::new(ParseErrorKind::Value { header, error }, at).in_header(header)
+}
+
+/// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
+#[inline]
+fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
+    match Uri::parse(text)? {
+        Uri::Sip(uri) if !uri.headers().is_empty() => {
+            // Behind the user, which may hold a question mark too, there is but one.
+            let host = memrchr(b'@', text).unwrap_or(0);
+            let at = memchr(b'?', text.get(host..).unwrap_or_default()).unwrap_or(0);
+            Err(ValueError::unexpected("no headers", text, host + at))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the checks found and every transport and transaction layer asks for, kept as places in the

@@ -7,8 +7,7 @@ use core::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::ValueError;
-use crate::header::{Header, Via, ViaSpans};
+use crate::header::{Via, ViaSpans};
 use crate::span::Span;
 
 /// What has to change in a Via value: at most two places, in order.
@@ -33,16 +32,7 @@ struct Text {
 }
 
 impl Stamp {
-    #[inline]
-    pub(crate) fn new(
-        value: &[u8],
-        source: SocketAddr,
-        force_rport: bool,
-    ) -> Result<Self, ValueError> {
-        Ok(Self::of(&Via::parse(value)?, value, source, force_rport))
-    }
-
-    /// The same for a `value` that was parsed.
+    /// What has to change in the Via that was parsed from `value`.
     #[inline]
     pub(crate) fn of(via: &Via<'_>, value: &[u8], source: SocketAddr, force_rport: bool) -> Self {
         // An IPv4 peer of a dual-stack socket is an IPv4 peer.

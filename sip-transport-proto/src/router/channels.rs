@@ -1,4 +1,5 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
 use sip_core::{Host, HostPort};
 
@@ -130,10 +131,17 @@ impl Channels {
         id
     }
 
-    pub(crate) fn remove(&mut self, id: ChannelId, shared: &Shared) -> Option<Channel> {
+    pub(crate) fn remove(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        shared: &Shared,
+    ) -> Option<Channel> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
-        channel.names().for_each(|name| shared.names.remove(&name));
+        channel
+            .names()
+            .for_each(|name| shared.names.remove(now, &name));
         Some(channel)
     }
 

@@ -175,7 +175,7 @@ impl Router {
     /// There is no such channel.
     pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
         self.channels
-            .remove(id, &self.shared)
+            .remove(now, id, &self.shared)
             .ok_or(ChannelError::Unknown(id))?;
         let connections: Vec<_> = self.connections.of_channel(id).collect();
         for connection in connections {
@@ -313,7 +313,7 @@ impl Router {
                 }
             }
             Err(kind) => {
-                self.channels.remove(channel, &self.shared);
+                self.channels.remove(now, channel, &self.shared);
                 for waiting in self.queries.bound(channel) {
                     self.fail_target(now, waiting, AttemptCause::NoRoute(kind));
                 }

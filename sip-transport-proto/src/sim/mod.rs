@@ -31,7 +31,7 @@ mod link;
 mod machine;
 mod network;
 mod random;
-mod stream;
+mod summary;
 mod trace;
 mod world;
 

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use super::machine::Machine;
 use super::network::{HostId, Lookup, Network, Ready, Socket};
-use super::trace::{Digest, Trace};
+use super::summary::Summary;
+use super::trace::Trace;
 use crate::error::SendError;
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, QueryId,
@@ -507,62 +508,6 @@ impl<M: Machine> World<M> {
             }
             // Not among what is to be done.
             Output::Timeout(_) => {}
-        }
-    }
-}
-
-/// An event in a trace.
-struct Summary<'a>(&'a Event);
-
-impl fmt::Display for Summary<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Event::Request {
-                local,
-                remote,
-                request,
-            } => write!(
-                f,
-                "request {local}<-{remote}: {} {}",
-                request.start_line(),
-                Digest(&request.to_bytes())
-            ),
-            Event::Response {
-                local,
-                remote,
-                response,
-            } => write!(
-                f,
-                "response {local}<-{remote}: {} {}",
-                response.start_line(),
-                Digest(&response.to_bytes())
-            ),
-            Event::Malformed {
-                local,
-                remote,
-                error,
-                bytes,
-            } => write!(f, "malformed {local}<-{remote}: {error} {}", Digest(bytes)),
-            Event::ConnectionOpened {
-                local,
-                remote,
-                accepted,
-                ..
-            } => {
-                let how = if *accepted { "accepted" } else { "opened" };
-                write!(f, "{how} {local}<->{remote}")
-            }
-            Event::ConnectionClosed {
-                connection,
-                remote,
-                reason,
-                ..
-            } => write!(f, "{connection} {remote} closed: {reason}"),
-            Event::SendCompleted { send, result } => match result {
-                Ok(sent) => write!(f, "{send} sent to {}", sent.remote()),
-                Err(error) => write!(f, "{send} failed: {error}"),
-            },
-            Event::SendFailed { send, cause } => write!(f, "{send} lost: {cause}"),
         }
     }
 }

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use super::network::{HostId, Socket};
+use super::{HostId, Socket};
 
 /// One end of a stream.
 #[derive(Debug)]

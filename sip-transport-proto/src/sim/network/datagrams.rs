@@ -1,0 +1,154 @@
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+
+use super::super::trace::Digest;
+use super::{Datagram, DatagramSocket, Happening, HostId, Network, Ready, Socket};
+
+/// The largest UDP payload.
+const MAX_DATAGRAM: usize = 65_507;
+
+impl Network {
+    /// Opens a datagram socket. Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address is not the host's, is taken, or there are too many sockets.
+    pub fn bind(&mut self, host: HostId, local: SocketAddr) -> Result<Socket, ErrorKind> {
+        let (socket, local) = self.take_address(host, false, local)?;
+        let inbox = VecDeque::new();
+        self.datagrams
+            .insert(socket, DatagramSocket { host, local, inbox });
+        Ok(socket)
+    }
+
+    /// Sends a datagram, from `source` if the socket is bound to all addresses.
+    ///
+    /// # Errors
+    /// It is larger than a datagram can be (`InvalidInput`), there is no way there, or the socket
+    /// is closed. A datagram that is lost is no error.
+    pub fn send_datagram(
+        &mut self,
+        socket: Socket,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+        data: &[u8],
+    ) -> Result<(), ErrorKind> {
+        let from = self.datagrams.get(&socket).ok_or(ErrorKind::NotConnected)?;
+        let (host, local) = (from.host, from.local);
+        if local.is_ipv4() != destination.is_ipv4() {
+            return Err(ErrorKind::AddrNotAvailable);
+        }
+        if data.len() > MAX_DATAGRAM {
+            return Err(ErrorKind::InvalidInput);
+        }
+        if destination.port() == 0 || destination.ip().is_unspecified() {
+            return Err(ErrorKind::InvalidInput);
+        }
+        let ip = match source {
+            Some(ip) if local.ip().is_unspecified() => {
+                self.check_local(host, ip)?;
+                ip
+            }
+            _ if local.ip().is_unspecified() => self.local_address(host, destination.ip())?,
+            _ => local.ip(),
+        };
+        let source = SocketAddr::new(ip, local.port());
+        let fate = self.send_packet(socket, host, source, destination, data);
+        self.note(format_args!(
+            "udp {source} > {destination} {} {fate}",
+            Digest(data)
+        ));
+        Ok(())
+    }
+
+    fn send_packet(
+        &mut self,
+        from: Socket,
+        host: HostId,
+        source: SocketAddr,
+        destination: SocketAddr,
+        data: &[u8],
+    ) -> &'static str {
+        let Some(to) = self.host_at(host, destination.ip()) else {
+            return "(nowhere)";
+        };
+        if self.is_cut(host, to) {
+            return "(cut)";
+        }
+        let link = self.link(host, to).clone();
+        let pieces = data.len().max(1).div_ceil(link.mtu.max(1));
+        if pieces > 1 && !link.fragments {
+            return "(too long)";
+        }
+        if (0..pieces).any(|_| self.random.chance(link.loss)) {
+            return "(lost)";
+        }
+        let copies = if self.random.chance(link.duplication) {
+            2
+        } else {
+            1
+        };
+        let mut fate = if copies > 1 { "(twice)" } else { "" };
+        for _ in 0..copies {
+            let mut trips = 1;
+            if self.random.chance(link.reordering) {
+                fate = "(slow)";
+                trips = 3;
+            }
+            let at = self.now + self.delay(host, to, trips);
+            let data = data.to_vec();
+            self.plan(
+                at,
+                Happening::Datagram {
+                    from,
+                    source,
+                    destination,
+                    data,
+                },
+            );
+        }
+        fate
+    }
+
+    /// Takes the next datagram that came.
+    pub fn recv_datagram(&mut self, socket: Socket) -> Option<Datagram> {
+        self.datagrams.get_mut(&socket)?.inbox.pop_front()
+    }
+
+    pub(super) fn datagram_came(
+        &mut self,
+        from: Socket,
+        source: SocketAddr,
+        destination: SocketAddr,
+        data: Vec<u8>,
+    ) {
+        let Some(sender) = self.datagrams.get(&from).map(|socket| socket.host) else {
+            return;
+        };
+        let Some(host) = self.host_at(sender, destination.ip()) else {
+            return;
+        };
+        let target = self.socket_at(host, false, destination);
+        match target.and_then(|socket| Some((socket, self.datagrams.get_mut(&socket)?))) {
+            Some((socket, entry)) => {
+                entry.inbox.push_back(Datagram {
+                    remote: source,
+                    local: destination.ip(),
+                    data,
+                });
+                self.ready.push_back(Ready::Datagram(socket));
+            }
+            None => {
+                self.note(format_args!("udp {source} > {destination} (nobody there)"));
+                let at = self.now + self.delay(host, sender, 1);
+                self.plan(
+                    at,
+                    Happening::Unreachable {
+                        socket: from,
+                        destination,
+                    },
+                );
+            }
+        }
+    }
+}
