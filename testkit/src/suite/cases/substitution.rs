@@ -52,6 +52,7 @@ async fn everywhere<H: Host>(host: &H) -> (H::Endpoint, u16) {
     }
 }
 
+// conformance: 78, 82, 103
 pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(host: &H) {
     let (alice, port) = everywhere(host).await;
     for family in [Family::V4, Family::V6] {
@@ -101,6 +102,7 @@ pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(hos
     }
 }
 
+// conformance: 82
 pub async fn a_reply_names_the_address_that_its_request_came_to<H: Host>(host: &H) {
     let (mut alice, port) = everywhere(host).await;
     for family in [Family::V4, Family::V6] {
