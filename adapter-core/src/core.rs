@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
-use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError, SendFailure};
+use sip_transport_proto::error::{
+    AttemptCause, CloseReason, NextError, SendCause, SendError, SendFailure,
+};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Connection, ConnectionId, DatagramSocket, Event, Outgoing, Pushed,
     QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SocketId, Way,
@@ -34,6 +36,9 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 #[must_use = "the router counts on it"]
 pub(crate) struct Asked(Vec<RouterOutput>);
+
+/// What a send fails of whose connection closed before it could be queued there.
+pub(crate) const CLOSED: AttemptCause = AttemptCause::Closed(CloseReason::Peer);
 
 /// What became of a send.
 #[derive(Debug)]
@@ -360,55 +365,83 @@ impl Core {
                 Routed::Ready(route, outgoing) => (route, outgoing),
             };
             let Way::Connection(id) = route.way() else {
-                return self.give(now, &route, outgoing).map(Ok);
+                return match self.give(now, &route, outgoing) {
+                    Ok(sent) => Ok(Ok(sent)),
+                    Err((cause, outgoing)) => Err(route.failed(cause, outgoing)),
+                };
             };
             let send = outgoing.id();
             let pushed = match self.link(id) {
                 Some(link) => lock(&link.machine).push(route, outgoing),
-                None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+                None => Pushed::Returned(outgoing, CLOSED),
             };
-            match pushed {
+            let (outgoing, cause) = match pushed {
                 Pushed::Waiting => return Ok(Err(send)),
-                Pushed::Ready(route, outgoing) => return self.give(now, &route, outgoing).map(Ok),
-                Pushed::Returned(outgoing, cause) => {
-                    let (next, more) = self.ask(|router| router.retry(now, outgoing, cause));
-                    asked.0.extend(more.0);
-                    routed = next;
-                }
-            }
+                Pushed::Returned(outgoing, cause) => (outgoing, cause),
+                Pushed::Ready(route, outgoing) => match self.give(now, &route, outgoing) {
+                    Ok(sent) => return Ok(Ok(sent)),
+                    // It closed while the message was rendered.
+                    Err((SendCause::ConnectionClosed, outgoing)) => (outgoing, CLOSED),
+                    Err((cause, outgoing)) => return Err(route.failed(cause, outgoing)),
+                },
+            };
+            let (next, more) = self.ask(|router| router.retry(now, outgoing, cause));
+            asked.0.extend(more.0);
+            routed = next;
         }
     }
 
-    /// Renders a message, outside all locks, and queues it on its socket or connection.
+    /// Renders a message, outside all locks, and queues it on its socket or connection. If that
+    /// fails, the message comes back with the cause.
     pub(crate) fn give(
         &self,
         now: Instant,
         route: &Route,
         outgoing: Box<Outgoing>,
-    ) -> Result<Sent, SendError> {
-        let sent = match route.render(now, &outgoing) {
-            Ok(sent) => sent,
-            Err(cause) => return Err(route.failed(cause, outgoing)),
-        };
-        let queued = match route.way() {
+    ) -> Result<Sent, (SendCause, Box<Outgoing>)> {
+        let queued = route.render(now, &outgoing).and_then(|sent| {
+            self.put(now, &sent)?;
+            Ok(sent)
+        });
+        match queued {
+            Ok(sent) => Ok(sent.keep(outgoing)),
+            Err(cause) => Err((cause, outgoing)),
+        }
+    }
+
+    /// Queues the bytes of a message on the way that it takes.
+    fn put(&self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        match sent.way() {
             Way::Datagram { socket, source } => match read(&self.sockets).get(&socket) {
                 None => Err(SendCause::ChannelRemoved),
                 Some(socket) => socket
-                    .queue(route.remote(), source, sent.id().into(), sent.bytes())
+                    .queue(sent.remote().addr, source, sent.id().into(), sent.bytes())
                     .map_err(|full| SendCause::QueueFull { limit: full.limit }),
             },
-            Way::Connection(id) => match self.link(id) {
-                None => Err(SendCause::ConnectionClosed),
-                Some(link) => {
-                    let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
-                    link.task.wake();
-                    queued
-                }
-            },
-        };
-        match queued {
-            Ok(()) => Ok(sent.keep(outgoing)),
-            Err(cause) => Err(route.failed(cause, outgoing)),
+            Way::Connection(id) => {
+                let link = self.link(id).ok_or(SendCause::ConnectionClosed)?;
+                let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
+                link.task.wake();
+                queued
+            }
+        }
+    }
+
+    /// Sends the same bytes once more.
+    pub(crate) fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
+        self.with_router(|router| router.check_way(sent))?;
+        self.put(self.now(), sent)
+    }
+
+    /// Sends a message on to its next target.
+    pub(crate) fn try_next(self: &Arc<Self>, sent: Sent) -> Result<Submitted, NextError> {
+        let now = self.now();
+        let (routed, asked) = self.ask(|router| router.try_next(now, sent));
+        let carried = routed.map(|routed| self.carry_on(now, Ok(routed)));
+        self.run(asked);
+        match carried?? {
+            Ok(sent) => Ok(Submitted::Sent(sent)),
+            Err(send) => Ok(self.wait_for(send)?),
         }
     }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use sip_transport_proto::error::SendCause;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
 use crate::Stream;
 use crate::alarm::Alarm;
-use crate::core::{Core, Worker};
+use crate::core::{CLOSED, Core, Worker};
 use crate::link::Link;
 use crate::sync::lock;
 
@@ -262,9 +263,16 @@ impl Task {
             let Some((route, outgoing)) = next else {
                 return;
             };
-            let send = outgoing.id();
-            let result = self.core.give(self.core.now(), &route, outgoing);
-            self.core.complete(send, result);
+            let (send, now) = (outgoing.id(), self.core.now());
+            match self.core.give(now, &route, outgoing) {
+                Ok(sent) => self.core.complete(send, Ok(sent)),
+                Err((SendCause::ConnectionClosed, outgoing)) => {
+                    self.core.retry(now, outgoing, CLOSED);
+                }
+                Err((cause, outgoing)) => {
+                    self.core.complete(send, Err(route.failed(cause, outgoing)));
+                }
+            }
         }
     }
 
