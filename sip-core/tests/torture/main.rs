@@ -14,8 +14,9 @@ use std::fs;
 use std::path::Path;
 
 use cases::{Case, Stream, Verdict};
+use sip_core::build::salvage;
 use sip_core::message::{Head, ParseError};
-use sip_core::{Frame, Framer, Limits, Message};
+use sip_core::{Frame, Framer, Limits, Message, StatusCode};
 
 // conformance: 435-495; bad-inputs: P13
 #[test]
@@ -44,6 +45,30 @@ fn the_published_messages_have_their_verdicts() {
     }
     let folder = shared.join("rfc5118");
     assert_eq!(published(&folder, "", &cases::rfc5118()), 12);
+}
+
+// bad-inputs: P10
+#[test]
+fn a_torture_message_cut_anywhere_is_read_or_refused() {
+    for case in cases::rfc4475().iter().chain(&cases::rfc5118()) {
+        let name = case.name;
+        for len in 0..case.text.len() {
+            let data = &case.text[..len];
+            if let Ok(message) = datagram(data) {
+                assert!(data.starts_with(&message.to_bytes()), "{name}: {len}");
+            }
+            let (results, _) = stream(data.chunks(data.len().max(1)));
+            assert!(results.len() <= 2, "{name}: {len}");
+            if let Some(salvaged) = salvage(data) {
+                let source = ([192, 0, 2, 1], 5060).into();
+                let reply = salvaged.reply(StatusCode::BAD_REQUEST, "", "t", source, Some(len));
+                assert!(
+                    reply.is_none_or(|reply| reply.len() <= len),
+                    "{name}: {len}"
+                );
+            }
+        }
+    }
 }
 
 /// Judges the messages that the folder's `index.tsv` lists and holds the index against the
