@@ -59,6 +59,7 @@ struct Task {
     id: ConnectionId,
     alarm: Alarm,
     events: Vec<Event>,
+    last_batch: usize,
     paused: bool,
 }
 
@@ -91,6 +92,7 @@ impl Task {
             id,
             alarm: Alarm::default(),
             events: Vec::new(),
+            last_batch: 1,
             paused: false,
         }
     }
@@ -205,6 +207,10 @@ impl Task {
                 match event {
                     Some(ConnectionEvent::Event(event)) => {
                         room = room.and_then(|room| room.after(&event));
+                        if self.events.is_empty() {
+                            // This batch will be about as long as the last.
+                            self.events.reserve(self.last_batch);
+                        }
                         self.events.push(event);
                         full = self.events.len() == BATCH || (room.is_none() && !self.paused);
                     }
@@ -216,7 +222,10 @@ impl Task {
                 }
             }
             drop(machine);
-            worker.queue.push(&mut self.events);
+            if !self.events.is_empty() {
+                self.last_batch = self.events.len();
+                worker.queue.push(&mut self.events);
+            }
             match other {
                 Some(event) => self.handle(event),
                 None if full => {}

@@ -127,6 +127,7 @@ impl Task<'_> {
             Poll::Ready(Err(error)) => warn!(%error, "cannot receive"),
         }
         let now = self.worker.runtime.now();
+        self.events.reserve(self.received.len());
         for datagram in self.received.iter().filter(|datagram| !datagram.truncated) {
             let local = Some(datagram.local).filter(|ip| !ip.is_unspecified());
             let event = self

@@ -15,7 +15,7 @@ use crate::endpoint::normalise;
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
 use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
-use crate::route::{Place, PlacePort, Way};
+use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SendId, Sent, SocketId,
@@ -113,7 +113,7 @@ impl Router {
     /// # Errors
     /// Its channel was removed or its connection is closed.
     pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
-        match sent.way {
+        match sent.way() {
             Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
                 Err(SendCause::ConnectionClosed)
             }
@@ -457,7 +457,7 @@ impl Router {
         };
         let place = place(channel, Some(ip));
         let channel = channel.id;
-        Step::Route(Route {
+        Step::Route(Route::new(Chosen {
             shared: Arc::clone(&self.shared),
             send: outgoing.id,
             way: Way::Datagram { socket, source },
@@ -468,7 +468,7 @@ impl Router {
             place,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
-        })
+        }))
     }
 
     /// The socket and address that the request of a response came in on, if they still serve.
@@ -612,7 +612,7 @@ impl Router {
             (Some(ip), None) if record.from == Some(ip) => HintOutcome::Honoured,
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
-        Route {
+        Route::new(Chosen {
             shared: Arc::clone(&self.shared),
             send: outgoing.id,
             way: Way::Connection(id),
@@ -623,7 +623,7 @@ impl Router {
             place,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
-        }
+        })
     }
 }
 
@@ -634,8 +634,8 @@ fn is_one_host(ip: IpAddr) -> bool {
 }
 
 fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
-    outgoing.over = match route.way {
-        Way::Connection(id) => Some((id, route.local.is_some())),
+    outgoing.over = match route.way() {
+        Way::Connection(id) => Some((id, route.is_ready())),
         Way::Datagram { .. } => None,
     };
     Routed::Ready(route, outgoing)
