@@ -93,12 +93,11 @@ fn a_blocking_send_ends_when_its_runtime_does() {
         .enable_all()
         .build()
         .unwrap();
-    let (transport, _incoming) = runtime.block_on(SipTransport::builder().bind()).unwrap();
+    let (sender, _incoming) = runtime.block_on(SipTransport::builder().bind()).unwrap();
     // TEST-NET-1 (RFC 5737): nobody answers, or there is no way there.
     let to = SipEndpoint::new(Protocol::Tcp, ([192, 0, 2, 1], 5060).into());
     let (begun, begins) = mpsc::channel();
     let (ended, ends) = mpsc::channel();
-    let sender = transport.clone();
     thread::spawn(move || {
         begun.send(()).unwrap();
         let message = request(Method::Options, to);

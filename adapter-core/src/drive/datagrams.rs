@@ -104,7 +104,7 @@ impl Task<'_> {
             let blocked = self.socket.io.try_send(&mut self.out).is_err();
             let failures = std::mem::take(self.out.failures());
             self.failed(failures);
-            if blocked && self.socket.io.poll_send_ready(cx).is_pending() {
+            if blocked && !matches!(self.socket.io.poll_send_ready(cx), Poll::Ready(Ok(()))) {
                 return;
             }
         }
