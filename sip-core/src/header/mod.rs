@@ -35,6 +35,7 @@ pub use cseq::{CSeq, RAck};
 pub use date::Date;
 pub use event::{Event, SubscriptionState};
 pub use media::{Accept, ContentType};
+pub(crate) use name_addr::check_tagged;
 pub use name_addr::{From, PAssertedIdentity, Path, RecordRoute, ReferTo, Route, ServiceRoute, To};
 pub use number::{ContentLength, Expires, MaxForwards, MinExpires, RSeq};
 pub use privacy::Privacy;

@@ -43,15 +43,10 @@ impl<'a> NameAddr<'a> {
         brackets: Brackets,
         each: impl FnMut(&'a [u8], Option<&'a [u8]>, usize) -> Result<(), ValueError>,
     ) -> Result<Self, ValueError> {
-        let (display_name, open) = display_name(value)?;
-        let (at, end) = match open {
-            Some(open) => in_brackets(value, open)?,
-            None if brackets == Brackets::Optional => bare(value)?,
-            None => return Err(ValueError::unexpected("'<'", value, 0)),
-        };
+        let (display_name, (at, end), params) = places(value, brackets)?;
         let uri_text = value.get(at..end).unwrap_or_default();
         let uri = Uri::parse(uri_text).map_err(|error| error.shifted(at))?;
-        let params = Params::walk(value, end + usize::from(open.is_some()), each)?;
+        let params = Params::walk(value, params, each)?;
         Ok(Self {
             display_name,
             uri,
@@ -83,6 +78,49 @@ impl<'a> NameAddr<'a> {
                 b.is_none_or(|b| known::same(a.value(), b.value()))
             })
     }
+}
+
+/// The display name, where the URI starts and ends, and where the parameters start.
+#[inline(always)]
+fn places(
+    value: &[u8],
+    brackets: Brackets,
+) -> Result<(Option<Text<'_>>, (usize, usize), usize), ValueError> {
+    let (display_name, open) = display_name(value)?;
+    let (at, end) = match open {
+        Some(open) => in_brackets(value, open)?,
+        None if brackets == Brackets::Optional => bare(value)?,
+        None => return Err(ValueError::unexpected("'<'", value, 0)),
+    };
+    let params = end + usize::from(open.is_some());
+    Ok((display_name, (at, end), params))
+}
+
+/// Checks a From or To on receipt, and picks its tag: all of it but the inside of a SIP URI, of
+/// which only the characters are looked at until someone asks for it.
+#[inline]
+pub(crate) fn check_tagged(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
+    let (_, (at, end), params) = places(value, Brackets::Optional)?;
+    let uri = value.get(at..end).unwrap_or_default();
+    Uri::check_characters(uri).map_err(|error| error.shifted(at))?;
+    let mut tag = None;
+    Params::walk(value, params, |name, text, at| {
+        take_tag(&mut tag, name, text, at)
+    })?;
+    Ok(tag)
+}
+
+#[inline(always)]
+fn take_tag<'a>(
+    tag: &mut Option<&'a [u8]>,
+    name: &[u8],
+    text: Option<&'a [u8]>,
+    at: usize,
+) -> Result<(), ValueError> {
+    if is_keyword(name, b"tag") {
+        *tag = Some(known::token(text, at, "tag=token")?);
+    }
+    Ok(())
 }
 
 /// The display name, and where the bracket behind it is; `None` if there is no bracket.
@@ -271,10 +309,6 @@ macro_rules! tagged {
                 self.tag.map(ascii)
             }
 
-            pub(crate) fn tag_bytes(&self) -> Option<&'a [u8]> {
-                self.tag
-            }
-
             /// The same with a tag, which is a token.
             pub fn with_tag(mut self, tag: &'a str) -> Result<Self, ValueError> {
                 self.tag = Some(known::own_token(tag, "a token as tag")?);
@@ -295,10 +329,7 @@ macro_rules! tagged {
             fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
                 let mut tag = None;
                 let addr = NameAddr::parse(value, Brackets::Optional, |name, text, at| {
-                    if is_keyword(name, b"tag") {
-                        tag = Some(known::token(text, at, "tag=token")?);
-                    }
-                    Ok(())
+                    take_tag(&mut tag, name, text, at)
                 })?;
                 Ok(Self { addr, tag })
             }

@@ -4,7 +4,7 @@
 use memchr::{memchr, memrchr};
 
 use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
-use crate::header::{CSeq, CallId, From, Header, MaxForwards, To, Via, ViaSpans, list};
+use crate::header::{CSeq, CallId, Header, MaxForwards, Via, ViaSpans, check_tagged, list};
 use crate::span::Span;
 use crate::uri::Uri;
 use crate::{Name, ValueError};
@@ -64,8 +64,8 @@ impl<'a> View<'a> {
         };
         let rows = self.first_rows()?;
         let via = self.check_vias(&rows)?;
-        let from_tag = self.mandatory::<From<'_>>(&rows)?.1.tag_bytes();
-        let to_tag = self.mandatory::<To<'_>>(&rows)?.1.tag_bytes();
+        let from_tag = self.tagged(&rows, Name::From)?;
+        let to_tag = self.tagged(&rows, Name::To)?;
         let (call_id, _) = self.mandatory::<CallId<'_>>(&rows)?;
         let (row, cseq) = self.mandatory::<CSeq<'_>>(&rows)?;
         // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
@@ -138,6 +138,13 @@ impl<'a> View<'a> {
         Ok((row, self.typed(row, self.value(row), 0)?))
     }
 
+    /// The tag of a From or To.
+    #[inline]
+    fn tagged(self, rows: &Rows, name: Name) -> Result<Option<&'a [u8]>, ParseError> {
+        let row = self.first(rows, name).ok_or_else(|| self.missing(name))?;
+        check_tagged(self.value(row)).map_err(|error| fault(name, row, error))
+    }
+
     #[cold]
     fn missing(self, name: Name) -> ParseError {
         let at = usize::from(self.line.start);
@@ -160,19 +167,18 @@ impl<'a> View<'a> {
         let mut top = None;
         for (_, row) in self.find(Name::Via) {
             let value = self.value(row);
-            let mut spans = None;
             if list::comma(value).is_none() {
-                spans = self.typed::<Via<'_>>(row, value, 0)?.spans(self.base);
-            } else {
-                for (index, via) in list::values::<Via<'_>>(value).enumerate() {
-                    let via = via.map_err(|error| fault(Name::Via, row, error))?;
-                    if index == 0 {
-                        spans = via.spans(self.base);
-                    }
+                let via = self.typed::<Via<'_>>(row, value, 0)?;
+                if row.start == first.start {
+                    top = via.spans(self.base);
                 }
+                continue;
             }
-            if row.start == first.start {
-                top = spans;
+            for (index, via) in list::values::<Via<'_>>(value).enumerate() {
+                let via = via.map_err(|error| fault(Name::Via, row, error))?;
+                if row.start == first.start && index == 0 {
+                    top = via.spans(self.base);
+                }
             }
         }
         Ok(top)

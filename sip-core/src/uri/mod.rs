@@ -61,6 +61,18 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Looks at a SIP URI's characters only, and at a URI of another scheme wholly.
+    #[inline]
+    pub(crate) fn check_characters(text: &'a [u8]) -> Result<(), ValueError> {
+        let Some((_, start)) = sip::scheme(text) else {
+            return Self::parse(text).map(drop);
+        };
+        match escaped_run(text, start, URI) {
+            end if end > start && end == text.len() => Ok(()),
+            end => Err(ValueError::unexpected("a URI character", text, end)),
+        }
+    }
+
     /// The scheme in lower case for the known ones, else as it was written.
     pub fn scheme(&self) -> &'a str {
         match self {
