@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_core::message::{Head, ParseError, ParseErrorKind};
+use sip_core::message::{Head, ParseError};
 use sip_core::{Frame, Framer};
 
 use crate::endpoint::normalise;
@@ -474,7 +474,7 @@ impl Connection {
                 Err(error) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
                     let tag = reply::tag(&mut self.seed);
-                    let data = at_fault(self.framer.rest(), &error);
+                    let data = self.framer.rest();
                     let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
@@ -619,22 +619,6 @@ impl Connection {
             force_rport: self.force_rport,
         }
     }
-}
-
-/// What had to be read of a message to find its fault: the same however the stream was cut.
-fn at_fault<'a>(rest: &'a [u8], error: &ParseError) -> &'a [u8] {
-    let end = match error.kind() {
-        // Found at the end of the head.
-        ParseErrorKind::ContentLength
-        | ParseErrorKind::ContentLengthMissing
-        | ParseErrorKind::MessageTooLong(_)
-        | ParseErrorKind::Repeated(_) => {
-            let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
-            end.map_or(rest.len(), |at| at.saturating_add(4))
-        }
-        _ => error.offset().saturating_add(1),
-    };
-    rest.get(..end).unwrap_or(rest)
 }
 
 /// A message that broke a rule: what the application hears, and what the peer does.
