@@ -4,7 +4,9 @@ mod channels;
 mod connections;
 mod hints;
 mod queries;
-mod routing;
+mod sending;
+mod targets;
+mod ways;
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
