@@ -170,30 +170,16 @@ impl Router {
             }
             Room::Free => {}
         }
-        let id = self
-            .connections
-            .add(self.shared.id, channel, protocol, remote, None);
-        let seed = self.tokens.array();
+        let plan = self.plan_connection(channel, protocol, remote, None);
+        let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
-        let force_rport = config.is_some_and(|config| config.force_rport);
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let bound = config.map(|config| config.local.ip());
         let local = bound
             .filter(|ip| !ip.is_unspecified())
             .or_else(|| outgoing.options.hints.local.filter(usable));
         self.connections.opens_from(id, local);
-        let shared = Arc::clone(&self.shared);
-        let machine = Connection::connecting(
-            now,
-            shared,
-            id,
-            channel,
-            protocol,
-            remote,
-            force_rport,
-            seed,
-        );
-        self.machines.push_back(machine);
+        self.machines.push_back(Connection::connecting(now, plan));
         self.outputs.push_back(RouterOutput::Connect {
             connection: id,
             remote,
