@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_core::message::{Head, ParseError, Request, Response};
 use sip_core::Flow;
+use sip_core::message::{Head, ParseError, Request, Response};
 
 use crate::flow::{self, Came};
 use crate::own_names::Key;

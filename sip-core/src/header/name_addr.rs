@@ -136,7 +136,7 @@ fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), Value
             // RFC 4475 §3.1.1.6: white space before the bracket may be missing.
             let (mut end, mut open) = (start, start);
             while value.get(open).is_some_and(|&b| is_token(b)) {
-                end = run(value, open, TOKEN);
+                end = run::<TOKEN>(value, open);
                 open = skip_lws(value, end);
             }
             if value.get(open) != Some(&b'<') {
