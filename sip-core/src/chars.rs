@@ -1,69 +1,80 @@
-//! Byte classes of RFC 3261 §25.1, one table for all, and the few steps that every parser takes.
+//! Byte classes of RFC 3261 §25.1, a table for each, and the few steps that every parser takes.
 
 use core::fmt;
 
 use crate::ValueError;
 
 /// `token` characters.
-pub(crate) const TOKEN: u8 = 1;
+pub(crate) const TOKEN: u8 = 0;
 /// `word` characters (Call-ID).
-pub(crate) const WORD: u8 = 1 << 1;
+pub(crate) const WORD: u8 = 1;
 /// One label of a host name. RFC 3261 has no underscore there, but peers use it.
-pub(crate) const LABEL: u8 = 1 << 2;
+pub(crate) const LABEL: u8 = 2;
 /// `user` without `escaped`.
-pub(crate) const USER: u8 = 1 << 3;
+pub(crate) const USER: u8 = 3;
 /// `password` without `escaped`.
-pub(crate) const PASSWORD: u8 = 1 << 4;
+pub(crate) const PASSWORD: u8 = 4;
 /// `paramchar` without `escaped` (also RFC 3966).
-pub(crate) const URI_PARAM: u8 = 1 << 5;
+pub(crate) const URI_PARAM: u8 = 5;
 /// `hnv-unreserved` and `unreserved`: the names and values of URI headers, without `escaped`.
-pub(crate) const URI_HEADER: u8 = 1 << 6;
+pub(crate) const URI_HEADER: u8 = 6;
 /// `uric` without `escaped`, and the brackets of RFC 2732.
-pub(crate) const URI: u8 = 1 << 7;
+pub(crate) const URI: u8 = 7;
+/// What may stand in a quoted string as it is, but for tabs and folds.
+pub(crate) const QUOTED: u8 = 8;
 
-const UNRESERVED: u8 = USER | PASSWORD | URI_PARAM | URI_HEADER | URI;
+const UNRESERVED: &[u8] = b"-_.!~*'()";
+const TOKEN_MARKS: &[u8] = b"-.!%*_+`'~";
 
-const fn add(mut table: [u8; 256], bytes: &[u8], class: u8) -> [u8; 256] {
-    let mut i = 0;
-    while i < bytes.len() {
-        table[bytes[i] as usize] |= class;
-        i += 1;
+/// The characters of a class besides letters and digits.
+const fn marks(class: u8) -> [&'static [u8]; 2] {
+    match class {
+        TOKEN => [TOKEN_MARKS, b""],
+        WORD => [TOKEN_MARKS, b"()<>:\\\"/[]?{}"],
+        LABEL => [b"-_", b""],
+        USER => [UNRESERVED, b"&=+$,;?/"],
+        PASSWORD => [UNRESERVED, b"&=+$,"],
+        URI_PARAM => [UNRESERVED, b"[]/:&+$"],
+        URI_HEADER => [UNRESERVED, b"[]/?:+$"],
+        URI => [UNRESERVED, b";/?:@&=+$,[]"],
+        _ => [b"", b""],
+    }
+}
+
+/// 1 for each byte that is of the class.
+const fn table(class: u8) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        let byte = b as u8;
+        let quoted = byte >= b' ' && !matches!(byte, b'"' | b'\\' | 0x7f);
+        table[b] = (byte.is_ascii_alphanumeric() || (class == QUOTED && quoted)) as u8;
+        b += 1;
+    }
+    let marks = marks(class);
+    let mut list = 0;
+    while list < marks.len() {
+        let mut i = 0;
+        while i < marks[list].len() {
+            table[marks[list][i] as usize] = 1;
+            i += 1;
+        }
+        list += 1;
     }
     table
 }
 
-const fn table() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < 256 {
-        if (i as u8).is_ascii_alphanumeric() {
-            table[i] = TOKEN | WORD | LABEL | UNRESERVED;
-        }
-        i += 1;
-    }
-    table = add(table, b"-.!%*_+`'~", TOKEN | WORD);
-    table = add(table, b"()<>:\\\"/[]?{}", WORD);
-    table = add(table, b"-_", LABEL);
-    table = add(table, b"-_.!~*'()", UNRESERVED);
-    table = add(table, b"&=+$,;?/", USER);
-    table = add(table, b"&=+$,", PASSWORD);
-    table = add(table, b"[]/:&+$", URI_PARAM);
-    table = add(table, b"[]/?:+$", URI_HEADER);
-    add(table, b";/?:@&=+$,[]", URI)
-}
-
-static CLASS: [u8; 256] = table();
-
-/// Whether `b` is in any of the classes.
-#[inline]
-pub(crate) fn is(b: u8, classes: u8) -> bool {
-    CLASS[b as usize] & classes != 0
+/// Whether `b` is of the class.
+#[inline(always)]
+pub(crate) fn is<const CLASS: u8>(b: u8) -> bool {
+    let table = const { &table(CLASS) };
+    table[usize::from(b)] != 0
 }
 
 /// `token` characters.
 #[inline]
 pub(crate) fn is_token(b: u8) -> bool {
-    is(b, TOKEN)
+    is::<TOKEN>(b)
 }
 
 /// Linear white space. CR and LF count: the indexer lets them into a value only as folds.
@@ -86,25 +97,25 @@ pub(crate) fn is_keyword<const N: usize>(token: &[u8], word: &[u8; N]) -> bool {
     differences == 0
 }
 
-/// The end of the run of `classes` that starts at `at`.
+/// The end of the run of a class that starts at `at`.
 #[inline(always)]
-pub(crate) fn run(data: &[u8], at: usize, class: u8) -> usize {
+pub(crate) fn run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
+    let table = const { &table(CLASS) };
     let (quads, tail) = data.get(at..).unwrap_or_default().as_chunks::<4>();
     let mut end = at;
     // Four at a time: this is where most of the time of all parsing goes.
     for quad in quads {
-        let one = CLASS[usize::from(quad[0])] & class;
-        let two = CLASS[usize::from(quad[1])] & one;
-        let three = CLASS[usize::from(quad[2])] & two;
-        let four = CLASS[usize::from(quad[3])] & three;
+        let one = table[usize::from(quad[0])];
+        let two = table[usize::from(quad[1])] & one;
+        let three = table[usize::from(quad[2])] & two;
+        let four = table[usize::from(quad[3])] & three;
         if four == 0 {
-            let more = |run: u8| usize::from(run != 0);
-            return end + more(one) + more(two) + more(three);
+            return end + usize::from(one) + usize::from(two) + usize::from(three);
         }
         end += 4;
     }
     for &b in tail {
-        if !is(b, class) {
+        if !is::<CLASS>(b) {
             break;
         }
         end += 1;
@@ -112,16 +123,16 @@ pub(crate) fn run(data: &[u8], at: usize, class: u8) -> usize {
     end
 }
 
-/// The end of the run of `classes` and `%HH` escapes that starts at `at`.
+/// The end of the run of a class and `%HH` escapes that starts at `at`.
 #[inline(always)]
-pub(crate) fn escaped_run(data: &[u8], at: usize, classes: u8) -> usize {
-    let mut at = run(data, at, classes);
+pub(crate) fn escaped_run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
+    let mut at = run::<CLASS>(data, at);
     while data.get(at) == Some(&b'%')
         && let Some([a, b]) = data.get(at + 1..).and_then(<[u8]>::first_chunk)
         && a.is_ascii_hexdigit()
         && b.is_ascii_hexdigit()
     {
-        at = run(data, at + 3, classes);
+        at = run::<CLASS>(data, at + 3);
     }
     at
 }

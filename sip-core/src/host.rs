@@ -104,7 +104,7 @@ fn name(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
     let mut last_label = 0;
     let mut at = 0;
     let end = loop {
-        let end = run(data, at, LABEL);
+        let end = run::<LABEL>(data, at);
         let Some(label @ [first, ..]) = data.get(at..end) else {
             // Only after a label may a dot be the end of the name.
             if at > 0 && data.get(at) != Some(&b'.') {
@@ -149,7 +149,7 @@ fn ipv4(data: &[u8]) -> Option<(Ipv4Addr, usize)> {
         (*octet, at) = dec_octet(data, at)?;
     }
     match data.get(at) {
-        Some(&b) if b == b'.' || is(b, LABEL) => None,
+        Some(&b) if b == b'.' || is::<LABEL>(b) => None,
         _ => Some((Ipv4Addr::from(octets), at)),
     }
 }

@@ -33,7 +33,7 @@ impl<'a> Param<'a> {
 
     /// A parameter without a value.
     pub fn flag(name: &'a str) -> Result<Self, ValueError> {
-        match run(name.as_bytes(), 0, TOKEN) {
+        match run::<TOKEN>(name.as_bytes(), 0) {
             end if end > 0 && end == name.len() => Ok(Self { name, value: None }),
             end => Err(ValueError::unexpected(
                 "a parameter name",
@@ -252,7 +252,7 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
             None => return Ok(None),
         };
     }
-    let end = run(text, start, TOKEN);
+    let end = run::<TOKEN>(text, start);
     let Some(name @ [_, ..]) = text.get(start..end) else {
         return Err(ValueError::unexpected("a parameter name", text, start));
     };
@@ -269,7 +269,7 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
             end,
         }));
     };
-    let mut end = run(text, from, TOKEN);
+    let mut end = run::<TOKEN>(text, from);
     if end == from || !matches!(text.get(end), None | Some(b';')) {
         from = skip_lws(text, from);
         end = value_end(text, from, name)?;
@@ -303,7 +303,7 @@ fn behind_equals(text: &[u8], at: usize) -> Option<usize> {
 /// The end of the `gen-value` at `at`.
 #[inline(never)]
 fn value_end(text: &[u8], at: usize, name: &[u8]) -> Result<usize, ValueError> {
-    let end = run(text, at, TOKEN);
+    let end = run::<TOKEN>(text, at);
     if end > at && text.get(end) != Some(&b':') {
         Ok(end)
     } else {

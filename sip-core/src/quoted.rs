@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::ValueError;
-use crate::chars::{is_lws, skip_lws};
+use crate::chars::{QUOTED, is_lws, run, skip_lws};
 
 /// The end of the quoted string that starts with the quote at `at`.
 ///
@@ -17,6 +17,7 @@ pub(crate) fn scan(data: &[u8], at: usize) -> Result<usize, ValueError> {
     }
     let mut i = at + 1;
     loop {
+        i = run::<QUOTED>(data, i);
         match data.get(i) {
             Some(b'"') => return Ok(i + 1),
             Some(b'\\') => match data.get(i + 1) {
@@ -25,7 +26,7 @@ pub(crate) fn scan(data: &[u8], at: usize) -> Result<usize, ValueError> {
                 }
                 Some(_) => i += 2,
             },
-            Some(b'\t' | b' '..=b'~' | 0x80..) => i += 1,
+            Some(b'\t') => i += 1,
             Some(b'\r') => match data.get(i + 1..).and_then(<[u8]>::first_chunk) {
                 Some(b"\n " | b"\n\t") => i += 3,
                 _ => return unexpected("a fold", i),

@@ -3,7 +3,7 @@ use core::mem;
 
 use memchr::memmem;
 
-use crate::message::{Head, Indexer, ParseError, ParseErrorKind};
+use crate::message::{Head, ParseError, ParseErrorKind};
 use crate::{Limits, Name};
 
 /// Cuts a byte stream into messages (RFC 3261 §18.3) and keep-alives (RFC 5626 §4.4.1).
@@ -41,7 +41,7 @@ enum State {
     /// No byte of the next message has come.
     Between,
     /// The head is being indexed.
-    Head(Indexer),
+    Head(Head),
     /// The head is complete, the body perhaps not.
     Body(Head),
     /// A line of the head is wrong. Its end is looked for, behind so many bytes, so that what can
@@ -184,9 +184,9 @@ impl Framer {
             State::Between => match data {
                 [] | [b'\r'] => return Ok(Step::Wait),
                 [b'\r', b'\n', ..] => return Ok(Step::Crlf),
-                _ => self.index(Indexer::new())?,
+                _ => self.index(Head::default())?,
             },
-            State::Head(indexer) => self.index(indexer)?,
+            State::Head(head) => self.index(head)?,
             State::Body(head) => Some(head),
             State::Faulty(error, searched) => self.seek_end(error, searched)?,
         };
@@ -200,13 +200,17 @@ impl Framer {
         }
     }
 
-    fn index(&mut self, mut indexer: Indexer) -> Result<Option<Head>, ParseError> {
+    fn index(&mut self, mut head: Head) -> Result<Option<Head>, ParseError> {
         let data = self.buffer.get(self.start..).unwrap_or_default();
-        let head_len = match indexer.advance(data, &self.limits) {
-            Ok(Some(head_len)) => head_len,
+        let length = match head.advance(data, &self.limits) {
+            Ok(Some(length)) => length,
             Ok(None) => {
-                self.state = State::Head(indexer);
+                self.state = State::Head(head);
                 return Ok(None);
+            }
+            Err(error) if head.head_len() > 0 => {
+                self.fault_len = head.head_len();
+                return Err(error);
             }
             Err(error) if leaves_lines_whole(error.kind()) => return self.seek_end(error, 0),
             Err(error) => {
@@ -214,16 +218,14 @@ impl Framer {
                 return Err(error);
             }
         };
-        self.fault_len = head_len;
-        let indexed = indexer.finish(data, head_len)?;
-        let fault = |kind| ParseError::new(kind, head_len).in_header(Name::ContentLength);
-        let Some(length) = indexed.content_length else {
-            return Err(fault(ParseErrorKind::ContentLengthMissing));
-        };
+        self.fault_len = head.head_len();
+        let fault = |kind| ParseError::new(kind, head.head_len()).in_header(Name::ContentLength);
+        let length = length.ok_or_else(|| fault(ParseErrorKind::ContentLengthMissing))?;
         let limit = self.limits.message();
         match usize::try_from(length) {
-            Ok(length) if head_len.saturating_add(length) <= limit => {
-                Ok(Some(Head::new(indexed, 0, length)))
+            Ok(length) if head.head_len().saturating_add(length) <= limit => {
+                head.set_body_len(length);
+                Ok(Some(head))
             }
             _ => Err(fault(ParseErrorKind::MessageTooLong(limit))),
         }

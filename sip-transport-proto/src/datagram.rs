@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_core::message::Head;
+use sip_core::message::{Head, ParseError};
 
 use crate::endpoint::normalise;
 use crate::receive::Arrival;
@@ -111,19 +111,31 @@ impl DatagramSocket {
             remote: normalise(remote),
             force_rport: self.force_rport,
         };
-        let result = Head::parse(data, &self.shared.config.limits)
-            .and_then(|head| arrival.event(now, &self.shared, head, data));
-        match result {
-            Ok(event) => event,
-            Err(error) => {
-                let tag = reply::tag(&mut self.seed);
-                let reply = reply::to_malformed(data, &error, remote, &tag, Some(data.len()));
-                if let Some(reply) = reply {
-                    self.answer(now, remote, source, reply);
-                }
-                Some(arrival.malformed(&self.shared, error, data))
-            }
+        let mut head = Head::default();
+        if let Err(error) = head.read(data, &self.shared.config.limits) {
+            return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
+        if let Err(error) = head.check(data) {
+            return Some(self.malformed(now, &arrival, (remote, source), error, data));
+        }
+        arrival.event(now, &self.shared, head, data)
+    }
+
+    #[cold]
+    fn malformed(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival,
+        (remote, source): (SocketAddr, Option<IpAddr>),
+        error: ParseError,
+        data: &[u8],
+    ) -> Event {
+        let tag = reply::tag(&mut self.seed);
+        let reply = reply::to_malformed(data, &error, remote, &tag, Some(data.len()));
+        if let Some(reply) = reply {
+            self.answer(now, remote, source, reply);
+        }
+        arrival.malformed(&self.shared, error, data)
     }
 
     /// The next datagram to send. May change after [`handle_datagram`](Self::handle_datagram).

@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
+use sip_core::Flow;
 use sip_core::message::{Head, ParseError, Request, Response};
-use sip_core::{Flow, Message};
 
 use crate::flow::{self, Came};
 use crate::own_names::Key;
@@ -46,11 +46,15 @@ impl Arrival {
         }
     }
 
-    /// The way back for responses to a request, whose top Via is stamped.
-    fn flow(&self, request: &Message) -> Flow {
+    /// The way back for responses to a request.
+    fn flow(&self, head: &Head, data: &[u8]) -> Flow {
         let default_port = self.protocol.default_port();
-        let reply_port = match request.top_via() {
-            Ok(via) if via.rport().is_some() && !self.protocol.is_stream() => self.remote.port(),
+        let reply_port = match head.top_via(data) {
+            Ok(via)
+                if !self.protocol.is_stream() && (self.force_rport || via.rport().is_some()) =>
+            {
+                self.remote.port()
+            }
             Ok(via) => via.sent_by().port().unwrap_or(default_port),
             Err(_) => default_port,
         };
@@ -62,49 +66,45 @@ impl Arrival {
         flow::encode(came, self.local, self.remote)
     }
 
-    /// Checks a message and makes it an event; `None` for a response that is not ours.
+    /// Makes a message that was checked an event; `None` for a response that is not ours.
     ///
     /// The checks are those that transport and transactions rest on; everything else in the
     /// message is looked at when the application asks for it.
+    #[inline]
     pub(crate) fn event(
         &self,
         now: Instant,
         shared: &Shared,
-        mut head: Head,
+        head: Head,
         data: &[u8],
-    ) -> Result<Option<Event>, ParseError> {
-        head.check(data)?;
+    ) -> Option<Event> {
         let len = head.len();
+        let (local, remote) = (self.local(), self.remote());
         if head.is_request() {
+            let flow = self.flow(&head, data);
             let mut message = head.into_received(data, self.remote, self.force_rport);
-            message.set_flow(self.flow(&message));
-            // It is a request: the other arm takes the rest.
-            let Ok(request) = Request::try_from(message) else {
-                return Ok(None);
-            };
+            message.set_flow(flow);
             shared.counters.requests_in.one();
             shared.counters.bytes_in.add(len);
-            return Ok(Some(Event::Request {
-                local: self.local(),
-                remote: self.remote(),
-                request,
-            }));
+            return Some(Event::Request {
+                local,
+                remote,
+                // It is a request.
+                request: Request::try_from(message).ok()?,
+            });
         }
         if shared.config.drop_stray_responses && !self.is_ours(now, shared, &head, data) {
             shared.counters.stray_responses.one();
-            return Ok(None);
+            return None;
         }
-        // No flow: a proxy sends it on by its next Via, not back.
-        let Ok(response) = Response::try_from(head.into_message(data)) else {
-            return Ok(None);
-        };
         shared.counters.responses_in.one();
         shared.counters.bytes_in.add(len);
-        Ok(Some(Event::Response {
-            local: self.local(),
-            remote: self.remote(),
-            response,
-        }))
+        // No flow: a proxy sends it on by its next Via, not back.
+        Some(Event::Response {
+            local,
+            remote,
+            response: Response::try_from(head.into_message(data)).ok()?,
+        })
     }
 
     /// RFC 3261 §18.1.2: the top Via of a response to us has a sent-by that we insert.

@@ -189,7 +189,12 @@ impl Writer {
         self.bytes.reserve_exact(body.len() + self.rows.len() * 8);
         self.push(body);
         self.bytes.extend_from_slice(self.rows.as_flattened());
-        let mut message = Message::packed(Bytes::from(self.bytes), self.line, head_len, body.len());
+        let mut message = Message::packed(
+            Bytes::from(self.bytes),
+            self.line,
+            (head_len, body.len()),
+            None,
+        );
         message.mark_built();
         Ok(message)
     }

@@ -38,7 +38,7 @@ pub(super) fn token<'a>(
 /// Text of the caller that must be a token.
 pub(super) fn own_token<'a>(text: &'a str, expected: &'static str) -> Result<&'a [u8], ValueError> {
     let text = text.as_bytes();
-    match run(text, 0, TOKEN) {
+    match run::<TOKEN>(text, 0) {
         end if end > 0 && end == text.len() => Ok(text),
         end => Err(ValueError::unexpected(expected, text, end)),
     }

@@ -80,12 +80,11 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// The display name, where the URI starts and ends, and where the parameters start.
+/// The display name, the range of the URI, and where the parameters start.
+type Places<'a> = (Option<Text<'a>>, (usize, usize), usize);
+
 #[inline(always)]
-fn places(
-    value: &[u8],
-    brackets: Brackets,
-) -> Result<(Option<Text<'_>>, (usize, usize), usize), ValueError> {
+fn places(value: &[u8], brackets: Brackets) -> Result<Places<'_>, ValueError> {
     let (display_name, open) = display_name(value)?;
     let (at, end) = match open {
         Some(open) => in_brackets(value, open)?,
@@ -137,7 +136,7 @@ fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), Value
             // RFC 4475 §3.1.1.6: white space before the bracket may be missing.
             let (mut end, mut open) = (start, start);
             while value.get(open).is_some_and(|&b| is_token(b)) {
-                end = run(value, open, TOKEN);
+                end = run::<TOKEN>(value, open);
                 open = skip_lws(value, end);
             }
             if value.get(open) != Some(&b'<') {

@@ -81,18 +81,18 @@ impl<'a> Scan<'a> {
 
     #[inline]
     pub(super) fn token(&mut self, expected: &'static str) -> Result<&'a [u8], ValueError> {
-        self.run(TOKEN, expected)
+        self.run::<TOKEN>(expected)
     }
 
     #[inline]
     pub(super) fn word(&mut self, expected: &'static str) -> Result<&'a [u8], ValueError> {
-        self.run(WORD, expected)
+        self.run::<WORD>(expected)
     }
 
     #[inline]
-    fn run(&mut self, class: u8, expected: &'static str) -> Result<&'a [u8], ValueError> {
+    fn run<const CLASS: u8>(&mut self, expected: &'static str) -> Result<&'a [u8], ValueError> {
         let start = self.at;
-        self.at = chars::run(self.value, start, class);
+        self.at = chars::run::<CLASS>(self.value, start);
         if self.at == start {
             return Err(self.unexpected(expected));
         }

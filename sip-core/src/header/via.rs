@@ -295,7 +295,7 @@ fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
 
 #[inline(always)]
 fn transport(value: &[u8], start: usize) -> Result<(&[u8], usize), ValueError> {
-    let end = run(value, start, TOKEN);
+    let end = run::<TOKEN>(value, start);
     match value.get(start..end) {
         Some(transport @ [_, ..]) => Ok((transport, end)),
         _ => Err(ValueError::unexpected("a transport", value, start)),
@@ -308,7 +308,7 @@ fn transport(value: &[u8], start: usize) -> Result<(&[u8], usize), ValueError> {
 fn spaced_protocol(value: &[u8], version: Option<&[u8]>) -> Result<usize, ValueError> {
     let mut at = 0;
     for part in [Some(&b"SIP"[..]), version] {
-        let end = run(value, at, TOKEN);
+        let end = run::<TOKEN>(value, at);
         let text = value.get(at..end).unwrap_or_default();
         if text.is_empty() || part.is_some_and(|part| !text.eq_ignore_ascii_case(part)) {
             return Err(ValueError::unexpected("SIP/2.0", value, at));

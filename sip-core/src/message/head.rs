@@ -4,9 +4,9 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 
 use super::check::Facts;
-use super::index::{Indexed, Indexer, Rows};
+use super::index::Indexer;
 use super::stamp::Stamp;
-use super::{HeaderError, Line, Message, ParseError, ParseErrorKind, Row, StartLine, View};
+use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, View};
 use crate::header::Via;
 use crate::{Limits, Name};
 
@@ -14,12 +14,11 @@ use crate::{Limits, Name};
 ///
 /// It is what a receiver works on before it decides whether to keep the message. Its methods take
 /// the bytes that it was made from; with other bytes they give useless answers but do not panic.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Head {
     /// CRLFs that stood before the message.
     skipped: usize,
-    line: Line,
-    rows: Rows,
+    index: Indexer,
     head_len: usize,
     body_len: usize,
     facts: Option<Facts>,
@@ -40,18 +39,26 @@ impl Head {
     /// ```
     #[inline]
     pub fn parse(data: &[u8], limits: &Limits) -> Result<Self, ParseError> {
+        let mut head = Self::default();
+        head.read(data, limits)?;
+        Ok(head)
+    }
+
+    /// [`Head::parse`] into a new index that is in its place already: an index is large, and a
+    /// receiver has no need to move it. One that was used before gives no useful answer.
+    #[inline]
+    pub fn read(&mut self, data: &[u8], limits: &Limits) -> Result<(), ParseError> {
         let mut skipped = 0;
         while let Some(b"\r\n") = data.get(skipped..skipped + 2) {
             skipped += 2;
         }
         let data = data.get(skipped..).unwrap_or_default();
-        let mut indexer = Indexer::new();
-        let Some(head_len) = indexer.advance(data, limits)? else {
+        let Some(length) = self.advance(data, limits)? else {
             return Err(ParseError::new(ParseErrorKind::Incomplete, data.len()));
         };
-        let indexed = indexer.finish(data, head_len)?;
-        let available = data.len().saturating_sub(head_len);
-        let body_len = match indexed.content_length {
+        self.skipped = skipped;
+        let available = data.len().saturating_sub(self.head_len);
+        self.body_len = match length {
             None => available,
             Some(length) => match usize::try_from(length) {
                 Ok(length) if length <= available => length,
@@ -66,28 +73,30 @@ impl Head {
                 }
             },
         };
-        if head_len.saturating_add(body_len) > limits.message() {
+        if self.len() > limits.message() {
             let kind = ParseErrorKind::MessageTooLong(limits.message());
             return Err(ParseError::new(kind, limits.message()));
         }
-        Ok(Self::new(indexed, skipped, body_len))
+        Ok(())
     }
 
-    pub(crate) fn new(indexed: Indexed, skipped: usize, body_len: usize) -> Self {
-        let Indexed {
-            line,
-            rows,
-            head_len,
-            ..
-        } = indexed;
-        Self {
-            skipped,
-            line,
-            rows,
-            head_len,
-            body_len,
-            facts: None,
-        }
+    /// Goes on with a message that starts where `data` does: the Content-Length if the head ends
+    /// in it, else `None`.
+    #[inline]
+    pub(crate) fn advance(
+        &mut self,
+        data: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<Option<u64>>, ParseError> {
+        let Some(head_len) = self.index.advance(data, limits)? else {
+            return Ok(None);
+        };
+        self.head_len = head_len;
+        self.index.content_length(data).map(Some)
+    }
+
+    pub(crate) fn set_body_len(&mut self, len: usize) {
+        self.body_len = len;
     }
 
     /// The message without what stood before and behind it.
@@ -100,7 +109,7 @@ impl Head {
     /// The message's length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "a message is never empty")]
     pub fn len(&self) -> usize {
-        self.head_len + self.body_len
+        self.head_len.saturating_add(self.body_len)
     }
 
     /// The length of start line, headers and empty line in bytes.
@@ -111,12 +120,12 @@ impl Head {
     /// The start line.
     #[inline]
     pub fn start_line<'a>(&self, data: &'a [u8]) -> StartLine<'a> {
-        self.line.view(self.message(data))
+        self.index.line().view(self.message(data))
     }
 
     /// Whether this is a request.
     pub fn is_request(&self) -> bool {
-        self.line.status == 0
+        self.index.line().status == 0
     }
 
     /// The value of the first row of that name, without white space around it.
@@ -150,8 +159,8 @@ impl Head {
             base: self.message(data),
             facts: self.facts.as_ref(),
             extra: &[],
-            line: self.line,
-            rows: &self.rows,
+            line: self.index.line(),
+            rows: &self.index.rows,
         }
     }
 
@@ -160,7 +169,7 @@ impl Head {
     #[inline]
     pub fn into_message(self, data: &[u8]) -> Message {
         let message = self.message(data);
-        let mut bytes = Vec::with_capacity(message.len() + self.rows.len() * 8);
+        let mut bytes = Vec::with_capacity(message.len() + self.index.rows.len() * 8);
         bytes.extend_from_slice(message);
         self.pack(bytes)
     }
@@ -185,14 +194,15 @@ impl Head {
         };
         let stamp = Stamp::of(&via, value, source, force_rport);
         let top = self
+            .index
             .rows
             .get(index)
             .map_or(0, |&row| usize::from(Row::unpack(row).value));
         let grown = stamp.grown();
         let len = message.len().saturating_add_signed(grown.into());
-        let mut bytes = Vec::with_capacity(len + self.rows.len() * 8);
+        let mut bytes = Vec::with_capacity(len + self.index.rows.len() * 8);
         stamp.write(message, top, &mut bytes);
-        for (at, packed) in self.rows.iter_mut().enumerate().skip(index) {
+        for (at, packed) in self.index.rows.iter_mut().enumerate().skip(index) {
             let mut row = Row::unpack(*packed);
             if at > index {
                 row.start = row.start.wrapping_add_signed(grown);
@@ -209,22 +219,32 @@ impl Head {
     /// Puts the rows behind the message in `bytes`.
     #[inline]
     fn pack(mut self, mut bytes: Vec<u8>) -> Message {
-        if !self.line.capitals {
-            self.line.capitalise(&mut bytes);
-            self.line.capitals = true;
+        let line = self.index.line_mut();
+        if !line.capitals {
+            line.capitalise(&mut bytes);
+            line.capitals = true;
         }
-        bytes.extend_from_slice(self.rows.as_flattened());
-        let message = Message::packed(Bytes::from(bytes), self.line, self.head_len, self.body_len);
-        message.with_facts(self.facts)
+        bytes.extend_from_slice(self.index.rows.as_flattened());
+        Message::packed(
+            Bytes::from(bytes),
+            self.index.line(),
+            (self.head_len, self.body_len),
+            self.facts,
+        )
     }
 
     /// Takes shared bytes as they are. `bytes` starts with the message.
     pub(crate) fn into_shared(self, bytes: &Bytes) -> Message {
-        if !self.line.capitals {
+        if !self.index.line().capitals {
             return self.into_message(bytes);
         }
         let end = self.skipped + self.len();
         let message = bytes.slice(self.skipped..end);
-        Message::shared(message, self.rows.to_vec(), self.line, self.head_len)
+        Message::shared(
+            message,
+            self.index.rows.to_vec(),
+            self.index.line(),
+            self.head_len,
+        )
     }
 }

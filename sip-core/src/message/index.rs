@@ -18,7 +18,7 @@ pub(crate) struct Indexer {
     /// Start of the row that the current line belongs to, if it is folded.
     row_start: usize,
     line: Option<Line>,
-    rows: Rows,
+    pub(crate) rows: Rows,
     content_length: ContentLength,
 }
 
@@ -30,17 +30,8 @@ pub(crate) enum ContentLength {
     Repeated(usize),
 }
 
-/// A head that is indexed to its end.
-pub(crate) struct Indexed {
-    pub(crate) line: Line,
-    pub(crate) rows: Rows,
-    pub(crate) head_len: usize,
-    /// `None` if there is no Content-Length.
-    pub(crate) content_length: Option<u64>,
-}
-
-impl Indexer {
-    pub(crate) fn new() -> Self {
+impl Default for Indexer {
+    fn default() -> Self {
         Self {
             line_start: 0,
             ends: LineEnds::new(),
@@ -50,7 +41,9 @@ impl Indexer {
             content_length: ContentLength::Absent,
         }
     }
+}
 
+impl Indexer {
     /// Goes on with `data`, which starts where the message does and holds at least what it held
     /// at the last call. `None`: the head goes on behind the end of `data`.
     #[inline]
@@ -89,7 +82,7 @@ impl Indexer {
 
     /// The current line without its CRLF, if it ends before `window` and before the limit of the
     /// head. A line of `limit` bytes has its LF at `limit + 1`.
-    #[inline]
+    #[inline(always)]
     fn next_line<'a>(
         &mut self,
         data: &'a [u8],
@@ -102,7 +95,10 @@ impl Indexer {
             None if data.len() < window.min(head) => return Ok(None),
             _ => return Err(self.too_long(window, head, limits)),
         };
-        let Some((b'\r', text)) = data[self.line_start..newline].split_last() else {
+        let Some((b'\r', text)) = data
+            .get(self.line_start..newline)
+            .and_then(<[u8]>::split_last)
+        else {
             return Err(self.error(ParseErrorKind::BareLf, newline));
         };
         self.line_start = newline + 1;
@@ -219,40 +215,43 @@ impl Indexer {
         Ok(())
     }
 
-    /// The whole index, once `advance` has found the end of the head.
-    pub(crate) fn finish(self, data: &[u8], head_len: usize) -> Result<Indexed, ParseError> {
-        let content_length = match self.content_length {
-            ContentLength::Absent => None,
+    /// The start line; an empty one until `advance` has seen it.
+    #[inline]
+    pub(crate) fn line(&self) -> Line {
+        self.line.unwrap_or_default()
+    }
+
+    pub(crate) fn line_mut(&mut self) -> &mut Line {
+        self.line.get_or_insert_default()
+    }
+
+    /// What Content-Length says, once `advance` has found the end of the head.
+    #[inline]
+    pub(crate) fn content_length(&self, data: &[u8]) -> Result<Option<u64>, ParseError> {
+        match self.content_length {
+            ContentLength::Absent => Ok(None),
             // Two that are equal are refused as well: another reader may add them up or join
             // them (RFC 3261 §7.3.1).
             ContentLength::Repeated(start) => {
                 let kind = ParseErrorKind::Repeated(Name::ContentLength);
-                return Err(ParseError::new(kind, start).in_header(Name::ContentLength));
+                Err(ParseError::new(kind, start).in_header(Name::ContentLength))
             }
             ContentLength::Row(index) => {
                 let row = self.rows.get(index).map(|&row| Row::unpack(row));
                 let (start, end) = row.map_or((0, 0), |row| (row.value.into(), row.end.into()));
                 let value = data.get(start..end).unwrap_or_default();
                 match number(value) {
-                    Some(length) => Some(length),
+                    Some(length) => Ok(Some(length)),
                     None => {
                         let error = ParseError::new(ParseErrorKind::ContentLength, start);
-                        return Err(error.in_header(Name::ContentLength));
+                        Err(error.in_header(Name::ContentLength))
                     }
                 }
             }
-        };
-        let Some(line) = self.line else {
-            return Err(ParseError::new(ParseErrorKind::Incomplete, 0));
-        };
-        Ok(Indexed {
-            line,
-            rows: self.rows,
-            head_len,
-            content_length,
-        })
+        }
     }
 
+    #[cold]
     fn error(&self, kind: ParseErrorKind, offset: usize) -> ParseError {
         let error = ParseError::new(kind, offset);
         let row = self

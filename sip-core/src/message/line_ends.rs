@@ -29,8 +29,19 @@ impl LineEnds {
     }
 
     /// The next LF in `data`, which is what it was at the last call, or more.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, data: &[u8]) -> Option<usize> {
+        if self.ends == 0 {
+            self.find(data)?;
+        }
+        let at = self.block + self.ends.trailing_zeros() as usize;
+        self.ends &= self.ends - 1;
+        Some(at)
+    }
+
+    /// Reads on to a block with line ends.
+    #[inline(never)]
+    fn find(&mut self, data: &[u8]) -> Option<()> {
         while self.ends == 0 {
             let before = data.get(self.next - 1..)?;
             let (block, len) = match (before.first_chunk(), before.get(1..)?.first_chunk()) {
@@ -42,9 +53,7 @@ impl LineEnds {
             self.block = self.next;
             self.next += len;
         }
-        let at = self.block + self.ends.trailing_zeros() as usize;
-        self.ends &= self.ends - 1;
-        Some(at)
+        Some(())
     }
 
     pub(crate) fn is_suspicious(&self) -> bool {

@@ -60,7 +60,6 @@ use check::Facts;
 pub(crate) use edit::check_value;
 pub use error::{EditError, HeaderError, ParseError, ParseErrorKind};
 pub use head::Head;
-pub(crate) use index::Indexer;
 pub use request::{Request, Response, WrongKind};
 pub(crate) use row::{Packed, Row};
 pub(crate) use stamp::Stamp;
@@ -117,7 +116,13 @@ impl Message {
         Ok(Head::parse(&bytes, limits)?.into_shared(&bytes))
     }
 
-    pub(crate) fn packed(base: Bytes, line: Line, head_len: usize, body_len: usize) -> Self {
+    #[inline]
+    pub(crate) fn packed(
+        base: Bytes,
+        line: Line,
+        (head_len, body_len): (usize, usize),
+        facts: Option<Facts>,
+    ) -> Self {
         Self {
             base,
             head_len,
@@ -126,22 +131,17 @@ impl Message {
             rows: None,
             extra: Vec::new(),
             body: None,
-            facts: None,
+            facts,
             flow: None,
             built: false,
         }
-    }
-
-    fn with_facts(mut self, facts: Option<Facts>) -> Self {
-        self.facts = facts;
-        self
     }
 
     fn shared(base: Bytes, rows: Vec<Packed>, line: Line, head_len: usize) -> Self {
         let body_len = base.len() - head_len;
         Self {
             rows: Some(rows),
-            ..Self::packed(base, line, head_len, body_len)
+            ..Self::packed(base, line, (head_len, body_len), None)
         }
     }
 

@@ -32,7 +32,7 @@ impl fmt::Display for StartLine<'_> {
 }
 
 /// Where the parts of a start line stand in its text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Line {
     /// The text is in the message's edit buffer.
     pub(crate) edited: bool,

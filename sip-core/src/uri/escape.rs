@@ -16,17 +16,17 @@ use crate::chars::{URI_HEADER, URI_PARAM, USER, ascii, is};
 
 /// Any text as a user.
 pub fn user(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
-    encode(text.as_ref(), |b| is(b, USER))
+    encode(text.as_ref(), is::<USER>)
 }
 
 /// Any text as the name or value of a URI parameter.
 pub fn param(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
-    encode(text.as_ref(), |b| is(b, URI_PARAM))
+    encode(text.as_ref(), is::<URI_PARAM>)
 }
 
 /// Any text as the name or value of a URI header.
 pub fn header(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
-    encode(text.as_ref(), |b| is(b, URI_HEADER))
+    encode(text.as_ref(), is::<URI_HEADER>)
 }
 
 /// Takes the escapes out, once; what comes out are octets, not text, and may be CR, LF or NUL.

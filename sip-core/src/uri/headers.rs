@@ -49,7 +49,7 @@ impl<'a> UriHeader<'a> {
         let (name, value) = (self.decoded_name(), self.decoded_value());
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
         let breaks_line = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
-        run(&name, 0, TOKEN) == name.len()
+        run::<TOKEN>(&name, 0) == name.len()
             && !REFUSED.split_ascii_whitespace().any(is)
             && (is("body") || !value.iter().any(breaks_line))
     }
@@ -102,14 +102,14 @@ impl<'a> UriHeaders<'a> {
 }
 
 fn next(text: &[u8], at: usize) -> Result<(UriHeader<'_>, usize), ValueError> {
-    let equals = escaped_run(text, at, URI_HEADER);
+    let equals = escaped_run::<URI_HEADER>(text, at);
     let Some(name @ [_, ..]) = text.get(at..equals) else {
         return Err(ValueError::unexpected("a URI header name", text, at));
     };
     if text.get(equals) != Some(&b'=') {
         return Err(ValueError::unexpected("'='", text, equals));
     }
-    let end = escaped_run(text, equals + 1, URI_HEADER);
+    let end = escaped_run::<URI_HEADER>(text, equals + 1);
     let value = text.get(equals + 1..end).unwrap_or_default();
     Ok((
         UriHeader {

@@ -67,7 +67,7 @@ impl<'a> Uri<'a> {
         let Some((_, start)) = sip::scheme(text) else {
             return Self::parse(text).map(drop);
         };
-        match escaped_run(text, start, URI) {
+        match escaped_run::<URI>(text, start) {
             end if end > start && end == text.len() => Ok(()),
             end => Err(ValueError::unexpected("a URI character", text, end)),
         }
@@ -145,7 +145,7 @@ impl<'a> AbsoluteUri<'a> {
                 colon,
             ));
         };
-        let end = escaped_run(rest, 0, URI);
+        let end = escaped_run::<URI>(rest, 0);
         if end < rest.len() {
             return Err(ValueError::unexpected("a URI character", rest, end).shifted(colon + 1));
         }

@@ -44,7 +44,7 @@ impl<'a> UriParam<'a> {
 }
 
 fn all_paramchars(text: &str, what: &'static str) -> Result<(), ValueError> {
-    match escaped_run(text.as_bytes(), 0, URI_PARAM) {
+    match escaped_run::<URI_PARAM>(text.as_bytes(), 0) {
         end if end > 0 && end == text.len() => Ok(()),
         end => Err(ValueError::unexpected(what, text.as_bytes(), end)),
     }
@@ -209,8 +209,8 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     if text.get(at) != Some(&b';') {
         return Ok(None);
     }
-    let plain = run(text, at + 1, URI_PARAM);
-    let end = escaped_run(text, plain, URI_PARAM);
+    let plain = run::<URI_PARAM>(text, at + 1);
+    let end = escaped_run::<URI_PARAM>(text, plain);
     let is_escaped = end > plain;
     let Some(name @ [_, ..]) = text.get(at + 1..end) else {
         return Err(ValueError::unexpected("a URI parameter name", text, at + 1));
@@ -224,7 +224,7 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
         }));
     }
     let from = end + 1;
-    let end = escaped_run(text, from, URI_PARAM);
+    let end = escaped_run::<URI_PARAM>(text, from);
     match text.get(from..end) {
         Some(value @ [_, ..]) => Ok(Some(Step {
             name,

@@ -196,7 +196,7 @@ impl<'a> SipUri<'a> {
     ///
     /// [`escape::user`]: super::escape::user
     pub fn with_user(self, user: &'a str) -> Result<Self, ValueError> {
-        match escaped_run(user.as_bytes(), 0, USER) {
+        match escaped_run::<USER>(user.as_bytes(), 0) {
             end if end > 0 && end == user.len() => Ok(Self {
                 text: &[],
                 user: Some(user.as_bytes()),
@@ -275,11 +275,11 @@ type Userinfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, usize);
 /// A user may hold `;`, `?` and `/`, so only the `@` tells that there is one (RFC 3261 §19.1.1).
 #[inline(always)]
 fn userinfo(text: &[u8], start: usize) -> Result<Userinfo<'_>, ValueError> {
-    let user_end = escaped_run(text, start, USER);
+    let user_end = escaped_run::<USER>(text, start);
     let (password, end) = match text.get(user_end) {
         Some(b'@') => (None, user_end),
         Some(b':') => {
-            let end = escaped_run(text, user_end + 1, PASSWORD);
+            let end = escaped_run::<PASSWORD>(text, user_end + 1);
             (text.get(user_end + 1..end), end)
         }
         _ => return Ok((None, None, start)),

@@ -145,7 +145,7 @@ impl<'a> TelUri<'a> {
         text.make_ascii_lowercase();
         // What is escaped already stays; what a user part has no place for is escaped.
         out.push_str(&escape::encode(text.as_bytes(), |b| {
-            b == b'%' || is(b, USER)
+            b == b'%' || is::<USER>(b)
         }));
     }
 }

@@ -431,22 +431,18 @@ impl Connection {
         loop {
             let arrival = self.arrival();
             match self.framer.poll() {
-                Ok(Some(Frame::Message { head, data })) => {
-                    let refused = match arrival.event(now, &self.shared, head, data) {
-                        Ok(event) => {
-                            self.valid_message(now);
-                            match event {
-                                Some(event) => return Some(event),
-                                None => continue,
-                            }
-                        }
-                        Err(error) => {
-                            let tag = reply::tag(&mut self.seed);
-                            Refused::new(&self.shared, &arrival, &error, data, &tag)
-                        }
-                    };
-                    self.deadlines.message = None;
-                    return Some(self.refuse(now, refused));
+                Ok(Some(Frame::Message { mut head, data })) => {
+                    if let Err(error) = head.check(data) {
+                        let tag = reply::tag(&mut self.seed);
+                        let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                        self.deadlines.message = None;
+                        return Some(self.refuse(now, refused));
+                    }
+                    let event = arrival.event(now, &self.shared, head, data);
+                    self.valid_message(now);
+                    if event.is_some() {
+                        return event;
+                    }
                 }
                 Ok(Some(Frame::Crlf)) => self.keepalive(now),
                 Ok(Some(Frame::Ping)) => {
