@@ -52,15 +52,20 @@ impl Answers {
         if request.method() == Method::Ack {
             return Ok(None);
         }
-        let tag = self.tags.hash_one(request.raw(Name::CallId));
-        let tag = format!("{tag:016x}");
-        let mut response = ResponseBuilder::new(request, StatusCode::OK).to_tag(&tag);
+        let tag = hex(self.tags.hash_one(request.raw(Name::CallId)));
+        let tag = str::from_utf8(&tag).unwrap_or_default();
+        let mut response = ResponseBuilder::new(request, StatusCode::OK).to_tag(tag);
         if request.method() == Method::Invite {
             // RFC 3261 §13.3.1.4; the transport puts in its own address.
             response = response.contact(Contact::new(PLACEHOLDER));
         }
         response.build(|_| {}).map(Some)
     }
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    let digit = |shift: u32| b"0123456789abcdef"[(number >> shift & 15) as usize];
+    std::array::from_fn(|i| digit(60 - 4 * i as u32))
 }
 
 /// An OPTIONS with placeholders for our own address in Via, From and Contact.
