@@ -91,7 +91,7 @@ fn receive(data: &[u8], limits: &Limits) -> Message {
     let source = SocketAddr::from(([192, 0, 2, 77], 5060));
     let mut head = Head::parse(data, limits).unwrap();
     head.check(data).unwrap();
-    head.into_received(data, source, false)
+    head.to_received(data, source, false)
 }
 
 /// What a transport and a transaction layer read of every message.

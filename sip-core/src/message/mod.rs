@@ -97,7 +97,7 @@ impl Message {
         Ok(Head::parse(&bytes, limits)?.into_shared(&bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packed(
         base: Bytes,
         line: Line,
@@ -308,6 +308,7 @@ impl Message {
     }
 
     /// Says which way the message came in; responses built from a request inherit it.
+    #[inline]
     pub fn set_flow(&mut self, flow: Flow) {
         self.flow = Some(flow);
     }
