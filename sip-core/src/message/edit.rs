@@ -247,6 +247,7 @@ impl Message {
         let middle = method.len();
         let new = [method.as_bytes(), b" ", uri, b" SIP/2.0\r\n"].concat();
         let start = self.add_text(&new)?;
+        self.facts = None;
         self.line = Line {
             edited: true,
             status: 0,
