@@ -9,7 +9,10 @@ use crate::core::{Core, Worker};
 use crate::incoming::Incoming;
 use crate::owner::Owner;
 use crate::queue::{Queue, QueueLimits};
-use crate::{CurrentRuntime, Runtime, SipTransport, SocketOptions, drive};
+use crate::{CurrentRuntime, Runtime, SipTransport, SocketOptions, drive, sys};
+
+/// Descriptors that are left to everything but connections.
+const OTHER_DESCRIPTORS: usize = 256;
 
 /// What a transport is to be: channels, settings, workers.
 #[derive(Debug)]
@@ -137,7 +140,11 @@ impl<R: CurrentRuntime> Builder<R> {
             .iter()
             .map(|worker| Arc::clone(&worker.queue))
             .collect();
-        let router = Router::new(self.config, seed);
+        let mut config = self.config;
+        if let Some(limit) = sys::descriptor_limit() {
+            config.fit_descriptors(limit.saturating_sub(OTHER_DESCRIPTORS));
+        }
+        let router = Router::new(config, seed);
         let core = Arc::new(Core::new(router, workers, self.datagram_queue, self.socket));
         // Dropped on an error below, it ends what has begun.
         let owner = Arc::new(Owner(Arc::clone(&core)));

@@ -1,8 +1,8 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::vec;
 
 use sip_transport_proto::Event;
 
@@ -23,7 +23,7 @@ pub struct Incoming {
 
 struct Worker {
     queue: Arc<Queue>,
-    batch: VecDeque<Event>,
+    batch: vec::IntoIter<Event>,
     ended: bool,
 }
 
@@ -31,7 +31,7 @@ impl Incoming {
     pub(crate) fn new(queues: impl IntoIterator<Item = Arc<Queue>>, owner: Arc<Owner>) -> Self {
         let worker = |queue| Worker {
             queue,
-            batch: VecDeque::new(),
+            batch: Vec::new().into_iter(),
             ended: false,
         };
         Self {
@@ -81,15 +81,17 @@ impl Incoming {
 
 impl Worker {
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
-        if let Some(event) = self.batch.pop_front() {
+        if let Some(event) = self.batch.next() {
             return Poll::Ready(Some(event));
         }
         if self.ended {
             return Poll::Ready(None);
         }
-        let taken = ready!(self.queue.poll_take(cx, &mut self.batch));
-        self.ended = taken.is_none();
-        Poll::Ready(self.batch.pop_front())
+        match ready!(self.queue.poll_take(cx)) {
+            Some(batch) => self.batch = batch,
+            None => self.ended = true,
+        }
+        Poll::Ready(self.batch.next())
     }
 }
 

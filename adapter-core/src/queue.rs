@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
+use std::vec;
 
 use sip_transport_proto::Event;
 
@@ -26,10 +27,10 @@ pub(crate) struct QueueLimits {
 
 #[derive(Debug, Default)]
 struct Inner {
-    events: VecDeque<Event>,
-    /// Messages and bytes queued, and those that the application has taken in its last batch.
-    messages: usize,
-    bytes: usize,
+    /// Events cross in the batches in which they were found: none is moved one by one.
+    batches: VecDeque<Batch>,
+    /// What is queued, and of that what the application has taken in its last batch.
+    held: Held,
     taken: Held,
     receiver: Option<Waker>,
     /// Tasks that read on when there is room again.
@@ -39,14 +40,43 @@ struct Inner {
     abandoned: bool,
 }
 
+#[derive(Debug)]
+struct Batch {
+    events: Vec<Event>,
+    held: Held,
+}
+
+/// Messages, and the bytes that they hold.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     messages: usize,
     bytes: usize,
 }
 
-/// What the application takes at once.
-const TAKE: usize = 64;
+impl Held {
+    fn of(events: &[Event]) -> Self {
+        let mut held = Self::default();
+        for event in events.iter().filter(|event| is_message(event)) {
+            held.messages += 1;
+            held.bytes += event.held();
+        }
+        held
+    }
+
+    fn add(&mut self, more: Self) {
+        self.messages = self.messages.saturating_add(more.messages);
+        self.bytes = self.bytes.saturating_add(more.bytes);
+    }
+
+    fn take(&mut self, less: Self) {
+        self.messages = self.messages.saturating_sub(less.messages);
+        self.bytes = self.bytes.saturating_sub(less.bytes);
+    }
+
+    fn leaves_room(self, limits: QueueLimits) -> bool {
+        self.messages < limits.messages && self.bytes < limits.bytes
+    }
+}
 
 impl Queue {
     pub(crate) fn new(limits: QueueLimits) -> Self {
@@ -90,53 +120,46 @@ impl Queue {
         if events.is_empty() {
             return;
         }
+        let mut events = std::mem::take(events);
+        let count = events.len();
         let mut inner = lock(&self.inner);
-        let mut dropped = 0;
-        for event in events.drain(..) {
-            let message = is_message(&event);
-            if inner.abandoned || (limited && message && !inner.has_room(self.limits)) {
-                dropped += u64::from(message);
-                continue;
-            }
-            if message {
-                inner.messages += 1;
-                inner.bytes += event.held();
-            }
-            inner.events.push_back(event);
+        if inner.abandoned {
+            events.retain(|event| !is_message(event));
+        } else if limited {
+            let mut held = inner.held;
+            events.retain(|event| {
+                let fits = !is_message(event) || held.leaves_room(self.limits);
+                held.add(Held::of(std::slice::from_ref(event)));
+                fits
+            });
         }
+        let dropped = count - events.len();
+        let held = Held::of(&events);
+        inner.held.add(held);
+        inner.batches.push_back(Batch { events, held });
         let receiver = inner.receiver.take();
         drop(inner);
-        self.dropped.fetch_add(dropped, Relaxed);
+        self.dropped.fetch_add(dropped as u64, Relaxed);
         if let Some(receiver) = receiver {
             receiver.wake();
         }
     }
 
-    /// Moves the next events into `batch`, which must be empty: the application is done with those
-    /// of the last one. `None` when the queue is closed and empty.
-    pub(crate) fn poll_take(
-        &self,
-        cx: &Context<'_>,
-        batch: &mut VecDeque<Event>,
-    ) -> Poll<Option<()>> {
+    /// The next batch of events: the application is done with the last one. `None` when the queue
+    /// is closed and empty.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<vec::IntoIter<Event>>> {
         let mut inner = lock(&self.inner);
         let had_room = inner.has_room(self.limits);
         let taken = std::mem::take(&mut inner.taken);
-        inner.messages = inner.messages.saturating_sub(taken.messages);
-        inner.bytes = inner.bytes.saturating_sub(taken.bytes);
+        inner.held.take(taken);
         let paused = if !had_room && inner.has_room(self.limits) {
             std::mem::take(&mut inner.paused)
         } else {
             Vec::new()
         };
-        let count = inner.events.len().min(TAKE);
-        batch.extend(inner.events.drain(..count));
-        for event in batch.iter().filter(|event| is_message(event)) {
-            inner.taken.messages += 1;
-            inner.taken.bytes += event.held();
-        }
-        let result = if count > 0 {
-            Poll::Ready(Some(()))
+        let result = if let Some(batch) = inner.batches.pop_front() {
+            inner.taken = batch.held;
+            Poll::Ready(Some(batch.events.into_iter()))
         } else if inner.closed {
             Poll::Ready(None)
         } else {
@@ -163,10 +186,10 @@ impl Queue {
     pub(crate) fn abandon(&self) {
         let mut inner = lock(&self.inner);
         inner.abandoned = true;
-        let events = std::mem::take(&mut inner.events);
+        let batches = std::mem::take(&mut inner.batches);
         let paused = std::mem::take(&mut inner.paused);
         drop(inner);
-        let dropped = events.iter().filter(|event| is_message(event)).count();
+        let dropped: usize = batches.iter().map(|batch| batch.held.messages).sum();
         self.dropped.fetch_add(dropped as u64, Relaxed);
         paused.into_iter().for_each(Waker::wake);
     }
@@ -174,7 +197,7 @@ impl Queue {
 
 impl Inner {
     fn has_room(&self, limits: QueueLimits) -> bool {
-        self.messages < limits.messages && self.bytes < limits.bytes
+        self.held.leaves_room(limits)
     }
 
     fn room(&self, limits: QueueLimits) -> Room {
@@ -185,8 +208,8 @@ impl Inner {
             });
         }
         Room(Held {
-            messages: limits.messages.saturating_sub(self.messages),
-            bytes: limits.bytes.saturating_sub(self.bytes),
+            messages: limits.messages.saturating_sub(self.held.messages),
+            bytes: limits.bytes.saturating_sub(self.held.bytes),
         })
     }
 }

@@ -75,11 +75,10 @@ impl IntoFuture for Send<'_> {
 
     fn into_future(self) -> Sending {
         let outgoing = Outgoing::new(self.message, self.options);
-        Sending(match self.core.submit(outgoing) {
-            Ok(Submitted::Sent(sent)) => State::Ended(Some(Ok(sent))),
-            Ok(Submitted::Waiting(receiver)) => State::Waiting(receiver),
-            Err(error) => State::Ended(Some(Err(error))),
-        })
+        match self.core.submit(outgoing) {
+            Ok(submitted) => submitted.into(),
+            Err(error) => Sending(State::Ended(Some(Err(error)))),
+        }
     }
 }
 
@@ -94,6 +93,15 @@ pub struct Sending(State);
 enum State {
     Ended(Option<Result<Sent, SendError>>),
     Waiting(oneshot::Receiver<Result<Sent, SendError>>),
+}
+
+impl From<Submitted> for Sending {
+    fn from(submitted: Submitted) -> Self {
+        Self(match submitted {
+            Submitted::Sent(sent) => State::Ended(Some(Ok(sent))),
+            Submitted::Waiting(receiver) => State::Waiting(receiver),
+        })
+    }
 }
 
 impl Future for Sending {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sip_transport_proto::error::SendError;
+use sip_transport_proto::error::{NextError, SendCause, SendError};
 use sip_transport_proto::sip_core::{Request, Response};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, ConnectionId, Protocol, SendOptions, Sent, SipEndpoint, Stats,
@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::alarm::Alarm;
 use crate::core::Core;
 use crate::owner::Owner;
-use crate::send::Send;
+use crate::send::{Send, Sending};
 use crate::sync::block_on;
 use crate::{Builder, CurrentRuntime};
 
@@ -94,6 +94,24 @@ impl<R> SipTransport<R> {
     /// result say.
     pub fn send_response(&self, response: Response) -> Send<'_> {
         Send::new(self.core(), response.into())
+    }
+
+    /// Sends the same bytes once more over the same flow, as a retransmission.
+    ///
+    /// # Errors
+    /// The flow is gone, or its queue is full.
+    pub fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
+        self.core().resend(sent)
+    }
+
+    /// Sends a message that counted as sent to its next target, as another transaction
+    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or the next ones fail.
+    pub async fn try_next(&self, sent: Sent) -> Result<Sent, NextError> {
+        let sending = Sending::from(self.core().try_next(sent)?);
+        Ok(sending.await?)
     }
 
     /// The bound channels, in the order in which they were added, with their addresses.

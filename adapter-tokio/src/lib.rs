@@ -1,4 +1,36 @@
-//! The SIP transport on tokio.
+//! A SIP transport (RFC 3261 §18) on tokio: UDP and TCP, IPv4 and IPv6.
+//!
+//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
+//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that is protocol is in
+//! [`sip_transport_proto`], all that is driving it in [`adapter_core`]; this crate has tokio's
+//! sockets, timers and tasks.
+//!
+//! ```
+//! use adapter_tokio::SipTransport;
+//! use adapter_tokio::sip_transport_proto::sip_core::{Method, build::RequestBuilder};
+//! use adapter_tokio::sip_transport_proto::{Event, Tokens};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (alice, _) = SipTransport::builder().udp("127.0.0.1:0".parse()?).bind().await?;
+//! let (bob, mut incoming) = SipTransport::builder().udp("127.0.0.1:0".parse()?).bind().await?;
+//!
+//! let uri = format!("sip:{}", bob.local_endpoints()[0].addr);
+//! let mut random = Tokens::new([7; 32]); // from the operating system, where it matters
+//! let request = RequestBuilder::new(Method::Options, &uri).build(|bytes| random.fill(bytes))?;
+//! let sent = alice.send_request(request).await?;
+//!
+//! let Some(Event::Request { remote, request, .. }) = incoming.recv().await else { panic!() };
+//! assert_eq!(remote.addr, sent.local().addr);
+//! assert_eq!(request.method(), Method::Options);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Spawn the loop that receives rather than run it in `main` of a multi-threaded runtime: there it
+//! would sit on a thread of its own, and each batch of messages would cross threads. For the most
+//! out of each core give each worker a single-threaded runtime:
+//! [`Builder::worker_runtimes`](adapter_core::Builder::worker_runtimes).
 
 mod runtime;
 
@@ -8,3 +40,7 @@ pub use adapter_core::{self, Builder, Incoming, sip_transport_proto};
 
 /// The SIP transport on tokio.
 pub type SipTransport = adapter_core::SipTransport<TokioRuntime>;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use adapter_core::{CurrentRuntime as _, Datagrams, Listener, Runtime as _, SocketOptions, Stream};
@@ -16,10 +17,13 @@ struct Tokio<const THREADS: usize>;
 /// Longer than any case takes, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The number of the next place.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
 impl<const THREADS: usize> Host for Tokio<THREADS> {
     type Endpoint = Adapter<TokioRuntime>;
 
-    fn run(case: impl AsyncFnOnce(&Self)) {
+    fn run(case: impl AsyncFn(&Self)) {
         let mut builder = match THREADS {
             0 => Builder::new_current_thread(),
             _ => Builder::new_multi_thread(),
@@ -34,9 +38,16 @@ impl<const THREADS: usize> Host for Tokio<THREADS> {
     }
 
     fn place(&self) -> Place {
+        // Where all of 127.0.0.0/8 is ours, cases that run side by side share no ports.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed) % 60_000 + 1;
+        let [.., high, low] = number.to_be_bytes();
+        let v4 = match cfg!(target_os = "linux") {
+            true => Ipv4Addr::new(127, 1, high, low),
+            false => Ipv4Addr::LOCALHOST,
+        };
         Place {
-            name: String::new(),
-            v4: Ipv4Addr::LOCALHOST.into(),
+            name: v4.to_string(),
+            v4: v4.into(),
             v6: Ipv6Addr::LOCALHOST.into(),
         }
     }
@@ -66,8 +77,13 @@ impl<const THREADS: usize> Host for Tokio<THREADS> {
         self.runtime().listen(local, &SocketOptions::default())
     }
 
-    async fn connect(&self, _place: &Place, remote: SocketAddr) -> io::Result<Box<dyn Stream>> {
-        self.runtime().connect(remote, None).await
+    async fn connect(&self, place: &Place, remote: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        let local = match remote {
+            SocketAddr::V4(_) => place.v4,
+            SocketAddr::V6(_) => place.v6,
+        };
+        let local = SocketAddr::new(local, 0);
+        self.runtime().connect(remote, Some(local)).await
     }
 }
 

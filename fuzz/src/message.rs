@@ -48,6 +48,9 @@ fn refused(data: &[u8]) {
     let Some(request) = salvage(data) else {
         return;
     };
+    // A request with too many rows is answered with as many Vias as it has.
+    let rows = Limits::default().with_rows(Limits::HEAD_MAX);
+    let limits = rows.unwrap_or_else(never);
     for limit in [None, Some(data.len())] {
         let reply = request.reply(StatusCode::BAD_REQUEST, "Why", "tag", source(), limit);
         let Some(reply) = reply else {
@@ -55,17 +58,22 @@ fn refused(data: &[u8]) {
             continue;
         };
         assert!(reply.len() <= limit.unwrap_or(usize::MAX));
-        let again = Message::parse(reply).unwrap_or_else(never);
-        let via = again.top_via().unwrap_or_else(never);
+        let again = Message::parse_with(reply, &limits).unwrap_or_else(never);
         let asked = request
             .top_via()
             .unwrap_or_else(|| panic!("no Via, yet a reply"));
+        // A Via of another version, or with parameters that cannot be read, is given back as it is.
+        let Ok(via) = again.top_via() else {
+            continue;
+        };
         assert_eq!(via.sent_by().to_string(), asked.sent_by().to_string());
-        assert_eq!(via.branch(), asked.branch());
-        assert_eq!(
-            asked.rport().is_some(),
-            via.rport() == Some(Some(source().port()))
-        );
+        if !asked.params().is_empty() {
+            assert_eq!(via.branch(), asked.branch());
+            assert_eq!(
+                asked.rport().is_some(),
+                via.rport() == Some(Some(source().port()))
+            );
+        }
     }
 }
 

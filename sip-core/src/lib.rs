@@ -1,4 +1,39 @@
 //! SIP messages (RFC 3261) without any I/O: parser, stream framer, typed headers, URIs, builders.
+//!
+//! A [`Message`] is the bytes that came and an index of its headers. Reading gives slices, typed
+//! headers are views that are parsed when asked for, edits touch nothing else, and writing gives
+//! back every other byte as it was.
+//!
+//! ```
+//! use sip_core::header::Contact;
+//! use sip_core::{Message, Name, Request, StatusCode, build::ResponseBuilder};
+//!
+//! let request = Message::parse(
+//!     "INVITE sip:bob@example.com SIP/2.0\r\n\
+//!      Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK7\r\n\
+//!      From: <sip:anna@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\n\
+//!      Call-ID: 7@192.0.2.1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n\
+//!      Contact: <sip:anna@192.0.2.1>\r\nContent-Length: 0\r\n\r\n",
+//! )?;
+//! request.check()?; // what transport and transactions rest on
+//! assert_eq!(request.top_via()?.branch(), Some("z9hG4bK7"));
+//! assert_eq!(request.header::<Contact>()?.map(|c| c.uri_text()), Some(&b"sip:anna@192.0.2.1"[..]));
+//!
+//! let mut forwarded = request.clone();
+//! forwarded.prepend(Name::Via, "SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK8")?;
+//!
+//! let request = Request::try_from(request)?;
+//! let response = ResponseBuilder::new(&request, StatusCode::RINGING).to_tag("a1").build(|_| {})?;
+//! assert!(response.to_bytes().starts_with(b"SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.1"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`message`] says what a message may hold, and what happens where the RFCs leave a choice.
+//! - [`Framer`] cuts a stream into messages; [`Limits`] bound what a peer can make grow.
+//! - [`header`] and [`uri`] have the types, [`build`] makes requests and responses.
+//!
+//! `no_std` with `alloc`; the feature `std` (default) only makes byte searches faster. No input
+//! makes it panic, and nothing recurses on input or allocates what a peer announced.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

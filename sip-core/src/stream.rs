@@ -1,6 +1,8 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use memchr::memmem;
+
 use crate::message::{Head, ParseError, ParseErrorKind};
 use crate::{Limits, Name};
 
@@ -30,6 +32,8 @@ pub struct Framer {
     /// A CRLF was given out and may be the first half of a ping.
     crlf: bool,
     failed: Option<ParseError>,
+    /// How much of the message at fault had to be read to say what is wrong with it.
+    fault_len: usize,
 }
 
 #[derive(Debug)]
@@ -40,6 +44,9 @@ enum State {
     Head(Head),
     /// The head is complete, the body perhaps not.
     Body(Head),
+    /// A line of the head is wrong. Its end is looked for, behind so many bytes, so that what can
+    /// be read of a request can be answered.
+    Faulty(ParseError, usize),
 }
 
 /// A piece of a stream.
@@ -70,6 +77,7 @@ impl Framer {
             state: State::Between,
             crlf: false,
             failed: None,
+            fault_len: 0,
         }
     }
 
@@ -160,9 +168,14 @@ impl Framer {
         }
     }
 
-    /// The bytes that are not given out yet; after an error, those of the message at fault.
+    /// The bytes that are not given out yet; after an error, those of the message at fault, as far
+    /// as they had to be read: the same however the stream was cut.
     pub fn rest(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+        let rest = self.buffer.get(self.start..).unwrap_or_default();
+        match self.failed {
+            None => rest,
+            Some(_) => rest.get(..self.fault_len).unwrap_or(rest),
+        }
     }
 
     fn step(&mut self) -> Result<Step, ParseError> {
@@ -175,6 +188,7 @@ impl Framer {
             },
             State::Head(head) => self.index(head)?,
             State::Body(head) => Some(head),
+            State::Faulty(error, searched) => self.seek_end(error, searched)?,
         };
         match head {
             Some(head) if head.len() <= self.buffered() => Ok(Step::Message(head)),
@@ -188,10 +202,23 @@ impl Framer {
 
     fn index(&mut self, mut head: Head) -> Result<Option<Head>, ParseError> {
         let data = self.buffer.get(self.start..).unwrap_or_default();
-        let Some(length) = head.advance(data, &self.limits)? else {
-            self.state = State::Head(head);
-            return Ok(None);
+        let length = match head.advance(data, &self.limits) {
+            Ok(Some(length)) => length,
+            Ok(None) => {
+                self.state = State::Head(head);
+                return Ok(None);
+            }
+            Err(error) if head.head_len() > 0 => {
+                self.fault_len = head.head_len();
+                return Err(error);
+            }
+            Err(error) if leaves_lines_whole(error.kind()) => return self.seek_end(error, 0),
+            Err(error) => {
+                self.fault_len = error.offset().saturating_add(1);
+                return Err(error);
+            }
         };
+        self.fault_len = head.head_len();
         let fault = |kind| ParseError::new(kind, head.head_len()).in_header(Name::ContentLength);
         let length = length.ok_or_else(|| fault(ParseErrorKind::ContentLengthMissing))?;
         let limit = self.limits.message();
@@ -203,6 +230,35 @@ impl Framer {
             _ => Err(fault(ParseErrorKind::MessageTooLong(limit))),
         }
     }
+
+    /// Looks for the end of a head with an error in it, as far as a head may reach.
+    fn seek_end(&mut self, error: ParseError, searched: usize) -> Result<Option<Head>, ParseError> {
+        let data = self.buffer.get(self.start..).unwrap_or_default();
+        let most = self.limits.head().min(self.limits.message());
+        let from = searched.saturating_sub(3);
+        let end = memmem::find(data.get(from..).unwrap_or_default(), b"\r\n\r\n");
+        let end = end.map(|at| from.saturating_add(at).saturating_add(4));
+        match end.filter(|&end| end <= most) {
+            Some(end) => self.fault_len = end,
+            None if data.len() >= most => self.fault_len = most,
+            None => {
+                self.state = State::Faulty(error, data.len());
+                return Ok(None);
+            }
+        }
+        Err(error)
+    }
+}
+
+/// Whether the lines behind such an error can still be told apart.
+fn leaves_lines_whole(kind: ParseErrorKind) -> bool {
+    matches!(
+        kind,
+        ParseErrorKind::StartLine(_)
+            | ParseErrorKind::Version
+            | ParseErrorKind::HeaderLine
+            | ParseErrorKind::Fold
+    )
 }
 
 #[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]

@@ -113,7 +113,7 @@ fn a_cseq_number_is_below_2_to_the_31() {
     assert_eq!(build(1 << 31).unwrap_err(), BuildError::CSeq(1 << 31));
 }
 
-// bad-inputs P11
+// bad-inputs: P11
 #[test]
 fn nothing_that_is_given_can_start_another_line() {
     let request = || RequestBuilder::new(Method::Bye, "sip:x");

@@ -213,7 +213,7 @@ fn the_request_uri_changes_alone() {
     );
 }
 
-// bad-inputs P11
+// bad-inputs: P11
 #[test]
 fn no_value_or_name_can_start_another_line() {
     for bad in ["a\r\nVia: x", "a\rb", "a\nb", "\0", "\r\n", "\r\n x"] {

@@ -72,7 +72,7 @@ fn via_shows_protocol_sent_by_and_parameters() {
     }
 }
 
-// conformance: 48, 229; bad inputs: P5 (folding)
+// conformance: 48, 229; bad-inputs: P5 (folding)
 #[test]
 fn via_has_white_space_wherever_the_grammar_allows_it() {
     accepts::<Via<'_>>(&[
@@ -107,7 +107,7 @@ fn via_may_lack_a_branch() {
     );
 }
 
-// conformance: 61, 63, 488, 489; bad inputs: R7
+// conformance: 61, 63, 488, 489; bad-inputs: R7
 #[test]
 fn received_takes_brackets_and_prints_none() {
     for written in ["2001:db8::9:255", "[2001:db8::9:255]"] {
@@ -143,7 +143,7 @@ fn rport_and_ttl_keep_to_their_range() {
     ]);
 }
 
-// bad inputs: P5; conformance: 51, 60
+// bad-inputs: P5; conformance: 51, 60
 #[test]
 fn a_broken_via_is_refused() {
     refuses::<Via<'_>>(&[
@@ -183,7 +183,7 @@ fn a_broken_via_is_refused() {
     ]);
 }
 
-// bad inputs: P4, P1
+// bad-inputs: P4, P1
 #[test]
 fn long_values_are_kept_whole() {
     let branch = "z9hG4bK".repeat(1000);
@@ -198,7 +198,7 @@ fn long_values_are_kept_whole() {
     );
 }
 
-// bad inputs: R12
+// bad-inputs: R12
 #[test]
 fn parameter_names_have_no_case() {
     let via = Via::parse(b"SIP/2.0/UDP h;Branch=z9hG4bK1;RPORT;Received=192.0.2.1;MAddr=h;TTL=1")
@@ -212,7 +212,7 @@ fn parameter_names_have_no_case() {
     );
 }
 
-// bad inputs: R17; conformance: 229
+// bad-inputs: R17; conformance: 229
 #[test]
 fn two_vias_in_a_row_do_not_mix() {
     let row = "SIP/2.0/UDP a.example;branch=z1;rport , SIP/2.0/TCP b.example;branch=z2;received=192.0.2.1";
@@ -305,7 +305,7 @@ fn a_token_is_of_its_characters_only() {
     }
 }
 
-// conformance: 41, 42; bad inputs: R16
+// conformance: 41, 42; bad-inputs: R16
 #[test]
 fn the_uri_is_what_stands_behind_the_display_name() {
     for (value, name, uri) in [
@@ -381,7 +381,7 @@ fn quoted_pairs_stand_for_any_ascii_but_cr_and_lf() {
     ]);
 }
 
-// conformance: 46; bad inputs: P9
+// conformance: 46; bad-inputs: P9
 #[test]
 fn bytes_that_are_not_utf8_are_kept() {
     let from = From::parse(b"\"caf\xE9 \xC3\x28\" <sip:a@b.example>;x=\"\xFF\"").unwrap();
@@ -397,7 +397,7 @@ fn bytes_that_are_not_utf8_are_kept() {
     assert!(From::parse(b"caf\xE9 <sip:a@b.example>").is_err());
 }
 
-// conformance: 43, 49, 221, 460, 461, 462; bad inputs: P8
+// conformance: 43, 49, 221, 460, 461, 462; bad-inputs: P8
 #[test]
 fn a_broken_address_is_refused() {
     const BROKEN: &[&str] = &[
@@ -449,7 +449,7 @@ fn an_escaped_nul_ends_nothing() {
     );
 }
 
-// conformance: 256; bad inputs: P8
+// conformance: 256; bad-inputs: P8
 #[test]
 fn addresses_hold_any_scheme() {
     for (value, scheme) in [
@@ -486,7 +486,7 @@ fn parameters_belong_to_the_header_unless_in_brackets() {
     assert_eq!(built.to_string(), "<sip:a@b.example;p=1>;tag=x");
 }
 
-// bad inputs: P11
+// bad-inputs: P11
 #[test]
 fn text_of_the_caller_cannot_break_out() {
     let from = From::new(uri("sip:a@b.example")).with_display_name("a\" <sip:x@y>,\r\nVia: \\");
@@ -540,7 +540,7 @@ fn the_wildcard_contact_stands_alone() {
     }
 }
 
-// conformance: 222; bad inputs: R16
+// conformance: 222; bad-inputs: R16
 #[test]
 fn lists_split_outside_quotes_and_brackets_only() {
     let split = |row: &'static str| {
@@ -659,7 +659,7 @@ fn refer_to_and_identity_are_addresses() {
     assert_eq!(identities[1].uri().scheme(), "tel");
 }
 
-// conformance: 56, 238; bad inputs: P7
+// conformance: 56, 238; bad-inputs: P7
 #[test]
 fn cseq_is_a_number_of_32_bits_and_a_method() {
     accepts::<CSeq<'_>>(&[
@@ -1140,7 +1140,7 @@ fn a_digest_challenge_has_its_parameters_in_any_order() {
     assert!(!format!("{challenge:?}").contains("f84f1cec"));
 }
 
-// conformance: 248, 474; bad inputs: P6
+// conformance: 248, 474; bad-inputs: P6
 #[test]
 fn digest_credentials_are_checked_and_other_schemes_kept() {
     let value = "Digest username=\"bob\", realm=\"biloxi.com\", nonce=\"dcd98b\", uri=\"sip:bob@biloxi.com\", qop=auth, nc=00000001, cnonce=\"0a4f113b\", response=\"6629fae49393a05397450978507c4ef1\", opaque=\"5ccc\"";

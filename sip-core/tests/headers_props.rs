@@ -170,7 +170,7 @@ fn mutated(samples: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    // bad inputs: P9
+    // bad-inputs: P9
     #[test]
     fn random_bytes_never_panic(value in proptest::collection::vec(any::<u8>(), 0..80)) {
         for (_, check, _) in ALL {
@@ -212,7 +212,7 @@ fn every_sample_parses() {
     }
 }
 
-// bad inputs: P10
+// bad-inputs: P10
 #[test]
 fn a_value_may_end_anywhere() {
     for (_, check, samples) in ALL {

@@ -50,7 +50,7 @@ fn untouched_messages_are_written_byte_for_byte() {
     }
 }
 
-// bad-inputs P10
+// bad-inputs: P10
 #[test]
 fn a_message_cut_at_any_length_never_panics_and_is_never_whole() {
     for data in BENCH {
@@ -93,7 +93,7 @@ proptest! {
     }
 }
 
-// conformance: 33; bad-inputs F16
+// conformance: 33; bad-inputs: F16
 #[test]
 fn crlfs_before_a_datagram_are_skipped() {
     let data = [b"\r\n\r\n", BENCH[0]].concat();
@@ -104,7 +104,7 @@ fn crlfs_before_a_datagram_are_skipped() {
     assert_eq!(Message::parse(data).unwrap().to_bytes(), BENCH[0]);
 }
 
-// bad-inputs F16
+// bad-inputs: F16
 #[test]
 fn datagrams_without_a_message_are_errors() {
     for data in [
@@ -123,7 +123,7 @@ fn datagrams_without_a_message_are_errors() {
     assert_eq!(Message::parse(data).unwrap().body(), body);
 }
 
-// conformance: 138, 139, 34; bad-inputs F16
+// conformance: 138, 139, 34; bad-inputs: F16
 #[test]
 fn bytes_behind_the_body_of_a_datagram_are_cut_off() {
     let data = [&with_rows("l: 2")[..], b"hiBYE sip:x SIP/2.0\r\n\r\n"].concat();
@@ -132,7 +132,7 @@ fn bytes_behind_the_body_of_a_datagram_are_cut_off() {
     assert!(message.to_bytes().ends_with(b"\r\n\r\nhi"));
 }
 
-// conformance: 140, 141; bad-inputs F16, R5
+// conformance: 140, 141; bad-inputs: F16, R5
 #[test]
 fn a_body_shorter_than_announced_is_a_400() {
     let data = [&with_rows("l: 10")[..], b"hi"].concat();
@@ -147,14 +147,14 @@ fn a_body_shorter_than_announced_is_a_400() {
     assert_eq!(error.status(), StatusCode::BAD_REQUEST);
 }
 
-// conformance: 142; bad-inputs R4
+// conformance: 142; bad-inputs: R4
 #[test]
 fn without_content_length_the_body_is_the_rest_of_the_datagram() {
     let data = [&with_rows("X: y")[..], b"the rest"].concat();
     assert_eq!(Message::parse(data).unwrap().body(), b"the rest");
 }
 
-// bad-inputs F1-F4, F6
+// bad-inputs: F1, F2, F3, F4, F6
 #[test]
 fn the_content_length_rule_is_that_of_streams() {
     for value in [
@@ -247,7 +247,7 @@ fn the_version_is_read_in_any_case_and_written_in_capitals() {
     }
 }
 
-// conformance: 9, 10, 11; bad-inputs P7
+// conformance: 9, 10, 11; bad-inputs: P7
 #[test]
 fn a_status_code_is_three_digits_of_100_to_699() {
     for code in [
@@ -281,7 +281,7 @@ fn a_status_code_is_three_digits_of_100_to_699() {
     }
 }
 
-// conformance: 38; bad-inputs R13
+// conformance: 38; bad-inputs: R13
 #[test]
 fn unknown_methods_and_schemes_are_delivered() {
     for (method, uri) in [("invite", "tel:+1555"), ("X-!%*_+`'~.", "urn:service:sos")] {
@@ -376,7 +376,7 @@ fn a_fold_without_a_header_is_an_error() {
     );
 }
 
-// conformance: 40, 46; bad-inputs P9, R3
+// conformance: 40, 46; bad-inputs: P9, R3
 #[test]
 fn control_characters_stand_in_quoted_pairs_only() {
     let good = b"f: \"a\\\0\\\x07\\\x7f\" <sip:a@h>\r\nSubject: caf\xe9 \xc3\x28\r\nX: a\tb";
@@ -409,7 +409,7 @@ fn control_characters_in_a_body_are_body() {
     }
 }
 
-// conformance: 19, 20; bad-inputs R16, R17
+// conformance: 19, 20; bad-inputs: R16, R17
 #[test]
 fn lists_read_the_same_over_rows_and_commas() {
     let split = |rows: &str| {
@@ -440,7 +440,7 @@ fn lists_read_the_same_over_rows_and_commas() {
     assert_eq!(contact.uri().unwrap().to_string(), "sip:c@h");
 }
 
-// conformance: 69, 160; bad-inputs P12
+// conformance: 69, 160; bad-inputs: P12
 #[test]
 fn a_missing_mandatory_header_is_named() {
     let full = "v: SIP/2.0/UDP h\r\nf: <sip:a@h>\r\nt: <sip:b@h>\r\ni: 1\r\nCSeq: 1 BYE";
@@ -468,7 +468,7 @@ fn requests_of_rfc_2543_peers_are_accepted() {
     Message::parse(with_rows(rows)).unwrap().check().unwrap();
 }
 
-// conformance: 21; bad-inputs P4; RFC 4475 §3.3.8
+// conformance: 21; bad-inputs: P4; RFC 4475 §3.3.8
 #[test]
 fn a_header_that_stands_once_must_not_come_twice() {
     let rows = [
@@ -495,7 +495,7 @@ fn a_header_that_stands_once_must_not_come_twice() {
         .unwrap();
 }
 
-// conformance: 74, 75, 77; bad-inputs P1, P7
+// conformance: 74, 75, 77; bad-inputs: P1, P7
 #[test]
 fn cseq_and_max_forwards_are_checked() {
     for cseq in [
@@ -531,7 +531,7 @@ fn cseq_and_max_forwards_are_checked() {
         .unwrap();
 }
 
-// conformance: 43, 161, 255; bad-inputs P5
+// conformance: 43, 161, 255; bad-inputs: P5
 #[test]
 fn every_via_is_checked_and_other_headers_are_not() {
     for via in [
@@ -575,7 +575,7 @@ fn an_error_says_where() {
     );
 }
 
-// conformance: 35; bad-inputs F13, P3, R14
+// conformance: 35; bad-inputs: F13, P3, R14
 #[test]
 fn limits_hold_at_n_and_not_at_n_plus_1() {
     type Set = fn(Limits, usize) -> Limits;
@@ -672,7 +672,7 @@ fn the_longest_head_can_be_stamped() {
     assert!(message.wire_len() > Limits::HEAD_MAX);
 }
 
-// bad-inputs R10; conformance: 176, 291, 292
+// bad-inputs: R10; conformance: 176, 291, 292
 #[test]
 fn received_and_rport_are_written_into_the_top_via() {
     let v4 = "192.0.2.9:5061";

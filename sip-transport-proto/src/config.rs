@@ -167,6 +167,15 @@ impl Config {
         Ok(self)
     }
 
+    /// Lowers the numbers of connections to what a process with this many descriptors for them can
+    /// have: [`max_connections`](Self::max_connections), and a quarter of it for
+    /// [`max_unproven`](Self::max_unproven). At least one is left.
+    pub fn fit_descriptors(&mut self, descriptors: usize) -> &mut Self {
+        self.max_connections = self.max_connections.min(descriptors).max(1);
+        self.max_unproven = self.max_unproven.min(self.max_connections / 4).max(1);
+        self
+    }
+
     positive! {
         /// How long to try to connect to one target. Default: 10 s.
         connect_timeout: Duration = Duration::ZERO;
@@ -176,7 +185,8 @@ impl Config {
         message_timeout: Duration = Duration::ZERO;
         /// How long a connection may take none of the bytes waiting for it. Default: 20 s.
         write_stall_timeout: Duration = Duration::ZERO;
-        /// Connections in all. Default: 65,536; set it below the file limit of the process.
+        /// Connections in all. Default: 65,536, which the adapters lower to the file limit of the
+        /// process less 256.
         max_connections: usize = 0;
         /// Accepted connections that have brought no valid message yet. Default: 16,384.
         max_unproven: usize = 0;

@@ -1,4 +1,29 @@
-//! A SIP transport layer (RFC 3261 §18) as a state machine without I/O.
+//! A SIP transport layer (RFC 3261 §18, RFC 3581) as a state machine without I/O.
+//!
+//! It eats datagrams, stream bytes and instants, and says what to send, open, close and wait for.
+//! There are two ways to use it:
+//!
+//! - [`Transport`] is all of it in one object, for an event loop of your own, simulations and
+//!   fuzzing. Its documentation has the loop.
+//! - [`Router`], [`Connection`] and [`DatagramSocket`] are its parts, for servers with many cores:
+//!   the router behind one lock, every connection and socket in a task of its own. `adapter-core`
+//!   does that.
+//!
+//! A message goes out as an [`Outgoing`]; the router finds it a [`Route`], which renders the bytes:
+//! [`Sent`] tells exactly what went where, what took the place of placeholders, and what became of
+//! the hints. A message comes in as an [`Event`].
+//!
+//! # Determinism
+//!
+//! Outputs are a function of configuration, seed, and inputs with their instants. The crate reads
+//! no clock and no randomness, opens no socket and iterates no hash map. Time is an argument; the
+//! seed of 32 bytes starts a ChaCha generator that makes branches, tags and flow keys. With the
+//! feature `sim` there is a network with virtual time to run transports in.
+//!
+//! # Panics and limits
+//!
+//! No input makes it panic. What a peer can make grow has a limit in bytes or in number, a setting
+//! in [`Config`] and a count in [`Stats`].
 
 mod config;
 mod connection;

@@ -20,8 +20,13 @@ const MAX_DATAGRAM_V4: usize = 65_507;
 const MAX_DATAGRAM_V6: usize = 65_527;
 
 /// The way out that was chosen for a message. [`Route::render`] makes the bytes for it.
+///
+/// It changes hands often and stays with what was sent, and so is shared.
 #[derive(Clone, Debug)]
-pub struct Route {
+pub struct Route(Arc<Chosen>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
     pub(crate) shared: Arc<Shared>,
     pub(crate) send: SendId,
     pub(crate) way: Way,
@@ -65,35 +70,54 @@ pub(crate) enum PlacePort {
 }
 
 impl Route {
+    pub(crate) fn new(chosen: Chosen) -> Self {
+        Self(Arc::new(chosen))
+    }
+
+    /// Our own end, where it is known.
+    pub(crate) fn local(&self) -> SipEndpoint {
+        let local = self.0.local;
+        self.endpoint(local.unwrap_or_else(|| SocketAddr::new(self.unspecified(), 0)))
+    }
+
+    /// The peer's end.
+    pub(crate) fn remote_endpoint(&self) -> SipEndpoint {
+        self.endpoint(self.0.remote)
+    }
+
+    pub(crate) fn hints(&self) -> HintReport {
+        self.0.hints
+    }
+
     /// What carries the bytes.
     pub fn way(&self) -> Way {
-        self.way
+        self.0.way
     }
 
     /// Where they go.
     pub fn remote(&self) -> SocketAddr {
-        self.remote
+        self.0.remote
     }
 
     /// Which send it is.
     pub fn send(&self) -> SendId {
-        self.send
+        self.0.send
     }
 
     /// Whether [`Route::render`] has all that it needs; a connection that is being opened lacks
     /// its own address until it is open.
     pub fn is_ready(&self) -> bool {
-        self.local.is_some()
+        self.0.local.is_some()
     }
 
     /// The error of a message that was to take this route.
     pub fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
-        self.shared.counters.sends_failed.one();
+        self.0.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
 
     pub(crate) fn opened(&mut self, local: SocketAddr) {
-        self.local = Some(local);
+        Arc::make_mut(&mut self.0).local = Some(local);
     }
 
     /// Makes the bytes: placeholders filled in, Via and Content-Length right. Pure but for the
@@ -103,42 +127,37 @@ impl Route {
     /// The message is larger than a datagram can be, or its own top Via, From or Contact cannot be
     /// read.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, SendCause> {
-        let local = self
-            .local
-            .unwrap_or_else(|| SocketAddr::new(self.unspecified(), 0));
+        let local = self.local();
         let mode = outgoing
             .options
             .substitution
-            .unwrap_or(self.shared.config.substitution);
+            .unwrap_or(self.0.shared.config.substitution);
         let host = self
+            .0
             .place
             .host
             .clone()
-            .unwrap_or_else(|| HostText::Ip(local.ip().to_canonical()));
-        let port = match self.place.port {
+            .unwrap_or_else(|| HostText::Ip(local.addr.ip().to_canonical()));
+        let port = match self.0.place.port {
             PlacePort::Absent => None,
             PlacePort::Port(port) => Some(port),
-            PlacePort::Own => Some(local.port()),
+            PlacePort::Own => Some(local.addr.port()),
         };
         let fill = Fill {
             host: host.as_host(),
             port,
-            protocol: self.protocol,
+            protocol: self.0.protocol,
             secure: outgoing.secure,
-            branch: self.branch.as_ref(),
+            branch: self.0.branch.as_ref(),
             new_branch: outgoing.new_branch,
             mode,
             forwarded: outgoing.options.fill_forwarded,
         };
-        let (bytes, filled, sent_by) = match &self.shared.config.hook {
+        let (bytes, filled, sent_by) = match &self.0.shared.config.hook {
             None => substitute::render(&outgoing.message, &fill)?,
             Some(hook) => {
                 let mut message = outgoing.message.clone();
-                hook.call(
-                    &mut message,
-                    self.endpoint(local),
-                    self.endpoint(self.remote),
-                );
+                hook.call(&mut message, local, self.remote_endpoint());
                 substitute::render(&message, &fill)?
             }
         };
@@ -146,26 +165,17 @@ impl Route {
         if let Some(name) = sent_by {
             self.remember(now, &name);
         }
-        self.shared.counters.messages_out.one();
-        self.shared.counters.bytes_out.add(bytes.len());
-        Ok(Sent {
-            id: self.send,
-            bytes,
-            way: self.way,
-            local: self.endpoint(local),
-            remote: self.endpoint(self.remote),
-            filled,
-            hints: self.hints,
-            rest: None,
-        })
+        self.0.shared.counters.messages_out.one();
+        self.0.shared.counters.bytes_out.add(bytes.len());
+        Ok(Sent::new(self.clone(), bytes, filled))
     }
 
     fn remember(&self, now: Instant, sent_by: &Key) {
-        self.shared.names.saw(now, sent_by);
+        self.0.shared.names.saw(now, sent_by);
     }
 
     fn check_size(&self, bytes: &Bytes) -> Result<(), SendCause> {
-        let max = match (self.way, self.remote) {
+        let max = match (self.0.way, self.0.remote) {
             (Way::Connection(_), _) => return Ok(()),
             (Way::Datagram { .. }, SocketAddr::V4(_)) => MAX_DATAGRAM_V4,
             (Way::Datagram { .. }, SocketAddr::V6(_)) => MAX_DATAGRAM_V6,
@@ -177,20 +187,20 @@ impl Route {
     }
 
     fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
-        let connection = match self.way {
+        let connection = match self.0.way {
             Way::Connection(id) => Some(id),
             Way::Datagram { .. } => None,
         };
         SipEndpoint {
-            protocol: self.protocol,
+            protocol: self.0.protocol,
             addr,
-            channel: Some(self.channel),
+            channel: Some(self.0.channel),
             connection,
         }
     }
 
     fn unspecified(&self) -> IpAddr {
-        match self.remote {
+        match self.0.remote {
             SocketAddr::V4(_) => core::net::Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => core::net::Ipv6Addr::UNSPECIFIED.into(),
         }

@@ -3,26 +3,40 @@ use core::fmt;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::{Outgoing, SendId, SipEndpoint, SocketId, Transmit, Way};
+use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
-    pub(crate) id: SendId,
-    pub(crate) bytes: Bytes,
-    pub(crate) way: Way,
-    pub(crate) local: SipEndpoint,
-    pub(crate) remote: SipEndpoint,
-    pub(crate) filled: Filled,
-    pub(crate) hints: HintReport,
+    route: Route,
+    bytes: Bytes,
+    /// Where anything was.
+    filled: Option<Box<Filled>>,
     /// The message as given and the targets behind this one, where there are any.
     pub(crate) rest: Option<Box<Outgoing>>,
 }
 
+static NOTHING: Filled = Filled {
+    via: false,
+    from: false,
+    contacts: 0,
+    with: None,
+};
+
 impl Sent {
+    pub(crate) fn new(route: Route, bytes: Bytes, filled: Filled) -> Self {
+        let filled = (filled != NOTHING).then(|| Box::new(filled));
+        Self {
+            route,
+            bytes,
+            filled,
+            rest: None,
+        }
+    }
+
     /// Which send it is: what a later [`Event::SendFailed`](crate::Event::SendFailed) names.
     pub fn id(&self) -> SendId {
-        self.id
+        self.route.send()
     }
 
     /// The message exactly as it went out.
@@ -40,42 +54,42 @@ impl Sent {
 
     /// The socket it went out of.
     pub fn local(&self) -> SipEndpoint {
-        self.local
+        self.route.local()
     }
 
     /// Where it went.
     pub fn remote(&self) -> SipEndpoint {
-        self.remote
+        self.route.remote_endpoint()
     }
 
     /// What carries it.
     pub fn way(&self) -> Way {
-        self.way
+        self.route.way()
     }
 
     /// The datagram that it makes, and the socket to send it from; `None` if a connection
     /// carries it.
     pub fn datagram(&self) -> Option<(SocketId, Transmit)> {
-        let Way::Datagram { socket, source } = self.way else {
+        let Way::Datagram { socket, source } = self.way() else {
             return None;
         };
         let transmit = Transmit {
-            destination: self.remote.addr,
+            destination: self.route.remote(),
             source,
             bytes: self.bytes.clone(),
-            send: Some(self.id),
+            send: Some(self.id()),
         };
         Some((socket, transmit))
     }
 
     /// What was put in the place of placeholders.
     pub fn filled(&self) -> &Filled {
-        &self.filled
+        self.filled.as_deref().unwrap_or(&NOTHING)
     }
 
     /// What became of the hints.
     pub fn hints(&self) -> HintReport {
-        self.hints
+        self.route.hints()
     }
 
     /// Keeps the message as given, if there are more targets to try it on.

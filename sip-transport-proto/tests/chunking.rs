@@ -31,12 +31,8 @@ fn heard<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, u64, V
             Event::Request { request, .. } => {
                 String::from_utf8_lossy(&request.to_bytes()).into_owned()
             }
-            Event::Malformed { error, bytes, .. } if !error.is_fatal_for_stream() => {
+            Event::Malformed { error, bytes, .. } => {
                 format!("malformed {error} {}", String::from_utf8_lossy(&bytes))
-            }
-            Event::Malformed { error, .. } => {
-                written.clear();
-                format!("malformed {error}")
             }
             Event::ConnectionClosed { reason, .. } => format!("closed {reason}"),
             other => panic!("{other:?}"),

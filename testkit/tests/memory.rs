@@ -4,14 +4,15 @@
 
 use std::future::{IntoFuture as _, poll_fn};
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use adapter_core::sip_transport_proto::error::{AttemptCause, SendCause};
+use adapter_core::sip_transport_proto::error::{AttemptCause, NextError, SendCause};
 use adapter_core::sip_transport_proto::sim::{Answer, Link};
 use adapter_core::sip_transport_proto::sip_core::build::RequestBuilder;
 use adapter_core::sip_transport_proto::sip_core::{Method, Request};
-use adapter_core::sip_transport_proto::{Event, Protocol};
+use adapter_core::sip_transport_proto::{Config, Event, Protocol, Sent};
 use adapter_core::{Incoming, Runtime as _};
 use testkit::memory::{MemoryRuntime, Simulation};
 
@@ -90,6 +91,72 @@ fn a_name_with_two_addresses_is_tried_at_both() {
                 );
                 return;
             }
+        }
+    });
+}
+
+#[test]
+fn a_message_goes_to_its_next_target_and_then_there_is_none() {
+    let simulation = Simulation::new(6);
+    let ips = [ip("192.0.2.2"), ip("192.0.2.3")];
+    simulation.network(|network| network.set_name("two.example", Answer::Addresses(ips.to_vec())));
+    let alice = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    let others = ips.map(|address| simulation.add_host("other", &[address]));
+    alice.block_on(async {
+        let (transport, _incoming) = start(&alice, "192.0.2.1:5060").await;
+        let (_bob, mut bobs) = start(&others[0], "192.0.2.2:5060").await;
+        let (_carol, mut carols) = start(&others[1], "192.0.2.3:5060").await;
+        let branch = |sent: &Sent| {
+            let message = sent.message().unwrap();
+            message.top_via().unwrap().branch().unwrap().to_owned()
+        };
+        let request = options("sip:two.example:5060;transport=udp");
+        let first = transport.send_request(request).await.unwrap();
+        assert_eq!(first.remote().addr.ip(), ips[0]);
+        assert!(matches!(bobs.recv().await, Some(Event::Request { .. })));
+        let first_branch = branch(&first);
+        let second = transport.try_next(first).await.unwrap();
+        assert_eq!(second.remote().addr.ip(), ips[1]);
+        assert_ne!(branch(&second), first_branch);
+        assert!(matches!(carols.recv().await, Some(Event::Request { .. })));
+        let none = transport.try_next(second).await.unwrap_err();
+        assert!(matches!(none, NextError::NoTargetLeft(_)), "{none}");
+    });
+}
+
+#[test]
+fn a_message_whose_connection_closes_while_it_is_rendered_goes_over_another() {
+    let simulation = Simulation::new(7);
+    let [alice, bob] = [("alice", "192.0.2.1"), ("bob", "192.0.2.2")]
+        .map(|(name, address)| simulation.add_host(name, &[ip(address)]));
+    // The hook runs where the message is rendered.
+    type Action = Box<dyn FnOnce() + Send>;
+    let close: Arc<Mutex<Option<Action>>> = Arc::default();
+    let in_hook = Arc::clone(&close);
+    let mut config = Config::default();
+    config.header_hook(move |_, _, _| {
+        let close = in_hook.lock().unwrap().take();
+        close.into_iter().for_each(|close| close());
+    });
+    alice.block_on(async {
+        let (transport, _incoming) = SipTransport::builder()
+            .config(config)
+            .worker_runtimes([alice.clone()])
+            .bind()
+            .await
+            .unwrap();
+        let (_bob, mut bobs) = start(&bob, "192.0.2.2:5060").await;
+        let request = || options("sip:192.0.2.2;transport=tcp");
+        let first = transport.send_request(request()).await.unwrap();
+        let connection = first.remote().connection.unwrap();
+        alice.sleep(Duration::from_millis(1)).await;
+        let closer = transport.clone();
+        *close.lock().unwrap() = Some(Box::new(move || assert!(closer.close(connection))));
+        let second = transport.send_request(request()).await.unwrap();
+        assert!(close.lock().unwrap().is_none());
+        assert_ne!(second.remote().connection, Some(connection));
+        for _ in 0..2 {
+            while !matches!(bobs.recv().await.unwrap(), Event::Request { .. }) {}
         }
     });
 }

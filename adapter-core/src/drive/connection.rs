@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use sip_transport_proto::error::SendCause;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
 use crate::Stream;
 use crate::alarm::Alarm;
-use crate::core::{Core, Worker};
+use crate::core::{CLOSED, Core, Worker};
 use crate::link::Link;
 use crate::sync::lock;
 
@@ -58,6 +59,7 @@ struct Task {
     id: ConnectionId,
     alarm: Alarm,
     events: Vec<Event>,
+    last_batch: usize,
     paused: bool,
 }
 
@@ -90,6 +92,7 @@ impl Task {
             id,
             alarm: Alarm::default(),
             events: Vec::new(),
+            last_batch: 1,
             paused: false,
         }
     }
@@ -204,6 +207,10 @@ impl Task {
                 match event {
                     Some(ConnectionEvent::Event(event)) => {
                         room = room.and_then(|room| room.after(&event));
+                        if self.events.is_empty() {
+                            // This batch will be about as long as the last.
+                            self.events.reserve(self.last_batch);
+                        }
                         self.events.push(event);
                         full = self.events.len() == BATCH || (room.is_none() && !self.paused);
                     }
@@ -215,7 +222,10 @@ impl Task {
                 }
             }
             drop(machine);
-            worker.queue.push(&mut self.events);
+            if !self.events.is_empty() {
+                self.last_batch = self.events.len();
+                worker.queue.push(&mut self.events);
+            }
             match other {
                 Some(event) => self.handle(event),
                 None if full => {}
@@ -262,9 +272,16 @@ impl Task {
             let Some((route, outgoing)) = next else {
                 return;
             };
-            let send = outgoing.id();
-            let result = self.core.give(self.core.now(), &route, outgoing);
-            self.core.complete(send, result);
+            let (send, now) = (outgoing.id(), self.core.now());
+            match self.core.give(now, &route, outgoing) {
+                Ok(sent) => self.core.complete(send, Ok(sent)),
+                Err((SendCause::ConnectionClosed, outgoing)) => {
+                    self.core.retry(now, outgoing, CLOSED);
+                }
+                Err((cause, outgoing)) => {
+                    self.core.complete(send, Err(route.failed(cause, outgoing)));
+                }
+            }
         }
     }
 

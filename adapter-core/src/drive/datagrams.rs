@@ -104,7 +104,7 @@ impl Task<'_> {
             let blocked = self.socket.io.try_send(&mut self.out).is_err();
             let failures = std::mem::take(self.out.failures());
             self.failed(failures);
-            if blocked && self.socket.io.poll_send_ready(cx).is_pending() {
+            if blocked && !matches!(self.socket.io.poll_send_ready(cx), Poll::Ready(Ok(()))) {
                 return;
             }
         }
@@ -127,6 +127,7 @@ impl Task<'_> {
             Poll::Ready(Err(error)) => warn!(%error, "cannot receive"),
         }
         let now = self.worker.runtime.now();
+        self.events.reserve(self.received.len());
         for datagram in self.received.iter().filter(|datagram| !datagram.truncated) {
             let local = Some(datagram.local).filter(|ip| !ip.is_unspecified());
             let event = self

@@ -82,3 +82,17 @@ fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
         "this system has no SO_REUSEPORT",
     ))
 }
+
+/// How many descriptors the process may have open; `None` where the system does not tell.
+#[cfg(target_os = "linux")]
+pub fn descriptor_limit() -> Option<usize> {
+    use nix::sys::resource::{Resource, getrlimit};
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    usize::try_from(soft).ok()
+}
+
+/// How many descriptors the process may have open; `None` where the system does not tell.
+#[cfg(not(target_os = "linux"))]
+pub fn descriptor_limit() -> Option<usize> {
+    None
+}

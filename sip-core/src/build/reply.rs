@@ -183,7 +183,7 @@ fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
 }
 
 /// Copies a value onto one line: white space with line ends in it as one space, other control
-/// characters left out.
+/// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
     for &b in value {
         match b {
@@ -192,6 +192,7 @@ fn clean(value: &[u8], out: &mut Vec<u8>) {
                     out.push(b' ');
                 }
             }
+            0..b' ' | 0x7f if out.last() == Some(&b'\\') => out.push(b' '),
             0..b' ' | 0x7f => {}
             _ => out.push(b),
         }

@@ -217,6 +217,12 @@ impl<'a> View<'a> {
     }
 }
 
+#[cold]
+fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
+    let at = usize::from(row.value) + error.offset();
+    ParseError::new(ParseErrorKind::Value { header, error }, at).in_header(header)
+}
+
 /// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
 #[inline]
 fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
@@ -229,12 +235,6 @@ fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
         }
         uri => Ok(uri.as_sip().map(|uri| uri.host_port())),
     }
-}
-
-#[cold]
-fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
-    let at = usize::from(row.value) + error.offset();
-    ParseError::new(ParseErrorKind::Value { header, error }, at).in_header(header)
 }
 
 /// What the checks found and every transport and transaction layer asks for, kept as places in the

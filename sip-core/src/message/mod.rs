@@ -17,6 +17,25 @@
 //! - CRLFs before the start line of a datagram are skipped; bytes behind its body are cut off.
 #![doc = "- Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted."]
 //! - Max-Forwards above 255 gets 400, as every number outside its range does.
+//!
+//! # Choices where the RFCs leave one
+//!
+//! Where RFC 4475 and RFC 5118 let a message be either refused or read:
+//!
+//! | What | What becomes of it |
+//! |---|---|
+//! | `<` and `>` around the request URI, white space in it (RFC 4475 §3.1.2.7, §3.1.2.8) | 400 |
+//! | More than one space in the request line, or one at its end (§3.1.2.9, §3.1.2.10) | 400 |
+//! | Headers in the request URI (§3.1.2.11) | 400: forwarded as they came, they would reach someone who honours them |
+//! | A Date that is not in GMT (§3.1.2.12) | Delivered; asking for the Date is an error |
+//! | A Contact with `?` outside of angle brackets (§3.1.2.13) | Delivered; asking for the Contact is an error |
+//! | White space in the URI of From or To, a display name that is neither quoted nor tokens (§3.1.2.14, §3.1.2.15) | 400 |
+//! | A CSeq with another method than an unknown one (§3.1.2.18) | 400, not 501: which methods are known is the application's to say |
+//! | A branch that is the magic cookie alone (§3.2.1) | Delivered; it identifies no transaction, as in RFC 2543 |
+//! | A third colon in an IPv6 address that ends as an IPv4 one (RFC 5118 §4.10) | Read, and printed with two; a message that is forwarded untouched keeps it |
+//!
+//! The reply to a request of another version has that version in its Via, as it came; a Via with
+//! parameters that cannot be read is given back with `received` before them.
 
 mod check;
 mod edit;

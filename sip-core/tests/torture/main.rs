@@ -10,12 +10,13 @@
 mod cases;
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
-use std::{env, fs};
 
 use cases::{Case, Stream, Verdict};
+use sip_core::build::salvage;
 use sip_core::message::{Head, ParseError};
-use sip_core::{Frame, Framer, Limits, Message};
+use sip_core::{Frame, Framer, Limits, Message, StatusCode};
 
 // conformance: 435-495; bad-inputs: P13
 #[test]
@@ -31,19 +32,43 @@ fn messages_with_the_traits_of_the_rfcs_have_their_verdicts() {
 // conformance: 435-495; bad-inputs: P13
 #[test]
 fn the_published_messages_have_their_verdicts() {
-    let Some(shared) = env::var_os("SIP_SHARED") else {
+    let Some(shared) = cases::published() else {
         println!("skipped: SIP_SHARED does not name the folder with the published messages");
         return;
     };
-    let folder = Path::new(&shared).join("rfc4475");
+    let folder = shared.join("rfc4475");
     let cases = cases::rfc4475();
     assert_eq!(published(&folder, ".dat", &cases), 50);
     for (file, name) in [("baddn.dat", "crlf-fixed/baddn"), ("trws.dat", "trws")] {
         let data = fs::read(folder.join("crlf-fixed").join(file)).unwrap();
         judge(named(&cases, name), &data);
     }
-    let folder = Path::new(&shared).join("rfc5118");
+    let folder = shared.join("rfc5118");
     assert_eq!(published(&folder, "", &cases::rfc5118()), 12);
+}
+
+// bad-inputs: P10
+#[test]
+fn a_torture_message_cut_anywhere_is_read_or_refused() {
+    for case in cases::rfc4475().iter().chain(&cases::rfc5118()) {
+        let name = case.name;
+        for len in 0..case.text.len() {
+            let data = &case.text[..len];
+            if let Ok(message) = datagram(data) {
+                assert!(data.starts_with(&message.to_bytes()), "{name}: {len}");
+            }
+            let (results, _) = stream(data.chunks(data.len().max(1)));
+            assert!(results.len() <= 2, "{name}: {len}");
+            if let Some(salvaged) = salvage(data) {
+                let source = ([192, 0, 2, 1], 5060).into();
+                let reply = salvaged.reply(StatusCode::BAD_REQUEST, "", "t", source, Some(len));
+                assert!(
+                    reply.is_none_or(|reply| reply.len() <= len),
+                    "{name}: {len}"
+                );
+            }
+        }
+    }
 }
 
 /// Judges the messages that the folder's `index.tsv` lists and holds the index against the
@@ -58,7 +83,10 @@ fn published(folder: &Path, extension: &str, cases: &[Case]) -> usize {
         let file = row["file"];
         let case = named(cases, file.trim_end_matches(extension));
         let data = fs::read(folder.join(file)).unwrap();
-        let size = row.get("bytes").or(row.get("bytes_crlf")).unwrap();
+        let size = ["bytes", "bytes_crlf"]
+            .iter()
+            .find_map(|column| row.get(column))
+            .unwrap();
         assert_eq!(data.len().to_string(), *size, "{file}");
         if let Some(&kind) = row.get("kind") {
             assert_eq!(kind == "request", case.is_request(), "{file}");

@@ -69,6 +69,18 @@ pub struct Connection {
     seed: [u8; 32],
 }
 
+/// What is known of a connection before it is open.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) id: ConnectionId,
+    pub(crate) channel: ChannelId,
+    pub(crate) protocol: Protocol,
+    pub(crate) remote: SocketAddr,
+    pub(crate) force_rport: bool,
+    pub(crate) seed: [u8; 32],
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Connecting,
@@ -113,17 +125,16 @@ pub enum Pushed {
 }
 
 impl Connection {
-    #[expect(clippy::too_many_arguments, reason = "private, called once")]
-    pub(crate) fn connecting(
-        now: Instant,
-        shared: Arc<Shared>,
-        id: ConnectionId,
-        channel: ChannelId,
-        protocol: Protocol,
-        remote: SocketAddr,
-        force_rport: bool,
-        seed: [u8; 32],
-    ) -> Self {
+    pub(crate) fn connecting(now: Instant, plan: Plan) -> Self {
+        let Plan {
+            shared,
+            id,
+            channel,
+            protocol,
+            remote,
+            force_rport,
+            seed,
+        } = plan;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
         Self {
@@ -148,29 +159,9 @@ impl Connection {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "private, called once")]
-    pub(crate) fn accepted(
-        now: Instant,
-        shared: Arc<Shared>,
-        id: ConnectionId,
-        channel: ChannelId,
-        protocol: Protocol,
-        local: SocketAddr,
-        remote: SocketAddr,
-        force_rport: bool,
-        seed: [u8; 32],
-    ) -> Self {
-        let first_message = now + shared.config.first_message_timeout;
-        let mut connection = Self::connecting(
-            now,
-            shared,
-            id,
-            channel,
-            protocol,
-            remote,
-            force_rport,
-            seed,
-        );
+    pub(crate) fn accepted(now: Instant, plan: Plan, local: SocketAddr) -> Self {
+        let first_message = now + plan.shared.config.first_message_timeout;
+        let mut connection = Self::connecting(now, plan);
         connection.accepted = true;
         connection.proven = false;
         connection.open(now, local);
@@ -470,8 +461,8 @@ impl Connection {
                 Err(error) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
                     let tag = reply::tag(&mut self.seed);
-                    let rest = self.framer.rest();
-                    let refused = Refused::new(&self.shared, &arrival, &error, rest, &tag);
+                    let data = self.framer.rest();
+                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));

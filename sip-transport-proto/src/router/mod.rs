@@ -4,7 +4,9 @@ mod channels;
 mod connections;
 mod hints;
 mod queries;
-mod routing;
+mod sending;
+mod targets;
+mod ways;
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
@@ -14,7 +16,7 @@ use std::time::Instant;
 
 use sip_core::Flow;
 
-use crate::connection::Connection;
+use crate::connection::{self, Connection};
 use crate::datagram::DatagramSocket;
 use crate::endpoint::normalise;
 use crate::error::{
@@ -244,26 +246,31 @@ impl Router {
             }
         }
         self.shared.counters.accepted.one();
-        let id = self
-            .connections
-            .add(self.shared.id, channel, protocol, remote, Some(local));
-        let shared = Arc::clone(&self.shared);
-        let force_rport = self
-            .channels
-            .get(channel)
-            .is_some_and(|c| c.config.force_rport);
-        let seed = self.tokens.array();
-        Ok(Connection::accepted(
-            now,
-            shared,
-            id,
+        let plan = self.plan_connection(channel, protocol, remote, Some(local));
+        Ok(Connection::accepted(now, plan, local))
+    }
+
+    /// Enters a connection into the index.
+    fn plan_connection(
+        &mut self,
+        channel: ChannelId,
+        protocol: Protocol,
+        remote: SocketAddr,
+        accepted_at: Option<SocketAddr>,
+    ) -> connection::Plan {
+        let transport = self.shared.id;
+        let config = self.channels.get(channel).map(|channel| &channel.config);
+        connection::Plan {
+            shared: Arc::clone(&self.shared),
+            id: self
+                .connections
+                .add(transport, channel, protocol, remote, accepted_at),
             channel,
             protocol,
-            local,
             remote,
-            force_rport,
-            seed,
-        ))
+            force_rport: config.is_some_and(|config| config.force_rport),
+            seed: self.tokens.array(),
+        }
     }
 
     /// The machine of a new connection. Fetch them after every call, before the router is used

@@ -51,8 +51,11 @@ struct Runnable {
 
 /// The future given to `block_on`; tasks count from 1.
 const MAIN: u64 = 0;
-/// How long a thread outside has, in real time, before virtual time goes on.
+/// How long a thread outside has, in real time, before virtual time goes on: little if that is
+/// what the thread may wait for, more if a deadline is all that there is.
 const OUTSIDE: Duration = Duration::from_millis(1);
+const OUTSIDE_FAR: Duration = Duration::from_secs(10);
+const FAR: Duration = Duration::from_secs(1);
 /// A program that does more than that without an end never will end.
 const MAX_STEPS: usize = 10_000_000;
 
@@ -194,7 +197,13 @@ impl Shared {
     }
 
     fn wait_or_step(&self) {
-        if self.run.wait_for_threads() || self.world().step() {
+        if self.world().tell_next() {
+            return;
+        }
+        // A thread outside takes real time, in which no virtual time should go by.
+        let far = self.world().next_step_in().is_none_or(|time| time > FAR);
+        let patience = if far { OUTSIDE_FAR } else { OUTSIDE };
+        if self.run.wait_for_threads(patience) || self.world().advance() {
             return;
         }
         if lock(&self.run.inner).outside == 0 {
@@ -246,14 +255,14 @@ impl RunQueue {
     }
 
     /// Gives threads outside a moment to wake a task. True if one was woken.
-    fn wait_for_threads(&self) -> bool {
+    fn wait_for_threads(&self, patience: Duration) -> bool {
         let inner = lock(&self.inner);
         if inner.outside == 0 {
             return !inner.tasks.is_empty();
         }
-        let waited = self
-            .woken
-            .wait_timeout_while(inner, OUTSIDE, |inner| inner.tasks.is_empty());
+        let waited = self.woken.wait_timeout_while(inner, patience, |inner| {
+            inner.tasks.is_empty() && inner.outside > 0
+        });
         let (inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
         !inner.tasks.is_empty()
     }

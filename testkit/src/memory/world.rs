@@ -118,14 +118,17 @@ impl World {
         blocked.then(|| self.network.now() + BLOCKED)
     }
 
-    /// Lets the next thing happen. False if nothing ever will.
-    pub(super) fn step(&mut self) -> bool {
-        if let Some(ready) = self.network.poll_ready() {
-            self.tell(ready);
-            return true;
-        }
-        let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
-        let Some(at) = timer.into_iter().chain(self.network.next_event_at()).min() else {
+    /// Tells the next thing that the network has to tell. False if there is none.
+    pub(super) fn tell_next(&mut self) -> bool {
+        let ready = self.network.poll_ready();
+        let any = ready.is_some();
+        ready.into_iter().for_each(|ready| self.tell(ready));
+        any
+    }
+
+    /// Lets time jump to the next thing that is due. False if nothing is.
+    pub(super) fn advance(&mut self) -> bool {
+        let Some(at) = self.next_due() else {
             return false;
         };
         self.network.advance(at);
@@ -135,6 +138,17 @@ impl World {
             entry.remove().wake();
         }
         true
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let timer = self.timers.first_key_value().map(|(&(at, _), _)| at);
+        timer.into_iter().chain(self.network.next_event_at()).min()
+    }
+
+    /// How much virtual time the next step may take; `None` if nothing is due.
+    pub(super) fn next_step_in(&self) -> Option<Duration> {
+        let now = self.network.now();
+        self.next_due().map(|at| at.saturating_duration_since(now))
     }
 
     fn tell(&mut self, ready: Ready) {

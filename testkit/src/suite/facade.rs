@@ -97,7 +97,7 @@ fn addresses_beside(ip: IpAddr) -> [IpAddr; 2] {
 impl Host for FacadeHost {
     type Endpoint = Facade;
 
-    fn run(case: impl AsyncFnOnce(&Self)) {
+    fn run(case: impl AsyncFn(&Self)) {
         let start = Instant::now();
         let host = Self {
             shared: Arc::new(Mutex::new(Shared {

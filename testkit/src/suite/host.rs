@@ -16,11 +16,11 @@ pub trait Host: Sized {
     /// A transport.
     type Endpoint: Endpoint;
 
-    /// Runs a case to its end, on a network of its own.
+    /// Runs a case to its end, on a network of its own; more than once where chance has a part.
     ///
     /// # Panics
     /// The case fails, or takes too long.
-    fn run(case: impl AsyncFnOnce(&Self));
+    fn run(case: impl AsyncFn(&Self));
 
     /// Where the next transport or peer is to live.
     fn place(&self) -> Place;

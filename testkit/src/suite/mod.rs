@@ -106,6 +106,8 @@ macro_rules! adapter_suite {
                 sending_within_the_receive_loop_never_deadlocks,
                 a_peer_that_never_reads_fills_its_queue_only,
                 a_peer_that_never_reads_is_closed_in_time,
+                every_send_ends_while_connections_come_and_go,
+                a_resent_message_is_the_same_to_the_byte,
                 shutdown_ends_incoming_and_every_task,
                 dropping_all_handles_leaves_no_task,
                 dropping_incoming_discards_and_counts,

@@ -4,6 +4,9 @@
 //! delivered message must read as is asked in words that hold for both, so that it can be asked
 //! of the published ones too.
 
+use std::env;
+use std::path::{Path, PathBuf};
+
 use sip_core::header::{Contact, Header, Via};
 use sip_core::uri::{SipUri, Uri};
 use sip_core::{Message, Name, StartLine};
@@ -56,6 +59,14 @@ impl Case {
     }
 }
 
+/// The folder with the published messages, if the environment variable `SIP_SHARED` names it; it
+/// may do so from the top of the workspace.
+pub fn published() -> Option<PathBuf> {
+    let folder = env::var_os("SIP_SHARED")?;
+    let top = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    Some(top.join(folder))
+}
+
 /// The cases of RFC 4475.
 pub fn rfc4475() -> Vec<Case> {
     [valid::cases(), invalid::cases(), layers::cases()]
@@ -89,7 +100,7 @@ fn refused(name: &'static str, text: Vec<u8>, status: u16, reason: &'static str)
 
 /// A message of these lines and the usual headers that they lack. An empty line starts the body.
 fn message(text: &str) -> Vec<u8> {
-    let (head, body) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+    let (head, body) = text.split_once("\n\n").unwrap_or((text, ""));
     let body = body.replace('\n', "\r\n");
     let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
     let has = |name: Name| {

@@ -1,12 +1,16 @@
 //! What only the adapters have: application queues, futures, tasks, workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{BlockingSendError, Builder, Incoming, SipTransport};
+use adapter_core::{
+    BlockingSendError, Builder, Incoming, Listener, Runtime as _, SipTransport, Stream,
+};
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{
@@ -15,7 +19,7 @@ use sip_transport_proto::{
 
 use crate::suite::{
     Adapter, AdapterHost, Endpoint, Family, Setup, TcpPeer, UdpPeer, body_of_length, join,
-    next_request, next_response, reply, request, request_to, text, via,
+    next_closed, next_request, next_response, reply, request, request_to, text, via,
 };
 
 /// What only a builder can set.
@@ -225,6 +229,109 @@ async fn waiting_event(incoming: &mut Incoming) -> Option<Event> {
         Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+pub async fn every_send_ends_while_connections_come_and_go<H: AdapterHost>(host: &H) {
+    const TASKS: usize = 8;
+    const EACH: usize = 40;
+    let alice = build(host, |builder| builder.workers(2)).await;
+    let listeners = [(); 2].map(|()| host.listen(host.place().any_port(Family::V4)).unwrap());
+    let to = listeners
+        .each_ref()
+        .map(|listener| SipEndpoint::new(Protocol::Tcp, listener.local_addr()));
+    let ended = Arc::new(AtomicUsize::new(0));
+    for task in 0..TASKS {
+        let (transport, ended) = (alice.transport.clone(), Arc::clone(&ended));
+        host.runtime().spawn(Box::pin(async move {
+            for n in 0..EACH {
+                let message = request(Method::Options, to[(task + n) % 2]);
+                // Sent, or failed because the connection closed again.
+                drop(transport.send_request(message).await);
+                ended.fetch_add(1, Ordering::Relaxed);
+                if n % 5 == task % 5 {
+                    for (id, _) in transport.connections() {
+                        // Another task may have been first.
+                        let _known = transport.close(id);
+                    }
+                }
+            }
+        }));
+    }
+    // The peers close what they accept, some at once and some after a message.
+    let mut accepted = 0;
+    let mut open = Vec::new();
+    while ended.load(Ordering::Relaxed) < TASKS * EACH {
+        for listener in &listeners {
+            while let Some((stream, _)) = next_ready(listener.as_ref()).await {
+                accepted += 1;
+                if accepted % 3 > 0 {
+                    open.push(TcpPeer::new(stream));
+                }
+            }
+        }
+        if open.len() > 4 {
+            open.clear();
+        }
+        host.sleep(Duration::from_millis(1)).await;
+    }
+    alice.transport.shutdown().await;
+    assert_eq!(
+        (alice.transport.tasks(), alice.transport.queued_bytes()),
+        (0, 0)
+    );
+    let mut alice = alice;
+    let (mut opened, mut closed) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(event) = alice.event().await {
+        match event {
+            Event::ConnectionOpened { local, .. } => {
+                assert!(opened.insert(local.connection.unwrap()), "opened twice");
+            }
+            Event::ConnectionClosed { connection, .. } => {
+                assert!(closed.insert(connection), "closed twice");
+            }
+            _ => {}
+        }
+    }
+    assert!(opened.is_subset(&closed));
+}
+
+/// What a listener has at once.
+async fn next_ready(listener: &dyn Listener) -> Option<(Box<dyn Stream>, SocketAddr)> {
+    poll_fn(|cx| match listener.poll_accept(cx) {
+        Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+pub async fn a_resent_message_is_the_same_to_the_byte<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await;
+    let mut udp = udp_peer(host);
+    let to = SipEndpoint::new(Protocol::Udp, udp.addr());
+    let sent = alice
+        .send(request(Method::Options, to).into(), SendOptions::new())
+        .await
+        .unwrap();
+    let mut peer = tcp_peer(host, &alice).await;
+    peer.write(text("OPTIONS", &via("TCP", peer.local(), ""), 1))
+        .await;
+    let mut alice = alice;
+    let (_, _, request) = next_request(&mut alice).await;
+    let replied = alice.send(reply(&request, 200), SendOptions::new());
+    let replied = replied.await.unwrap();
+    for _ in 0..3 {
+        alice.transport.resend(&sent).unwrap();
+        alice.transport.resend(&replied).unwrap();
+    }
+    for _ in 0..4 {
+        assert_eq!(udp.recv().await.0, *sent.bytes());
+        assert_eq!(peer.read_head().await.as_bytes(), *replied.bytes());
+    }
+    // RFC 3261 §17.2: a retransmission goes nowhere else when its connection is gone.
+    drop(peer);
+    next_closed(&mut alice).await;
+    let gone = alice.transport.resend(&replied);
+    assert_eq!(gone, Err(SendCause::ConnectionClosed));
 }
 
 pub async fn shutdown_ends_incoming_and_every_task<H: AdapterHost>(host: &H) {

@@ -44,6 +44,7 @@ pub async fn a_connection_is_used_again_until_it_closes<H: Host>(host: &H) {
     TcpPeer::new(accepted.unwrap().0).read_head().await;
 }
 
+// conformance: 154
 pub async fn a_refused_connection_is_reported_with_the_message_back<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let listener = host.listen(host.place().any_port(Family::V4)).unwrap();

@@ -12,6 +12,7 @@ use crate::suite::{
 /// The largest UDP payload over IPv4.
 const LARGEST: usize = 65_507;
 
+// conformance: 119, 289, 291, 292
 async fn exchange<H: Host>(host: &H, protocol: Protocol, family: Family) {
     if family == Family::V6 && !host.has_ipv6() {
         return;
@@ -128,6 +129,7 @@ pub async fn a_message_cut_anywhere_comes_whole<H: Host>(host: &H) {
     }
 }
 
+// conformance: 97
 pub async fn the_largest_datagram_arrives_whole<H: Host>(host: &H) {
     let (here, there) = (host.place(), host.place());
     let start = |place| host.start(place, Setup::new().both(place, Family::V4));
@@ -148,6 +150,7 @@ pub async fn the_largest_datagram_arrives_whole<H: Host>(host: &H) {
     assert_eq!(request.body(), body_of_length(length));
 }
 
+// conformance: 182
 pub async fn a_message_larger_than_a_datagram_is_refused_and_given_back<H: Host>(host: &H) {
     let (here, there) = (host.place(), host.place());
     let start = |place| host.start(place, Setup::new().both(place, Family::V4));

@@ -76,6 +76,7 @@ pub async fn a_stream_that_cannot_be_read_gets_one_400_and_is_closed<H: Host>(ho
     assert_eq!(text.matches("SIP/2.0 400 ").count(), 1, "{text}");
 }
 
+// conformance: 157
 pub async fn a_malformed_ack_or_response_gets_no_reply<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let mut peer = udp_peer(host);
@@ -94,6 +95,7 @@ pub async fn a_malformed_ack_or_response_gets_no_reply<H: Host>(host: &H) {
     assert!(first.starts_with(b"SIP/2.0 200 "));
 }
 
+// conformance: 151, 342, 355
 pub async fn a_ping_gets_one_pong<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let mut peer = tcp_peer(host, &alice).await;
@@ -114,6 +116,7 @@ pub async fn a_ping_gets_one_pong<H: Host>(host: &H) {
     assert_eq!(alice.stats().pongs_out, 2);
 }
 
+// conformance: 109, 111
 pub async fn a_response_to_nobody_is_dropped<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let peer = udp_peer(host);
@@ -128,6 +131,7 @@ pub async fn a_response_to_nobody_is_dropped<H: Host>(host: &H) {
     assert_eq!(alice.stats().stray_responses, 1);
 }
 
+// conformance: 152
 pub async fn an_unreachable_port_is_told_of_once<H: Host>(host: &H) {
     if !host.reports_unreachable() {
         return;

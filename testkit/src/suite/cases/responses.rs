@@ -17,6 +17,7 @@ async fn start<H: Host>(host: &H) -> H::Endpoint {
     host.start(&here, setup).await.unwrap()
 }
 
+// conformance: 125
 pub async fn a_response_goes_back_over_the_connection_of_its_request<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let there = host.place();
@@ -47,6 +48,7 @@ pub async fn a_response_goes_back_over_the_connection_of_its_request<H: Host>(ho
     assert_eq!(alice.connections().len(), 3);
 }
 
+// conformance: 130, 131
 pub async fn a_response_over_udp_goes_where_via_and_source_say<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let there = host.place();
@@ -81,6 +83,7 @@ pub async fn a_response_over_udp_goes_where_via_and_source_say<H: Host>(host: &H
     assert_eq!(source, to);
 }
 
+// conformance: 126
 pub async fn a_response_whose_connection_is_gone_opens_another<H: Host>(host: &H) {
     let mut alice = start(host).await;
     let there = host.place();

@@ -1,6 +1,7 @@
 //! Placeholders become the address used (RFC 3261 §8.1.1, §18.1.1).
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use sip_transport_proto::sip_core::{Message, Method, Name};
@@ -27,28 +28,31 @@ fn host_of(addr: SocketAddr) -> String {
 
 /// UDP and TCP on all addresses of both families, all on one port.
 async fn everywhere<H: Host>(host: &H) -> (H::Endpoint, u16) {
-    let here = host.place();
-    let families = [Family::V4, Family::V6];
-    let families = if host.has_ipv6() {
-        &families[..]
-    } else {
-        &families[..1]
-    };
-    let setup = Setup::new().channel(Protocol::Udp, SocketAddr::new(Family::V4.any(), 0));
-    let alice = host.start(&here, setup).await.unwrap();
-    let port = alice.channel(Protocol::Udp, Family::V4).addr.port();
-    for family in families {
-        for protocol in [Protocol::Udp, Protocol::Tcp] {
-            if (protocol, *family) != (Protocol::Udp, Family::V4) {
-                let local = SocketAddr::new(family.any(), port);
-                let channel = ChannelConfig::new(protocol, local);
-                alice.add_channel(channel).await.unwrap();
+    let mut wanted = vec![(Protocol::Tcp, Family::V4)];
+    if host.has_ipv6() {
+        wanted.extend([(Protocol::Udp, Family::V6), (Protocol::Tcp, Family::V6)]);
+    }
+    'port: loop {
+        let setup = Setup::new().channel(Protocol::Udp, SocketAddr::new(Family::V4.any(), 0));
+        let alice = host.start(&host.place(), setup).await.unwrap();
+        let port = alice.channel(Protocol::Udp, Family::V4).addr.port();
+        for (protocol, family) in &wanted {
+            let local = SocketAddr::new(family.any(), port);
+            match alice
+                .add_channel(ChannelConfig::new(*protocol, local))
+                .await
+            {
+                Ok(_) => {}
+                // Someone else has that port.
+                Err(error) if error.kind() == ErrorKind::AddrInUse => continue 'port,
+                Err(error) => panic!("{error}"),
             }
         }
+        return (alice, port);
     }
-    (alice, port)
 }
 
+// conformance: 78, 82, 103
 pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(host: &H) {
     let (alice, port) = everywhere(host).await;
     for family in [Family::V4, Family::V6] {
@@ -98,6 +102,7 @@ pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(hos
     }
 }
 
+// conformance: 82
 pub async fn a_reply_names_the_address_that_its_request_came_to<H: Host>(host: &H) {
     let (mut alice, port) = everywhere(host).await;
     for family in [Family::V4, Family::V6] {

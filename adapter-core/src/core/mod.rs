@@ -1,0 +1,208 @@
+//! What all tasks and handles of one transport share.
+
+mod channels;
+mod outputs;
+mod sending;
+
+use std::collections::BTreeMap;
+use std::iter;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+use futures_channel::oneshot;
+use sip_transport_proto::error::{AttemptCause, CloseReason, SendError};
+use sip_transport_proto::{
+    ChannelId, Connection, ConnectionId, QueryId, Router, RouterOutput, SendId, Sent, SocketId,
+};
+
+use crate::link::Link;
+use crate::queue::Queue;
+use crate::socket::Socket;
+use crate::sync::{lock, read, write};
+use crate::{Runtime, SocketOptions};
+
+/// A runtime and the queue of the application that runs beside it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) queue: Arc<Queue>,
+}
+
+/// What the router asked for, to be done once its lock is free.
+#[derive(Debug)]
+#[must_use = "the router counts on it"]
+pub(crate) struct Asked(Vec<RouterOutput>);
+
+/// What a send fails of whose connection closed before it could be queued there.
+pub(crate) const CLOSED: AttemptCause = AttemptCause::Closed(CloseReason::Peer);
+
+/// What became of a send.
+#[derive(Debug)]
+// Boxing the common case would cost an allocation for each message.
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Submitted {
+    Sent(Sent),
+    Waiting(oneshot::Receiver<Result<Sent, SendError>>),
+}
+
+#[derive(Debug)]
+enum Waiter {
+    Waiting(oneshot::Sender<Result<Sent, SendError>>),
+    /// It ended before its sender had begun to wait.
+    Ended(Box<Result<Sent, SendError>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    router: Mutex<Router>,
+    pub(crate) workers: Vec<Worker>,
+    sockets: RwLock<BTreeMap<SocketId, Arc<Socket>>>,
+    links: RwLock<BTreeMap<ConnectionId, Arc<Link>>>,
+    listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
+    lookups: Mutex<BTreeMap<QueryId, Arc<AtomicWaker>>>,
+    waiters: Mutex<BTreeMap<SendId, Waiter>>,
+    pub(crate) router_task: AtomicWaker,
+    pub(crate) datagram_queue: usize,
+    pub(crate) socket_options: SocketOptions,
+    stopping: AtomicBool,
+    tasks: AtomicUsize,
+    pub(crate) idle: AtomicWaker,
+}
+
+impl Core {
+    pub(crate) fn new(
+        router: Router,
+        workers: Vec<Worker>,
+        datagram_queue: usize,
+        socket_options: SocketOptions,
+    ) -> Self {
+        Self {
+            router: Mutex::new(router),
+            workers,
+            sockets: RwLock::default(),
+            links: RwLock::default(),
+            listeners: Mutex::default(),
+            lookups: Mutex::default(),
+            waiters: Mutex::default(),
+            router_task: AtomicWaker::new(),
+            datagram_queue,
+            socket_options,
+            stopping: AtomicBool::new(false),
+            tasks: AtomicUsize::new(0),
+            idle: AtomicWaker::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.workers
+            .first()
+            .map_or_else(Instant::now, |worker| worker.runtime.now())
+    }
+
+    /// The router, for a moment, for what it knows: nothing that makes it ask for something.
+    pub(crate) fn with_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> T {
+        call(&mut lock(&self.router))
+    }
+
+    /// The router, for a moment: routing only. What it asks for is to be [`run`](Self::run) by the
+    /// caller and nobody else, so that a message is with its connection before that can fail. New
+    /// connections are in the index before any other sender can be routed to them.
+    pub(crate) fn ask<T>(&self, call: impl FnOnce(&mut Router) -> T) -> (T, Asked) {
+        let mut router = lock(&self.router);
+        let result = call(&mut router);
+        while let Some(machine) = router.take_machine() {
+            self.adopt(machine);
+        }
+        let outputs = iter::from_fn(|| router.poll_output()).collect();
+        (result, Asked(outputs))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// How many tasks live.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.load(Ordering::Acquire)
+    }
+
+    /// Begins the end: connections close, sockets send what is queued, tasks end.
+    pub(crate) fn stop(self: &Arc<Self>) {
+        if self.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let ((), asked) = self.ask(Router::shutdown);
+        self.run(asked);
+        self.router_task.wake();
+        read(&self.sockets)
+            .values()
+            .for_each(|socket| socket.task.wake());
+        lock(&self.listeners)
+            .values()
+            .for_each(|listener| listener.wake());
+        lock(&self.lookups)
+            .values()
+            .for_each(|lookup| lookup.wake());
+    }
+
+    /// The last task has ended: nothing more will come.
+    fn ended(&self) {
+        for worker in &self.workers {
+            worker.queue.close();
+        }
+        self.idle.wake();
+    }
+
+    /// Runs a task on a worker's runtime, and counts it.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        worker: usize,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let Some(worker) = self.workers.get(worker) else {
+            return;
+        };
+        self.tasks.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(Arc::clone(self));
+        worker.runtime.spawn(Box::pin(async move {
+            let _counted = counted;
+            task.await;
+        }));
+    }
+
+    /// Takes a machine into the index; its task is to be started.
+    pub(crate) fn adopt(&self, machine: Connection) -> Arc<Link> {
+        let id = machine.id();
+        let link = Arc::new(Link::new(machine, id.shard(self.workers.len())));
+        write(&self.links).insert(id, Arc::clone(&link));
+        link
+    }
+
+    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId) {
+        write(&self.links).remove(&id);
+        self.with_router(|router| router.handle_closed(id));
+    }
+
+    fn link(&self, id: ConnectionId) -> Option<Arc<Link>> {
+        read(&self.links).get(&id).cloned()
+    }
+
+    pub(crate) fn close(self: &Arc<Self>, id: ConnectionId) -> bool {
+        let (known, asked) = self.ask(|router| router.close(id));
+        self.run(asked);
+        known
+    }
+}
+
+/// Counts a task for as long as it lives.
+struct Counted(Arc<Core>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.0.tasks.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.ended();
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the router asks for: connections, sockets, look-ups.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use atomic_waker::AtomicWaker;
+use sip_transport_proto::error::SendFailure;
+use sip_transport_proto::{Event, QueryId, Routed, RouterOutput, SendId};
+
+use super::{Asked, Core};
+use crate::drive;
+use crate::sync::lock;
+
+impl Core {
+    /// Does what the router asked for.
+    pub(crate) fn run(self: &Arc<Self>, Asked(outputs): Asked) {
+        if outputs.is_empty() {
+            return;
+        }
+        // Connections open last, once they have what is to be sent on them.
+        let opens = |output: &RouterOutput| matches!(output, RouterOutput::Connect { .. });
+        let (connects, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(opens);
+        for output in others.into_iter().chain(connects) {
+            self.run_output(output);
+        }
+        self.router_task.wake();
+    }
+
+    fn run_output(self: &Arc<Self>, output: RouterOutput) {
+        let now = self.now();
+        match output {
+            RouterOutput::Connect {
+                connection,
+                remote,
+                local,
+            } => {
+                let Some(link) = self.link(connection) else {
+                    return;
+                };
+                let local = local.map(|ip| SocketAddr::new(ip, 0));
+                let worker = link.worker;
+                self.spawn(
+                    worker,
+                    drive::connect(Arc::clone(self), link, remote, local),
+                );
+            }
+            RouterOutput::Close { connection, reason } => {
+                if let Some(link) = self.link(connection) {
+                    lock(&link.machine).close(now, reason);
+                    link.task.wake();
+                }
+            }
+            RouterOutput::Bind { channel, local } => {
+                let mut options = self.socket_options.clone();
+                options.dual_stack = false;
+                let bound = self.workers.first().map(|worker| {
+                    worker
+                        .runtime
+                        .bind_datagrams(local, &options)
+                        .map_err(|error| error.kind())
+                });
+                let bound = bound.unwrap_or(Err(io::ErrorKind::Unsupported));
+                let local = bound
+                    .as_ref()
+                    .map(|socket| socket.local_addr())
+                    .map_err(|kind| *kind);
+                let id = channel.socket(0);
+                let (socket, asked) = self.ask(|router| {
+                    router.handle_bound(now, channel, local);
+                    // Before the lock is free: sends that waited go out on it at once.
+                    Some(self.keep_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
+                });
+                self.run(asked);
+                if let Some((socket, machine)) = socket {
+                    self.spawn(0, drive::datagrams(Arc::clone(self), socket, machine));
+                }
+            }
+            RouterOutput::Lookup { query, name } => {
+                let Some(worker) = self.workers.first() else {
+                    return;
+                };
+                let answer = worker.runtime.lookup(name);
+                let wake = Arc::new(AtomicWaker::new());
+                lock(&self.lookups).insert(query, Arc::clone(&wake));
+                self.spawn(0, drive::lookup(Arc::clone(self), query, answer, wake));
+            }
+            RouterOutput::LocalAddress { query, remote } => {
+                let Some(worker) = self.workers.first() else {
+                    return;
+                };
+                let local = worker
+                    .runtime
+                    .local_address(remote)
+                    .map_err(|error| error.kind());
+                let ((), asked) = self.ask(|router| router.handle_local_address(now, query, local));
+                self.run(asked);
+            }
+            RouterOutput::Routed(route, outgoing) => {
+                let send = outgoing.id();
+                self.carry_on_waiting(now, send, Ok(Routed::Ready(route, outgoing)));
+            }
+            RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
+            _ => {}
+        }
+    }
+
+    /// Takes the answer to a lookup.
+    pub(crate) fn answered(self: &Arc<Self>, query: QueryId, answer: io::Result<Vec<IpAddr>>) {
+        lock(&self.lookups).remove(&query);
+        let result = answer.map_err(|error| error.kind());
+        let (now, ips) = (self.now(), result.as_deref().map_err(|kind| *kind));
+        let ((), asked) = self.ask(|router| router.handle_lookup(now, query, ips));
+        self.run(asked);
+    }
+
+    /// Reports a datagram that did not get away.
+    pub(crate) fn report(&self, worker: usize, send: SendId, cause: SendFailure) {
+        if let Some(worker) = self.workers.get(worker) {
+            worker
+                .queue
+                .push(&mut vec![Event::SendFailed { send, cause }]);
+        }
+    }
+}

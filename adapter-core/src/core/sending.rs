@@ -1,0 +1,180 @@
+//! Messages on their way out, as far as they go without waiting.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_channel::oneshot;
+use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
+use sip_transport_proto::{Outgoing, Pushed, Route, Routed, SendId, Sent, Way};
+
+use super::{Asked, CLOSED, Core, Submitted, Waiter};
+use crate::sync::{lock, read};
+
+impl Core {
+    /// Sends a message as far as that goes without waiting.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Submitted, SendError> {
+        let now = self.now();
+        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
+        let carried = self.carry_on(now, routed);
+        self.run(asked);
+        match carried? {
+            Ok(sent) => Ok(Submitted::Sent(sent)),
+            Err(send) => self.wait_for(send),
+        }
+    }
+
+    fn wait_for(&self, send: SendId) -> Result<Submitted, SendError> {
+        let mut waiters = lock(&self.waiters);
+        if let Some(Waiter::Ended(result)) = waiters.remove(&send) {
+            return result.map(Submitted::Sent);
+        }
+        let (sender, receiver) = oneshot::channel();
+        waiters.insert(send, Waiter::Waiting(sender));
+        Ok(Submitted::Waiting(receiver))
+    }
+
+    pub(crate) fn complete(&self, send: SendId, result: Result<Sent, SendError>) {
+        let mut waiters = lock(&self.waiters);
+        match waiters.remove(&send) {
+            Some(Waiter::Waiting(sender)) => {
+                drop(waiters);
+                // Nobody waits any more: dropping the future does not cancel the send.
+                drop(sender.send(result));
+            }
+            _ => drop(waiters.insert(send, Waiter::Ended(Box::new(result)))),
+        }
+    }
+
+    /// Takes a routed message as far as it goes: sent, or waiting under its id.
+    fn carry_on(
+        self: &Arc<Self>,
+        now: Instant,
+        routed: Result<Routed, SendError>,
+    ) -> Result<Result<Sent, SendId>, SendError> {
+        let mut asked = Asked(Vec::new());
+        let result = self.try_targets(now, routed, &mut asked);
+        self.run(asked);
+        result
+    }
+
+    fn try_targets(
+        &self,
+        now: Instant,
+        mut routed: Result<Routed, SendError>,
+        asked: &mut Asked,
+    ) -> Result<Result<Sent, SendId>, SendError> {
+        loop {
+            let (route, outgoing) = match routed? {
+                Routed::Waiting(id) => return Ok(Err(id)),
+                Routed::Ready(route, outgoing) => (route, outgoing),
+            };
+            let Way::Connection(id) = route.way() else {
+                return match self.give(now, &route, outgoing) {
+                    Ok(sent) => Ok(Ok(sent)),
+                    Err((cause, outgoing)) => Err(route.failed(cause, outgoing)),
+                };
+            };
+            let send = outgoing.id();
+            let pushed = match self.link(id) {
+                Some(link) => lock(&link.machine).push(route, outgoing),
+                None => Pushed::Returned(outgoing, CLOSED),
+            };
+            let (outgoing, cause) = match pushed {
+                Pushed::Waiting => return Ok(Err(send)),
+                Pushed::Returned(outgoing, cause) => (outgoing, cause),
+                Pushed::Ready(route, outgoing) => match self.give(now, &route, outgoing) {
+                    Ok(sent) => return Ok(Ok(sent)),
+                    // It closed while the message was rendered.
+                    Err((SendCause::ConnectionClosed, outgoing)) => (outgoing, CLOSED),
+                    Err((cause, outgoing)) => return Err(route.failed(cause, outgoing)),
+                },
+            };
+            let (next, more) = self.ask(|router| router.retry(now, outgoing, cause));
+            asked.0.extend(more.0);
+            routed = next;
+        }
+    }
+
+    /// Renders a message, outside all locks, and queues it on its socket or connection. If that
+    /// fails, the message comes back with the cause.
+    pub(crate) fn give(
+        &self,
+        now: Instant,
+        route: &Route,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Sent, (SendCause, Box<Outgoing>)> {
+        let queued = route.render(now, &outgoing).and_then(|sent| {
+            self.put(now, &sent)?;
+            Ok(sent)
+        });
+        match queued {
+            Ok(sent) => Ok(sent.keep(outgoing)),
+            Err(cause) => Err((cause, outgoing)),
+        }
+    }
+
+    /// Queues the bytes of a message on the way that it takes.
+    fn put(&self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        match sent.way() {
+            Way::Datagram { socket, source } => match read(&self.sockets).get(&socket) {
+                None => Err(SendCause::ChannelRemoved),
+                Some(socket) => socket
+                    .queue(sent.remote().addr, source, sent.id().into(), sent.bytes())
+                    .map_err(|full| SendCause::QueueFull { limit: full.limit }),
+            },
+            Way::Connection(id) => {
+                let link = self.link(id).ok_or(SendCause::ConnectionClosed)?;
+                let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
+                link.task.wake();
+                queued
+            }
+        }
+    }
+
+    /// Sends the same bytes once more.
+    pub(crate) fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
+        self.with_router(|router| router.check_way(sent))?;
+        self.put(self.now(), sent)
+    }
+
+    /// Sends a message on to its next target.
+    pub(crate) fn try_next(self: &Arc<Self>, sent: Sent) -> Result<Submitted, NextError> {
+        let now = self.now();
+        let (routed, asked) = self.ask(|router| router.try_next(now, sent));
+        let carried = routed.map(|routed| self.carry_on(now, Ok(routed)));
+        self.run(asked);
+        match carried?? {
+            Ok(sent) => Ok(Submitted::Sent(sent)),
+            Err(send) => Ok(self.wait_for(send)?),
+        }
+    }
+
+    /// A send comes back from a connection: on to the next target.
+    pub(crate) fn retry(
+        self: &Arc<Self>,
+        now: Instant,
+        outgoing: Box<Outgoing>,
+        cause: AttemptCause,
+    ) {
+        let send = outgoing.id();
+        let (routed, asked) = self.ask(|router| router.retry(now, outgoing, cause));
+        self.carry_on_waiting(now, send, routed);
+        self.run(asked);
+    }
+
+    pub(super) fn carry_on_waiting(
+        self: &Arc<Self>,
+        now: Instant,
+        send: SendId,
+        routed: Result<Routed, SendError>,
+    ) {
+        match self.carry_on(now, routed) {
+            Ok(Ok(sent)) => self.complete(send, Ok(sent)),
+            Ok(Err(_)) => {}
+            Err(error) => self.complete(send, Err(error)),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A message on its way: hints, targets one after the other, waiting.
+
+use std::io;
+use std::time::Instant;
+
+use super::queries::Waiting;
+use super::targets::Plan;
+use super::ways::Step;
+use super::{Routed, Router, RouterOutput};
+use crate::error::{Attempt, AttemptCause, NextError, SendCause, SendError};
+use crate::flow::{self, Came};
+use crate::outgoing::{NextHop, ViaFacts};
+use crate::route::Way;
+use crate::sent::{HintOutcome, Overruled};
+use crate::{HintReport, Outgoing, Route, SendId, Sent};
+
+impl Router {
+    /// Finds the way out for a message: a live hinted connection, else the destination given or
+    /// read from the message.
+    ///
+    /// # Errors
+    /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
+    /// with the error.
+    pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
+        outgoing.id = SendId(self.next_send);
+        self.next_send = self.next_send.wrapping_add(1);
+        if self.closing {
+            return Err(self.failed(SendCause::ShuttingDown, outgoing));
+        }
+        if let NextHop::Flow(flow) = &outgoing.next_hop
+            && flow::decode(flow, self.shared.id).is_none()
+        {
+            // Of another transport: it means nothing here, and only the Via is left.
+            let via = ViaFacts::read(&outgoing.message);
+            outgoing.next_hop = via.map_or_else(NextHop::Unknown, NextHop::Via);
+        }
+        self.advance(now, outgoing)
+    }
+
+    /// Sends a message on to its next target, after the one at hand failed of `cause`. If that was
+    /// a connection found open and closed meanwhile, its target is tried once more, over a new one.
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A
+    /// full queue is an error at once.
+    pub fn retry(
+        &mut self,
+        now: Instant,
+        mut outgoing: Box<Outgoing>,
+        cause: AttemptCause,
+    ) -> Result<Routed, SendError> {
+        let over = outgoing.over.take();
+        if let AttemptCause::Send(cause) = cause {
+            return Err(self.failed(*cause, outgoing));
+        }
+        if let Some((id, _)) = over {
+            // Its machine knows before the router does: nothing more goes there.
+            self.connections.close(id);
+        }
+        let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
+        if !reused {
+            outgoing.failed(cause);
+        }
+        if self.closing {
+            return Err(self.failed(SendCause::ShuttingDown, outgoing));
+        }
+        self.advance(now, outgoing)
+    }
+
+    /// Sends a message that counted as sent to its next target, as another transaction
+    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    ///
+    /// # Errors
+    /// There is no target left, or as for [`send`](Self::send).
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
+        let Sent {
+            rest: Some(mut outgoing),
+            ..
+        } = sent
+        else {
+            return Err(NextError::NoTargetLeft(Box::new(sent)));
+        };
+        outgoing.new_branch = true;
+        // The connection that it went over has had its try.
+        outgoing.options.hints.connection = None;
+        outgoing.over = None;
+        Ok(self.send(now, outgoing)?)
+    }
+
+    /// Whether the way that a message went is still open, to send the same bytes again.
+    ///
+    /// # Errors
+    /// Its channel was removed or its connection is closed.
+    pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
+        match sent.way() {
+            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
+                Err(SendCause::ConnectionClosed)
+            }
+            Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
+                Err(SendCause::ChannelRemoved)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes up a send that waited.
+    pub(super) fn resume(&mut self, now: Instant, waiting: Waiting) {
+        match self.advance(now, waiting.outgoing) {
+            Ok(Routed::Ready(route, outgoing)) => {
+                self.outputs
+                    .push_back(RouterOutput::Routed(route, outgoing));
+            }
+            Ok(Routed::Waiting(_)) => {}
+            Err(error) => self.outputs.push_back(RouterOutput::Failed(error)),
+        }
+    }
+
+    pub(super) fn fail_target(&mut self, now: Instant, mut waiting: Waiting, cause: AttemptCause) {
+        waiting.outgoing.failed(cause);
+        self.resume(now, waiting);
+    }
+
+    fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
+        let mut report = HintReport::default();
+        if let Some(id) = outgoing.wanted_hints().connection {
+            let hinted = self.hinted_connection(id, &outgoing);
+            report.connection = (&hinted).into();
+            if let Ok(record) = hinted {
+                report.channel = match outgoing.options.hints.channel {
+                    None => HintOutcome::NotGiven,
+                    Some(channel) if channel == record.channel => HintOutcome::Honoured,
+                    Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
+                };
+                let route = self.over(id, &record, &outgoing, report);
+                return Ok(ready(route, outgoing));
+            }
+        }
+        if let NextHop::Flow(flow) = &outgoing.next_hop
+            && outgoing.options.to.is_none()
+            && outgoing.tried.is_empty()
+            && let Some(Came {
+                way: Way::Connection(id),
+                ..
+            }) = flow::decode(flow, self.shared.id)
+            && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
+        {
+            // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
+            // the application asks for another channel that can carry it.
+            let record = *record;
+            let hint = outgoing.options.hints.channel;
+            let hinted =
+                hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));
+            let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
+            if !elsewhere {
+                report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
+                let route = self.over(id, &record, &outgoing, report);
+                return Ok(ready(route, outgoing));
+            }
+        }
+        if outgoing.targets.is_none() {
+            match self.plan(&outgoing) {
+                Ok(Plan::Targets(targets)) => outgoing.targets = Some(targets),
+                Ok(Plan::LookUp(name)) => return self.look_up(now, name, outgoing),
+                Err(cause) => return Err(self.failed(cause, outgoing)),
+            }
+        }
+        while let Some(target) = outgoing.target() {
+            match self.try_target(now, target, &outgoing, report) {
+                Step::Route(route) => return Ok(ready(route, outgoing)),
+                Step::NeedsLocal(remote) => {
+                    return self.wait(outgoing, |router, outgoing| {
+                        let query = router.queries.find_local(now, remote, outgoing);
+                        query.map(|query| RouterOutput::LocalAddress { query, remote })
+                    });
+                }
+                Step::NeedsBind(channel) => {
+                    return self.wait(outgoing, |router, outgoing| {
+                        router.queries.wait_for_bind(channel, outgoing);
+                        None
+                    });
+                }
+                Step::Failed(cause) => {
+                    outgoing.failed(AttemptCause::Send(Box::new(cause)));
+                }
+            }
+        }
+        // One target that could not even be tried: its cause is the whole story.
+        let cause = match outgoing.tried.as_slice() {
+            [
+                Attempt {
+                    cause: AttemptCause::Send(cause),
+                    ..
+                },
+            ] => (**cause).clone(),
+            _ => SendCause::AllTargetsFailed,
+        };
+        Err(self.failed(cause, outgoing))
+    }
+
+    fn look_up(
+        &mut self,
+        now: Instant,
+        name: String,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Routed, SendError> {
+        // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
+        let last_label = name.trim_end_matches('.').rsplit('.').next();
+        if last_label.is_some_and(|label| label.eq_ignore_ascii_case("invalid")) {
+            let cause = SendCause::Lookup {
+                name,
+                kind: io::ErrorKind::NotFound,
+            };
+            return Err(self.failed(cause, outgoing));
+        }
+        self.wait(outgoing, |router, outgoing| {
+            let question = router.queries.look_up(now, name, outgoing);
+            question.map(|(query, name)| RouterOutput::Lookup { query, name })
+        })
+    }
+
+    /// Lets a send wait, if there is room for one more.
+    fn wait(
+        &mut self,
+        outgoing: Box<Outgoing>,
+        park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
+    ) -> Result<Routed, SendError> {
+        let limit = self.shared.config.max_waiting_sends;
+        if self.queries.len() >= limit {
+            return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
+        }
+        let id = outgoing.id;
+        let output = park(self, outgoing);
+        self.outputs.extend(output);
+        Ok(Routed::Waiting(id))
+    }
+}
+
+fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
+    outgoing.over = match route.way() {
+        Way::Connection(id) => Some((id, route.is_ready())),
+        Way::Datagram { .. } => None,
+    };
+    Routed::Ready(route, outgoing)
+}

@@ -1,0 +1,290 @@
+//! The way to one target: a channel and its socket, or a connection.
+
+use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::channels::{Channel, Choice};
+use super::connections::{Record, Room};
+use super::{Router, RouterOutput};
+use crate::connection::Connection;
+use crate::error::{CloseReason, SendCause};
+use crate::flow::{self, Came};
+use crate::outgoing::{HostText, NextHop, Target};
+use crate::route::{Chosen, Place, PlacePort, Way};
+use crate::sent::{HintOutcome, Overruled};
+use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SocketId};
+
+/// What trying one target came to.
+pub(super) enum Step {
+    Route(Route),
+    NeedsLocal(SocketAddr),
+    NeedsBind(ChannelId),
+    Failed(SendCause),
+}
+
+impl Router {
+    pub(super) fn try_target(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        mut report: HintReport,
+    ) -> Step {
+        let remote = target.addr.ip();
+        let mut hinted = None;
+        if let Some(id) = outgoing.options.hints.channel {
+            let result = self.hinted_channel(id, outgoing, Some(remote));
+            report.channel = (&result).into();
+            hinted = result.ok().map(|channel| channel.id);
+        }
+        if target.protocol.is_stream() {
+            self.try_stream(now, target, outgoing, hinted, report)
+        } else {
+            self.try_datagram(now, target, outgoing, hinted, report)
+        }
+    }
+
+    fn try_datagram(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+        mut report: HintReport,
+    ) -> Step {
+        let remote = target.addr;
+        let arrival = self.arrival(outgoing, remote);
+        let known = outgoing
+            .options
+            .hints
+            .local
+            .or_else(|| arrival.map(|(_, ip)| ip));
+        let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
+        let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
+        let channel = match chosen.and_then(|id| self.channels.get(id)) {
+            Some(channel) => channel,
+            None => match self.channel_for(target, outgoing, local) {
+                Ok(Choice::Channel(id)) => match self.channels.get(id) {
+                    Some(channel) => channel,
+                    None => return Step::Failed(SendCause::ChannelRemoved),
+                },
+                Ok(_) => return Step::NeedsLocal(remote),
+                Err(cause) => return Step::Failed(cause),
+            },
+        };
+        if !channel.ready {
+            return Step::NeedsBind(channel.id);
+        }
+        let bound = channel.config.local;
+        let hint = outgoing.options.hints.local;
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let source = if channel.is_wildcard() {
+            known.filter(usable)
+        } else {
+            None
+        };
+        report.local = match hint {
+            None => HintOutcome::NotGiven,
+            Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
+            Some(_) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        let ip = match (channel.is_wildcard(), source.or(local)) {
+            (false, _) => bound.ip(),
+            (true, Some(ip)) => ip,
+            (true, None) => return Step::NeedsLocal(remote),
+        };
+        let index = match arrival {
+            Some((socket, _)) if socket.channel == channel.id => socket.index,
+            _ => 0,
+        };
+        let socket = SocketId {
+            channel: channel.id,
+            index,
+        };
+        let place = place(channel, Some(ip));
+        let channel = channel.id;
+        Step::Route(Route::new(Chosen {
+            shared: Arc::clone(&self.shared),
+            send: outgoing.id,
+            way: Way::Datagram { socket, source },
+            protocol: target.protocol,
+            channel,
+            remote,
+            local: Some(SocketAddr::new(ip, bound.port())),
+            place,
+            branch: outgoing.message.is_request().then(|| self.tokens.branch()),
+            hints: report,
+        }))
+    }
+
+    /// The socket and address that the request of a response came in on, if they still serve.
+    fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
+        let NextHop::Flow(flow) = &outgoing.next_hop else {
+            return None;
+        };
+        let Came {
+            way: Way::Datagram { socket, .. },
+            ..
+        } = flow::decode(flow, self.shared.id)?
+        else {
+            return None;
+        };
+        let config = &self.channels.get(socket.channel)?.config;
+        let ip = flow.local().ip().to_canonical();
+        config.reaches(remote.ip()).then_some((socket, ip))
+    }
+
+    fn try_stream(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+        report: HintReport,
+    ) -> Step {
+        let Target {
+            protocol,
+            addr: remote,
+        } = target;
+        if let Some((id, record)) = self.connections.find(protocol, remote, hinted) {
+            let record = *record;
+            return Step::Route(self.over(id, &record, outgoing, report));
+        }
+        let channel = match hinted {
+            Some(id) => id,
+            None => {
+                let local = self.queries.local_address(now, remote.ip());
+                match self.channel_for(target, outgoing, local) {
+                    Ok(Choice::Channel(id)) => id,
+                    Ok(_) => return Step::NeedsLocal(remote),
+                    Err(cause) => return Step::Failed(cause),
+                }
+            }
+        };
+        match self.connections.room(&self.shared.config, None) {
+            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
+            Room::Full | Room::AddressFull => {
+                let limit = self.shared.config.max_connections;
+                return Step::Failed(SendCause::TooManyConnections { limit });
+            }
+            Room::Free => {}
+        }
+        let plan = self.plan_connection(channel, protocol, remote, None);
+        let id = plan.id;
+        let config = self.channels.get(channel).map(|channel| &channel.config);
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let bound = config.map(|config| config.local.ip());
+        let local = bound
+            .filter(|ip| !ip.is_unspecified())
+            .or_else(|| outgoing.options.hints.local.filter(usable));
+        self.connections.opens_from(id, local);
+        self.machines.push_back(Connection::connecting(now, plan));
+        self.outputs.push_back(RouterOutput::Connect {
+            connection: id,
+            remote,
+            local,
+        });
+        match self.connections.get(id).copied() {
+            Some(record) => Step::Route(self.over(id, &record, outgoing, report)),
+            None => Step::Failed(SendCause::ConnectionClosed),
+        }
+    }
+
+    /// The channel that fits a target; for requests one is made where there is none.
+    fn channel_for(
+        &mut self,
+        target: Target,
+        outgoing: &Outgoing,
+        local: Option<IpAddr>,
+    ) -> Result<Choice, SendCause> {
+        let Target { protocol, addr } = target;
+        match self.channels.choose(protocol, addr.ip(), local) {
+            Choice::None => {
+                let supported = matches!(protocol, Protocol::Udp | Protocol::Tcp);
+                let may = self.shared.config.create_client_channels && supported;
+                if !may || !outgoing.message.is_request() {
+                    return Err(SendCause::NoChannel {
+                        protocol,
+                        remote: addr.ip(),
+                    });
+                }
+                let made = self
+                    .channels
+                    .add_client_only(self.shared.id, protocol, addr.ip());
+                let (id, local, ready) = (made.id, made.config.local, made.ready);
+                if !ready {
+                    self.outputs
+                        .push_back(RouterOutput::Bind { channel: id, local });
+                }
+                Ok(Choice::Channel(id))
+            }
+            choice => Ok(choice),
+        }
+    }
+
+    /// The route over a connection, open or being opened.
+    pub(super) fn over(
+        &mut self,
+        id: ConnectionId,
+        record: &Record,
+        outgoing: &Outgoing,
+        mut report: HintReport,
+    ) -> Route {
+        let channel = self.channels.get(record.channel);
+        let place = channel.map_or(
+            Place {
+                host: None,
+                port: PlacePort::Own,
+            },
+            |channel| place(channel, record.local.map(|local| local.ip())),
+        );
+        report.local = match (outgoing.options.hints.local, record.local) {
+            (None, _) => HintOutcome::NotGiven,
+            (Some(ip), Some(local)) if local.ip() == ip => HintOutcome::Honoured,
+            (Some(ip), None) if record.from == Some(ip) => HintOutcome::Honoured,
+            (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        Route::new(Chosen {
+            shared: Arc::clone(&self.shared),
+            send: outgoing.id,
+            way: Way::Connection(id),
+            protocol: record.protocol,
+            channel: record.channel,
+            remote: record.remote,
+            local: record.local,
+            place,
+            branch: outgoing.message.is_request().then(|| self.tokens.branch()),
+            hints: report,
+        })
+    }
+}
+
+/// What stands for a channel in headers: its advertised name, else the bound address, else the
+/// one used towards the peer; with the listening port, else the connection's own.
+fn place(channel: &Channel, local: Option<IpAddr>) -> Place {
+    let bound = channel.config.local;
+    if let Some((host, port)) = &channel.config.advertised {
+        let host = host
+            .parse()
+            .map_or_else(|_| HostText::Name(Arc::clone(host)), HostText::Ip);
+        return Place {
+            host: Some(host),
+            port: port.map_or(PlacePort::Absent, PlacePort::Port),
+        };
+    }
+    let host = if channel.is_wildcard() {
+        local
+    } else {
+        Some(bound.ip())
+    };
+    let listens = channel.config.listener || !channel.protocol().is_stream();
+    Place {
+        host: host.map(|ip| HostText::Ip(ip.to_canonical())),
+        port: if listens {
+            PlacePort::Port(bound.port())
+        } else {
+            PlacePort::Own
+        },
+    }
+}
