@@ -22,7 +22,7 @@ pub fn message(data: &[u8]) {
     };
     let wire = head.message(data).to_vec();
     let good = head.check(data).is_ok();
-    let message = head.into_message(data);
+    let message = head.to_message(data);
 
     let printed = message.to_bytes();
     // The version is the one thing that is not kept: its letters become capitals.
@@ -151,7 +151,7 @@ fn returned(message: &Message) {
 /// What a transport does on receipt (RFC 3261 §18.2.1, RFC 3581 §4).
 fn stamped(data: &[u8], limits: &Limits) {
     let head = Head::parse(data, limits).unwrap_or_else(never);
-    let stamped = head.into_received(data, source(), true);
+    let stamped = head.to_received(data, source(), true);
     let again = reparsed(&stamped);
     assert!(again.check().is_ok());
     if again.is_request() {

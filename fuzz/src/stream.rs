@@ -53,7 +53,7 @@ fn frames(stream: &[u8], mut next: impl FnMut(usize) -> usize) -> Vec<Seen> {
                 Ok(Some(Frame::Crlf)) => seen.push(Seen::Crlf),
                 Ok(Some(Frame::Ping)) => seen.push(Seen::Ping),
                 Ok(Some(Frame::Message { head, data })) => {
-                    let message = head.into_message(data);
+                    let message = head.to_message(data);
                     let rows = crate::message::rows(&message);
                     let datagram = Message::parse(data.to_vec()).unwrap_or_else(never);
                     assert_eq!(crate::message::rows(&datagram), rows);

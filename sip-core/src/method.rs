@@ -1,5 +1,7 @@
 use core::fmt;
 
+use crate::chars::ascii;
+
 macro_rules! methods {
     ($($(#[$doc:meta])* $id:ident = $text:literal),+ $(,)?) => {
         /// A request method. Methods are compared with regard to case (RFC 3261 §7.1): `invite` is
@@ -19,6 +21,15 @@ macro_rules! methods {
                     $($text => Self::$id,)+
                     _ => Self::Other(name),
                 }
+            }
+
+            /// The method of a token. Comparing bytes, it makes text of rare methods only.
+            #[inline]
+            pub(crate) fn of_token(token: &'a [u8]) -> Self {
+                $(if token == $text.as_bytes() {
+                    return Self::$id;
+                })+
+                Self::Other(ascii(token))
             }
 
             /// The method as it is written.

@@ -19,7 +19,7 @@ use crate::{Limits, Name};
 /// assert!(framer.poll()?.is_none());
 /// framer.push(b"i");
 /// let Some(Frame::Message { head, data }) = framer.poll()? else { panic!() };
-/// assert_eq!(head.into_message(data).body(), b"hi");
+/// assert_eq!(head.to_message(data).body(), b"hi");
 /// # Ok::<(), sip_core::message::ParseError>(())
 /// ```
 #[derive(Debug)]

@@ -20,7 +20,7 @@ fn edited(edit: impl Fn(&mut Message), from: &str, to: &str) {
     let head = sip_core::message::Head::parse(&data, &Default::default()).unwrap();
     assert_eq!(TEXT.matches(from).count(), 1, "{from:?}");
     let expected = TEXT.replace(from, to);
-    for mut message in [message(), head.into_message(&data)] {
+    for mut message in [message(), head.to_message(&data)] {
         let before = message.clone();
         edit(&mut message);
         assert_eq!(String::from_utf8_lossy(&message.to_bytes()), expected);

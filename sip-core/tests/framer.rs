@@ -23,7 +23,7 @@ fn drain(framer: &mut Framer, events: &mut Vec<Event>) {
             Ok(Some(Frame::Ping)) => events.push(Ping),
             Ok(Some(Frame::Message { head, data })) => {
                 assert_eq!(head.len(), data.len());
-                let message = head.into_message(data);
+                let message = head.to_message(data);
                 assert_eq!(message.to_bytes(), data);
                 events.push(Event::Message(data.to_vec()));
             }

@@ -44,7 +44,7 @@ fn untouched_messages_are_written_byte_for_byte() {
         assert_eq!(message.to_bytes(), data);
         assert_eq!(message.wire_len(), data.len());
         let head = Head::parse(data, &Limits::default()).unwrap();
-        let copy = head.into_message(data);
+        let copy = head.to_message(data);
         assert_eq!(copy.to_bytes(), data);
         assert_eq!(copy.rows().count(), message.rows().count());
     }
@@ -82,7 +82,7 @@ proptest! {
         if let Ok(mut head) = Head::parse(&data, &Limits::default()) {
             let _ = head.check(&data);
             let whole = head.message(&data).to_vec();
-            let received = head.into_received(&data, ([192, 0, 2, 1], 5060).into(), true);
+            let received = head.to_received(&data, ([192, 0, 2, 1], 5060).into(), true);
             let again = Message::parse(whole.clone()).unwrap();
             prop_assert_eq!(received.body(), again.body());
             let version = |b: &u8| !b.eq_ignore_ascii_case(&byte);
@@ -100,7 +100,7 @@ fn crlfs_before_a_datagram_are_skipped() {
     let mut head = Head::parse(&data, &Limits::default()).unwrap();
     head.check(&data).unwrap();
     assert_eq!(head.message(&data), BENCH[0]);
-    assert_eq!(head.into_message(&data).to_bytes(), BENCH[0]);
+    assert_eq!(head.to_message(&data).to_bytes(), BENCH[0]);
     assert_eq!(Message::parse(data).unwrap().to_bytes(), BENCH[0]);
 }
 
@@ -667,7 +667,7 @@ fn the_longest_head_can_be_stamped() {
     let source = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535"
         .parse()
         .unwrap();
-    let message = head.into_received(data.as_bytes(), source, true);
+    let message = head.to_received(data.as_bytes(), source, true);
     assert_eq!(message.raw("Y"), Some(&b"z"[..]));
     assert!(message.wire_len() > Limits::HEAD_MAX);
 }
@@ -759,7 +759,7 @@ fn received_and_rport_are_written_into_the_top_via() {
         };
         let data = text(came);
         let head = Head::parse(data.as_bytes(), &Limits::default()).unwrap();
-        let message = head.into_received(data.as_bytes(), source.parse().unwrap(), force);
+        let message = head.to_received(data.as_bytes(), source.parse().unwrap(), force);
         assert_eq!(message.to_bytes(), text(kept), "{came} from {source}");
         assert_eq!(message.raw("X"), Some(&b"y\r\n z"[..]));
         assert_eq!(message.raw("l"), Some(&b"4"[..]));
@@ -793,7 +793,7 @@ fn a_checked_and_stamped_message_reads_as_its_bytes_do() {
             for force in [true, false] {
                 let mut head = Head::parse(&data, &Limits::default()).unwrap();
                 head.check(&data).unwrap();
-                let message = head.into_received(&data, ([192, 0, 2, 9], 5061).into(), force);
+                let message = head.to_received(&data, ([192, 0, 2, 9], 5061).into(), force);
                 let again = Message::parse(message.to_bytes()).unwrap();
                 let print = |message: &Message| message.top_via().unwrap().to_string();
                 assert_eq!(print(&message), print(&again));
@@ -822,7 +822,7 @@ fn a_checked_and_stamped_message_reads_as_its_bytes_do() {
 fn responses_are_never_stamped() {
     let data = BENCH[3];
     let head = Head::parse(data, &Limits::default()).unwrap();
-    let message = head.into_received(data, ([192, 0, 2, 9], 1).into(), true);
+    let message = head.to_received(data, ([192, 0, 2, 9], 1).into(), true);
     assert_eq!(message.to_bytes(), data);
 }
 

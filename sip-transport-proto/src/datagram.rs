@@ -118,7 +118,7 @@ impl DatagramSocket {
         if let Err(error) = head.check(data) {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
-        arrival.event(now, &self.shared, head, data)
+        arrival.event(now, &self.shared, &head, data)
     }
 
     #[cold]

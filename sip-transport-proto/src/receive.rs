@@ -75,25 +75,24 @@ impl Arrival {
         &self,
         now: Instant,
         shared: &Shared,
-        head: Head,
+        head: &Head,
         data: &[u8],
     ) -> Option<Event> {
         let len = head.len();
         let (local, remote) = (self.local(), self.remote());
         if head.is_request() {
-            let flow = self.flow(&head, data);
-            let mut message = head.into_received(data, self.remote, self.force_rport);
+            let flow = self.flow(head, data);
+            let mut message = head.to_received(data, self.remote, self.force_rport);
             message.set_flow(flow);
             shared.counters.requests_in.one();
             shared.counters.bytes_in.add(len);
             return Some(Event::Request {
                 local,
                 remote,
-                // It is a request.
-                request: Request::try_from(message).ok()?,
+                request: Request::new(message)?,
             });
         }
-        if shared.config.drop_stray_responses && !self.is_ours(now, shared, &head, data) {
+        if shared.config.drop_stray_responses && !self.is_ours(now, shared, head, data) {
             shared.counters.stray_responses.one();
             return None;
         }
@@ -103,7 +102,7 @@ impl Arrival {
         Some(Event::Response {
             local,
             remote,
-            response: Response::try_from(head.into_message(data)).ok()?,
+            response: Response::new(head.to_message(data))?,
         })
     }
 

@@ -3,7 +3,6 @@
 use core::fmt;
 
 use super::{Header, scan::Scan};
-use crate::chars::ascii;
 use crate::{Method, Name, ValueError};
 
 /// `CSeq`: orders the requests of a dialog (RFC 3261 §20.16).
@@ -47,7 +46,7 @@ impl<'a> Header<'a> for CSeq<'a> {
         let mut scan = Scan::new(value);
         let seq = scan.number(u32::MAX, "CSeq number")?;
         scan.gap()?;
-        let method = Method::new(ascii(scan.token("a method")?));
+        let method = Method::of_token(scan.token("a method")?);
         scan.end()?;
         Ok(Self { seq, method })
     }

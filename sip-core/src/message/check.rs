@@ -5,9 +5,9 @@ use memchr::{memchr, memrchr};
 
 use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
 use crate::header::{CSeq, CallId, Header, MaxForwards, Via, ViaSpans, check_tagged, list};
-use crate::span::Span;
+use crate::span::{HostPortSpan, Span};
 use crate::uri::Uri;
-use crate::{Name, ValueError};
+use crate::{HostPort, Name, ValueError};
 
 /// Headers whose second row would be read by one hop and not by the next (RFC 3261 §7.3.1).
 /// A second Subject or User-Agent does no harm and is let through.
@@ -52,9 +52,10 @@ const NO_ROW: u16 = u16::MAX;
 impl<'a> View<'a> {
     /// [`Head::check`](super::Head::check) and [`Message::check`](super::Message::check).
     pub(crate) fn check(self) -> Result<Option<Facts>, ParseError> {
+        let mut request_host = None;
         let method = match self.start_line() {
             StartLine::Request { method, uri } => {
-                check_request_uri(uri).map_err(|error| {
+                request_host = check_request_uri(uri).map_err(|error| {
                     let at = usize::from(self.line.middle) + 1 + error.offset();
                     ParseError::new(ParseErrorKind::RequestUri(error), at)
                 })?;
@@ -85,6 +86,7 @@ impl<'a> View<'a> {
             from_tag,
             to_tag,
             self.value(call_id),
+            request_host,
             (cseq.seq(), &value[start..]),
         ))
     }
@@ -154,7 +156,11 @@ impl<'a> View<'a> {
     /// A value that starts at `at` in the value of its row.
     #[inline]
     fn typed<H: Header<'a>>(self, row: Row, value: &'a [u8], at: usize) -> Result<H, ParseError> {
-        H::parse(value).map_err(|error| fault(H::NAME, row, error.shifted(at)))
+        // No `map_err`: it would move a large value.
+        match H::parse(value) {
+            Ok(header) => Ok(header),
+            Err(error) => Err(fault(H::NAME, row, error.shifted(at))),
+        }
     }
 
     /// Every Via: the top one says where the response goes, the others where it goes on. Gives
@@ -168,9 +174,10 @@ impl<'a> View<'a> {
         for (_, row) in self.find(Name::Via) {
             let value = self.value(row);
             if list::comma(value).is_none() {
-                let via = self.typed::<Via<'_>>(row, value, 0)?;
-                if row.start == first.start {
-                    top = via.spans(self.base);
+                match Via::parse(value) {
+                    Ok(via) if row.start == first.start => top = via.spans(self.base),
+                    Ok(_) => {}
+                    Err(error) => return Err(fault(Name::Via, row, error)),
                 }
                 continue;
             }
@@ -191,9 +198,16 @@ impl<'a> View<'a> {
         from_tag: Option<&[u8]>,
         to_tag: Option<&[u8]>,
         call_id: &[u8],
+        request_host: Option<HostPort<'_>>,
         (number, method): (u32, &[u8]),
     ) -> Option<Facts> {
+        let request_host = match request_host {
+            // An edit may have put the request line elsewhere.
+            Some(host) => Some(host.span(self.base)?),
+            None => None,
+        };
         Some(Facts {
+            request_host,
             via: via?,
             from_tag: Span::of_some(self.base, from_tag)?,
             to_tag: Span::of_some(self.base, to_tag)?,
@@ -211,7 +225,7 @@ fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
 
 /// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
 #[inline]
-fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
+fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
     match Uri::parse(text)? {
         Uri::Sip(uri) if !uri.headers().is_empty() => {
             // Behind the user, which may hold a question mark too, there is but one.
@@ -219,7 +233,7 @@ fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
             let at = memchr(b'?', text.get(host..).unwrap_or_default()).unwrap_or(0);
             Err(ValueError::unexpected("no headers", text, host + at))
         }
-        _ => Ok(()),
+        uri => Ok(uri.as_sip().map(|uri| uri.host_port())),
     }
 }
 
@@ -227,6 +241,7 @@ fn check_request_uri(text: &[u8]) -> Result<(), ValueError> {
 /// message so that it is read once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
+    pub(crate) request_host: Option<HostPortSpan>,
     pub(crate) via: ViaSpans,
     pub(crate) from_tag: Option<Span>,
     pub(crate) to_tag: Option<Span>,
@@ -240,6 +255,8 @@ impl Facts {
         let moved = |span: Span| stamp.moved(span, via);
         let (received, rport) = stamp.values(&self.via);
         Self {
+            // It stands before the Via.
+            request_host: self.request_host,
             via: self.via.stamped(received, rport, stamp.grown(), moved),
             from_tag: self.from_tag.map(moved),
             to_tag: self.to_tag.map(moved),

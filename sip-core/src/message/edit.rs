@@ -207,7 +207,7 @@ impl Message {
         let new = [head, before, text, after, tail].concat();
         let value = head.len()..new.len() - tail.len();
         let value = whole_folds(&new, value).ok_or_else(|| EditError::CutFold(old.name()))?;
-        let start = self.add_text(&new)?;
+        let start = self.add_text([&new])?;
         let new = Row {
             id: old.id,
             edited: true,
@@ -246,7 +246,8 @@ impl Message {
         let method = method.as_str();
         let middle = method.len();
         let new = [method.as_bytes(), b" ", uri, b" SIP/2.0\r\n"].concat();
-        let start = self.add_text(&new)?;
+        let start = self.add_text([&new])?;
+        self.facts = None;
         self.line = Line {
             edited: true,
             status: 0,
@@ -269,7 +270,11 @@ impl Message {
     fn own_rows(&mut self) -> &mut Vec<Packed> {
         self.facts = None;
         if self.rows.is_none() {
-            self.rows = Some(self.view().rows.to_vec());
+            let packed = self.view().rows;
+            // A hop adds a row or two.
+            let mut rows = Vec::with_capacity(packed.len() + 4);
+            rows.extend_from_slice(packed);
+            self.rows = Some(rows);
         }
         self.rows.get_or_insert_default()
     }
@@ -283,7 +288,7 @@ impl Message {
         }
         check_value("a header value", value)?;
         let value = value.trim_ascii();
-        let start = self.add_text(&[text.as_bytes(), b": ", value, b"\r\n"].concat())?;
+        let start = self.add_text([text.as_bytes(), b": ", value, b"\r\n"])?;
         let value_start = start + text.len() + 2;
         Ok(Row {
             id: name.known() as u8,
@@ -295,12 +300,19 @@ impl Message {
         .pack())
     }
 
-    fn add_text(&mut self, text: &[u8]) -> Result<usize, EditError> {
+    fn add_text<const N: usize>(&mut self, parts: [&[u8]; N]) -> Result<usize, EditError> {
         let start = self.extra.len();
-        if start.saturating_add(text.len()) > usize::from(u16::MAX) {
-            return Err(EditError::TooLong(text.len()));
+        let len = parts
+            .iter()
+            .map(|part| part.len())
+            .fold(0, usize::saturating_add);
+        if start.saturating_add(len) > usize::from(u16::MAX) {
+            return Err(EditError::TooLong(len));
         }
-        self.extra.extend_from_slice(text);
+        self.extra.reserve(len);
+        parts
+            .iter()
+            .for_each(|part| self.extra.extend_from_slice(part));
         Ok(start)
     }
 }

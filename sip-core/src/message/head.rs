@@ -8,6 +8,7 @@ use super::index::Indexer;
 use super::stamp::Stamp;
 use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, View};
 use crate::header::Via;
+use crate::span::Span;
 use crate::{Limits, Name};
 
 /// The index of one message: offsets of its start line and headers, and no bytes.
@@ -167,42 +168,44 @@ impl Head {
     /// Copies the message out of `data`, into one allocation of its size and 8 bytes for each
     /// header row.
     #[inline]
-    pub fn into_message(self, data: &[u8]) -> Message {
+    pub fn to_message(&self, data: &[u8]) -> Message {
         let message = self.message(data);
-        let mut bytes = Vec::with_capacity(message.len() + self.index.rows.len() * 8);
+        let mut bytes = self.buffer(message.len());
         bytes.extend_from_slice(message);
-        self.pack(bytes)
+        bytes.extend_from_slice(self.index.rows.as_flattened());
+        self.pack(bytes, self.head_len, self.facts)
     }
 
-    /// Like [`Head::into_message`] for a message from `source`: in the top Via of a request,
+    /// Like [`Head::to_message`] for a message from `source`: in the top Via of a request,
     /// `received` and `rport` are written as RFC 3261 §18.2.1 and RFC 3581 §4 say, in the place of
     /// what the client wrote there. `force_rport` writes both where they were not asked for.
     ///
     /// A top Via that does not follow its grammar is left as it is; [`Head::check`] finds it.
     #[inline]
-    pub fn into_received(mut self, data: &[u8], source: SocketAddr, force_rport: bool) -> Message {
+    pub fn to_received(&self, data: &[u8], source: SocketAddr, force_rport: bool) -> Message {
         if !self.is_request() {
-            return self.into_message(data);
+            return self.to_message(data);
         }
         let message = self.message(data);
         let view = self.view(data);
         let Some((index, value)) = view.top_via_value() else {
-            return self.into_message(data);
+            return self.to_message(data);
         };
         let Ok(via) = view.top_via() else {
-            return self.into_message(data);
+            return self.to_message(data);
         };
         let stamp = Stamp::of(&via, value, source, force_rport);
-        let top = self
-            .index
-            .rows
-            .get(index)
-            .map_or(0, |&row| usize::from(Row::unpack(row).value));
+        let top = Span::of(message, value).map_or(0, Span::start);
         let grown = stamp.grown();
         let len = message.len().saturating_add_signed(grown.into());
-        let mut bytes = Vec::with_capacity(len + self.index.rows.len() * 8);
+        let mut bytes = self.buffer(len);
         stamp.write(message, top, &mut bytes);
-        for (at, packed) in self.index.rows.iter_mut().enumerate().skip(index) {
+        let head_len = self.head_len.saturating_add_signed(grown.into());
+        let facts = self.facts.map(|facts| facts.stamped(&stamp, top));
+        let rows = bytes.len();
+        bytes.extend_from_slice(self.index.rows.as_flattened());
+        let (rows, _) = bytes.get_mut(rows..).unwrap_or_default().as_chunks_mut();
+        for (at, packed) in rows.iter_mut().enumerate().skip(index) {
             let mut row = Row::unpack(*packed);
             if at > index {
                 row.start = row.start.wrapping_add_signed(grown);
@@ -211,32 +214,29 @@ impl Head {
             row.end = row.end.wrapping_add_signed(grown);
             *packed = row.pack();
         }
-        self.head_len = self.head_len.saturating_add_signed(grown.into());
-        self.facts = self.facts.map(|facts| facts.stamped(&stamp, top));
-        self.pack(bytes)
+        self.pack(bytes, head_len, facts)
     }
 
-    /// Puts the rows behind the message in `bytes`.
     #[inline]
-    fn pack(mut self, mut bytes: Vec<u8>) -> Message {
-        let line = self.index.line_mut();
+    fn buffer(&self, len: usize) -> Vec<u8> {
+        Vec::with_capacity(len + self.index.rows.len() * 8)
+    }
+
+    /// The message of these bytes, which have the rows at their end.
+    #[inline(always)]
+    fn pack(&self, mut bytes: Vec<u8>, head_len: usize, facts: Option<Facts>) -> Message {
+        let mut line = self.index.line();
         if !line.capitals {
             line.capitalise(&mut bytes);
             line.capitals = true;
         }
-        bytes.extend_from_slice(self.index.rows.as_flattened());
-        Message::packed(
-            Bytes::from(bytes),
-            self.index.line(),
-            (self.head_len, self.body_len),
-            self.facts,
-        )
+        Message::packed(Bytes::from(bytes), line, (head_len, self.body_len), facts)
     }
 
     /// Takes shared bytes as they are. `bytes` starts with the message.
     pub(crate) fn into_shared(self, bytes: &Bytes) -> Message {
         if !self.index.line().capitals {
-            return self.into_message(bytes);
+            return self.to_message(bytes);
         }
         let end = self.skipped + self.len();
         let message = bytes.slice(self.skipped..end);

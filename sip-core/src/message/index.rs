@@ -221,10 +221,6 @@ impl Indexer {
         self.line.unwrap_or_default()
     }
 
-    pub(crate) fn line_mut(&mut self) -> &mut Line {
-        self.line.get_or_insert_default()
-    }
-
     /// What Content-Length says, once `advance` has found the end of the head.
     #[inline]
     pub(crate) fn content_length(&self, data: &[u8]) -> Result<Option<u64>, ParseError> {

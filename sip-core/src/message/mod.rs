@@ -71,7 +71,8 @@ pub(crate) use view::View;
 
 use crate::chars::ascii;
 use crate::header::{self, CSeq, CallId, Header, Via, list};
-use crate::{Flow, Limits, Method, Name, ValueError};
+use crate::uri::Uri;
+use crate::{Flow, HostPort, Limits, Method, Name, ValueError};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
 ///
@@ -116,7 +117,7 @@ impl Message {
         Ok(Head::parse(&bytes, limits)?.into_shared(&bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packed(
         base: Bytes,
         line: Line,
@@ -288,11 +289,18 @@ impl Message {
             Some(Facts {
                 cseq: (number, method),
                 ..
-            }) => Some(CSeq::new(
-                *number,
-                Method::new(ascii(method.get(&self.base))),
-            )),
+            }) => Some(CSeq::new(*number, Method::of_token(method.get(&self.base)))),
             None => self.header().ok()?,
+        }
+    }
+
+    /// The host and port of a request URI, if it is a SIP or SIPS URI that follows its grammar.
+    pub fn request_host(&self) -> Option<HostPort<'_>> {
+        match &self.facts {
+            Some(facts) => facts
+                .request_host
+                .map(|span| HostPort::from_span(span, &self.base)),
+            None => Some(Uri::parse(self.request_uri()?).ok()?.as_sip()?.host_port()),
         }
     }
 
@@ -327,6 +335,7 @@ impl Message {
     }
 
     /// Says which way the message came in; responses built from a request inherit it.
+    #[inline]
     pub fn set_flow(&mut self, flow: Flow) {
         self.flow = Some(flow);
     }

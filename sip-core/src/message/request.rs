@@ -102,8 +102,15 @@ impl TryFrom<Message> for Response {
 }
 
 macro_rules! message {
-    ($($id:ident),+) => {$(
+    ($($id:ident, $is_request:literal);+) => {$(
         impl $id {
+            /// The message with its type; `None` if it is of the other kind. `try_from` gives
+            /// such a message back.
+            #[inline(always)]
+            pub fn new(message: Message) -> Option<Self> {
+                (message.is_request() == $is_request).then_some(Self(message))
+            }
+
             /// The type of a message that the builders made.
             pub(crate) fn of(message: Message) -> Self {
                 Self(message)
@@ -132,4 +139,4 @@ macro_rules! message {
     )+};
 }
 
-message!(Request, Response);
+message!(Request, true; Response, false);

@@ -149,9 +149,7 @@ impl Line {
                 reason: part(self.middle, self.end),
             },
             None => StartLine::Request {
-                method: Method::new(
-                    core::str::from_utf8(part(self.start, self.middle)).unwrap_or_default(),
-                ),
+                method: Method::of_token(part(self.start, self.middle)),
                 uri: part(self.middle.saturating_add(1), self.end),
             },
         }

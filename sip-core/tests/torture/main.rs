@@ -179,7 +179,7 @@ fn agrees(case: &Case, result: &Result<Message, ParseError>) {
 fn datagram(data: &[u8]) -> Result<Message, ParseError> {
     let mut head = Head::parse(data, &Limits::default())?;
     head.check(data)?;
-    Ok(head.into_message(data))
+    Ok(head.to_message(data))
 }
 
 /// The messages and errors of a stream, and whether it ended inside a message.
@@ -191,7 +191,7 @@ fn stream<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Result<Message, Pa
         loop {
             match framer.poll() {
                 Ok(Some(Frame::Message { mut head, data })) => {
-                    results.push(head.check(data).map(|()| head.into_message(data)));
+                    results.push(head.check(data).map(|()| head.to_message(data)));
                 }
                 Ok(Some(_)) => {}
                 Ok(None) => break,

@@ -438,7 +438,7 @@ impl Connection {
                         self.deadlines.message = None;
                         return Some(self.refuse(now, refused));
                     }
-                    let event = arrival.event(now, &self.shared, head, data);
+                    let event = arrival.event(now, &self.shared, &head, data);
                     self.valid_message(now);
                     if event.is_some() {
                         return event;
