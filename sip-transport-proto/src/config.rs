@@ -289,6 +289,11 @@ impl ChannelConfig {
         self
     }
 
+    /// Whether connections are accepted on it.
+    pub fn is_listener(&self) -> bool {
+        self.listener
+    }
+
     /// Whether it carries IPv4 on an IPv6 socket too.
     pub fn is_dual_stack(&self) -> bool {
         self.dual_stack

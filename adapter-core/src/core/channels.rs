@@ -23,6 +23,10 @@ impl Core {
         let local = config.local();
         let mut options = self.socket_options.clone();
         options.dual_stack = config.is_dual_stack();
+        if config.protocol().is_stream() && !config.is_listener() {
+            let added = self.with_router(|router| router.add_channel(config));
+            return added.map_err(io::Error::other);
+        }
         if config.protocol().is_stream() {
             let worker = self.worker(0)?;
             let listener = worker.runtime.listen(local, &options)?;

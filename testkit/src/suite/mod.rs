@@ -116,6 +116,7 @@ macro_rules! adapter_suite {
                 blocking_sends_work_from_a_thread_and_fail_inside_a_runtime,
                 workers_share_the_load_and_keep_each_peers_order,
                 a_failed_bind_leaves_nothing_open,
+                a_channel_without_a_listener_only_connects,
             }
         }
     };

@@ -526,3 +526,35 @@ pub async fn a_failed_bind_leaves_nothing_open<H: AdapterHost>(host: &H) {
     let setup = Setup::new().channel(Protocol::Udp, free);
     host.start(&host.place(), setup).await.unwrap();
 }
+
+/// A channel that only connects has no socket of its own; each connection names its own port.
+pub async fn a_channel_without_a_listener_only_connects<H: AdapterHost>(host: &H) {
+    let mut bob = build(host, |builder| builder).await;
+    let here = host.place();
+    let silent = ChannelConfig::new(Protocol::Tcp, here.any_port(Family::V4)).listener(false);
+    let (transport, incoming) = SipTransport::<H::Runtime>::builder()
+        .channel(silent)
+        .bind()
+        .await
+        .unwrap();
+    let alice = Adapter {
+        transport,
+        incoming,
+    };
+    let [channel] = alice.transport.local_endpoints()[..] else {
+        panic!("one channel");
+    };
+    assert_eq!(channel.addr.port(), 0);
+    let to = bob.channel(Protocol::Tcp, Family::V4);
+    let to = SipEndpoint::new(Protocol::Tcp, to.addr);
+    let options = SendOptions::new().channel(channel.channel.unwrap());
+    let sent = alice
+        .send(request(Method::Options, to).into(), options)
+        .await
+        .unwrap();
+    assert_eq!(sent.local().channel, channel.channel);
+    let (_, remote, request) = next_request(&mut bob).await;
+    assert_eq!(remote.addr, sent.local().addr);
+    let port = request.top_via().unwrap().sent_by().port();
+    assert_eq!(port, Some(sent.local().addr.port()));
+}
