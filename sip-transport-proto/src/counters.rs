@@ -42,8 +42,10 @@ counters! {
     malformed_replies_suppressed,
     /// Responses dropped because their top Via is not ours (RFC 3261 §18.1.2).
     stray_responses,
-    /// Keep-alives received: CRLFs on streams, empty or CRLF-only datagrams.
+    /// Keep-alives received: CRLFs on streams; empty, CRLF-only and STUN datagrams.
     keepalives_in,
+    /// STUN binding requests answered (RFC 5626 §4.4.2).
+    stun_answers,
     /// Pongs sent (RFC 5626 §4.4.1).
     pongs_out,
     /// Datagrams that are neither SIP nor a keep-alive, dropped unread.

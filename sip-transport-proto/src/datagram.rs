@@ -11,6 +11,7 @@ use crate::receive::Arrival;
 use crate::reply::{self, Bucket};
 use crate::route::Way;
 use crate::shared::Shared;
+use crate::stun;
 use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
 
 /// One UDP socket: turns datagrams into events. It keeps nothing about any peer.
@@ -90,7 +91,11 @@ impl DatagramSocket {
             self.shared.counters.keepalives_in.one();
             return None;
         }
-        // No SIP start line begins so; STUN, RTP and DTLS do.
+        if stun::is_stun(data) {
+            self.answer_stun(now, remote, local_ip, data);
+            return None;
+        }
+        // No SIP start line begins so; RTP and DTLS do.
         if data
             .first()
             .is_some_and(|b| !b.is_ascii_graphic() && !matches!(b, b'\r' | b'\n'))
@@ -142,6 +147,30 @@ impl DatagramSocket {
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.replies.pop_front()
+    }
+
+    /// Each binding request is answered once, to its source, within the rate of other replies.
+    fn answer_stun(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        local_ip: Option<IpAddr>,
+        data: &[u8],
+    ) {
+        self.shared.counters.keepalives_in.one();
+        let Some(answer) = stun::answer(data, remote) else {
+            return;
+        };
+        if remote.port() == 0 || !self.bucket.take(now) {
+            return;
+        }
+        self.shared.counters.stun_answers.one();
+        self.replies.push_back(Transmit {
+            destination: remote,
+            source: local_ip.filter(|_| self.local.ip().is_unspecified()),
+            bytes: answer.into(),
+            send: None,
+        });
     }
 
     fn answer(

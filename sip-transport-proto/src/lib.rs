@@ -46,6 +46,7 @@ mod sent;
 mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod stun;
 mod substitute;
 mod tokens;
 mod transport;

@@ -176,13 +176,12 @@ fn keep_alives_in_datagrams_are_swallowed_and_not_answered() {
 fn what_cannot_be_sip_is_counted_and_dropped() {
     let mut host = Host::new();
     let channel = host.udp("192.0.2.1:5060");
-    let stun = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
     let rtp = b"\x80\x00\x12\x34";
     let dtls = b"\x16\xfe\xff\x00";
-    for data in [&stun[..], rtp, dtls, b"\xff", b" x"] {
+    for data in [&rtp[..], dtls, b"\xff", b" x"] {
         assert!(host.datagram(channel, "192.0.2.9:5060", data).is_none());
     }
-    assert_eq!(host.transport.stats().not_sip, 5);
+    assert_eq!(host.transport.stats().not_sip, 4);
     assert!(host.datagrams.is_empty());
 }
 
