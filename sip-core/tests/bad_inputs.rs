@@ -39,7 +39,7 @@ fn and(more: &str) -> Vec<u8> {
 fn receive(data: &[u8]) -> Result<Message, (Option<Name>, ParseErrorKind, u16)> {
     let limits = Limits::default();
     Head::parse(data, &limits)
-        .and_then(|mut head| head.check(data).map(|()| head.into_message(data)))
+        .and_then(|mut head| head.check(data).map(|()| head.to_message(data)))
         .map_err(|error| (error.header(), error.kind(), error.status().code()))
 }
 

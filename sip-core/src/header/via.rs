@@ -138,7 +138,7 @@ impl<'a> Via<'a> {
     }
 
     /// A received Via as offsets into `base`. `None` if it has parameters that are rare.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn spans(&self, base: &[u8]) -> Option<ViaSpans> {
         let known = &self.known;
         if known.maddr.is_some() || known.ttl.is_some() {
@@ -157,7 +157,7 @@ impl<'a> Via<'a> {
     }
 
     /// The reverse of [`Via::spans`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn from_spans(spans: &ViaSpans, base: &'a [u8]) -> Self {
         Self {
             transport: spans.transport.get(base),

@@ -137,7 +137,7 @@ impl Head {
     }
 
     /// The first Via value.
-    #[inline]
+    #[inline(always)]
     pub fn top_via<'a>(&'a self, data: &'a [u8]) -> Result<Via<'a>, HeaderError> {
         self.view(data).top_via()
     }
@@ -145,8 +145,8 @@ impl Head {
     /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
     /// a request) and Max-Forwards that follow their grammar; the first five of them present
     /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
-    /// decides something and may stand only once (§7.3.1). Other headers are checked when they
-    /// are asked for.
+    /// decides something and may stand only once (§7.3.1). Other headers, and the parts of the
+    /// URIs in From and To, are checked when they are asked for.
     ///
     /// What it finds is kept, so that it is not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {

@@ -5,14 +5,12 @@ use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
-use smallvec::SmallVec;
-
 use crate::header::{Via, ViaSpans};
 use crate::span::Span;
 
 /// What has to change in a Via value: at most two places, in order.
 pub(crate) struct Stamp {
-    patches: SmallVec<[Patch; 2]>,
+    patches: [Patch; 2],
     text: Text,
     received: Option<IpAddr>,
     rport: Option<u16>,
@@ -42,8 +40,14 @@ impl Stamp {
         let (received, rport) = (received.and_then(place), rport.and_then(place));
         // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
         let must = rport.is_some() || force_rport || via.sent_by().host().ip() != Some(ip);
+        let end = value.len();
+        // At first nothing changes, at the end.
+        let nothing = Patch {
+            place: end..end,
+            text: 0..0,
+        };
         let mut stamp = Self {
-            patches: SmallVec::new(),
+            patches: [nothing.clone(), nothing],
             text: Text {
                 bytes: [0; 80],
                 len: 0,
@@ -51,26 +55,24 @@ impl Stamp {
             received: (must || received.is_some()).then_some(ip),
             rport: (force_rport || rport.is_some()).then_some(source.port()),
         };
-        let end = value.len();
         match rport {
-            Some(place) => stamp.patch(place, |text| text.rport(source.port())),
-            None if force_rport => stamp.patch(end..end, |text| {
+            Some(place) => stamp.patch(0, place, |text| text.rport(source.port())),
+            None if force_rport => stamp.patch(0, end..end, |text| {
                 text.push(b";");
                 text.rport(source.port());
             }),
             None => {}
         }
         match received {
-            Some(place) => stamp.patch(place, |text| text.received(ip)),
-            None if must => stamp.patch(end..end, |text| {
+            Some(place) => stamp.patch(1, place, |text| text.received(ip)),
+            None if must => stamp.patch(1, end..end, |text| {
                 text.push(b";");
                 text.received(ip);
             }),
             None => {}
         }
-        if let [first, second] = &mut stamp.patches[..]
-            && second.place.start < first.place.start
-        {
+        let [first, second] = &mut stamp.patches;
+        if second.place.start < first.place.start {
             core::mem::swap(first, second);
         }
         stamp
@@ -86,22 +88,21 @@ impl Stamp {
 
     /// Where a part of the message is behind the stamp; the Via value starts at `value`.
     pub(crate) fn moved(&self, span: Span, value: usize) -> Span {
-        let before = |patch: &&Patch| value + patch.place.end <= span.start();
-        let by = self
-            .patches
-            .iter()
-            .filter(before)
-            .map(|patch| patch.text.len() as isize - patch.place.len() as isize);
-        span.moved(by.sum::<isize>() as i16)
+        let by = |patch: &Patch| {
+            let grown = patch.text.len() as isize - patch.place.len() as isize;
+            let before = value + patch.place.end <= span.start();
+            if before { grown } else { 0 }
+        };
+        let [first, second] = &self.patches;
+        span.moved((by(first) + by(second)) as i16)
     }
 
-    fn patch(&mut self, place: Range<usize>, write: impl FnOnce(&mut Text)) {
+    #[inline]
+    fn patch(&mut self, index: usize, place: Range<usize>, write: impl FnOnce(&mut Text)) {
         let start = self.text.len;
         write(&mut self.text);
-        self.patches.push(Patch {
-            place,
-            text: start..self.text.len,
-        });
+        let text = start..self.text.len;
+        self.patches[index] = Patch { place, text };
     }
 
     /// By how many bytes the value grows.
@@ -166,15 +167,21 @@ impl Text {
         }
     }
 
-    fn decimal(&mut self, number: u16) {
-        let mut started = false;
-        for unit in [10_000, 1000, 100, 10, 1] {
-            let digit = (number / unit % 10) as u8;
-            started |= digit != 0 || unit == 1;
-            if started {
-                self.push(&[b'0' + digit]);
-            }
+    #[inline]
+    fn decimal(&mut self, mut number: u16) {
+        let len = match number {
+            0..10 => 1,
+            10..100 => 2,
+            100..1000 => 3,
+            1000..10_000 => 4,
+            _ => 5,
+        };
+        let place = self.bytes.get_mut(self.len..self.len + len);
+        for digit in place.unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
         }
+        self.len += len;
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> View<'a> {
         Some((index, value.get(..end)?.trim_ascii_end()))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn top_via(self) -> Result<Via<'a>, HeaderError> {
         if let Some(facts) = self.facts {
             return Ok(Via::from_spans(&facts.via, self.base));
