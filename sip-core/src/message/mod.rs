@@ -15,7 +15,7 @@
 //! - A status line may lack the space behind the code if it has no reason phrase.
 //! - Content-Length is digits only. Two rows of it are an error even when they are equal.
 //! - CRLFs before the start line of a datagram are skipped; bytes behind its body are cut off.
-#![doc = "- Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted."]
+//! - Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted.
 //! - Of a SIP URI in From and To only the characters are looked at on receipt, for transport and
 //!   transactions read the tags alone; [`header::From`] and [`header::To`] apply the whole grammar
 //!   when they are asked for. The request URI is checked wholly.
