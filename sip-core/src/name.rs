@@ -132,8 +132,6 @@ impl Name {
 
     /// The known name at the start of a header line that has its colon right behind it within
     /// these bytes, and the name's length. `None` says nothing: look closer.
-    ///
-    /// A CR is taken for a hyphen here: the indexer refuses such a head anyway.
     #[inline]
     pub(crate) fn at_start(line: &[u8; KEY_LEN]) -> Option<(Self, usize)> {
         // The lowest zero byte of `colons` gives the lowest bit that is set in `found`.
@@ -175,10 +173,13 @@ struct Entry {
     name: Name,
 }
 
-/// The first `len` bytes in lower case, zeros behind them.
+/// The first `len` bytes in lower case, zeros behind them. Only what may be a letter changes, so
+/// that nothing else is taken for a hyphen.
 #[inline]
 const fn fold(start: &[u8; KEY_LEN], len: usize) -> u128 {
-    (u128::from_le_bytes(*start) | (ONES << 5)) & MASKS[len % (KEY_LEN + 1)]
+    let bytes = u128::from_le_bytes(*start);
+    let letters = bytes & (ONES << 6);
+    (bytes | letters >> 1) & MASKS[len % (KEY_LEN + 1)]
 }
 
 /// As many bytes as the index says.

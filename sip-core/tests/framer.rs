@@ -467,3 +467,24 @@ fn an_idle_framer_holds_no_buffer() {
     assert_eq!(framer.capacity(), 0);
     assert!(!framer.is_inside_message());
 }
+
+// bad-inputs: F10
+#[test]
+fn a_name_with_one_bit_changed_is_the_same_name_only_where_case_changes() {
+    for name in Name::ALL {
+        for at in 0..name.as_str().len() {
+            let mut spelled = name.as_str().as_bytes().to_vec();
+            spelled[at] ^= 0x20;
+            let line = [&spelled[..], b": some\r\n"].concat();
+            let head = [b"BYE sip:x SIP/2.0\r\n", &line[..], b"l: 0\r\n\r\n"].concat();
+            let all = feed([&head[..]], Limits::default());
+            assert_eq!(all, feed(head.chunks(1), Limits::default()), "{name}");
+            let same = spelled[at].is_ascii_alphabetic();
+            let found = sip_core::Message::parse(head)
+                .is_ok_and(|m| m.raw(*name).is_some_and(|v| v.starts_with(b"some")));
+            if *name != Name::ContentLength {
+                assert_eq!(found, same, "{name} {at}");
+            }
+        }
+    }
+}

@@ -263,20 +263,25 @@ impl Message {
     pub fn set_body(&mut self, body: impl Into<Bytes>) -> Result<(), EditError> {
         let body = body.into();
         self.set(Name::ContentLength, alloc::format!("{}", body.len()))?;
-        self.body = Some(body);
+        self.edits.get_or_insert_default().body = Some(body);
         Ok(())
     }
 
     fn own_rows(&mut self) -> &mut Vec<Packed> {
         self.facts = None;
-        if self.rows.is_none() {
+        let own = self
+            .edits
+            .as_ref()
+            .is_some_and(|edits| edits.rows.is_some());
+        let rows = (!own).then(|| {
             let packed = self.view().rows;
             // A hop adds a row or two.
             let mut rows = Vec::with_capacity(packed.len() + 4);
             rows.extend_from_slice(packed);
-            self.rows = Some(rows);
-        }
-        self.rows.get_or_insert_default()
+            rows
+        });
+        let edits = self.edits.get_or_insert_default();
+        edits.rows.get_or_insert_with(|| rows.unwrap_or_default())
     }
 
     fn add_row(&mut self, name: HeaderName<'_>, value: &[u8]) -> Result<Packed, EditError> {
@@ -301,7 +306,8 @@ impl Message {
     }
 
     fn add_text<const N: usize>(&mut self, parts: [&[u8]; N]) -> Result<usize, EditError> {
-        let start = self.extra.len();
+        let extra = &mut self.edits.get_or_insert_default().extra;
+        let start = extra.len();
         let len = parts
             .iter()
             .map(|part| part.len())
@@ -309,10 +315,8 @@ impl Message {
         if start.saturating_add(len) > usize::from(u16::MAX) {
             return Err(EditError::TooLong(len));
         }
-        self.extra.reserve(len);
-        parts
-            .iter()
-            .for_each(|part| self.extra.extend_from_slice(part));
+        extra.reserve(len);
+        parts.iter().for_each(|part| extra.extend_from_slice(part));
         Ok(start)
     }
 }

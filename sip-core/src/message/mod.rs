@@ -54,6 +54,7 @@ mod status;
 mod view;
 mod write;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -98,13 +99,30 @@ pub struct Message {
     head_len: usize,
     body_len: usize,
     line: Line,
-    rows: Option<Vec<Packed>>,
-    extra: Vec<u8>,
-    body: Option<Bytes>,
+    /// Boxed: most messages have none, and messages are moved a lot.
+    edits: Option<Box<Edits>>,
     /// Until the first edit of a header.
     facts: Option<Facts>,
     flow: Option<Flow>,
     built: bool,
+}
+
+/// What was changed, and rows that are not behind the message's own bytes.
+#[derive(Clone, Default)]
+struct Edits {
+    rows: Option<Vec<Packed>>,
+    extra: Vec<u8>,
+    body: Option<Bytes>,
+}
+
+impl Edits {
+    fn held(&self) -> usize {
+        let rows = self.rows.as_ref().map_or(0, Vec::capacity);
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        [rows.saturating_mul(8), self.extra.capacity(), body]
+            .into_iter()
+            .fold(size_of::<Self>(), usize::saturating_add)
+    }
 }
 
 impl Message {
@@ -132,9 +150,7 @@ impl Message {
             head_len,
             body_len,
             line,
-            rows: None,
-            extra: Vec::new(),
-            body: None,
+            edits: None,
             facts,
             flow: None,
             built: false,
@@ -143,15 +159,20 @@ impl Message {
 
     fn shared(base: Bytes, rows: Vec<Packed>, line: Line, head_len: usize) -> Self {
         let body_len = base.len() - head_len;
-        Self {
+        let edits = Edits {
             rows: Some(rows),
+            ..Edits::default()
+        };
+        Self {
+            edits: Some(Box::new(edits)),
             ..Self::packed(base, line, (head_len, body_len), None)
         }
     }
 
     #[inline]
     fn view(&self) -> View<'_> {
-        let rows = match &self.rows {
+        let edits = self.edits.as_deref();
+        let rows = match edits.and_then(|edits| edits.rows.as_deref()) {
             Some(rows) => rows,
             None => {
                 self.base
@@ -164,7 +185,7 @@ impl Message {
         View {
             facts: self.facts.as_ref(),
             base: &self.base,
-            extra: &self.extra,
+            extra: edits.map(|edits| &*edits.extra).unwrap_or_default(),
             line: self.line,
             rows,
         }
@@ -318,7 +339,7 @@ impl Message {
 
     /// The body, empty if there is none.
     pub fn body(&self) -> &[u8] {
-        match &self.body {
+        match self.edits.as_deref().and_then(|edits| edits.body.as_ref()) {
             Some(body) => body,
             None => self
                 .base
@@ -349,14 +370,8 @@ impl Message {
 
     /// The bytes of memory that the message holds beyond itself, shared ones included.
     pub fn held(&self) -> usize {
-        let rows = self
-            .rows
-            .as_ref()
-            .map_or(0, |rows| rows.capacity().saturating_mul(8));
-        let body = self.body.as_ref().map_or(0, Bytes::len);
-        [self.base.len(), self.extra.capacity(), rows, body]
-            .into_iter()
-            .fold(0, usize::saturating_add)
+        let edits = self.edits.as_deref().map_or(0, Edits::held);
+        self.base.len().saturating_add(edits)
     }
 
     /// Whether the message was made by the builders of this crate, not parsed.

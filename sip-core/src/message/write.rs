@@ -9,18 +9,24 @@ use super::{Message, Row, View};
 impl Message {
     /// Appends the message to `out` as it goes on the wire.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        out.reserve(self.base.len() + self.extra.len() + self.body.as_ref().map_or(0, Bytes::len));
+        out.reserve(self.held());
         self.pieces(|piece| out.extend_from_slice(piece));
     }
 
     /// The message as it goes on the wire; shared, not copied, if nothing was edited.
     pub fn to_bytes(&self) -> Bytes {
-        if self.extra.is_empty() && self.body.is_none() && self.rows.is_none() {
+        if self.edits.is_none() {
             return self.base.slice(..self.head_len + self.body_len);
         }
         let mut out = Vec::with_capacity(self.wire_len());
         self.write_to(&mut out);
         Bytes::from(out)
+    }
+
+    fn has_new_body(&self) -> bool {
+        self.edits
+            .as_ref()
+            .is_some_and(|edits| edits.body.is_some())
     }
 
     /// The length on the wire in bytes.
@@ -46,7 +52,7 @@ impl Message {
             }
         }
         // The empty line and an untouched body go on where the last row ends.
-        if !run.0 && run.2 + 2 == self.head_len && self.body.is_none() {
+        if !run.0 && run.2 + 2 == self.head_len && !self.has_new_body() {
             run.2 = self.head_len + self.body_len;
             piece(view.slice(run));
         } else {
