@@ -124,22 +124,31 @@ impl Queue {
         let count = events.len();
         let mut inner = lock(&self.inner);
         if inner.abandoned {
-            events.retain(|event| !is_message(event));
-        } else if limited {
+            drop(inner);
+            let dropped = Held::of(&events).messages;
+            self.dropped.fetch_add(dropped as u64, Relaxed);
+            return;
+        }
+        if limited {
             let mut held = inner.held;
             events.retain(|event| {
                 let fits = !is_message(event) || held.leaves_room(self.limits);
-                held.add(Held::of(std::slice::from_ref(event)));
+                if fits {
+                    held.add(Held::of(std::slice::from_ref(event)));
+                }
                 fits
             });
         }
         let dropped = count - events.len();
+        self.dropped.fetch_add(dropped as u64, Relaxed);
+        if events.is_empty() {
+            return;
+        }
         let held = Held::of(&events);
         inner.held.add(held);
         inner.batches.push_back(Batch { events, held });
         let receiver = inner.receiver.take();
         drop(inner);
-        self.dropped.fetch_add(dropped as u64, Relaxed);
         if let Some(receiver) = receiver {
             receiver.wake();
         }
