@@ -1,5 +1,9 @@
 //! Why something did not work: one enum for each operation.
 
+mod websocket;
+
+pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
+
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use std::io;

@@ -50,6 +50,8 @@ mod stun;
 mod substitute;
 mod tokens;
 mod transport;
+#[cfg(feature = "ws")]
+pub mod websocket;
 
 pub use sip_core;
 
