@@ -48,6 +48,7 @@ mod shared;
 pub mod sim;
 mod stun;
 mod substitute;
+pub mod tls;
 mod tokens;
 mod transport;
 
