@@ -1,4 +1,5 @@
 //! Certificates made on the spot, for tests, examples and simulations.
+#![allow(clippy::expect_used, reason = "what is made here is always well formed")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
