@@ -81,6 +81,8 @@ pub struct WebSocket {
     /// What the peer's last message was.
     kind: MessageKind,
     output: Vec<u8>,
+    /// Bytes of pongs in the output.
+    pongs: usize,
     /// A pong for which there was no room.
     late_pong: Option<Bytes>,
 }
@@ -239,6 +241,7 @@ impl WebSocket {
             assembly: None,
             kind: MessageKind::Text,
             output: Vec::new(),
+            pongs: 0,
             late_pong: None,
         }
     }
@@ -387,6 +390,7 @@ impl WebSocket {
             into.append(&mut self.output);
         }
         self.output = Vec::new();
+        self.pongs = 0;
     }
 
     /// Ends it, and frees what will not be read.
@@ -556,8 +560,8 @@ impl WebSocket {
         if !self.is_open() {
             return;
         }
-        if self.output.len() < PONG_ROOM {
-            self.late_pong = None;
+        if self.pongs < PONG_ROOM {
+            self.pongs += MAX_HEADER + payload.len();
             self.write(Opcode::Pong, &payload);
         } else {
             self.late_pong = Some(payload);
