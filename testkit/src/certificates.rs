@@ -1,5 +1,8 @@
 //! Certificates made on the spot, for tests, examples and simulations.
-#![allow(clippy::expect_used, reason = "what is made here is always well formed")]
+#![allow(
+    clippy::expect_used,
+    reason = "what is made here is always well formed"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
