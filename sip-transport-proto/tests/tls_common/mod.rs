@@ -40,7 +40,9 @@ impl End {
             got.extend_from_slice(data);
             data.len()
         });
-        self.error = self.error.or(read.err());
+        if self.error.is_none() {
+            self.error = read.err();
+        }
         read
     }
 
