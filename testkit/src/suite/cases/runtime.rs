@@ -91,7 +91,7 @@ pub async fn a_full_stream_would_block_until_it_is_read<H: AdapterHost>(host: &H
             Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
         }
     }
-    let (mut read, mut buffer) = (0, [0; 65_536]);
+    let (mut read, mut buffer) = (0, vec![0; 65_536]);
     while read < written {
         read += poll_fn(|cx| server.poll_read(cx, &mut buffer))
             .await
