@@ -291,6 +291,11 @@ impl WebSocket {
         matches!(self.state, State::Open)
     }
 
+    /// Whether a close frame of ours went out, and none has come.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing)
+    }
+
     /// Whether nothing will come any more: both sides closed, or an error ended it.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Closed | State::Refused(_))
