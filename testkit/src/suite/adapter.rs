@@ -87,7 +87,7 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
 
     fn connections(&self) -> Vec<ConnectionId> {
         let all = self.transport.connections();
-        all.into_iter().map(|(id, _)| id).collect()
+        all.into_iter().map(|info| info.id).collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {
