@@ -48,8 +48,11 @@ mod shared;
 pub mod sim;
 mod stun;
 mod substitute;
+pub mod tls;
 mod tokens;
 mod transport;
+#[cfg(feature = "ws")]
+pub mod websocket;
 
 pub use sip_core;
 
@@ -64,7 +67,7 @@ pub use ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
 pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 pub use route::{Route, Way};
-pub use router::{Routed, Router, RouterOutput};
+pub use router::{ConnectionInfo, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

@@ -421,8 +421,8 @@ impl Transport {
         };
         match machine.poll_event(now) {
             Some(ConnectionEvent::Event(event)) => self.outputs.push_back(Output::Event(event)),
-            Some(ConnectionEvent::Connected(local)) => {
-                self.router.handle_connected(id, local);
+            Some(ConnectionEvent::Connected { local, identity }) => {
+                self.router.handle_connected(id, local, identity);
                 self.render_pending(now, id);
             }
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),

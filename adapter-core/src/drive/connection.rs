@@ -252,8 +252,8 @@ impl Task {
     fn handle(&self, event: ConnectionEvent) {
         let (core, id) = (&self.core, self.id);
         match event {
-            ConnectionEvent::Connected(local) => {
-                core.with_router(|router| router.handle_connected(id, local));
+            ConnectionEvent::Connected { local, identity } => {
+                core.with_router(|router| router.handle_connected(id, local, identity));
                 self.render_pending();
             }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),

@@ -154,8 +154,8 @@ impl Split {
         self.tasks.push(Task::Connection(id));
         match event {
             ConnectionEvent::Event(event) => self.outputs.push_back(Output::Event(event)),
-            ConnectionEvent::Connected(local) => {
-                self.router.handle_connected(id, local);
+            ConnectionEvent::Connected { local, identity } => {
+                self.router.handle_connected(id, local, identity);
                 self.tasks.push(Task::NextPending(id));
             }
             ConnectionEvent::Proven => self.router.handle_proven(id),

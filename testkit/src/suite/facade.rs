@@ -286,7 +286,7 @@ impl Endpoint for Facade {
     fn connections(&self) -> Vec<ConnectionId> {
         let shared = self.lock();
         let machine = shared.world.machine(self.host);
-        machine.router().connections().map(|(id, ..)| id).collect()
+        machine.router().connections().map(|info| info.id).collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {
