@@ -41,12 +41,14 @@ pub struct Leaf {
     pub certificate_pem: String,
     /// Its private key.
     pub key_pem: String,
+    /// By which its authority would revoke it.
+    pub serial_number: SerialNumber,
 }
 
 impl Certificates {
     /// A new authority that nobody knows yet.
     pub fn new() -> Self {
-        let mut params = params("Test authority", 0);
+        let mut params = params("Test authority", serial_number(0));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Self {
@@ -79,6 +81,11 @@ impl Certificates {
         &self.provider
     }
 
+    /// What signs the certificates.
+    pub fn authority(&self) -> &CertifiedIssuer<'static, KeyPair> {
+        &self.authority
+    }
+
     /// The authority's certificate.
     pub fn authority_pem(&self) -> String {
         self.authority.pem()
@@ -96,20 +103,31 @@ impl Certificates {
 
     /// A certificate with these names and with what else is set.
     pub fn leaf_with(&self, names: &[&str], edit: impl FnOnce(&mut CertificateParams)) -> Leaf {
-        let mut params = params("Test", self.issued.fetch_add(1, Ordering::Relaxed));
+        self.leaf_for(&key(), names, edit)
+    }
+
+    /// The same, for a key that need not be of Ed25519.
+    pub fn leaf_for(
+        &self,
+        key: &KeyPair,
+        names: &[&str],
+        edit: impl FnOnce(&mut CertificateParams),
+    ) -> Leaf {
+        let serial_number = serial_number(self.issued.fetch_add(1, Ordering::Relaxed));
+        let mut params = params("Test", serial_number.clone());
         params.subject_alt_names = names.iter().map(|name| alternative_name(name)).collect();
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         edit(&mut params);
-        let key = key();
         let certificate = params
-            .signed_by(&key, &self.authority)
+            .signed_by(key, &self.authority)
             .expect("a certificate");
         Leaf {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
+            serial_number,
         }
     }
 
@@ -200,7 +218,7 @@ fn key() -> KeyPair {
     KeyPair::generate_for(&PKCS_ED25519).expect("a key")
 }
 
-fn params(common_name: &str, number: u64) -> CertificateParams {
+fn params(common_name: &str, serial_number: SerialNumber) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params
@@ -208,10 +226,14 @@ fn params(common_name: &str, number: u64) -> CertificateParams {
         .push(DnType::CommonName, common_name);
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2049, 12, 31);
-    // Else it is a part of a hash of the key, as long as that happens to be.
-    let serial = u128::from(number) | 1 << 120;
-    params.serial_number = Some(SerialNumber::from_slice(&serial.to_be_bytes()));
+    params.serial_number = Some(serial_number);
     params
+}
+
+/// If not set it is a part of a hash of the key, as long as that happens to be.
+fn serial_number(number: u64) -> SerialNumber {
+    let number = u128::from(number) | 1 << 120;
+    SerialNumber::from_slice(&number.to_be_bytes())
 }
 
 /// See [`Certificates`].

@@ -2,7 +2,9 @@ use core::fmt;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
-use rustls::{ClientConnection, Connection, HandshakeKind, InvalidMessage, ServerConnection};
+use rustls::{
+    ClientConnection, Connection, HandshakeKind, InvalidMessage, PeerIncompatible, ServerConnection,
+};
 
 use super::{Identity, NamePolicy, TlsConfig, TlsError, TlsName};
 use crate::Protocol;
@@ -34,8 +36,10 @@ pub struct Tls {
     handshaking: bool,
     peer_closed: bool,
     closed: bool,
-    first_byte: Option<u8>,
+    opening: Opening,
     error: Option<TlsError>,
+    /// An alert of ours, in the place of one of rustls.
+    alert: Vec<u8>,
     /// Bytes of the plaintext in one record at most.
     fragment: usize,
     /// Plaintext that the sink did not take; its first `taken` bytes it has taken since.
@@ -85,8 +89,9 @@ impl Tls {
             handshaking: true,
             peer_closed: false,
             closed: false,
-            first_byte: None,
+            opening: Opening::default(),
             error: None,
+            alert: Vec::new(),
             // rustls counts the header of a record in.
             fragment: fragment.map_or(RECORD, |size| size.saturating_sub(5).clamp(1, RECORD)),
             waiting: Vec::new(),
@@ -111,7 +116,7 @@ impl Tls {
         if let Some(error) = self.error {
             return Err(error);
         }
-        self.first_byte = self.first_byte.or_else(|| data.first().copied());
+        self.opening.note(data);
         // To rustls an empty slice is the end of the stream.
         while !data.is_empty() && !self.peer_closed {
             let read = self.connection.read_tls(&mut data);
@@ -215,6 +220,7 @@ impl Tls {
 
     /// Puts what TLS itself has to send to the end of `out`: handshake, alerts, key updates.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.alert);
         while self.connection.wants_write() {
             // Writing to a `Vec` does not fail.
             if !matches!(self.connection.write_tls(out), Ok(1..)) {
@@ -293,15 +299,59 @@ impl Tls {
     }
 
     fn fail(&mut self, error: &rustls::Error) -> TlsError {
-        let is_tls = matches!(self.first_byte, Some(20..=24));
         let error = match error {
-            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) if !is_tls => {
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
+                if !self.opening.is_tls() =>
+            {
                 TlsError::NotTls
+            }
+            rustls::Error::PeerIncompatible(
+                PeerIncompatible::SignatureAlgorithmsExtensionRequired,
+            ) if self.opening.is_before_tls12() => {
+                // rustls misses the extension of TLS 1.2 before it looks at the version; the alert
+                // for that is protocol_version (RFC 5246 §E.1).
+                let mut alert = Vec::new();
+                self.flush(&mut alert);
+                if let Some(description) = alert.last_mut() {
+                    *description = 70;
+                }
+                self.alert = alert;
+                TlsError::NoCommonVersion
             }
             error => error.into(),
         };
         self.error = Some(error);
         error
+    }
+}
+
+/// The first bytes that came: of TLS, a record's header, and the type, length and version of a
+/// ClientHello.
+#[derive(Default)]
+struct Opening {
+    bytes: [u8; 11],
+    len: usize,
+}
+
+impl Opening {
+    fn note(&mut self, data: &[u8]) {
+        for (to, from) in self.bytes.iter_mut().skip(self.len).zip(data) {
+            *to = *from;
+            self.len += 1;
+        }
+    }
+
+    /// Whether it begins as a record does.
+    fn is_tls(&self) -> bool {
+        self.len > 0 && matches!(self.bytes[0], 20..=24)
+    }
+
+    /// Whether the version of a ClientHello is one before TLS 1.2.
+    fn is_before_tls12(&self) -> bool {
+        let [22, .., major, minor] = self.bytes else {
+            return false;
+        };
+        self.len == self.bytes.len() && (major, minor) < (3, 3)
     }
 }
 

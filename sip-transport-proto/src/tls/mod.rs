@@ -1,8 +1,8 @@
 //! TLS for SIP (RFC 3261 §26, RFC 5922, RFC 9325): configuration, names, identities.
 //!
-//! A [`TlsConfig`] says how connections are protected; [`TlsClient`] and [`TlsServer`] build it.
-//! A client verifies a server by [`SipServerVerifier`] unless a method named `dangerous_…` is
-//! called. Whom a peer has proven to be is its [`Identity`]. [`Tls`] is one side of one
+//! A `TlsConfig` says how connections are protected; `TlsClient` and `TlsServer` build it.
+//! A client verifies a server by `SipServerVerifier` unless a method named `dangerous_…` is
+//! called. Whom a peer has proven to be is its [`Identity`]. `Tls` is one side of one
 //! connection, bytes in and bytes out.
 //!
 //! The work is done by `rustls`, whose cryptography comes from a provider that the caller gives:

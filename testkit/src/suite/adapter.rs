@@ -11,7 +11,7 @@ use super::{Endpoint, Host, Setup};
 
 /// A host whose transports are those of adapter-core on some runtime.
 #[allow(async_fn_in_trait)]
-pub trait AdapterHost: Host<Endpoint = Adapter<Self::Runtime>> {
+pub trait AdapterHost: Host<Endpoint = Adapter<Self::Runtime>> + 'static {
     /// The runtime.
     type Runtime: CurrentRuntime;
 
