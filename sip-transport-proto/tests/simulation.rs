@@ -6,9 +6,6 @@
     missing_docs
 )]
 
-#[path = "common/split.rs"]
-mod split;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +20,7 @@ use sip_transport_proto::{
     SipEndpoint, Submitted, Tokens, Transport,
 };
 
-use split::Split;
+use testkit::split::Split;
 
 const SEEDS: u64 = 1_000;
 /// How many requests one run sends.

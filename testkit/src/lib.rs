@@ -3,4 +3,5 @@
 pub mod certificates;
 pub mod examples;
 pub mod memory;
+pub mod split;
 pub mod suite;

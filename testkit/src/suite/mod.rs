@@ -14,21 +14,21 @@
 mod adapter;
 pub mod cases;
 mod counting;
-mod facade;
 mod host;
 mod memory;
 mod messages;
 mod peers;
+mod simulated;
 mod system;
 mod wait;
 
 pub use adapter::{Adapter, AdapterHost};
 pub use counting::Counting;
-pub use facade::{Facade, FacadeHost};
 pub use host::{Endpoint, Family, Host, Place, Setup};
 pub use memory::MemoryHost;
 pub use messages::{body_of_length, reply, request, request_to, text, via};
 pub use peers::{TcpPeer, UdpPeer};
+pub use simulated::{FacadeHost, Simulated, SimulatedHost, SplitHost};
 pub use system::{OnSystem, SystemHost};
 pub use wait::{join, next_closed, next_malformed, next_opened, next_request, next_response};
 

@@ -1,6 +1,6 @@
 //! The parts of a transport driven by hand, as an adapter with many tasks would: in any order, with
 //! other things happening between any two steps.
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -17,6 +17,7 @@ use sip_transport_proto::{
     SendId, Sent, SocketId, Submitted, Tokens, Way,
 };
 
+/// See the [module](self).
 #[derive(Debug)]
 pub struct Split {
     router: Router,
