@@ -281,8 +281,14 @@ impl Layers {
         }
     }
 
-    /// Whether a message has begun and is not complete.
+    /// Whether a message has begun and is not complete, or what may hold one.
     pub(crate) fn are_inside_message(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if let Security::Tls(tls) = &self.tls
+            && tls.is_inside_record()
+        {
+            return true;
+        }
         match &self.framing {
             Framing::Stream(framer) => framer.is_inside_message(),
             #[cfg(feature = "ws")]

@@ -40,6 +40,10 @@ pub(crate) use layers::WebSocketSide;
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// While more than this waits to be written, what TLS and WebSocket answer to the peer waits in
+/// them, where it does not grow: a peer that pings and never reads gets no queue for it.
+const ANSWER_ROOM: usize = 16 << 10;
+
 /// One stream connection: TLS, WebSocket, framing, checks, deadlines and a bounded queue of what is
 /// to be written.
 ///
@@ -585,7 +589,7 @@ impl Connection {
     /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
     /// is little.
     fn flush_layers(&mut self, now: Instant) {
-        if self.out.len() >= self.queue_limit() {
+        if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
             return;
         }
         self.out.push_control(|out| self.layers.flush(out));
