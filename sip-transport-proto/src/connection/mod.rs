@@ -420,7 +420,7 @@ impl Connection {
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.control.pop_front() {
+            if let Some(event) = self.poll_control() {
                 return Some(event);
             }
             let event = match self.state {
@@ -432,6 +432,9 @@ impl Connection {
                 State::Connecting | State::Closed => None,
             };
             match event {
+                Some(event) if self.control.is_empty() => {
+                    return Some(ConnectionEvent::Event(event));
+                }
                 Some(event) => self.control.push_back(ConnectionEvent::Event(event)),
                 None if self.control.is_empty() => return None,
                 None => {}
@@ -442,7 +445,12 @@ impl Connection {
     /// The next event that is not a message: for an owner whose application is behind.
     #[must_use]
     pub fn poll_control(&mut self) -> Option<ConnectionEvent> {
-        self.control.pop_front()
+        let event = self.control.pop_front()?;
+        if self.control.is_empty() {
+            // An idle connection keeps no room for what is rare.
+            self.control = VecDeque::new();
+        }
+        Some(event)
     }
 
     /// What is to be written now; empty if nothing is.
