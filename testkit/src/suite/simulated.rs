@@ -14,8 +14,8 @@ use sip_transport_proto::error::SendError;
 use sip_transport_proto::sim::{HostId, Machine, Socket, World};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, SendId, SendOptions, Sent,
-    SipEndpoint, Stats, Submitted, Transport,
+    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing, SendId,
+    SendOptions, Sent, SipEndpoint, Stats, Submitted, Transport,
 };
 
 use super::{Endpoint, Host, Place, Setup};
@@ -290,14 +290,19 @@ impl<M: Machine> Endpoint for Simulated<M> {
         assert!(self.lock().world.remove_channel(self.host, channel));
     }
 
-    fn connections(&self) -> Vec<ConnectionId> {
+    fn connections(&self) -> Vec<ConnectionInfo> {
         let shared = self.lock();
         let machine = shared.world.machine(self.host);
-        machine.router().connections().map(|info| info.id).collect()
+        machine.router().connections().collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {
         self.lock().world.close(self.host, connection)
+    }
+
+    fn queued_bytes(&self) -> usize {
+        let shared = self.lock();
+        shared.world.machine(self.host).router().queued_bytes()
     }
 
     fn stats(&self) -> Stats {
