@@ -25,7 +25,7 @@ fn run(args: &responder::Args) -> Result<(), Failure> {
         .chain(&others)
         .map(SingleThread::runtime);
     let all: Vec<_> = all.collect();
-    let builder = args.builder().worker_runtimes(all.clone());
+    let builder = args.builder()?.worker_runtimes(all.clone());
     let (transport, incoming) = main.block_on(builder.bind())?;
     for (runtime, incoming) in all.iter().zip(incoming.into_workers()) {
         runtime.spawn(Box::pin(responder::answer(transport.clone(), incoming)));

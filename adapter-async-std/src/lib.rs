@@ -1,9 +1,10 @@
-//! A SIP transport (RFC 3261 §18) on async-std: UDP and TCP, IPv4 and IPv6.
+//! A SIP transport (RFC 3261 §18) on async-std: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
 //! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
 //! handles: [`SipTransport`] sends, [`Incoming`] receives. All that is protocol is in
 //! [`sip_transport_proto`], all that is driving it in [`adapter_core`]; this crate has async-std's
-//! sockets, timers and tasks.
+//! sockets, timers and tasks. async-std calls itself discontinued in favour of smol; this adapter is
+//! so thin that one for smol is a copy with other imports.
 //!
 //! ```
 //! use adapter_async_std::SipTransport;
@@ -40,7 +41,3 @@ pub use adapter_core::{self, Builder, Incoming, sip_transport_proto};
 
 /// The SIP transport on async-std.
 pub type SipTransport = adapter_core::SipTransport<AsyncStdRuntime>;
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -26,19 +26,16 @@ pub use single_thread::SingleThread;
 /// messages sent from any thread.
 ///
 /// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use adapter_async_std::adapter_core::Runtime;
+/// use adapter_async_std::{AsyncStdRuntime, adapter_core::Runtime};
 ///
-/// let runtime = adapter_async_std::AsyncStdRuntime::new();
-/// let socket = runtime.bind_datagrams("127.0.0.1:0".parse()?, &Default::default())?;
+/// let local = "127.0.0.1:0".parse()?;
+/// let socket = AsyncStdRuntime::new().bind_datagrams(local, &Default::default())?;
 /// assert_ne!(socket.local_addr().port(), 0);
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct AsyncStdRuntime {
-    /// Where tasks run if not on async-std's threads. The tasks hold the runtime, so it must not
-    /// keep alive what holds them.
+    /// A [`SingleThread`]'s, which holds the tasks, which hold the runtime.
     executor: Option<Weak<Executor<'static>>>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 
 use crate::Failure;
 use crate::link::{Connector, Link, Over};
@@ -16,6 +17,8 @@ pub struct Load {
     pub connections: usize,
     /// At once on each.
     pub window: usize,
+    /// Whether the callee must give a Contact (RFC 3261 §12.1.1).
+    pub contact: bool,
 }
 
 /// What came of the calls.
@@ -35,17 +38,26 @@ pub fn run(connector: &Connector, load: Load) -> Outcome {
         |n: usize| load.calls / load.connections + usize::from(n < load.calls % load.connections);
     let mut outcome = Outcome::default();
     std::thread::scope(|scope| {
-        let caller = |n: usize| scope.spawn(move || converse(connector, n, share(n), load.window));
+        let caller = |n: usize| {
+            let mut caller = Caller::new(Load {
+                calls: share(n),
+                ..load
+            });
+            scope.spawn(move || {
+                if let Err(error) = caller.converse(connector, n) {
+                    caller.problems.push(error.to_string());
+                }
+                caller
+            })
+        };
         let threads: Vec<_> = (0..load.connections).map(caller).collect();
         for (n, thread) in threads.into_iter().enumerate() {
-            let (succeeded, problems) = thread
-                .join()
-                .unwrap_or_else(|_| (0, vec!["panicked".to_owned()]));
-            outcome.succeeded += succeeded;
-            let problems = problems
-                .into_iter()
-                .map(|problem| format!("connection {n}: {problem}"));
-            outcome.problems.extend(problems);
+            let caller = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            outcome.succeeded += caller.succeeded;
+            let problems = caller.problems.into_iter();
+            outcome
+                .problems
+                .extend(problems.map(|problem| format!("connection {n}: {problem}")));
         }
     });
     outcome.failed = load.calls - outcome.succeeded;
@@ -67,17 +79,10 @@ pub fn ping(link: &mut Link, to: SocketAddr, id: &str) -> Result<(), Failure> {
     dialogue.check(request, &response)
 }
 
-/// The calls of one connection: how many succeeded, and what was wrong.
-fn converse(connector: &Connector, n: usize, calls: usize, window: usize) -> (usize, Vec<String>) {
-    let mut caller = Caller::default();
-    if let Err(error) = caller.calls(connector, n, calls, window) {
-        caller.problems.push(error.to_string());
-    }
-    (caller.succeeded, caller.problems)
-}
-
-#[derive(Debug, Default)]
+/// The calls of one connection.
+#[derive(Debug)]
 struct Caller {
+    load: Load,
     succeeded: usize,
     problems: Vec<String>,
     /// By the branch of the request that waits for its response.
@@ -85,17 +90,20 @@ struct Caller {
 }
 
 impl Caller {
-    fn calls(
-        &mut self,
-        connector: &Connector,
-        n: usize,
-        calls: usize,
-        window: usize,
-    ) -> Result<(), Failure> {
+    fn new(load: Load) -> Self {
+        Self {
+            load,
+            succeeded: 0,
+            problems: Vec::new(),
+            waiting: HashMap::new(),
+        }
+    }
+
+    fn converse(&mut self, connector: &Connector, n: usize) -> Result<(), Failure> {
         let mut link = connector.connect()?;
         let mut started = 0;
-        while started < calls || !self.waiting.is_empty() {
-            while started < calls && self.waiting.len() < window {
+        while started < self.load.calls || !self.waiting.is_empty() {
+            while started < self.load.calls && self.waiting.len() < self.load.window {
                 let dialogue = Dialogue::new(&link, connector.to, format!("{n}-{started}"));
                 self.request(&mut link, dialogue, INVITE)?;
                 started += 1;
@@ -142,7 +150,7 @@ impl Caller {
         if (100..200).contains(&response.status) {
             self.waiting.insert(branch.to_owned(), (dialogue, request));
         } else if request.method == "INVITE" {
-            dialogue.establish(&response)?;
+            dialogue.establish(&response, self.load.contact)?;
             self.request(link, dialogue.clone(), ACK)?;
             self.request(link, dialogue, BYE)?;
         } else {
@@ -299,18 +307,19 @@ impl Dialogue {
     }
 
     /// Takes the peer's tag and Contact from the 200 to the INVITE.
-    fn establish(&mut self, response: &Response) -> Result<(), Failure> {
+    fn establish(&mut self, response: &Response, with_contact: bool) -> Result<(), Failure> {
         self.to = response.one("To")?.to_owned();
         let tag = parameter(&self.to, "tag").unwrap_or_default();
         if tag.is_empty() {
             return Err("To without a tag".into());
         }
-        // RFC 3261 §12.1.1
-        let contact = response.one("Contact")?;
-        let uri = contact
-            .split_once('<')
-            .and_then(|(_, rest)| rest.split_once('>'));
-        self.target = uri.ok_or("Contact without brackets")?.0.to_owned();
+        if with_contact {
+            let contact = response.one("Contact")?;
+            let uri = contact
+                .split_once('<')
+                .and_then(|(_, rest)| rest.split_once('>'));
+            self.target = uri.ok_or("Contact without brackets")?.0.to_owned();
+        }
         Ok(())
     }
 }

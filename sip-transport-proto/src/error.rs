@@ -76,6 +76,10 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.cause)?;
         for attempt in &self.0.tried {
+            if matches!(&attempt.cause, AttemptCause::Send(cause) if **cause == self.0.cause) {
+                // Said already.
+                continue;
+            }
             write!(
                 f,
                 "; {}:{} {}",

@@ -214,7 +214,7 @@ fn a_wildcard_covers_one_label_where_the_policy_has_them() {
         &["sip:*.example.com"],
         "foo.example.com"
     ));
-    assert!(!accepts(Rfc5922Wildcards, &["*.2.0.192"], "1.2.0.192x"));
+    assert!(!accepts(Rfc5922Wildcards, &["sip:*.com"], "example.com"));
 }
 
 // conformance: 275
@@ -433,7 +433,7 @@ fn hosts_that_no_certificate_could_prove_are_refused() {
 
 proptest! {
     #[test]
-    fn equal_names_are_one_key(host in "[a-z0-9_]{1,10}(\\.[a-z][a-z0-9_]{0,10}){0,3}[a-z]", dot: bool) {
+    fn equal_names_are_one_key(host in "([a-z0-9_]{1,10}\\.){0,3}h[a-z0-9_]{0,10}", dot: bool) {
         let lower = name(&host);
         let mut other = host.to_ascii_uppercase();
         other.extend(dot.then_some('.'));

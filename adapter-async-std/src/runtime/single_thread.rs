@@ -21,23 +21,16 @@ pub(super) fn current() -> Option<AsyncStdRuntime> {
 /// that lasts; async-std has only tasks that move between threads. Dropping it drops its tasks.
 ///
 /// ```
-/// use adapter_async_std::adapter_core::Builder;
 /// use adapter_async_std::{SingleThread, SipTransport};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let threads = [SingleThread::new(), SingleThread::new()];
-/// let (transport, incoming) = threads[0].block_on(
-///     SipTransport::builder()
-///         .udp("127.0.0.1:0".parse()?)
-///         .worker_runtimes(threads.each_ref().map(SingleThread::runtime))
-///         .bind(),
-/// )?;
+/// let builder = SipTransport::builder().udp("127.0.0.1:0".parse()?);
+/// let builder = builder.worker_runtimes(threads.each_ref().map(SingleThread::runtime));
+/// let (transport, incoming) = threads[0].block_on(builder.bind())?;
 /// for (thread, mut incoming) in threads.into_iter().zip(incoming.into_workers()) {
-///     std::thread::spawn(move || thread.block_on(async { while incoming.recv().await.is_some() {} }));
+///     std::thread::spawn(move || thread.block_on(async move { incoming.recv().await }));
 /// }
-/// # async_std::task::block_on(transport.shutdown());
-/// # Ok(())
-/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct SingleThread {

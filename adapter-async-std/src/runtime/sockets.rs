@@ -1,40 +1,25 @@
-//! Sockets on async-io.
+//! Sockets on async-io: a call is tried first, and waited for if it would block.
+//!
+//! Waiting is asking for an event by level: what came before the asking counts, so nothing is
+//! missed whichever thread made the last call.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use adapter_core::{Datagrams, Listener, RecvBatch, SendBatch, SocketOptions, Stream, sys};
 use async_io::Async;
 
-/// Whether a call in one direction of a socket is worth a try. Waiting costs a system call to ask
-/// for an event and several to get it, so a call is tried until it would block.
-///
-/// An event is asked for by level: what came before the asking counts, so nothing is missed
-/// whichever thread made the last call.
-#[derive(Debug)]
-struct Ready(AtomicBool);
-
-impl Ready {
-    fn new() -> Self {
-        Self(AtomicBool::new(true))
-    }
-
-    fn poll(&self, wait: impl FnOnce() -> Poll<io::Result<()>>) -> Poll<io::Result<()>> {
-        if !self.0.load(Ordering::Relaxed) {
-            ready!(wait())?;
-            self.0.store(true, Ordering::Relaxed);
+/// The outcome of a call, once it does not block.
+fn unblocked<T>(
+    mut call: impl FnMut() -> io::Result<T>,
+    mut wait: impl FnMut() -> Poll<io::Result<()>>,
+) -> Poll<io::Result<T>> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(wait())?,
+            result => return Poll::Ready(result),
         }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Notes what a call says of the next.
-    fn after<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.0.store(false, Ordering::Relaxed);
-        }
-        result
     }
 }
 
@@ -42,60 +27,42 @@ pub(super) fn bind_datagrams(
     local: SocketAddr,
     options: &SocketOptions,
 ) -> io::Result<Box<dyn Datagrams>> {
-    Ok(Box::new(AsyncStdDatagrams {
-        io: Async::new_nonblocking(sys::UdpSocket::bind(local, options)?)?,
-        readable: Ready::new(),
-        writable: Ready::new(),
-    }))
+    let io = Async::new_nonblocking(sys::UdpSocket::bind(local, options)?)?;
+    Ok(Box::new(AsyncStdDatagrams(io)))
 }
 
 /// An ICMP error is an event for both directions. It stays one until it is read, which receiving
 /// and sending do.
 #[derive(Debug)]
-struct AsyncStdDatagrams {
-    io: Async<sys::UdpSocket>,
-    readable: Ready,
-    writable: Ready,
-}
+struct AsyncStdDatagrams(Async<sys::UdpSocket>);
 
 impl Datagrams for AsyncStdDatagrams {
     fn local_addr(&self) -> SocketAddr {
-        self.io.get_ref().local_addr()
+        self.0.get_ref().local_addr()
     }
 
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.readable.poll(|| self.io.poll_readable(cx)))?;
-            match self.readable.after(self.io.get_ref().recv(batch)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        unblocked(|| self.0.get_ref().recv(batch), || self.0.poll_readable(cx))
     }
 
     fn try_send(&self, batch: &mut SendBatch) -> io::Result<()> {
-        self.writable.after(self.io.get_ref().send(batch))
+        self.0.get_ref().send(batch)
     }
 
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writable.poll(|| self.io.poll_writable(cx))
+        self.0.poll_writable(cx)
     }
 }
 
 pub(super) fn listen(local: SocketAddr, options: &SocketOptions) -> io::Result<Box<dyn Listener>> {
     let io = Async::new_nonblocking(sys::listen(local, options)?)?;
     let local = io.get_ref().local_addr()?;
-    Ok(Box::new(AsyncStdListener {
-        io,
-        readable: Ready::new(),
-        local,
-    }))
+    Ok(Box::new(AsyncStdListener { io, local }))
 }
 
 #[derive(Debug)]
 struct AsyncStdListener {
     io: Async<TcpListener>,
-    readable: Ready,
     local: SocketAddr,
 }
 
@@ -106,8 +73,8 @@ impl Listener for AsyncStdListener {
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn Stream>, SocketAddr)>> {
         loop {
-            ready!(self.readable.poll(|| self.io.poll_readable(cx)))?;
-            match self.readable.after(self.io.get_ref().accept()) {
+            let accept = || self.io.get_ref().accept();
+            match ready!(unblocked(accept, || self.io.poll_readable(cx))) {
                 Ok((io, _)) => {
                     // This fails only for a connection that is gone already.
                     if let Ok(stream) = accepted(io) {
@@ -115,7 +82,6 @@ impl Listener for AsyncStdListener {
                         return Poll::Ready(Ok((Box::new(stream), remote)));
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if sys::broke_before_accept(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -143,8 +109,6 @@ pub(super) async fn connect(
 #[derive(Debug)]
 struct AsyncStdStream {
     io: Async<TcpStream>,
-    readable: Ready,
-    writable: Ready,
     local: SocketAddr,
     remote: SocketAddr,
 }
@@ -153,13 +117,7 @@ impl AsyncStdStream {
     fn new(io: Async<TcpStream>) -> io::Result<Self> {
         let local = sys::canonical(io.get_ref().local_addr()?);
         let remote = sys::canonical(io.get_ref().peer_addr()?);
-        Ok(Self {
-            io,
-            readable: Ready::new(),
-            writable: Ready::new(),
-            local,
-            remote,
-        })
+        Ok(Self { io, local, remote })
     }
 }
 
@@ -173,22 +131,30 @@ impl Stream for AsyncStdStream {
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.readable.after(self.io.get_ref().read(buffer))
+        self.io.get_ref().read(buffer)
     }
 
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.readable.poll(|| self.io.poll_readable(cx))
+        self.io.poll_readable(cx)
     }
 
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.writable.after(self.io.get_ref().write(bytes))
+        self.io.get_ref().write(bytes)
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.writable.poll(|| self.io.poll_writable(cx))
+        self.io.poll_writable(cx)
     }
 
     fn shutdown(&self) -> io::Result<()> {
         self.io.get_ref().shutdown(Shutdown::Write)
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        unblocked(|| self.try_read(buffer), || self.io.poll_readable(cx))
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        unblocked(|| self.try_write(bytes), || self.io.poll_writable(cx))
     }
 }

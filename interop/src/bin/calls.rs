@@ -30,11 +30,7 @@ struct Args {
     #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one)]
     window: usize,
     /// Certificates to trust, a PEM file
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_if_eq_any([("over", "tls"), ("over", "wss")])
-    )]
+    #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Take any certificate
     #[arg(long, conflicts_with = "ca")]
@@ -54,6 +50,9 @@ struct Args {
     /// WebSocket messages as binary, each in two fragments with a ping between
     #[arg(long)]
     fragments: bool,
+    /// Let the callee's 200 have no Contact, as that of a stateless responder
+    #[arg(long)]
+    no_contact: bool,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -85,6 +84,9 @@ fn main() -> ExitCode {
 }
 
 fn calls(args: &Args) -> Result<Outcome, Failure> {
+    if args.over.is_secure() && args.ca.is_none() && !args.insecure {
+        return Err("TLS takes --ca or --insecure".into());
+    }
     let trust = Trust {
         ca: args.ca.as_deref(),
         identity: args.cert.as_deref().zip(args.key.as_deref()),
@@ -107,6 +109,7 @@ fn calls(args: &Args) -> Result<Outcome, Failure> {
             calls: args.calls,
             connections: args.connections,
             window: args.window,
+            contact: !args.no_contact,
         },
     ))
 }

@@ -20,6 +20,8 @@ use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Shared;
 use crate::tls::Identity;
+#[cfg(feature = "ws")]
+use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
     ChannelId, ConnectionId, Deadline, Event, Outgoing, Protocol, Route, SendId, SipEndpoint, Tag,
     reply,
@@ -37,6 +39,10 @@ pub(crate) use layers::WebSocketSide;
 
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// While more than this waits to be written, what TLS and WebSocket answer to the peer waits in
+/// them, where it does not grow: a peer that pings and never reads gets no queue for it.
+const ANSWER_ROOM: usize = 16 << 10;
 
 /// One stream connection: TLS, WebSocket, framing, checks, deadlines and a bounded queue of what is
 /// to be written.
@@ -119,6 +125,10 @@ pub enum ConnectionEvent {
         /// Whom the peer has proved to be.
         identity: Option<Arc<Identity>>,
     },
+    /// A WebSocket client asks to be let in: run the check, with no lock held, and hand what it says
+    /// to [`Connection::decide`].
+    #[cfg(feature = "ws")]
+    Upgrade(UpgradeCheck),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
@@ -303,6 +313,12 @@ impl Connection {
     }
 
     // Commands.
+
+    /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
+    #[cfg(feature = "ws")]
+    pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        self.layers.decide(decision);
+    }
 
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
@@ -500,6 +516,11 @@ impl Connection {
                     self.open(now, arrival.local);
                     return None;
                 }
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Asked(check))) => {
+                    self.control.push_back(ConnectionEvent::Upgrade(check));
+                    return None;
+                }
                 Ok(Some(Piece::Alive)) => {
                     self.keepalive(now);
                     continue;
@@ -568,7 +589,7 @@ impl Connection {
     /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
     /// is little.
     fn flush_layers(&mut self, now: Instant) {
-        if self.out.len() >= self.queue_limit() {
+        if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
             return;
         }
         self.out.push_control(|out| self.layers.flush(out));

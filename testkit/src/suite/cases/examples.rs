@@ -116,7 +116,7 @@ pub async fn ping_counts_what_the_responder_answers_and_the_responder_ends_when_
         "2",
     ];
     let args = responder::Args::parse_from(args);
-    let (transport, incoming) = args.builder::<H::Runtime>().bind().await.unwrap();
+    let (transport, incoming) = args.builder::<H::Runtime>().unwrap().bind().await.unwrap();
     let workers = incoming.into_workers();
     assert_eq!(workers.len(), 2);
     let ends: Vec<_> = workers
