@@ -67,9 +67,7 @@ pub trait Host: Sized {
     async fn connect(&self, place: &Place, remote: SocketAddr) -> io::Result<Box<dyn Stream>>;
 
     /// How many connections a case may hold open at once.
-    fn crowd(&self) -> usize {
-        1_000
-    }
+    fn crowd(&self) -> usize;
 
     /// Waits for something that comes about by itself.
     async fn until(&self, mut condition: impl FnMut() -> bool) {

@@ -69,7 +69,7 @@ impl Host for MemoryHost {
 
     fn crowd(&self) -> usize {
         // Each case runs with several seeds.
-        200
+        50
     }
 
     async fn start(&self, _place: &Place, setup: Setup) -> io::Result<Self::Endpoint> {

@@ -29,7 +29,7 @@ pub use counting::Counting;
 pub use host::{Endpoint, Family, Host, Place, Setup};
 pub use memory::MemoryHost;
 pub use messages::{body_of_length, reply, request, request_to, text, via};
-pub use simulated::{FacadeHost, Simulated, SimulatedHost, SplitHost};
+pub use simulated::{FacadeHost, Simulate, Simulated, SimulatedHost, SplitHost};
 pub use sip_transport_proto::Protocol;
 pub use stream_peer::{StreamPeer, frame};
 pub use system::{OnSystem, SystemHost};

@@ -196,8 +196,18 @@ impl StreamPeer {
     /// # Panics
     /// The connection breaks.
     pub async fn write_below_websocket(&mut self, data: impl AsRef<[u8]>) {
+        if let Err(error) = self.try_write_below_websocket(data).await {
+            panic!("cannot write: {error}");
+        }
+    }
+
+    /// The same, to one who may close before it has read all.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn try_write_below_websocket(&mut self, data: impl AsRef<[u8]>) -> io::Result<()> {
         let wire = self.seal_below_websocket(data.as_ref().to_vec());
-        self.write_wire(wire).await;
+        self.try_write_wire(&wire).await
     }
 
     fn seal_below_websocket(&mut self, plain: Vec<u8>) -> Vec<u8> {
@@ -351,7 +361,11 @@ impl StreamPeer {
                 }
             }
         }
-        if n > 0 {
+        if let Some(tls) = self.tls.as_mut().filter(|tls| tls.peer_closed()) {
+            let mut wire = Vec::new();
+            tls.close(&mut wire);
+            let _told = self.try_write_wire(&wire).await;
+        } else if n > 0 {
             self.flush().await;
         }
         read

@@ -34,7 +34,9 @@ pub async fn who_speaks_another_protocol_is_closed_and_others_are_served<H: Host
     let sip = text("OPTIONS", &via, 1).into_bytes();
     let http = b"GET / HTTP/1.1\r\nHost: alice.example\r\n\r\n".to_vec();
 
-    let not_http = CloseReason::WebSocket(WebSocketError::Handshake(HandshakeError::NotHttp));
+    let refused = |problem| CloseReason::WebSocket(WebSocketError::Handshake(problem));
+    let not_http = refused(HandshakeError::NotHttp);
+    let not_this_http = refused(HandshakeError::HttpVersion);
     let not_tls = CloseReason::Tls(TlsError::NotTls);
     for (protocol, bytes, expected) in [
         (Protocol::Tcp, &hello, None),
@@ -42,7 +44,7 @@ pub async fn who_speaks_another_protocol_is_closed_and_others_are_served<H: Host
         (Protocol::Tls, &sip, Some(not_tls)),
         (Protocol::Tls, &http, Some(not_tls)),
         (Protocol::Ws, &hello, Some(not_http)),
-        (Protocol::Ws, &sip, Some(not_http)),
+        (Protocol::Ws, &sip, Some(not_this_http)),
         (Protocol::Wss, &sip, Some(not_tls)),
         (Protocol::Wss, &http, Some(not_tls)),
     ] {

@@ -59,9 +59,13 @@ pub async fn a_refused_upgrade_is_answered_and_closed<H: Host>(host: &H, protoco
     ] {
         let mut peer = StreamPeer::connect_below_websocket(host, &host.place(), to).await;
         let upgrade = UPGRADE.replacen(old, new, 1);
-        peer.write_below_websocket(upgrade).await;
-        let ((_, reason), (answer, _)) = join(next_closed(&mut bob), peer.read_to_end()).await;
+        let written = peer.try_write_below_websocket(upgrade).await;
+        let ((_, reason), (answer, reset)) = join(next_closed(&mut bob), peer.read_to_end()).await;
         assert_eq!(reason, CloseReason::WebSocket(problem.into()));
+        if problem == too_large && (written.is_err() || reset) {
+            // It was closed before all of that came: then the answer may be lost on the way.
+            continue;
+        }
         let answer = String::from_utf8(answer).unwrap();
         let start = format!("HTTP/1.1 {status} ");
         assert!(answer.starts_with(&start), "{answer:?} for {problem}");
