@@ -7,12 +7,14 @@ mod message;
 mod stream;
 mod transport;
 mod uri;
+mod websocket;
 
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
 pub use transport::transport;
 pub use uri::uri;
+pub use websocket::websocket;
 
 /// A target's name, which is also that of its folder in `corpus`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -24,4 +26,5 @@ pub const TARGETS: &[Target] = &[
     ("headers", headers),
     ("stream", stream),
     ("transport", transport),
+    ("websocket", websocket),
 ];

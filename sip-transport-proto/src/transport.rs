@@ -425,6 +425,8 @@ impl Transport {
                 self.router.handle_connected(id, local, identity);
                 self.render_pending(now, id);
             }
+            #[cfg(feature = "ws")]
+            Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Closed) => {
                 self.router.handle_closed(id);

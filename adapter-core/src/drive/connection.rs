@@ -256,6 +256,11 @@ impl Task {
                 core.with_router(|router| router.handle_connected(id, local, identity));
                 self.render_pending();
             }
+            #[cfg(feature = "ws")]
+            ConnectionEvent::Upgrade(check) => {
+                let decision = check.run();
+                lock(&self.link.machine).decide(decision);
+            }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
             ConnectionEvent::Closed => core.forget_link(id),
             ConnectionEvent::Returned(outgoing, cause) => {

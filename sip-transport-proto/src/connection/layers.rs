@@ -26,7 +26,9 @@ use crate::{
 };
 #[cfg(feature = "ws")]
 use {
-    crate::websocket::{CloseCode, Item, WebSocket, WebSocketConfig, WebSocketLimits},
+    crate::websocket::{
+        CloseCode, Item, Refusal, UpgradeCheck, WebSocket, WebSocketConfig, WebSocketLimits,
+    },
     bytes::Bytes,
 };
 
@@ -107,6 +109,9 @@ struct Socket {
 pub(crate) enum Piece<'a> {
     /// TLS and WebSocket are agreed on.
     Open,
+    /// A question to the application, to be answered by [`Layers::decide`].
+    #[cfg(feature = "ws")]
+    Asked(UpgradeCheck),
     /// A message cut out of a stream.
     Message { head: Head, data: &'a [u8] },
     /// What must be one whole message (RFC 7118 §5).
@@ -259,6 +264,14 @@ impl Layers {
         Ok(piece)
     }
 
+    /// What the application said to a [`Piece::Asked`].
+    #[cfg(feature = "ws")]
+    pub(crate) fn decide(&mut self, decision: Result<(), Refusal>) {
+        if let Framing::WebSocket(socket) = &mut self.framing {
+            socket.machine.decide(decision);
+        }
+    }
+
     /// What was read and not given out: after an error of framing, the message at fault.
     pub(crate) fn rest(&self) -> &[u8] {
         match &self.framing {
@@ -360,7 +373,9 @@ impl Layers {
         }
         self.flush(out);
         #[cfg(feature = "tls")]
-        if let Security::Tls(tls) = &mut self.tls {
+        if let Security::Tls(tls) = &mut self.tls
+            && self.failed.is_none()
+        {
             tls.close(out);
         }
     }
@@ -453,6 +468,7 @@ impl Socket {
         let item = self.machine.poll().map_err(CloseReason::WebSocket)?;
         Ok(match item {
             None => None,
+            Some(Item::Asked(check)) => Some(Piece::Asked(check)),
             Some(Item::Accepted(_) | Item::Connected(_)) => Some(Piece::Open),
             // Nobody but the peer began to close.
             Some(Item::Closed(_)) => return Err(CloseReason::Peer),

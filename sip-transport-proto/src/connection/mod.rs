@@ -20,6 +20,8 @@ use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Shared;
 use crate::tls::Identity;
+#[cfg(feature = "ws")]
+use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
     ChannelId, ConnectionId, Deadline, Event, Outgoing, Protocol, Route, SendId, SipEndpoint, Tag,
     reply,
@@ -123,6 +125,10 @@ pub enum ConnectionEvent {
         /// Whom the peer has proved to be.
         identity: Option<Arc<Identity>>,
     },
+    /// A WebSocket client asks to be let in: run the check, with no lock held, and hand what it says
+    /// to [`Connection::decide`].
+    #[cfg(feature = "ws")]
+    Upgrade(UpgradeCheck),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
@@ -307,6 +313,12 @@ impl Connection {
     }
 
     // Commands.
+
+    /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
+    #[cfg(feature = "ws")]
+    pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        self.layers.decide(decision);
+    }
 
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
@@ -502,6 +514,11 @@ impl Connection {
                 Ok(Some(Piece::Open)) => {
                     self.flush_layers(now);
                     self.open(now, arrival.local);
+                    return None;
+                }
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Asked(check))) => {
+                    self.control.push_back(ConnectionEvent::Upgrade(check));
                     return None;
                 }
                 Ok(Some(Piece::Alive)) => {
