@@ -455,7 +455,7 @@ impl Connection {
                     self.control.extend(event);
                 }
                 State::Closing(reason) => self.await_close(reason),
-                State::Connecting | State::Open | State::Closed => {}
+                State::Connecting | State::Open | State::Closed(_) => {}
             }
             if self.control.is_empty() {
                 return None;
