@@ -383,6 +383,12 @@ impl Layers {
     /// Whether the peer has yet to answer the leave that was taken (RFC 6455 §7.1.1).
     pub(crate) fn await_close(&self) -> bool {
         match &self.framing {
+            // A socket that closes with bytes unread, be they session tickets that nobody asked
+            // for, is reset: the peer may lose what was sent last (RFC 1122 §4.2.2.13).
+            #[cfg(feature = "tls")]
+            Framing::Stream(_) if self.open && self.failed.is_none() => {
+                matches!(&self.tls, Security::Tls(tls) if !tls.peer_closed())
+            }
             Framing::Stream(_) => false,
             #[cfg(feature = "ws")]
             Framing::WebSocket(socket) => socket.machine.is_closing(),

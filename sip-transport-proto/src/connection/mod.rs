@@ -107,7 +107,7 @@ enum State {
     Open,
     /// Only what is queued is still written, and the peer's leave awaited.
     Closing(CloseReason),
-    Closed,
+    Closed(CloseReason),
 }
 
 /// What a connection tells its owner.
@@ -210,7 +210,7 @@ impl Connection {
 
     /// Whether it is over: the machine can be dropped once its events are fetched.
     pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        matches!(self.state, State::Closed(_))
     }
 
     // Inputs.
@@ -228,6 +228,7 @@ impl Connection {
     #[must_use]
     pub fn recv_capacity(&self) -> usize {
         match self.state {
+            State::Open if self.deadlines.are_paused() => 0,
             State::Handshaking | State::Open if !self.ended => self.layers.capacity_left(),
             State::Closing(_) if self.layers.await_close() => self.layers.capacity_left(),
             _ => 0,
@@ -258,7 +259,7 @@ impl Connection {
                 self.layers.end();
             }
             State::Closing(reason) => self.finish(reason),
-            State::Connecting | State::Closed => {}
+            State::Connecting | State::Closed(_) => {}
         }
     }
 
@@ -268,7 +269,7 @@ impl Connection {
             State::Connecting => self.finish(CloseReason::ConnectFailed(kind)),
             State::Closing(reason) => self.finish(reason),
             State::Handshaking | State::Open => self.finish(CloseReason::Io(kind)),
-            State::Closed => {}
+            State::Closed(_) => {}
         }
     }
 
@@ -297,7 +298,7 @@ impl Connection {
         let Some((at, deadline)) = self.deadlines.next() else {
             return;
         };
-        if at > now || self.state == State::Closed {
+        if at > now || self.is_closed() {
             return;
         }
         if deadline == Deadline::Message && !self.layers.are_inside_message() {
@@ -324,11 +325,8 @@ impl Connection {
     #[must_use]
     pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
         match self.state {
-            State::Closing(reason) => {
-                return Pushed::Returned(outgoing, AttemptCause::Closed(reason));
-            }
-            State::Closed => {
-                return Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer));
+            State::Closing(reason) | State::Closed(reason) => {
+                return Pushed::Returned(outgoing, attempt_cause(reason));
             }
             State::Open if !self.rendering => {
                 return Pushed::Ready(self.complete(route), outgoing);
@@ -386,7 +384,7 @@ impl Connection {
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         match self.state {
             State::Closing(first) if reason == CloseReason::Limit => self.finish(first),
-            State::Closing(_) | State::Closed => {}
+            State::Closing(_) | State::Closed(_) => {}
             State::Connecting => self.finish(reason),
             _ if reason == CloseReason::Limit => self.finish(reason),
             State::Handshaking | State::Open => {
@@ -402,8 +400,12 @@ impl Connection {
         }
     }
 
-    /// Says that nothing is read for now, because the application is behind: the deadlines that
-    /// wait for the peer stop.
+    /// Says that no messages are taken for now, because the application is behind: nothing is
+    /// read, and the deadlines that wait for messages of the peer stop.
+    ///
+    /// A handshake goes on, and so does a close: the application may be waiting for just that. So
+    /// go on to ask [`recv_capacity`](Self::recv_capacity), and
+    /// [`poll_control`](Self::poll_control) for events.
     pub fn pause(&mut self, now: Instant) {
         self.deadlines.pause(now);
     }
@@ -420,7 +422,7 @@ impl Connection {
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.poll_control() {
+            if let Some(event) = self.next_control() {
                 return Some(event);
             }
             let event = match self.state {
@@ -429,7 +431,7 @@ impl Connection {
                     self.await_close(reason);
                     None
                 }
-                State::Connecting | State::Closed => None,
+                State::Connecting | State::Closed(_) => None,
             };
             match event {
                 Some(event) if self.control.is_empty() => {
@@ -444,7 +446,27 @@ impl Connection {
 
     /// The next event that is not a message: for an owner whose application is behind.
     #[must_use]
-    pub fn poll_control(&mut self) -> Option<ConnectionEvent> {
+    pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
+        loop {
+            if let Some(event) = self.next_control() {
+                return Some(event);
+            }
+            match self.state {
+                // No message comes before its end.
+                State::Handshaking => {
+                    let event = self.step(now).map(ConnectionEvent::Event);
+                    self.control.extend(event);
+                }
+                State::Closing(reason) => self.await_close(reason),
+                State::Connecting | State::Open | State::Closed(_) => {}
+            }
+            if self.control.is_empty() {
+                return None;
+            }
+        }
+    }
+
+    fn next_control(&mut self) -> Option<ConnectionEvent> {
         let event = self.control.pop_front()?;
         if self.control.is_empty() {
             // An idle connection keeps no room for what is rare.
@@ -462,7 +484,7 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is due, and for what.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
-        if self.state == State::Closed {
+        if self.is_closed() {
             None
         } else {
             self.deadlines.next()
@@ -708,7 +730,7 @@ impl Connection {
             self.shared.counters.connect_failed.one();
         }
         self.shared.counters.closed.one();
-        self.state = State::Closed;
+        self.state = State::Closed(reason);
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
         self.control.push_back(ConnectionEvent::Closed);
@@ -732,13 +754,7 @@ impl Connection {
     fn return_pending(&mut self, reason: CloseReason) {
         while let Some((_, outgoing, len)) = self.pending.pop_front() {
             self.discharge(len);
-            let cause = match reason {
-                CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
-                CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
-                CloseReason::Tls(error) => AttemptCause::Tls(error),
-                CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
-                reason => AttemptCause::Closed(reason),
-            };
+            let cause = attempt_cause(reason);
             self.control
                 .push_back(ConnectionEvent::Returned(outgoing, cause));
         }
@@ -762,6 +778,17 @@ impl Connection {
             remote: self.remote,
             force_rport: self.force_rport,
         }
+    }
+}
+
+/// Why a send failed that met such a close.
+fn attempt_cause(reason: CloseReason) -> AttemptCause {
+    match reason {
+        CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
+        CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
+        CloseReason::Tls(error) => AttemptCause::Tls(error),
+        CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
+        reason => AttemptCause::Closed(reason),
     }
 }
 
