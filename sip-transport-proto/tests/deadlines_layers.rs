@@ -153,7 +153,7 @@ impl Talk {
     }
 
     /// The sends that were lost behind the caller's back.
-    fn lost(&mut self) -> Vec<SendId> {
+    fn lost(&self) -> Vec<SendId> {
         let events = self.host.events.iter();
         events
             .filter_map(|event| match event {

@@ -107,7 +107,7 @@ impl Peer {
                     piece.len()
                 });
                 if let Err(error) = read {
-                    self.error.get_or_insert(error.to_string());
+                    self.error.get_or_insert_with(|| error.to_string());
                 }
             }
         }
@@ -123,7 +123,7 @@ impl Peer {
                 Ok(None) if rest.is_empty() => break,
                 Ok(None) => {}
                 Err(error) => {
-                    self.error.get_or_insert(error.to_string());
+                    self.error.get_or_insert_with(|| error.to_string());
                     break;
                 }
             }
