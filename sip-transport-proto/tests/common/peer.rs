@@ -111,6 +111,11 @@ impl Peer {
                 }
             }
         }
+        if let Some(tls) = &mut self.tls
+            && tls.peer_closed()
+        {
+            tls.close(&mut self.out);
+        }
         let Some(socket) = &mut self.socket else {
             self.plain.extend(plain);
             return self.settle();
