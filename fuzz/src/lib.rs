@@ -2,9 +2,13 @@
 //!
 //! Each asserts a property; "does not panic" comes with it.
 
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../testkit/src/certificates.rs"]
+mod certificates;
 mod headers;
 mod message;
 mod stream;
+mod tls_ws_stream;
 mod transport;
 mod uri;
 mod websocket;
@@ -12,6 +16,7 @@ mod websocket;
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
+pub use tls_ws_stream::tls_ws_stream;
 pub use transport::transport;
 pub use uri::uri;
 pub use websocket::websocket;
@@ -27,4 +32,5 @@ pub const TARGETS: &[Target] = &[
     ("stream", stream),
     ("transport", transport),
     ("websocket", websocket),
+    ("tls_ws_stream", tls_ws_stream),
 ];

@@ -151,6 +151,7 @@ impl Route {
             branch: self.0.branch.as_ref(),
             new_branch: outgoing.new_branch,
             mode,
+            transport_tls: self.0.shared.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,
         };
         let (bytes, filled, sent_by) = match &self.0.shared.config.hook {

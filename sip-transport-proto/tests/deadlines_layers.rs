@@ -663,6 +663,10 @@ fn shake(now: Instant, machine: &mut Connection, peer: &mut Peer) -> usize {
         let up = peer.take();
         assert_eq!(machine.handle_data(now, &up), up.len());
         while let Some(event) = machine.poll_event(now) {
+            if let ConnectionEvent::Upgrade(check) = event {
+                machine.decide(check.run());
+                continue;
+            }
             requests += usize::from(matches!(
                 event,
                 ConnectionEvent::Event(Event::Request { .. })
@@ -677,19 +681,66 @@ fn shake(now: Instant, machine: &mut Connection, peer: &mut Peer) -> usize {
     }
 }
 
+// The application may be behind because it waits for a send to go out, on this very connection.
 #[test]
-fn while_we_do_not_read_a_handshake_is_not_late() {
+fn a_handshake_goes_on_while_the_application_is_behind() {
     for protocol in LAYERED {
         let (start, _router, mut machine, mut peer) = machine(protocol);
-        machine.pause(start + seconds(4));
-        assert_eq!(machine.poll_timeout(), None);
-        machine.handle_timeout(start + seconds(1_000));
-        machine.resume(start + seconds(1_000));
-        let at = start + seconds(1_006);
-        assert_eq!(machine.poll_timeout(), Some((at, Deadline::Handshake)));
-        shake(at - NANO, &mut machine, &mut peer);
-        let at = start + seconds(1_016);
-        assert_eq!(machine.poll_timeout(), Some((at, Deadline::FirstMessage)));
+        machine.pause(start);
+        let late = start + seconds(10);
+        assert_eq!(machine.poll_timeout(), Some((late, Deadline::Handshake)));
+        let mut opened = 0;
+        while !peer.is_open() {
+            let up = peer.take();
+            assert_eq!(machine.handle_data(start, &up), up.len());
+            while let Some(event) = machine.poll_control(start) {
+                opened += usize::from(matches!(event, ConnectionEvent::Connected { .. }));
+                if let ConnectionEvent::Upgrade(check) = event {
+                    machine.decide(check.run());
+                }
+            }
+            let down = machine.transmit().to_vec();
+            machine.handle_written(start, down.len());
+            assert!(up.len() + down.len() > 0, "it stands still");
+            peer.receive(&down);
+        }
+        // What a client of TLS says last.
+        let up = peer.take();
+        machine.handle_data(start, &up);
+        while let Some(event) = machine.poll_control(start) {
+            opened += usize::from(matches!(event, ConnectionEvent::Connected { .. }));
+        }
+        let tickets = machine.transmit().to_vec();
+        machine.handle_written(start, tickets.len());
+        peer.receive(&tickets);
+        assert_eq!(opened, 1, "{protocol}");
+        // And no further than that.
+        assert_eq!(machine.recv_capacity(), 0);
+        assert_eq!(machine.poll_timeout().map(|(_, why)| why), None);
+        machine.resume(start + seconds(5));
+        let late = start + seconds(25);
+        assert_eq!(machine.poll_timeout(), Some((late, Deadline::FirstMessage)));
+        peer_says(&mut peer, 1);
+        assert_eq!(shake(start, &mut machine, &mut peer), 1);
+    }
+}
+
+#[test]
+fn a_peer_answers_a_close_while_the_application_is_behind() {
+    for protocol in SOCKETS {
+        let (start, _router, mut machine, mut peer) = machine(protocol);
+        shake(start, &mut machine, &mut peer);
+        machine.pause(start);
+        machine.close(start, CloseReason::Application);
+        let down = machine.transmit().to_vec();
+        machine.handle_written(start, down.len());
+        peer.receive(&down);
+        assert!(!machine.is_closed());
+        machine.handle_data(start, &peer.take());
+        while machine.poll_control(start).is_some() {}
+        let down = machine.transmit().to_vec();
+        machine.handle_written(start, down.len());
+        assert!(machine.is_closed());
     }
 }
 

@@ -228,6 +228,7 @@ impl Connection {
     #[must_use]
     pub fn recv_capacity(&self) -> usize {
         match self.state {
+            State::Open if self.deadlines.are_paused() => 0,
             State::Handshaking | State::Open if !self.ended => self.layers.capacity_left(),
             State::Closing(_) if self.layers.await_close() => self.layers.capacity_left(),
             _ => 0,
@@ -399,8 +400,12 @@ impl Connection {
         }
     }
 
-    /// Says that nothing is read for now, because the application is behind: the deadlines that
-    /// wait for the peer stop.
+    /// Says that no messages are taken for now, because the application is behind: nothing is
+    /// read, and the deadlines that wait for messages of the peer stop.
+    ///
+    /// A handshake goes on, and so does a close: the application may be waiting for just that. So
+    /// go on to ask [`recv_capacity`](Self::recv_capacity), and
+    /// [`poll_control`](Self::poll_control) for events.
     pub fn pause(&mut self, now: Instant) {
         self.deadlines.pause(now);
     }
@@ -438,8 +443,24 @@ impl Connection {
 
     /// The next event that is not a message: for an owner whose application is behind.
     #[must_use]
-    pub fn poll_control(&mut self) -> Option<ConnectionEvent> {
-        self.control.pop_front()
+    pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
+        loop {
+            if let Some(event) = self.control.pop_front() {
+                return Some(event);
+            }
+            match self.state {
+                // No message comes before its end.
+                State::Handshaking => {
+                    let event = self.step(now).map(ConnectionEvent::Event);
+                    self.control.extend(event);
+                }
+                State::Closing(reason) => self.await_close(reason),
+                State::Connecting | State::Open | State::Closed(_) => {}
+            }
+            if self.control.is_empty() {
+                return None;
+            }
+        }
     }
 
     /// What is to be written now; empty if nothing is.
