@@ -612,8 +612,11 @@ impl Connection {
             }
         };
         let over = failed || !self.layers.await_close() || self.layers.has_ended();
-        if over && self.out.is_empty() {
-            self.finish(reason);
+        if over {
+            self.out.push_control(|out| self.layers.close(out));
+            if self.out.is_empty() {
+                self.finish(reason);
+            }
         }
     }
 
