@@ -10,8 +10,8 @@ use std::time::Duration;
 use sip_transport_proto::error::{NextError, SendCause, SendError};
 use sip_transport_proto::sip_core::{Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Protocol, SendOptions, Sent,
-    SipEndpoint, Stats,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Protocol, SendOptions,
+    Sent, SipEndpoint, Stats,
 };
 use thiserror::Error;
 
@@ -176,6 +176,20 @@ impl<R> SipTransport<R> {
     /// Closes a connection, after what is queued on it. False if there is none.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.core().close(connection)
+    }
+
+    /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
+    /// [`Sent::remote`] and events have it.
+    ///
+    /// # Errors
+    /// There is no such flow.
+    pub fn keep(&self, remote: &SipEndpoint, keep: Keep) -> Result<(), KeepError> {
+        self.core().keep(remote, keep)
+    }
+
+    /// Keeps a flow alive no longer. False if there is none.
+    pub fn stop_keeping(&self, remote: &SipEndpoint) -> bool {
+        self.core().stop_keeping(remote)
     }
 
     /// What has happened since the beginning.

@@ -3,7 +3,7 @@
 
 use sip_core::build::RequestBuilder;
 use sip_core::header::{CSeq, CallId, From, To};
-use sip_core::{Message, Method, Name, Request, Response};
+use sip_core::{Message, Method, Name, Param, Params, Request, Response};
 
 use crate::error::DeriveError;
 use crate::{SendOptions, Sent};
@@ -51,8 +51,13 @@ impl Sent {
         let from: From<'_> = sent.header()?.ok_or(DeriveError::Missing("From"))?;
         let call_id: CallId<'_> = sent.header()?.ok_or(DeriveError::Missing("Call-ID"))?;
         let cseq: CSeq<'_> = sent.header()?.ok_or(DeriveError::Missing("CSeq"))?;
+        let via = sent.top_via()?;
+        // RFC 6223 §4.3: an ACK has no response that could agree to keep-alives.
+        let is_ack = method == Method::Ack;
+        let stays = |param: &Param<'_>| !(is_ack && param.name().eq_ignore_ascii_case("keep"));
+        let params: Vec<Param<'_>> = via.params().iter().filter(stays).collect();
         let mut builder = RequestBuilder::new(method, uri)
-            .via(sent.top_via()?)
+            .via(via.with_params(Params::of(&params)))
             .from(from)
             .to(to)
             .call_id(call_id.as_str())

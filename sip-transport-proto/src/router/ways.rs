@@ -10,6 +10,7 @@ use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
 use crate::flow::{self, Came};
+use crate::keep;
 use crate::outgoing::{HostText, NextHop, Target};
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
@@ -104,6 +105,8 @@ impl Router {
         };
         let place = place(channel, Some(ip));
         let channel = channel.id;
+        let kept = keep::Place { socket, source };
+        self.keep_if_asked(now, kept, remote, outgoing);
         Step::Route(Route::new(Chosen {
             shared: Arc::clone(&self.shared),
             send: outgoing.id,
@@ -113,6 +116,7 @@ impl Router {
             remote,
             local: Some(SocketAddr::new(ip, bound.port())),
             place,
+            marks: self.via_marks(channel, target.protocol, outgoing),
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
         }))
@@ -262,6 +266,7 @@ impl Router {
             remote: record.remote,
             local: record.local,
             place,
+            marks: self.via_marks(record.channel, record.protocol, outgoing),
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
         })
