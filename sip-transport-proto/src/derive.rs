@@ -51,13 +51,16 @@ impl Sent {
         let from: From<'_> = sent.header()?.ok_or(DeriveError::Missing("From"))?;
         let call_id: CallId<'_> = sent.header()?.ok_or(DeriveError::Missing("Call-ID"))?;
         let cseq: CSeq<'_> = sent.header()?.ok_or(DeriveError::Missing("CSeq"))?;
-        let via = sent.top_via()?;
-        // RFC 6223 §4.3: an ACK has no response that could agree to keep-alives.
-        let is_ack = method == Method::Ack;
-        let stays = |param: &Param<'_>| !(is_ack && param.name().eq_ignore_ascii_case("keep"));
-        let params: Vec<Param<'_>> = via.params().iter().filter(stays).collect();
+        let mut via = sent.top_via()?;
+        let params: Vec<Param<'_>>;
+        if method == Method::Ack && via.params().contains("keep") {
+            // RFC 6223 §4.3: an ACK has no response that could agree to keep-alives.
+            let stays = |param: &Param<'_>| !param.name().eq_ignore_ascii_case("keep");
+            params = via.params().iter().filter(stays).collect();
+            via = via.with_params(Params::of(&params));
+        }
         let mut builder = RequestBuilder::new(method, uri)
-            .via(via.with_params(Params::of(&params)))
+            .via(via)
             .from(from)
             .to(to)
             .call_id(call_id.as_str())
