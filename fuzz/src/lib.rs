@@ -2,17 +2,24 @@
 //!
 //! Each asserts a property; "does not panic" comes with it.
 
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../testkit/src/certificates.rs"]
+mod certificates;
 mod headers;
 mod message;
 mod stream;
+mod tls_ws_stream;
 mod transport;
 mod uri;
+mod websocket;
 
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
+pub use tls_ws_stream::tls_ws_stream;
 pub use transport::transport;
 pub use uri::uri;
+pub use websocket::websocket;
 
 /// A target's name, which is also that of its folder in `corpus`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -24,4 +31,6 @@ pub const TARGETS: &[Target] = &[
     ("headers", headers),
     ("stream", stream),
     ("transport", transport),
+    ("websocket", websocket),
+    ("tls_ws_stream", tls_ws_stream),
 ];

@@ -20,6 +20,7 @@ pub struct Config {
     pub(crate) drop_stray_responses: bool,
     pub(crate) create_client_channels: bool,
     pub(crate) substitution: Substitution,
+    pub(crate) contact_transport_tls: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
     pub(crate) first_message_timeout: Duration,
@@ -56,6 +57,7 @@ impl Default for Config {
             drop_stray_responses: true,
             create_client_channels: true,
             substitution: Substitution::Rfc,
+            contact_transport_tls: true,
             connect_timeout: Duration::from_secs(10),
             handshake_timeout: Duration::from_secs(10),
             first_message_timeout: Duration::from_secs(20),
@@ -164,6 +166,14 @@ impl Config {
     /// How placeholders are filled in. Default: [`Substitution::Rfc`].
     pub fn substitution(&mut self, substitution: Substitution) -> &mut Self {
         self.substitution = substitution;
+        self
+    }
+
+    /// Whether a placeholder Contact with a `sip` URI gets `;transport=tls` where it goes out over
+    /// TLS. RFC 5630 §5.1.1 has nobody write that; without it, such a Contact says UDP to whoever
+    /// follows it. Default: yes.
+    pub fn contact_transport_tls(&mut self, write: bool) -> &mut Self {
+        self.contact_transport_tls = write;
         self
     }
 

@@ -164,6 +164,7 @@ impl Route {
             new_branch: outgoing.new_branch,
             marks: self.0.marks,
             mode,
+            transport_tls: self.0.shared.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,
         };
         let (bytes, filled, sent_by) = match &self.0.shared.config.hook {

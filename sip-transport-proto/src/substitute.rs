@@ -30,6 +30,8 @@ pub(crate) struct Fill<'a> {
     pub(crate) new_branch: bool,
     pub(crate) marks: ViaMarks,
     pub(crate) mode: Substitution,
+    /// Write `transport=tls` into a Contact with a `sip` URI.
+    pub(crate) transport_tls: bool,
     /// Fill in From and Contact of a message from the wire too.
     pub(crate) forwarded: bool,
 }
@@ -224,7 +226,7 @@ impl Fill<'_> {
             // sips says all there is to say.
             Protocol::Tcp | Protocol::Tls if secure => None,
             Protocol::Tcp => Some("tcp"),
-            Protocol::Tls => Some("tls"),
+            Protocol::Tls => self.transport_tls.then_some("tls"),
         };
         let others = uri
             .params()

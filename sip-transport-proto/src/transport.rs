@@ -447,6 +447,8 @@ impl Transport {
                 self.router.handle_connected(id, local, identity);
                 self.render_pending(now, id);
             }
+            #[cfg(feature = "ws")]
+            Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
             Some(ConnectionEvent::Closed) => {

@@ -350,10 +350,10 @@ fn a_paused_connection_goes_on_writing_and_must_be_read() {
 fn control_events_pass_messages_by() {
     let (start, _router, mut machine) = machine();
     machine.handle_data(start, &[numbered(1), numbered(2)].concat());
-    assert!(machine.poll_control().is_none(), "a message is none");
+    assert!(machine.poll_control(start).is_none(), "a message is none");
     machine.handle_error(ErrorKind::ConnectionReset);
     assert!(matches!(
-        machine.poll_control(),
+        machine.poll_control(start),
         Some(ConnectionEvent::Closed)
     ));
 }

@@ -428,7 +428,7 @@ fn while_we_do_not_read_no_pong_is_late() {
         machine.handle_timeout(late);
         assert!(machine.is_closed());
         assert!(matches!(
-            machine.poll_control(),
+            machine.poll_control(late),
             Some(ConnectionEvent::Event(Event::FlowDead { .. }))
         ));
     }
@@ -573,7 +573,11 @@ fn an_ack_offers_no_keep_alives() {
     );
     let cancel = invite.cancel().unwrap();
     let sent = host.send(cancel.request, cancel.options);
-    assert_eq!(via_of(sent.bytes()), via);
+    let via_of_cancel = via_of(sent.bytes());
+    assert!(
+        via_of_cancel.contains(branch) && via_of_cancel.contains(";keep"),
+        "{via_of_cancel}"
+    );
 }
 
 // conformance: 363

@@ -16,7 +16,7 @@ use sip_transport_proto::tls::rustls::pki_types::UnixTime;
 use sip_transport_proto::tls::rustls::time_provider::TimeProvider;
 use sip_transport_proto::tls::rustls::{DEFAULT_VERSIONS, RootCertStore};
 use sip_transport_proto::tls::{
-    LocalCertificate, TlsClient, TlsConfig, TlsServer, roots_from_pem, rustls,
+    LocalCertificate, ServerCertificates, TlsClient, TlsConfig, TlsServer, roots_from_pem, rustls,
 };
 
 /// An authority that makes certificates and the configurations that use them.
@@ -164,8 +164,12 @@ impl Certificates {
 
     /// A server with a certificate for these names, to set more on.
     pub fn server_builder(&self, names: &[&str]) -> TlsServer {
-        let server =
-            TlsServer::new(self.provider.clone(), self.local(names)).versions(self.versions);
+        self.server_builder_with(self.local(names))
+    }
+
+    /// A server with these certificates, to set more on.
+    pub fn server_builder_with(&self, certificates: impl Into<ServerCertificates>) -> TlsServer {
+        let server = TlsServer::new(self.provider.clone(), certificates).versions(self.versions);
         match &self.time {
             Some(time) => server.time(time.clone()),
             None => server,

@@ -159,6 +159,11 @@ impl Split {
                 self.router.handle_connected(id, local, identity);
                 self.tasks.push(Task::NextPending(id));
             }
+            ConnectionEvent::Upgrade(check) => {
+                if let Some(machine) = self.connections.get_mut(&id) {
+                    machine.decide(check.run());
+                }
+            }
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Closed => {

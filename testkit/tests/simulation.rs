@@ -1,28 +1,32 @@
-//! Two transports of adapter-core in memory, over a bad network, a thousand seeds: what must hold
-//! at the end of every run.
+//! Two transports of adapter-core in memory, all protocols, a bad network, many seeds: what must
+//! hold at the end of every run.
+//!
+//! `SEEDS=1000` runs so many; else there are fewer. `SEED=7` runs only that one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future as _, IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use adapter_core::sip_transport_proto::sim::{Answer, Link};
 use adapter_core::sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use adapter_core::sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
+use adapter_core::sip_transport_proto::tls::TlsConfig;
 use adapter_core::sip_transport_proto::{
-    ChannelConfig, ConnectionId, Event, Protocol, Sent, SipEndpoint, Tokens,
+    ChannelConfig, Config, ConnectionId, Event, Protocol, Sent, SipEndpoint, Tokens,
 };
 use adapter_core::{Incoming, Runtime as _};
 use futures_channel::oneshot;
+use testkit::certificates::Certificates;
 use testkit::memory::{MemoryRuntime, Simulation};
 
 type SipTransport = adapter_core::SipTransport<MemoryRuntime>;
 
-const SEEDS: u64 = 1_000;
+const FEWER: u64 = 300;
 /// How many requests one side sends in a run.
 const REQUESTS: u64 = 10;
 /// More virtual time than any run needs, and less than any deadline that could hide a lost
@@ -37,6 +41,15 @@ const HOSTS: [(&str, &str, &str); 2] = [
     ("alice", "192.0.2.1", "2001:db8::1"),
     ("bob", "192.0.2.2", "2001:db8::2"),
 ];
+
+const STREAMS: [Protocol; 4] = [Protocol::Tcp, Protocol::Tls, Protocol::Ws, Protocol::Wss];
+
+static CERTIFICATES: LazyLock<Certificates> =
+    LazyLock::new(|| Certificates::new().at(1_750_000_000));
+
+fn seeds() -> u64 {
+    std::env::var("SEEDS").map_or(FEWER, |seeds| seeds.parse().unwrap())
+}
 
 /// The script's own dice.
 struct Dice(Tokens);
@@ -166,7 +179,7 @@ impl Account {
     fn came(&mut self, local: SipEndpoint, remote: SipEndpoint, message: &Message) {
         let key = key(message);
         *self.came.entry(key.clone()).or_default() += 1;
-        if local.protocol == Protocol::Tcp {
+        if local.protocol.is_stream() {
             let way = (remote.addr, local.addr);
             self.order.entry(way).or_default().push(key);
         }
@@ -182,8 +195,8 @@ impl Account {
     /// A message that must have come and has not.
     fn missing(&self, weather: &Weather, dropped: u64) -> Option<(&String, &(Protocol, Way))> {
         let due = |(key, (protocol, way)): (&String, &(Protocol, Way))| match protocol {
-            Protocol::Tcp => !self.came.contains_key(key) && !self.broken.contains(way),
-            _ => weather.datagrams_hold && dropped == 0 && !self.came.contains_key(key),
+            Protocol::Udp => weather.datagrams_hold && dropped == 0 && !self.came.contains_key(key),
+            _ => !self.came.contains_key(key) && !self.broken.contains(way),
         };
         self.sent.iter().find(|&(key, place)| due((key, place)))
     }
@@ -291,13 +304,16 @@ async fn caller(
 ) {
     let (name, v4, v6) = HOSTS[1 - host];
     for number in 0..REQUESTS {
+        let protocol = match dice.one_in(3) {
+            true => Protocol::Udp,
+            false => STREAMS[usize::try_from(dice.below(4)).unwrap()],
+        };
         let place = match dice.below(5) {
             0 | 1 => v4.to_owned(),
             2 | 3 => format!("[{v6}]"),
-            _ => format!("{name}.example:5060"),
+            _ => format!("{name}.example:{}", protocol.default_port()),
         };
-        let protocol = if dice.one_in(3) { "udp" } else { "tcp" };
-        let uri = format!("sip:{place};transport={protocol}");
+        let uri = format!("sip:{place};transport={}", protocol.via_token());
         let call_id = format!("{number:02}-{name}");
         let body = vec![b'x'; usize::try_from(dice.below(900)).unwrap()];
         let request = RequestBuilder::new(Method::Message, &uri)
@@ -324,15 +340,19 @@ async fn start(
     runtime: &MemoryRuntime,
     host: usize,
     weather: &Weather,
+    tls: &TlsConfig,
 ) -> (SipTransport, Incoming) {
     let (_, v4, v6) = HOSTS[host];
-    let (v4, v6) = (format!("{v4}:5060"), format!("[{v6}]:5060"));
     let messages = if weather.small_queue { 2 } else { 1_024 };
-    SipTransport::builder()
-        .udp(v4.parse().unwrap())
-        .tcp(v4.parse().unwrap())
-        .channel(ChannelConfig::new(Protocol::Udp, v6.parse().unwrap()))
-        .tcp(v6.parse().unwrap())
+    let mut builder = SipTransport::builder();
+    for ip in [v4, v6] {
+        for protocol in Protocol::ALL {
+            let local = SocketAddr::new(ip.parse().unwrap(), protocol.default_port());
+            builder = builder.channel(ChannelConfig::new(protocol, local).tls(tls.clone()));
+        }
+    }
+    builder
+        .config(Config::default().tls(tls.clone()).clone())
         .application_queue(messages, 1 << 20)
         .worker_runtimes([runtime.clone()])
         .bind()
@@ -355,11 +375,11 @@ fn run(seed: u64) -> u64 {
         simulation.add_host(name, &ips)
     });
     if weather.few_sockets {
-        // Four sockets of the channels and one or two connections; the rest gets EMFILE.
+        // Ten sockets of the channels and one or two connections; the rest gets EMFILE.
         limit_sockets(
             &simulation,
             &runtimes,
-            5 + usize::from(seed.is_multiple_of(2)),
+            11 + usize::from(seed.is_multiple_of(2)),
         );
     }
     runtimes[0].block_on(script(&simulation, &runtimes, &weather, &mut dice));
@@ -373,7 +393,7 @@ fn run(seed: u64) -> u64 {
 }
 
 /// Closes connections, and removes channels and adds them again.
-async fn meddler(runtime: MemoryRuntime, transport: SipTransport, mut dice: Dice) {
+async fn meddler(runtime: MemoryRuntime, transport: SipTransport, tls: TlsConfig, mut dice: Dice) {
     for _ in 0..8 {
         let pause = dice.millis(80);
         runtime.sleep(pause).await;
@@ -388,7 +408,7 @@ async fn meddler(runtime: MemoryRuntime, transport: SipTransport, mut dice: Dice
                 .remove_channel(gone.channel.unwrap())
                 .await
                 .unwrap();
-            let back = ChannelConfig::new(gone.protocol, gone.addr);
+            let back = ChannelConfig::new(gone.protocol, gone.addr).tls(tls.clone());
             // Its socket closes when its task next runs.
             while transport.add_channel(back.clone()).await.is_err() {
                 runtime.sleep(Duration::from_millis(1)).await;
@@ -412,8 +432,17 @@ async fn script(
     dice: &mut Dice,
 ) {
     let account = Shared::default();
-    let (alice, alice_incoming) = start(&runtimes[0], 0, weather).await;
-    let (bob, bob_incoming) = start(&runtimes[1], 1, weather).await;
+    // Of this run alone: it knows no session of another.
+    let mutual = dice.one_in(2);
+    let tls = HOSTS.map(|(name, v4, v6)| {
+        let names = [v4, v6, &format!("{name}.example")];
+        match mutual {
+            true => CERTIFICATES.mutual(&names),
+            false => CERTIFICATES.both(&names),
+        }
+    });
+    let (alice, alice_incoming) = start(&runtimes[0], 0, weather, &tls[0]).await;
+    let (bob, bob_incoming) = start(&runtimes[1], 1, weather, &tls[1]).await;
     let transports = [alice, bob];
     let mut stops = Vec::new();
     for (host, incoming) in [alice_incoming, bob_incoming].into_iter().enumerate() {
@@ -438,7 +467,12 @@ async fn script(
         runtimes[host].spawn(Box::pin(caller(host, runtime, transport, account, dice)));
         if weather.restless {
             let (runtime, transport) = (runtimes[host].clone(), transports[host].clone());
-            runtimes[host].spawn(Box::pin(meddler(runtime, transport, Dice::new(seed))));
+            runtimes[host].spawn(Box::pin(meddler(
+                runtime,
+                transport,
+                tls[host].clone(),
+                Dice::new(seed),
+            )));
         }
     }
 
@@ -506,10 +540,9 @@ fn check(account: &Account, weather: &Weather) {
 }
 
 #[test]
-fn a_thousand_seeds_lose_nothing_and_leave_nothing() {
-    // SEED=7 runs only that one.
+fn no_seed_loses_or_leaves_anything() {
     let only = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
-    for seed in only.map_or(0..SEEDS, |seed: u64| seed..seed + 1) {
+    for seed in only.map_or(0..seeds(), |seed: u64| seed..seed + 1) {
         let result = std::panic::catch_unwind(|| run(seed));
         assert!(result.is_ok(), "seed {seed}");
     }
@@ -517,7 +550,7 @@ fn a_thousand_seeds_lose_nothing_and_leave_nothing() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in (0..SEEDS).step_by(20) {
+    for seed in (0..seeds()).step_by(20) {
         assert_eq!(run(seed), run(seed), "seed {seed}");
     }
 }

@@ -202,7 +202,7 @@ impl Task {
             while !full {
                 let event = match room {
                     Some(_) => machine.poll_event(now),
-                    None => machine.poll_control(),
+                    None => machine.poll_control(now),
                 };
                 match event {
                     Some(ConnectionEvent::Event(event)) => {
@@ -237,7 +237,7 @@ impl Task {
     /// Takes what is left to tell after the end.
     fn last_events(&mut self) {
         loop {
-            let event = lock(&self.link.machine).poll_control();
+            let event = lock(&self.link.machine).poll_control(self.core.now());
             match event {
                 Some(ConnectionEvent::Event(event)) => self.events.push(event),
                 Some(event) => self.handle(event),
@@ -255,6 +255,11 @@ impl Task {
             ConnectionEvent::Connected { local, identity } => {
                 core.with_router(|router| router.handle_connected(id, local, identity));
                 self.render_pending();
+            }
+            #[cfg(feature = "ws")]
+            ConnectionEvent::Upgrade(check) => {
+                let decision = check.run();
+                lock(&self.link.machine).decide(decision);
             }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
             ConnectionEvent::Alias { port } => {
@@ -296,11 +301,7 @@ impl Task {
             if machine.is_closed() {
                 return Round::Closed;
             }
-            if self.paused {
-                0
-            } else {
-                machine.recv_capacity().min(READ)
-            }
+            machine.recv_capacity().min(READ)
         };
         if capacity == 0 {
             return if wrote { Round::More } else { Round::Wait };

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 use crate::{Config, Deadline};
 
-/// The deadlines of one connection. Those that wait for the peer stop while we do not read.
+/// The deadlines of one connection. Those that wait for messages stop while we do not read.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     pub(crate) connect: Option<Instant>,
@@ -33,6 +33,10 @@ impl Deadlines {
         self.paused.get_or_insert(now);
     }
 
+    pub(crate) fn are_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
     /// Reading goes on: what was left of each deadline is left again.
     pub(crate) fn resume(&mut self, now: Instant) {
         let Some(since) = self.paused.take() else {
@@ -40,7 +44,6 @@ impl Deadlines {
         };
         let paused = now.saturating_duration_since(since);
         for at in [
-            &mut self.handshake,
             &mut self.first_message,
             &mut self.message,
             &mut self.idle,
@@ -53,12 +56,12 @@ impl Deadlines {
     pub(crate) fn next(&self) -> Option<(Instant, Deadline)> {
         let always = [
             (self.connect, Deadline::Connect),
+            (self.handshake, Deadline::Handshake),
             (self.write, Deadline::Write),
             (self.linger, Deadline::Linger),
             (self.ping, Deadline::Ping),
         ];
         let reading = [
-            (self.handshake, Deadline::Handshake),
             (self.first_message, Deadline::FirstMessage),
             (self.message, Deadline::Message),
             (self.idle, Deadline::Idle),

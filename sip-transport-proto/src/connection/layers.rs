@@ -26,7 +26,9 @@ use crate::{
 };
 #[cfg(feature = "ws")]
 use {
-    crate::websocket::{CloseCode, Item, WebSocket, WebSocketConfig, WebSocketLimits},
+    crate::websocket::{
+        CloseCode, Item, Refusal, UpgradeCheck, WebSocket, WebSocketConfig, WebSocketLimits,
+    },
     bytes::Bytes,
 };
 
@@ -107,6 +109,9 @@ struct Socket {
 pub(crate) enum Piece<'a> {
     /// TLS and WebSocket are agreed on.
     Open,
+    /// A question to the application, to be answered by [`Layers::decide`].
+    #[cfg(feature = "ws")]
+    Asked(UpgradeCheck),
     /// A message cut out of a stream.
     Message { head: Head, data: &'a [u8] },
     /// What must be one whole message (RFC 7118 §5).
@@ -262,6 +267,14 @@ impl Layers {
         Ok(piece)
     }
 
+    /// What the application said to a [`Piece::Asked`].
+    #[cfg(feature = "ws")]
+    pub(crate) fn decide(&mut self, decision: Result<(), Refusal>) {
+        if let Framing::WebSocket(socket) = &mut self.framing {
+            socket.machine.decide(decision);
+        }
+    }
+
     /// What was read and not given out: after an error of framing, the message at fault.
     pub(crate) fn rest(&self) -> &[u8] {
         match &self.framing {
@@ -271,8 +284,14 @@ impl Layers {
         }
     }
 
-    /// Whether a message has begun and is not complete.
+    /// Whether a message has begun and is not complete, or what may hold one.
     pub(crate) fn are_inside_message(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if let Security::Tls(tls) = &self.tls
+            && tls.is_inside_record()
+        {
+            return true;
+        }
         match &self.framing {
             Framing::Stream(framer) => framer.is_inside_message(),
             #[cfg(feature = "ws")]
@@ -377,7 +396,9 @@ impl Layers {
         }
         self.flush(out);
         #[cfg(feature = "tls")]
-        if let Security::Tls(tls) = &mut self.tls {
+        if let Security::Tls(tls) = &mut self.tls
+            && self.failed.is_none()
+        {
             tls.close(out);
         }
     }
@@ -385,6 +406,12 @@ impl Layers {
     /// Whether the peer has yet to answer the leave that was taken (RFC 6455 §7.1.1).
     pub(crate) fn await_close(&self) -> bool {
         match &self.framing {
+            // A socket that closes with bytes unread, be they session tickets that nobody asked
+            // for, is reset: the peer may lose what was sent last (RFC 1122 §4.2.2.13).
+            #[cfg(feature = "tls")]
+            Framing::Stream(_) if self.open && self.failed.is_none() => {
+                matches!(&self.tls, Security::Tls(tls) if !tls.peer_closed())
+            }
             Framing::Stream(_) => false,
             #[cfg(feature = "ws")]
             Framing::WebSocket(socket) => socket.machine.is_closing(),
@@ -470,6 +497,7 @@ impl Socket {
         let item = self.machine.poll().map_err(CloseReason::WebSocket)?;
         Ok(match item {
             None => None,
+            Some(Item::Asked(check)) => Some(Piece::Asked(check)),
             Some(Item::Accepted(_) | Item::Connected(_)) => Some(Piece::Open),
             // Nobody but the peer began to close.
             Some(Item::Closed(_)) => return Err(CloseReason::Peer),

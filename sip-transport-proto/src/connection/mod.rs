@@ -22,6 +22,8 @@ use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Shared;
 use crate::tls::Identity;
+#[cfg(feature = "ws")]
+use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
     ChannelId, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol, Route, SendId, SipEndpoint,
     Tag, reply,
@@ -39,6 +41,10 @@ pub(crate) use layers::WebSocketSide;
 
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// While more than this waits to be written, what TLS and WebSocket answer to the peer waits in
+/// them, where it does not grow: a peer that pings and never reads gets no queue for it.
+const ANSWER_ROOM: usize = 16 << 10;
 
 /// One stream connection: TLS, WebSocket, framing, checks, deadlines and a bounded queue of what is
 /// to be written.
@@ -109,7 +115,7 @@ enum State {
     Open,
     /// Only what is queued is still written, and the peer's leave awaited.
     Closing(CloseReason),
-    Closed,
+    Closed(CloseReason),
 }
 
 /// What a connection tells its owner.
@@ -127,6 +133,10 @@ pub enum ConnectionEvent {
         /// Whom the peer has proved to be.
         identity: Option<Arc<Identity>>,
     },
+    /// A WebSocket client asks to be let in: run the check, with no lock held, and hand what it says
+    /// to [`Connection::decide`].
+    #[cfg(feature = "ws")]
+    Upgrade(UpgradeCheck),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
     /// For [`Router::handle_alias`](crate::Router::handle_alias).
@@ -219,7 +229,7 @@ impl Connection {
 
     /// Whether it is over: the machine can be dropped once its events are fetched.
     pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        matches!(self.state, State::Closed(_))
     }
 
     // Inputs.
@@ -237,6 +247,7 @@ impl Connection {
     #[must_use]
     pub fn recv_capacity(&self) -> usize {
         match self.state {
+            State::Open if self.deadlines.are_paused() => 0,
             State::Handshaking | State::Open if !self.ended => self.layers.capacity_left(),
             State::Closing(_) if self.layers.await_close() => self.layers.capacity_left(),
             _ => 0,
@@ -267,7 +278,7 @@ impl Connection {
                 self.layers.end();
             }
             State::Closing(reason) => self.finish(reason),
-            State::Connecting | State::Closed => {}
+            State::Connecting | State::Closed(_) => {}
         }
     }
 
@@ -277,7 +288,7 @@ impl Connection {
             State::Connecting => self.finish(CloseReason::ConnectFailed(kind)),
             State::Closing(reason) => self.finish(reason),
             State::Handshaking | State::Open => self.finish(CloseReason::Io(kind)),
-            State::Closed => {}
+            State::Closed(_) => {}
         }
     }
 
@@ -306,7 +317,7 @@ impl Connection {
         let Some((at, deadline)) = self.deadlines.next() else {
             return;
         };
-        if at > now || self.state == State::Closed {
+        if at > now || self.is_closed() {
             return;
         }
         if deadline == Deadline::Message && !self.layers.are_inside_message() {
@@ -328,6 +339,12 @@ impl Connection {
 
     // Commands.
 
+    /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
+    #[cfg(feature = "ws")]
+    pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        self.layers.decide(decision);
+    }
+
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
     pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
@@ -340,11 +357,8 @@ impl Connection {
             self.deadlines.pong = None;
         }
         match self.state {
-            State::Closing(reason) => {
-                return Pushed::Returned(outgoing, AttemptCause::Closed(reason));
-            }
-            State::Closed => {
-                return Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer));
+            State::Closing(reason) | State::Closed(reason) => {
+                return Pushed::Returned(outgoing, attempt_cause(reason));
             }
             State::Open if !self.rendering => {
                 return Pushed::Ready(self.complete(route), outgoing);
@@ -403,7 +417,7 @@ impl Connection {
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         match self.state {
             State::Closing(first) if reason == CloseReason::Limit => self.finish(first),
-            State::Closing(_) | State::Closed => {}
+            State::Closing(_) | State::Closed(_) => {}
             State::Connecting => self.finish(reason),
             _ if reason == CloseReason::Limit => self.finish(reason),
             State::Handshaking | State::Open => {
@@ -419,8 +433,12 @@ impl Connection {
         }
     }
 
-    /// Says that nothing is read for now, because the application is behind: the deadlines that
-    /// wait for the peer stop.
+    /// Says that no messages are taken for now, because the application is behind: nothing is
+    /// read, and the deadlines that wait for messages of the peer stop.
+    ///
+    /// A handshake goes on, and so does a close: the application may be waiting for just that. So
+    /// go on to ask [`recv_capacity`](Self::recv_capacity), and
+    /// [`poll_control`](Self::poll_control) for events.
     pub fn pause(&mut self, now: Instant) {
         self.deadlines.pause(now);
     }
@@ -446,7 +464,7 @@ impl Connection {
                     self.await_close(reason);
                     None
                 }
-                State::Connecting | State::Closed => None,
+                State::Connecting | State::Closed(_) => None,
             };
             match event {
                 Some(event) => self.control.push_back(ConnectionEvent::Event(event)),
@@ -458,8 +476,24 @@ impl Connection {
 
     /// The next event that is not a message: for an owner whose application is behind.
     #[must_use]
-    pub fn poll_control(&mut self) -> Option<ConnectionEvent> {
-        self.control.pop_front()
+    pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
+        loop {
+            if let Some(event) = self.control.pop_front() {
+                return Some(event);
+            }
+            match self.state {
+                // No message comes before its end.
+                State::Handshaking => {
+                    let event = self.step(now).map(ConnectionEvent::Event);
+                    self.control.extend(event);
+                }
+                State::Closing(reason) => self.await_close(reason),
+                State::Connecting | State::Open | State::Closed(_) => {}
+            }
+            if self.control.is_empty() {
+                return None;
+            }
+        }
     }
 
     /// What is to be written now; empty if nothing is.
@@ -471,7 +505,7 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is due, and for what.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
-        if self.state == State::Closed {
+        if self.is_closed() {
             None
         } else {
             self.deadlines.next()
@@ -537,6 +571,11 @@ impl Connection {
                 Ok(Some(Piece::Open)) => {
                     self.flush_layers(now);
                     self.open(now, arrival.local);
+                    return None;
+                }
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Asked(check))) => {
+                    self.control.push_back(ConnectionEvent::Upgrade(check));
                     return None;
                 }
                 #[cfg(feature = "ws")]
@@ -620,7 +659,7 @@ impl Connection {
     /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
     /// is little.
     fn flush_layers(&mut self, now: Instant) {
-        if self.out.len() >= self.queue_limit() {
+        if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
             return;
         }
         self.out.push_control(|out| self.layers.flush(out));
@@ -741,7 +780,7 @@ impl Connection {
             self.shared.counters.connect_failed.one();
         }
         self.shared.counters.closed.one();
-        self.state = State::Closed;
+        self.state = State::Closed(reason);
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
         self.control.push_back(ConnectionEvent::Closed);
@@ -765,13 +804,7 @@ impl Connection {
     fn return_pending(&mut self, reason: CloseReason) {
         while let Some((_, outgoing, len)) = self.pending.pop_front() {
             self.discharge(len);
-            let cause = match reason {
-                CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
-                CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
-                CloseReason::Tls(error) => AttemptCause::Tls(error),
-                CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
-                reason => AttemptCause::Closed(reason),
-            };
+            let cause = attempt_cause(reason);
             self.control
                 .push_back(ConnectionEvent::Returned(outgoing, cause));
         }
@@ -795,6 +828,17 @@ impl Connection {
             remote: self.remote,
             force_rport: self.force_rport,
         }
+    }
+}
+
+/// Why a send failed that met such a close.
+fn attempt_cause(reason: CloseReason) -> AttemptCause {
+    match reason {
+        CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
+        CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
+        CloseReason::Tls(error) => AttemptCause::Tls(error),
+        CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
+        reason => AttemptCause::Closed(reason),
     }
 }
 

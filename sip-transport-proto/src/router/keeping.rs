@@ -1,6 +1,10 @@
 //! Flows that are kept alive, and connections that serve both ways.
 
+use core::net::SocketAddr;
+use std::io;
 use std::time::Instant;
+
+use sip_core::Method;
 
 use super::channels::Channel;
 use super::{Router, RouterOutput};
@@ -10,10 +14,8 @@ use crate::keep::{Due, Place};
 use crate::outgoing::Outgoing;
 use crate::route::ViaMarks;
 use crate::{
-    ChannelId, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint, SocketId,
+    ChannelConfig, ChannelId, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint,
 };
-use sip_core::Method;
-use std::io;
 
 impl Router {
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -99,54 +101,17 @@ impl Router {
         Some(Event::SendFailed { send, cause })
     }
 
-    /// How the flow of a message is to be kept, if at all: as it says, and for requests as the
-    /// channel says.
-    pub(super) fn keep_of(&self, channel: ChannelId, outgoing: &Outgoing) -> Option<Keep> {
-        let of_channel = || {
-            let request = outgoing.message.is_request();
-            self.channels.get(channel).filter(|_| request)?.config.keep
-        };
-        outgoing.options.keep.or_else(of_channel)
-    }
-
-    /// What the top Via of a message gets.
-    pub(super) fn via_marks(
-        &self,
-        channel: ChannelId,
-        protocol: Protocol,
-        outgoing: &Outgoing,
-    ) -> ViaMarks {
-        let config = self.channels.get(channel).map(|channel| &channel.config);
-        if !outgoing.message.is_request() {
-            return ViaMarks {
-                agreed: config.and_then(|config| config.accept_keep),
-                ..ViaMarks::default()
-            };
-        }
-        let keep = self.keep_of(channel, outgoing);
-        ViaMarks {
-            // RFC 6223 §4.3: an ACK has no response that could agree.
-            keep: keep.is_some_and(Keep::is_negotiated)
-                && outgoing.message.method() != Some(Method::Ack),
-            alias: protocol == Protocol::Tls && config.is_some_and(|config| config.alias),
-            agreed: None,
-        }
-    }
-
     /// A message goes out to this peer: its flow is kept if that was asked for.
     pub(super) fn keep_if_asked(
         &mut self,
         now: Instant,
         place: Place,
-        remote: core::net::SocketAddr,
-        outgoing: &Outgoing,
+        remote: SocketAddr,
+        keep: Option<Keep>,
     ) {
-        let SocketId { channel, .. } = place.socket;
         // Nobody answers for a group.
-        if !remote.ip().is_multicast()
-            && let Some(keep) = self.keep_of(channel, outgoing)
-        {
-            self.keep_datagrams(now, channel, remote, place, keep);
+        if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
+            self.keep_datagrams(now, place.socket.channel, remote, place, keep);
         }
     }
 
@@ -154,7 +119,7 @@ impl Router {
         &mut self,
         now: Instant,
         channel: ChannelId,
-        remote: core::net::SocketAddr,
+        remote: SocketAddr,
         place: Place,
         keep: Keep,
     ) {
@@ -189,5 +154,33 @@ impl Router {
         };
         let open = self.connections.get(id).filter(|record| !record.closing);
         open.map(|_| id)
+    }
+}
+
+/// How the flow of a message is to be kept, if at all: as it says, and for requests as the channel
+/// says.
+pub(super) fn keep_of(channel: Option<&ChannelConfig>, outgoing: &Outgoing) -> Option<Keep> {
+    let of_channel = || channel.filter(|_| outgoing.message.is_request())?.keep;
+    outgoing.options.keep.or_else(of_channel)
+}
+
+/// What the top Via of a message gets.
+pub(super) fn via_marks(
+    channel: Option<&ChannelConfig>,
+    protocol: Protocol,
+    outgoing: &Outgoing,
+) -> ViaMarks {
+    if !outgoing.message.is_request() {
+        return ViaMarks {
+            agreed: channel.and_then(|channel| channel.accept_keep),
+            ..ViaMarks::default()
+        };
+    }
+    let offers = keep_of(channel, outgoing).is_some_and(Keep::is_negotiated);
+    ViaMarks {
+        // RFC 6223 §4.3: an ACK has no response that could agree.
+        keep: offers && outgoing.message.method() != Some(Method::Ack),
+        alias: protocol == Protocol::Tls && channel.is_some_and(|channel| channel.alias),
+        agreed: None,
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::channels::{Channel, Choice};
 use super::connections::{Record, Room};
+use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
@@ -104,9 +105,10 @@ impl Router {
             index,
         };
         let place = place(channel, Some(ip));
+        let keep = keep_of(Some(&channel.config), outgoing);
+        let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
         let channel = channel.id;
-        let kept = keep::Place { socket, source };
-        self.keep_if_asked(now, kept, remote, outgoing);
+        self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
         Step::Route(Route::new(Chosen {
             shared: Arc::clone(&self.shared),
             send: outgoing.id,
@@ -116,7 +118,7 @@ impl Router {
             remote,
             local: Some(SocketAddr::new(ip, bound.port())),
             place,
-            marks: self.via_marks(channel, target.protocol, outgoing),
+            marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
         }))
@@ -244,6 +246,7 @@ impl Router {
         mut report: HintReport,
     ) -> Route {
         let channel = self.channels.get(record.channel);
+        let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
         let place = channel.map_or(
             Place {
                 host: None,
@@ -266,7 +269,7 @@ impl Router {
             remote: record.remote,
             local: record.local,
             place,
-            marks: self.via_marks(record.channel, record.protocol, outgoing),
+            marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
         })

@@ -37,6 +37,7 @@ pub struct Tls {
     peer_closed: bool,
     closed: bool,
     opening: Opening,
+    record: Record,
     error: Option<TlsError>,
     /// An alert of ours, in the place of one of rustls.
     alert: Vec<u8>,
@@ -90,6 +91,7 @@ impl Tls {
             peer_closed: false,
             closed: false,
             opening: Opening::default(),
+            record: Record::default(),
             error: None,
             alert: Vec::new(),
             // rustls counts the header of a record in.
@@ -117,6 +119,7 @@ impl Tls {
             return Err(error);
         }
         self.opening.note(data);
+        self.record.note(data);
         // To rustls an empty slice is the end of the stream.
         while !data.is_empty() && !self.peer_closed {
             let read = self.connection.read_tls(&mut data);
@@ -135,6 +138,11 @@ impl Tls {
             }
         }
         Ok(())
+    }
+
+    /// Whether a record has begun and is not complete, so that what it holds is yet to come.
+    pub fn is_inside_record(&self) -> bool {
+        self.record.at > 0 && !self.peer_closed && self.error.is_none()
     }
 
     /// Gives plaintext that waits to the sink, as far as that takes it.
@@ -352,6 +360,38 @@ impl Opening {
             return false;
         };
         self.len == self.bytes.len() && (major, minor) < (3, 3)
+    }
+}
+
+/// Where in a record what came so far ends: rustls does not tell.
+#[derive(Default)]
+struct Record {
+    /// Bytes of its header (RFC 8446 §5.1); 0 between records.
+    at: u8,
+    /// Bytes of it that are missing behind the header.
+    missing: usize,
+}
+
+impl Record {
+    fn note(&mut self, mut data: &[u8]) {
+        while let [first, rest @ ..] = data {
+            if self.at < 5 {
+                // Type and version, then the length.
+                self.missing = match self.at {
+                    0..3 => 0,
+                    _ => self.missing << 8 | usize::from(*first),
+                };
+                self.at += 1;
+                data = rest;
+            } else {
+                let taken = self.missing.min(data.len());
+                self.missing -= taken;
+                data = data.get(taken..).unwrap_or_default();
+            }
+            if self.at == 5 && self.missing == 0 {
+                self.at = 0;
+            }
+        }
     }
 }
 

@@ -129,6 +129,8 @@ impl WebSocketConfig {
 
     /// A call that decides whether a server lets a client in, once its request is found correct:
     /// by path, Origin, Cookie or any other header (RFC 7118 §7).
+    ///
+    /// Within a transport it runs outside all locks, in the task of the connection.
     pub fn check(
         &mut self,
         check: impl Fn(&UpgradeRequest) -> Result<(), Refusal> + Send + Sync + 'static,
@@ -153,13 +155,39 @@ impl WebSocketConfig {
         self.0.served.is_empty() || self.0.served.iter().any(|served| served == path)
     }
 
-    pub(super) fn run_check(&self, request: &UpgradeRequest) -> Result<(), Refusal> {
-        match &self.0.check {
-            Some(check) => (check.0)(request),
-            None => Ok(()),
-        }
+    pub(super) fn check_of(&self, request: &UpgradeRequest) -> Option<UpgradeCheck> {
+        self.0.check.clone().map(|check| UpgradeCheck {
+            check,
+            request: request.clone(),
+        })
     }
 }
+
+/// A client's request, and the application's check to be run on it.
+#[derive(Clone, Debug)]
+pub struct UpgradeCheck {
+    check: Check,
+    request: UpgradeRequest,
+}
+
+impl UpgradeCheck {
+    /// Runs the check: code of the application, so no lock should be held.
+    ///
+    /// # Errors
+    /// It turns the client away.
+    pub fn run(&self) -> Result<(), Refusal> {
+        (self.check.0)(&self.request)
+    }
+}
+
+impl PartialEq for UpgradeCheck {
+    /// Whether they ask the same check about the same request.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.check.0, &other.check.0) && self.request == other.request
+    }
+}
+
+impl Eq for UpgradeCheck {}
 
 /// How a server's check turns a client away.
 ///

@@ -120,12 +120,14 @@ pub(super) fn write(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: Opt
 }
 
 /// Masks or unmasks (RFC 6455 §5.3).
-pub(super) fn apply_mask(payload: &mut [u8], [a, b, c, d]: [u8; 4]) {
-    // As wide as a vector register, so that the loop becomes one instruction per 16 bytes.
-    let wide = [a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d];
-    for chunk in payload.chunks_mut(wide.len()) {
-        for (byte, mask) in chunk.iter_mut().zip(wide) {
-            *byte ^= mask;
-        }
+pub(super) fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let wide = u128::from_ne_bytes([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d]);
+    let (chunks, rest) = payload.as_chunks_mut::<16>();
+    for chunk in chunks {
+        *chunk = (u128::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
     }
 }

@@ -2,7 +2,7 @@
 
 use tungstenite::handshake::derive_accept_key;
 
-use super::config::WebSocketConfig;
+use super::config::{Refusal, WebSocketConfig};
 use super::head::{Headers, UpgradeRequest, UpgradeResponse};
 use crate::error::HandshakeError;
 
@@ -48,31 +48,26 @@ pub(super) fn check_response(response: &UpgradeResponse, key: &str) -> Result<()
     }
 }
 
-/// Appends a server's answer to a request, or to what could not be read as one: its 101, or what
-/// is wrong.
+/// A server's 101 to a request; to what is not correct, or could not be read as one, it appends
+/// what is wrong.
 pub(super) fn answer(
     config: &WebSocketConfig,
     request: Result<UpgradeRequest, HandshakeError>,
     out: &mut Vec<u8>,
-) -> Result<UpgradeRequest, HandshakeError> {
+) -> Result<(UpgradeRequest, String), HandshakeError> {
     let checked = request.and_then(|request| {
         let reply = accept(config, &request)?;
         Ok((request, reply))
     });
-    let (request, reply) = match checked {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            out.extend_from_slice(refusal(status(error), &[]).as_bytes());
-            return Err(error);
-        }
-    };
-    if let Err(refused) = config.run_check(&request) {
-        let status = refused.status();
-        out.extend_from_slice(refusal(status, refused.headers()).as_bytes());
-        return Err(HandshakeError::Application { status });
+    if let Err(error) = checked {
+        out.extend_from_slice(refusal(status(error), &[]).as_bytes());
     }
-    out.extend_from_slice(reply.as_bytes());
-    Ok(request)
+    checked
+}
+
+/// Appends what the application's check turns a client away with.
+pub(super) fn refuse(refused: &Refusal, out: &mut Vec<u8>) {
+    out.extend_from_slice(refusal(refused.status(), refused.headers()).as_bytes());
 }
 
 /// The 101 to a request that is correct.

@@ -31,7 +31,7 @@ use frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
 use inbox::Inbox;
 
 pub use crate::error::{HandshakeError, ProtocolViolation, WebSocketError};
-pub use config::{Refusal, WebSocketConfig, WebSocketLimits};
+pub use config::{Refusal, UpgradeCheck, WebSocketConfig, WebSocketLimits};
 pub use head::{Headers, UpgradeRequest, UpgradeResponse};
 
 /// As much output as pongs may fill. A peer that pings and never reads gets the last one only
@@ -127,6 +127,15 @@ impl Side {
 enum State {
     /// A server waits for the request.
     Request(WebSocketConfig),
+    /// A server waits for what the application's check says, with its 101 at hand.
+    Asked {
+        request: Box<UpgradeRequest>,
+        reply: String,
+    },
+    /// The check has let the client in.
+    Admitted(Box<UpgradeRequest>),
+    /// The check has turned the client away, with this status.
+    TurnedAway(u16),
     /// A client waits for the response to this key.
     Response {
         key: Box<str>,
@@ -144,6 +153,9 @@ enum State {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Item {
+    /// A client's request is correct, and the application has a check for it: run that, and tell
+    /// what it said by [`WebSocket::decide`]. Nothing else comes before.
+    Asked(UpgradeCheck),
     /// A server let the client in: frames may go both ways.
     Accepted(UpgradeRequest),
     /// A client was let in: frames may go both ways.
@@ -319,6 +331,12 @@ impl WebSocket {
         let polled = match &self.state {
             State::Request(_) | State::Response { .. } => self.poll_head(),
             State::Open | State::Closing => self.poll_frames(),
+            State::Asked { .. } => Ok(None),
+            State::Admitted(_) => Ok(self.admit()),
+            State::TurnedAway(status) => {
+                let status = *status;
+                Err(HandshakeError::Application { status }.into())
+            }
             State::Closed | State::Refused(_) => Ok(None),
         };
         if let Err(error) = polled {
@@ -330,6 +348,32 @@ impl WebSocket {
             }
         }
         polled
+    }
+
+    /// Says what the application's check said to an [`Item::Asked`]. [`poll`](Self::poll) goes on
+    /// from there.
+    pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        let State::Asked { request, reply } = core::mem::replace(&mut self.state, State::Closed)
+        else {
+            return;
+        };
+        match decision {
+            Ok(()) => {
+                self.output.extend_from_slice(reply.as_bytes());
+                self.state = State::Admitted(request);
+            }
+            Err(refusal) => {
+                handshake::refuse(&refusal, &mut self.output);
+                self.state = State::TurnedAway(refusal.status());
+            }
+        }
+    }
+
+    fn admit(&mut self) -> Option<Item> {
+        match core::mem::replace(&mut self.state, State::Open) {
+            State::Admitted(request) => Some(Item::Accepted(*request)),
+            _ => None,
+        }
     }
 
     /// Appends a message to the output as one frame: of the peer's own kind (RFC 7118 §4.2), but
@@ -368,7 +412,11 @@ impl WebSocket {
                 self.write_close(code as u16);
                 self.state = State::Closing;
             }
-            State::Request(_) | State::Response { .. } => self.over(State::Closed),
+            State::Request(_)
+            | State::Asked { .. }
+            | State::Admitted(_)
+            | State::TurnedAway(_)
+            | State::Response { .. } => self.over(State::Closed),
             State::Closing | State::Closed | State::Refused(_) => {}
         }
     }
@@ -419,7 +467,13 @@ impl WebSocket {
         match &self.state {
             State::Request(config) => {
                 let request = head.and_then(|head| UpgradeRequest::parse(&head));
-                let request = handshake::answer(config, request, &mut self.output)?;
+                let (request, reply) = handshake::answer(config, request, &mut self.output)?;
+                if let Some(check) = config.check_of(&request) {
+                    let request = Box::new(request);
+                    self.state = State::Asked { request, reply };
+                    return Ok(Some(Item::Asked(check)));
+                }
+                self.output.extend_from_slice(reply.as_bytes());
                 self.state = State::Open;
                 Ok(Some(Item::Accepted(request)))
             }

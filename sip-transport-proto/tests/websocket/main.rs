@@ -96,6 +96,11 @@ pub fn said(socket: &mut WebSocket) -> Vec<Said> {
     loop {
         match socket.poll() {
             Ok(None) => return said,
+            Ok(Some(Item::Asked(check))) => {
+                // Nothing is said before that is answered.
+                assert_eq!(socket.poll(), Ok(None));
+                socket.decide(check.run());
+            }
             Ok(Some(item)) => said.push(match item {
                 Item::Accepted(_) => Said::Accepted,
                 Item::Connected(_) => Said::Connected,

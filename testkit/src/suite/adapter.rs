@@ -4,7 +4,8 @@ use adapter_core::{CurrentRuntime, Incoming, SipTransport};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::{Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, Event, SendOptions, Sent, SipEndpoint, Stats,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Event, SendOptions, Sent, SipEndpoint,
+    Stats,
 };
 
 use super::{Endpoint, Host, Setup};
@@ -85,13 +86,16 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
         }
     }
 
-    fn connections(&self) -> Vec<ConnectionId> {
-        let all = self.transport.connections();
-        all.into_iter().map(|info| info.id).collect()
+    fn connections(&self) -> Vec<ConnectionInfo> {
+        self.transport.connections()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {
         self.transport.close(connection)
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.transport.queued_bytes()
     }
 
     fn stats(&self) -> Stats {

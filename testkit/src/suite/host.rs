@@ -5,10 +5,13 @@ use std::time::Duration;
 use adapter_core::{Datagrams, Listener, Stream};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::Message;
+use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Protocol, SendOptions, Sent,
-    SipEndpoint, Stats,
+    ChannelConfig, ChannelId, Config, ConfigError, ConnectionId, ConnectionInfo, Event, Protocol,
+    SendOptions, Sent, SipEndpoint, Stats,
 };
+
+use super::{authority, channel};
 
 /// What runs the cases: some kind of transport, and a network that it is on.
 #[allow(async_fn_in_trait)]
@@ -38,6 +41,19 @@ pub trait Host: Sized {
     /// Binds and starts a transport.
     async fn start(&self, place: &Place, setup: Setup) -> io::Result<Self::Endpoint>;
 
+    /// A transport with a channel of UDP and one of that protocol, over IPv4.
+    ///
+    /// # Panics
+    /// They cannot be bound.
+    async fn start_udp_and(&self, protocol: Protocol) -> Self::Endpoint {
+        let here = self.place();
+        let setup = Setup::new().udp_and(protocol, &here, Family::V4);
+        match self.start(&here, setup).await {
+            Ok(endpoint) => endpoint,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Lets time pass.
     async fn sleep(&self, time: Duration);
 
@@ -49,6 +65,9 @@ pub trait Host: Sized {
 
     /// A bare connection.
     async fn connect(&self, place: &Place, remote: SocketAddr) -> io::Result<Box<dyn Stream>>;
+
+    /// How many connections a case may hold open at once.
+    fn crowd(&self) -> usize;
 
     /// Waits for something that comes about by itself.
     async fn until(&self, mut condition: impl FnMut() -> bool) {
@@ -77,10 +96,13 @@ pub trait Endpoint {
     async fn remove_channel(&self, channel: ChannelId);
 
     /// The connections, open or being opened.
-    fn connections(&self) -> Vec<ConnectionId>;
+    fn connections(&self) -> Vec<ConnectionInfo>;
 
     /// Closes a connection. False if there is none.
     fn close(&self, connection: ConnectionId) -> bool;
+
+    /// How many bytes wait to be sent, or for a connection.
+    fn queued_bytes(&self) -> usize;
 
     /// What has happened.
     fn stats(&self) -> Stats;
@@ -150,7 +172,7 @@ impl Place {
 }
 
 /// What a transport begins with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// Its channels.
     pub channels: Vec<ChannelConfig>,
@@ -158,30 +180,60 @@ pub struct Setup {
     pub config: Config,
 }
 
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Setup {
-    /// No channels, default settings.
+    /// No channels, default settings, and trust in the [`authority`].
     pub fn new() -> Self {
-        Self::default()
+        let mut config = Config::default();
+        config.tls(authority().client());
+        Self {
+            channels: Vec::new(),
+            config,
+        }
     }
 
-    /// With one more channel.
+    /// With one more channel, which has a certificate for its address if it needs one.
     #[must_use]
     pub fn channel(mut self, protocol: Protocol, local: SocketAddr) -> Self {
-        self.channels.push(ChannelConfig::new(protocol, local));
+        self.channels.push(channel(protocol, local));
         self
+    }
+
+    /// With one more channel, whose certificates are others.
+    #[must_use]
+    pub fn secure_channel(mut self, protocol: Protocol, local: SocketAddr, tls: TlsConfig) -> Self {
+        self.channels
+            .push(ChannelConfig::new(protocol, local).tls(tls));
+        self
+    }
+
+    /// With a channel of UDP and one of that protocol, on ports of their own.
+    #[must_use]
+    pub fn udp_and(self, protocol: Protocol, place: &Place, family: Family) -> Self {
+        self.channel(Protocol::Udp, place.any_port(family))
+            .channel(protocol, place.any_port(family))
     }
 
     /// With a UDP and a TCP channel of that family, on ports of their own.
     #[must_use]
     pub fn both(self, place: &Place, family: Family) -> Self {
-        self.channel(Protocol::Udp, place.any_port(family))
-            .channel(Protocol::Tcp, place.any_port(family))
+        self.udp_and(Protocol::Tcp, place, family)
     }
 
     /// With other settings.
+    ///
+    /// # Panics
+    /// One of them is refused.
     #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+    pub fn set(mut self, set: impl FnOnce(&mut Config) -> Result<(), ConfigError>) -> Self {
+        if let Err(error) = set(&mut self.config) {
+            panic!("{error}");
+        }
         self
     }
 }

@@ -67,6 +67,11 @@ impl Host for MemoryHost {
         }
     }
 
+    fn crowd(&self) -> usize {
+        // Each case runs with several seeds.
+        50
+    }
+
     async fn start(&self, _place: &Place, setup: Setup) -> io::Result<Self::Endpoint> {
         Adapter::start(self.runtime.clone(), setup).await
     }

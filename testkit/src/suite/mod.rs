@@ -17,9 +17,11 @@ mod counting;
 mod host;
 mod memory;
 mod messages;
-mod peers;
 mod simulated;
+mod stream_peer;
 mod system;
+mod trust;
+mod udp_peer;
 mod wait;
 
 pub use adapter::{Adapter, AdapterHost};
@@ -27,12 +29,15 @@ pub use counting::Counting;
 pub use host::{Endpoint, Family, Host, Place, Setup};
 pub use memory::MemoryHost;
 pub use messages::{body_of_length, reply, request, request_to, text, via};
-pub use peers::{TcpPeer, UdpPeer};
-pub use simulated::{FacadeHost, Simulated, SimulatedHost, SplitHost};
+pub use simulated::{FacadeHost, Simulate, Simulated, SimulatedHost, SplitHost};
+pub use sip_transport_proto::Protocol;
+pub use stream_peer::{StreamPeer, frame};
 pub use system::{OnSystem, SystemHost};
+pub use trust::{authority, channel, server_at, server_with, stranger};
+pub use udp_peer::UdpPeer;
 pub use wait::{join, next_closed, next_malformed, next_opened, next_request, next_response};
 
-/// A test for each named case: `cases!(Host: module::{case, case(argument)})`.
+/// A test for each named case: `cases!(Host: module::{case, case})`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! cases {
@@ -40,6 +45,33 @@ macro_rules! cases {
         #[test]
         fn $case() {
             <$host as $crate::suite::Host>::run($crate::suite::cases::$module::$case);
+        }
+    )+)+};
+}
+
+/// A test for each named case over each protocol:
+/// `cases_over!(name of the module [tcp Tcp, tls Tls] Host: { module::{case, case} })`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cases_over {
+    ($outer:ident [$($name:ident $protocol:ident),+] $host:ty: $cases:tt) => {
+        mod $outer {
+            #[allow(unused_imports, reason = "the host may be named by its whole path")]
+            use super::*;
+            $(mod $name {
+                #[allow(unused_imports, reason = "see above")]
+                use super::*;
+                $crate::cases_over! { @$protocol $host: $cases }
+            })+
+        }
+    };
+    (@$protocol:ident $host:ty: { $($module:ident::{$($case:ident),+ $(,)?})+ }) => {$($(
+        #[test]
+        fn $case() {
+            <$host as $crate::suite::Host>::run(async |host: &$host| {
+                let protocol = $crate::suite::Protocol::$protocol;
+                $crate::suite::cases::$module::$case(host, protocol).await;
+            });
         }
     )+)+};
 }
@@ -52,33 +84,18 @@ macro_rules! suite {
             exchange::{
                 a_request_and_its_response_cross_over_udp_and_ipv4,
                 a_request_and_its_response_cross_over_udp_and_ipv6,
-                a_request_and_its_response_cross_over_tcp_and_ipv4,
-                a_request_and_its_response_cross_over_tcp_and_ipv6,
-                pipelined_requests_come_in_order,
-                a_message_cut_anywhere_comes_whole,
                 the_largest_datagram_arrives_whole,
                 a_message_larger_than_a_datagram_is_refused_and_given_back,
             }
             substitution::{
-                placeholders_become_the_address_used_towards_each_peer,
                 a_reply_names_the_address_that_its_request_came_to,
                 from_gets_the_host_only_and_the_rest_stays,
             }
             responses::{
-                a_response_goes_back_over_the_connection_of_its_request,
                 a_response_over_udp_goes_where_via_and_source_say,
-                a_response_whose_connection_is_gone_opens_another,
             }
             hints::{
-                a_connection_hint_wins_over_the_destination,
-                a_closed_connection_hint_is_overruled,
                 a_channel_hint_is_honoured_or_overruled_with_the_reason,
-            }
-            connections::{
-                a_connection_is_used_again_until_it_closes,
-                a_refused_connection_is_reported_with_the_message_back,
-                closing_a_connection_tells_both_sides_why,
-                a_send_that_waits_for_a_connection_ends_once,
             }
             channels::{
                 a_channel_can_be_added_while_running,
@@ -88,16 +105,82 @@ macro_rules! suite {
             }
             receiving::{
                 a_malformed_request_gets_one_400_over_udp,
-                a_stream_that_cannot_be_read_gets_one_400_and_is_closed,
                 a_malformed_ack_or_response_gets_no_reply,
-                a_ping_gets_one_pong,
                 a_response_to_nobody_is_dropped,
                 an_unreachable_port_is_told_of_once,
+            }
+            strangers::{
+                who_speaks_another_protocol_is_closed_and_others_are_served,
+            }
+        }
+        $crate::cases_over! { streams [tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            exchange::{
+                a_request_and_its_response_cross_over_ipv4,
+                a_request_and_its_response_cross_over_ipv6,
+                pipelined_requests_come_in_order,
+                a_message_cut_anywhere_comes_whole,
+            }
+            substitution::{
+                placeholders_become_the_address_used_towards_each_peer,
+            }
+            responses::{
+                a_response_goes_back_over_the_connection_of_its_request,
+                a_response_whose_connection_is_gone_opens_another_where_that_is_possible,
+                a_response_never_goes_to_a_newcomer,
+            }
+            hints::{
+                a_connection_hint_wins_over_the_destination,
+                a_closed_connection_hint_is_overruled,
+            }
+            connections::{
+                a_connection_is_used_again_until_it_closes,
+                a_refused_connection_is_reported_with_the_message_back,
+                closing_a_connection_tells_both_sides_why,
+                a_send_that_waits_for_a_connection_ends_once,
+                peers_that_send_and_leave_at_once_are_heard,
+            }
+            receiving::{
+                a_message_that_cannot_be_read_gets_one_400,
+                a_ping_gets_one_pong,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,
             }
-        }
+        }}
+        $crate::cases_over! { handshakes [tls Tls, ws Ws, wss Wss] $host: {
+            handshakes::{
+                a_peer_that_leaves_during_the_handshake_ends_that_connection_only,
+                a_removed_channel_ends_its_handshakes,
+                a_silent_client_is_closed_at_the_deadline_while_others_are_served,
+                a_server_that_does_not_answer_fails_the_sends_that_wait,
+                a_crowd_of_stalled_handshakes_is_bounded_and_ends_at_the_deadline,
+                both_sides_take_leave,
+            }
+        }}
+        $crate::cases_over! { security [tls Tls, wss Wss] $host: {
+            security::{
+                another_name_at_the_same_address_opens_another_connection,
+                a_certificate_for_both_names_shares_the_connection,
+                what_needs_tls_never_leaves_on_a_plain_connection,
+                a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
+                a_client_is_known_by_its_certificate,
+                a_client_without_a_required_certificate_is_refused,
+                certificates_are_replaced_while_connections_stay,
+                a_client_resumes_its_session,
+                a_server_lets_clients_resume_their_sessions,
+            }
+        }}
+        $crate::cases_over! { websocket [ws Ws, wss Wss] $host: {
+            websocket::{
+                a_refused_upgrade_is_answered_and_closed,
+                an_upgrade_that_the_server_refuses_fails_the_sends_that_wait,
+                two_messages_in_one_frame_get_one_400,
+                a_message_in_many_fragments_comes_whole,
+                the_length_of_a_message_may_be_missing_and_must_not_be_wrong,
+                a_response_comes_back_in_the_kind_of_its_request_but_binary_if_not_utf8,
+                a_call_of_a_browser_goes_both_ways_without_a_lookup,
+            }
+        }}
     };
 }
 
@@ -110,8 +193,6 @@ macro_rules! adapter_suite {
                 an_unread_queue_makes_streams_wait_and_loses_nothing,
                 an_unread_queue_drops_datagrams_and_counts_them,
                 sending_within_the_receive_loop_never_deadlocks,
-                a_peer_that_never_reads_fills_its_queue_only,
-                a_peer_that_never_reads_is_closed_in_time,
                 every_send_ends_while_connections_come_and_go,
                 a_resent_message_is_the_same_to_the_byte,
                 shutdown_ends_incoming_and_every_task,
@@ -125,6 +206,12 @@ macro_rules! adapter_suite {
                 a_channel_without_a_listener_only_connects,
             }
         }
+        $crate::cases_over! { adapters [tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            adapters::{
+                a_peer_that_never_reads_fills_its_queue_only,
+                a_peer_that_never_reads_is_closed_in_time,
+            }
+        }}
     };
 }
 

@@ -14,8 +14,8 @@ use sip_transport_proto::error::SendError;
 use sip_transport_proto::sim::{HostId, Machine, Socket, World};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, SendId, SendOptions, Sent,
-    SipEndpoint, Stats, Submitted, Transport,
+    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing, SendId,
+    SendOptions, Sent, SipEndpoint, Stats, Submitted, Transport,
 };
 
 use super::{Endpoint, Host, Place, Setup};
@@ -26,6 +26,21 @@ pub type FacadeHost = SimulatedHost<Transport>;
 
 /// The parts of sip-transport-proto, driven as an adapter with many tasks would.
 pub type SplitHost = SimulatedHost<Split>;
+
+/// A machine that a [`SimulatedHost`] can have.
+pub trait Simulate: Machine + fmt::Debug + Send + 'static {
+    /// How many connections it has time for at once.
+    const CROWD: usize;
+}
+
+impl Simulate for Transport {
+    const CROWD: usize = 1_000;
+}
+
+impl Simulate for Split {
+    // Its tasks rest now and then, one after the other.
+    const CROWD: usize = 50;
+}
 
 /// A machine of sip-transport-proto in a simulated world: each place is a host there.
 #[derive(Debug)]
@@ -100,7 +115,7 @@ fn addresses_beside(ip: IpAddr) -> [IpAddr; 2] {
     addresses(last.unwrap_or_default())
 }
 
-impl<M: Machine + fmt::Debug + Send + 'static> Host for SimulatedHost<M> {
+impl<M: Simulate> Host for SimulatedHost<M> {
     type Endpoint = Simulated<M>;
 
     fn run(case: impl AsyncFn(&Self)) {
@@ -140,6 +155,10 @@ impl<M: Machine + fmt::Debug + Send + 'static> Host for SimulatedHost<M> {
         let [v4, v6] = addresses(self.places.get());
         let name = format!("host{}", self.places.get());
         Place { name, v4, v6 }
+    }
+
+    fn crowd(&self) -> usize {
+        M::CROWD
     }
 
     async fn start(&self, place: &Place, setup: Setup) -> io::Result<Simulated<M>> {
@@ -290,14 +309,19 @@ impl<M: Machine> Endpoint for Simulated<M> {
         assert!(self.lock().world.remove_channel(self.host, channel));
     }
 
-    fn connections(&self) -> Vec<ConnectionId> {
+    fn connections(&self) -> Vec<ConnectionInfo> {
         let shared = self.lock();
         let machine = shared.world.machine(self.host);
-        machine.router().connections().map(|info| info.id).collect()
+        machine.router().connections().collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {
         self.lock().world.close(self.host, connection)
+    }
+
+    fn queued_bytes(&self) -> usize {
+        let shared = self.lock();
+        shared.world.machine(self.host).router().queued_bytes()
     }
 
     fn stats(&self) -> Stats {

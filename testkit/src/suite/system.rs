@@ -82,6 +82,16 @@ impl<S: OnSystem> Host for SystemHost<S> {
         cfg!(target_os = "linux")
     }
 
+    fn crowd(&self) -> usize {
+        // Cases run side by side, and each connection has two ends.
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let files = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let soft = files.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+        (soft.unwrap_or(1_024) / 16).min(1_000)
+    }
+
     async fn start(&self, _place: &Place, setup: Setup) -> io::Result<Self::Endpoint> {
         Adapter::start(self.runtime(), setup).await
     }

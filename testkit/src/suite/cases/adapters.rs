@@ -13,12 +13,10 @@ use adapter_core::{
 };
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
-use sip_transport_proto::{
-    ChannelConfig, Config, Deadline, Event, Protocol, SendOptions, SipEndpoint,
-};
+use sip_transport_proto::{ChannelConfig, Deadline, Event, Protocol, SendOptions, SipEndpoint};
 
 use crate::suite::{
-    Adapter, AdapterHost, Endpoint, Family, Setup, TcpPeer, UdpPeer, body_of_length, join,
+    Adapter, AdapterHost, Endpoint, Family, Setup, StreamPeer, UdpPeer, body_of_length, join,
     next_closed, next_request, next_response, reply, request, request_to, text, via,
 };
 
@@ -37,9 +35,9 @@ async fn build<H: AdapterHost>(
     }
 }
 
-async fn tcp_peer<H: AdapterHost>(host: &H, alice: &Adapter<H::Runtime>) -> TcpPeer {
-    let to = alice.channel(Protocol::Tcp, Family::V4).addr;
-    TcpPeer::new(host.connect(&host.place(), to).await.unwrap())
+async fn tcp_peer<H: AdapterHost>(host: &H, alice: &Adapter<H::Runtime>) -> StreamPeer {
+    let to = alice.channel(Protocol::Tcp, Family::V4);
+    StreamPeer::connect(host, &host.place(), to).await
 }
 
 fn udp_peer<H: AdapterHost>(host: &H) -> UdpPeer {
@@ -57,7 +55,7 @@ pub async fn an_unread_queue_makes_streams_wait_and_loses_nothing<H: AdapterHost
     const ROOM: u64 = 4;
     let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
     let mut peers = [tcp_peer(host, &alice).await, tcp_peer(host, &alice).await];
-    for peer in &peers {
+    for peer in &mut peers {
         let via = via("TCP", peer.local(), "");
         let all: String = (1..=COUNT).map(|n| text("OPTIONS", &via, n)).collect();
         peer.write(all).await;
@@ -159,15 +157,24 @@ pub async fn sending_within_the_receive_loop_never_deadlocks<H: AdapterHost>(hos
     join(play(&mut alice, bobs, 150), play(&mut bob, alices, 150)).await;
 }
 
-pub async fn a_peer_that_never_reads_fills_its_queue_only<H: AdapterHost>(host: &H) {
+// bad-inputs: C9
+pub async fn a_peer_that_never_reads_fills_its_queue_only<H: AdapterHost>(
+    host: &H,
+    protocol: Protocol,
+) {
     const LIMIT: usize = 256 * 1024;
-    let mut config = Config::default();
-    config.send_queue(LIMIT).unwrap();
-    let mut alice = build(host, |builder| builder.config(config)).await;
+    let setup = Setup::new().set(|config| config.send_queue(LIMIT).map(drop));
+    let mut alice = host.start(&host.place(), setup).await.unwrap();
     let mut bob = build(host, |builder| builder).await;
     let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
-    let uri = format!("sip:deaf@{};transport=tcp", listener.local_addr());
+    let uri = format!("sip:deaf@{};transport={protocol}", listener.local_addr());
     let message = || request_to(Method::Message, &uri, &body_of_length(50_000));
+    let (first, _deaf) = join(
+        alice.send(message().into(), SendOptions::new()),
+        StreamPeer::accept(protocol, listener.as_ref()),
+    )
+    .await;
+    first.unwrap();
     let error = loop {
         match alice.send(message().into(), SendOptions::new()).await {
             Ok(_) => {}
@@ -188,16 +195,22 @@ pub async fn a_peer_that_never_reads_fills_its_queue_only<H: AdapterHost>(host: 
     next_response(&mut alice).await;
 }
 
-pub async fn a_peer_that_never_reads_is_closed_in_time<H: AdapterHost>(host: &H) {
-    let mut config = Config::default();
-    config
-        .write_stall_timeout(Duration::from_millis(100))
-        .unwrap();
-    let mut alice = build(host, |builder| builder.config(config)).await;
+// bad-inputs: C9
+pub async fn a_peer_that_never_reads_is_closed_in_time<H: AdapterHost>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let stall = Duration::from_millis(100);
+    let setup = Setup::new().set(|config| config.write_stall_timeout(stall).map(drop));
+    let mut alice = host.start(&host.place(), setup).await.unwrap();
     let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
-    let uri = format!("sip:deaf@{};transport=tcp", listener.local_addr());
+    let uri = format!("sip:deaf@{};transport={protocol}", listener.local_addr());
     let message = || request_to(Method::Message, &uri, &body_of_length(50_000));
-    let first = alice.send(message().into(), SendOptions::new()).await;
+    let (first, _deaf) = join(
+        alice.send(message().into(), SendOptions::new()),
+        StreamPeer::accept(protocol, listener.as_ref()),
+    )
+    .await;
     let connection = first.unwrap().remote().connection;
     let (mut sent, mut lost, mut reason) = (Vec::new(), Vec::new(), None);
     while reason.is_none() {
@@ -265,7 +278,7 @@ pub async fn every_send_ends_while_connections_come_and_go<H: AdapterHost>(host:
             while let Some((stream, _)) = next_ready(listener.as_ref()).await {
                 accepted += 1;
                 if accepted % 3 > 0 {
-                    open.push(TcpPeer::new(stream));
+                    open.push(StreamPeer::new(stream));
                 }
             }
         }
@@ -478,7 +491,7 @@ pub async fn workers_share_the_load_and_keep_each_peers_order<H: AdapterHost>(ho
     }
     assert_eq!(alice.channel(Protocol::Tcp, Family::V4).addr, tcp);
     for n in 1..=EACH {
-        for peer in &streams {
+        for peer in &mut streams {
             peer.write(text("OPTIONS", &via("TCP", peer.local(), ""), n))
                 .await;
         }

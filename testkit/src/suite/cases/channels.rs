@@ -2,25 +2,19 @@
 
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::{Method, Name};
-use sip_transport_proto::{ChannelConfig, Config, Protocol, SendOptions, SipEndpoint};
+use sip_transport_proto::{Protocol, SendOptions, SipEndpoint};
 
 use crate::suite::{
-    Endpoint, Family, Host, Setup, TcpPeer, next_closed, next_opened, next_request, next_response,
-    reply, request,
+    Endpoint, Family, Host, Setup, StreamPeer, channel, join, next_closed, next_opened,
+    next_request, next_response, reply, request,
 };
 
-async fn start<H: Host>(host: &H) -> H::Endpoint {
-    let here = host.place();
-    let setup = Setup::new().both(&here, Family::V4);
-    host.start(&here, setup).await.unwrap()
-}
-
 pub async fn a_channel_can_be_added_while_running<H: Host>(host: &H) {
-    let (alice, there) = (start(host).await, host.place());
+    let (alice, there) = (host.start_udp_and(Protocol::Tcp).await, host.place());
     let mut bob = host.start(&there, Setup::new()).await.unwrap();
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
-        let channel = ChannelConfig::new(protocol, there.any_port(Family::V4));
-        let id = bob.add_channel(channel).await.unwrap();
+    for protocol in Protocol::ALL {
+        let added = channel(protocol, there.any_port(Family::V4));
+        let id = bob.add_channel(added).await.unwrap();
         let to = bob.channel(protocol, Family::V4);
         assert_eq!(to.channel, Some(id));
         assert_ne!(to.addr.port(), 0);
@@ -31,55 +25,59 @@ pub async fn a_channel_can_be_added_while_running<H: Host>(host: &H) {
         let (local, _, _) = next_request(&mut bob).await;
         assert_eq!(local.channel, Some(id));
         // The address is taken.
-        let again = ChannelConfig::new(protocol, to.addr);
+        let again = channel(protocol, to.addr);
         assert!(bob.add_channel(again).await.is_err());
     }
 }
 
 pub async fn a_removed_channel_closes_its_connections_and_frees_its_address<H: Host>(host: &H) {
     let here = host.place();
-    let setup = Setup::new().both(&here, Family::V4);
+    let setup = Protocol::ALL
+        .into_iter()
+        .fold(Setup::new(), |setup, protocol| {
+            setup.channel(protocol, here.any_port(Family::V4))
+        });
     let mut alice = host.start(&here, setup).await.unwrap();
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
-        let channel = alice.channel(protocol, Family::V4);
-        if protocol == Protocol::Tcp {
-            let stream = host.connect(&host.place(), channel.addr).await.unwrap();
-            let mut peer = TcpPeer::new(stream);
+    for protocol in Protocol::ALL {
+        let old = alice.channel(protocol, Family::V4);
+        if protocol.is_stream() {
+            let mut peer = StreamPeer::connect(host, &host.place(), old).await;
             let (local, _, _) = next_opened(&mut alice).await;
-            alice.remove_channel(channel.channel.unwrap()).await;
-            let closed = next_closed(&mut alice).await;
+            alice.remove_channel(old.channel.unwrap()).await;
+            let (closed, _) = join(next_closed(&mut alice), peer.read_to_end()).await;
             assert_eq!(
                 closed,
                 (local.connection.unwrap(), CloseReason::ChannelRemoved)
             );
-            peer.read_to_end().await;
         } else {
-            alice.remove_channel(channel.channel.unwrap()).await;
+            alice.remove_channel(old.channel.unwrap()).await;
         }
         assert!(
             alice
                 .channels()
                 .iter()
-                .all(|other| other.channel != channel.channel)
+                .all(|other| other.channel != old.channel)
         );
         // Its task may have to run before the socket closes.
-        let mut added = alice
-            .add_channel(ChannelConfig::new(protocol, channel.addr))
-            .await;
+        let mut added = alice.add_channel(channel(protocol, old.addr)).await;
         while added.is_err() {
             host.sleep(std::time::Duration::from_millis(1)).await;
-            added = alice
-                .add_channel(ChannelConfig::new(protocol, channel.addr))
-                .await;
+            added = alice.add_channel(channel(protocol, old.addr)).await;
         }
-        assert_ne!(added.ok(), channel.channel);
+        assert_ne!(added.ok(), old.channel);
     }
 }
 
 pub async fn a_channel_that_only_sends_is_made_on_demand<H: Host>(host: &H) {
     let mut alice = host.start(&host.place(), Setup::new()).await.unwrap();
-    let mut bob = start(host).await;
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    let there = host.place();
+    let setup = Protocol::ALL
+        .into_iter()
+        .fold(Setup::new(), |setup, protocol| {
+            setup.channel(protocol, there.any_port(Family::V4))
+        });
+    let mut bob = host.start(&there, setup).await.unwrap();
+    for protocol in Protocol::ALL {
         let to = bob.channel(protocol, Family::V4);
         for _ in 0..2 {
             let sent = alice
@@ -99,15 +97,16 @@ pub async fn a_channel_that_only_sends_is_made_on_demand<H: Host>(host: &H) {
         }
     }
     // One for each protocol and family, used again.
-    assert!(alice.channels().len() <= 2, "{:?}", alice.channels());
+    assert!(alice.channels().len() <= 5, "{:?}", alice.channels());
 }
 
 pub async fn without_a_channel_and_none_to_be_made_a_send_fails<H: Host>(host: &H) {
-    let mut config = Config::default();
-    config.create_client_channels(false);
-    let setup = Setup::new().config(config);
+    let setup = Setup::new().set(|config| {
+        config.create_client_channels(false);
+        Ok(())
+    });
     let alice = host.start(&host.place(), setup).await.unwrap();
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
+    for protocol in Protocol::ALL {
         let to = SipEndpoint::new(protocol, (host.place().v4, 5060).into());
         let message = request(Method::Options, to);
         let bytes = message.to_bytes();

@@ -5,7 +5,7 @@ use sip_transport_proto::sip_core::{Method, Name, StatusCode};
 use sip_transport_proto::{Protocol, SendOptions};
 
 use crate::suite::{
-    Endpoint, Family, Host, Setup, TcpPeer, body_of_length, next_request, next_response, reply,
+    Endpoint, Family, Host, Setup, StreamPeer, body_of_length, next_request, next_response, reply,
     request, request_to, text, via,
 };
 
@@ -18,7 +18,11 @@ async fn exchange<H: Host>(host: &H, protocol: Protocol, family: Family) {
         return;
     }
     let (here, there) = (host.place(), host.place());
-    let start = |place| host.start(place, Setup::new().both(place, family));
+    let setup = |place| match protocol {
+        Protocol::Udp => Setup::new().both(place, family),
+        stream => Setup::new().udp_and(stream, place, family),
+    };
+    let start = |place| host.start(place, setup(place));
     let mut alice = start(&here).await.unwrap();
     let mut bob = start(&there).await.unwrap();
     let to = bob.channel(protocol, family);
@@ -39,7 +43,7 @@ async fn exchange<H: Host>(host: &H, protocol: Protocol, family: Family) {
         (protocol, sent.local().addr)
     );
     assert_eq!(local.channel, to.channel);
-    assert_eq!(local.connection.is_some(), protocol == Protocol::Tcp);
+    assert_eq!(local.connection.is_some(), protocol.is_stream());
     let via = request.top_via().unwrap();
     // RFC 3581 §4: the builders ask for rport.
     assert_eq!(via.rport(), Some(Some(remote.addr.port())));
@@ -66,33 +70,29 @@ pub async fn a_request_and_its_response_cross_over_udp_and_ipv6<H: Host>(host: &
     exchange(host, Protocol::Udp, Family::V6).await;
 }
 
-pub async fn a_request_and_its_response_cross_over_tcp_and_ipv4<H: Host>(host: &H) {
-    exchange(host, Protocol::Tcp, Family::V4).await;
+pub async fn a_request_and_its_response_cross_over_ipv4<H: Host>(host: &H, protocol: Protocol) {
+    exchange(host, protocol, Family::V4).await;
 }
 
-pub async fn a_request_and_its_response_cross_over_tcp_and_ipv6<H: Host>(host: &H) {
-    exchange(host, Protocol::Tcp, Family::V6).await;
+pub async fn a_request_and_its_response_cross_over_ipv6<H: Host>(host: &H, protocol: Protocol) {
+    exchange(host, protocol, Family::V6).await;
 }
 
-/// A transport with both channels, and a bare connection to it.
-async fn with_peer<H: Host>(host: &H) -> (H::Endpoint, TcpPeer) {
-    let (here, there) = (host.place(), host.place());
-    let alice = host
-        .start(&here, Setup::new().both(&here, Family::V4))
-        .await
-        .unwrap();
-    let to = alice.channel(Protocol::Tcp, Family::V4).addr;
-    let peer = TcpPeer::new(host.connect(&there, to).await.unwrap());
+/// A transport, and a peer with a connection to it.
+async fn with_peer<H: Host>(host: &H, protocol: Protocol) -> (H::Endpoint, StreamPeer) {
+    let alice = host.start_udp_and(protocol).await;
+    let to = alice.channel(protocol, Family::V4);
+    let peer = StreamPeer::connect(host, &host.place(), to).await;
     (alice, peer)
 }
 
-pub async fn pipelined_requests_come_in_order<H: Host>(host: &H) {
-    let (mut alice, mut peer) = with_peer(host).await;
-    let via = via("TCP", peer.local(), "");
-    let all: String = (1..=50)
-        .map(|number| text("OPTIONS", &via, number))
+pub async fn pipelined_requests_come_in_order<H: Host>(host: &H, protocol: Protocol) {
+    let (mut alice, mut peer) = with_peer(host, protocol).await;
+    let via = via(protocol.via_token(), peer.local(), "");
+    let all: Vec<u8> = (1..=50)
+        .flat_map(|number| peer.seal(text("OPTIONS", &via, number)))
         .collect();
-    peer.write(&all).await;
+    peer.write_wire(&all).await;
     for number in 1..=50 {
         let (_, _, request) = next_request(&mut alice).await;
         assert_eq!(
@@ -113,13 +113,14 @@ pub async fn pipelined_requests_come_in_order<H: Host>(host: &H) {
     }
 }
 
-pub async fn a_message_cut_anywhere_comes_whole<H: Host>(host: &H) {
-    let (mut alice, mut peer) = with_peer(host).await;
-    let text = text("OPTIONS", &via("TCP", peer.local(), ""), 1);
+pub async fn a_message_cut_anywhere_comes_whole<H: Host>(host: &H, protocol: Protocol) {
+    let (mut alice, mut peer) = with_peer(host, protocol).await;
+    let text = text("OPTIONS", &via(protocol.via_token(), peer.local(), ""), 1);
     for cut in (1..text.len()).step_by(7) {
-        let (first, second) = text.split_at(cut);
-        peer.write(first).await;
-        peer.write(second).await;
+        let wire = peer.seal(&text);
+        let (first, second) = wire.split_at(cut);
+        peer.write_wire(first).await;
+        peer.write_wire(second).await;
         let (_, _, request) = next_request(&mut alice).await;
         alice
             .send(reply(&request, 200), SendOptions::new())

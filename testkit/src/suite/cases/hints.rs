@@ -4,20 +4,14 @@ use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::{HintOutcome, Overruled, Protocol, SendOptions};
 
 use crate::suite::{
-    Endpoint, Family, Host, Setup, TcpPeer, next_closed, next_opened, next_request, request,
+    Endpoint, Family, Host, Setup, StreamPeer, next_closed, next_opened, next_request, request,
     request_to,
 };
 
-async fn start<H: Host>(host: &H) -> H::Endpoint {
-    let here = host.place();
-    let setup = Setup::new().both(&here, Family::V4);
-    host.start(&here, setup).await.unwrap()
-}
-
-pub async fn a_connection_hint_wins_over_the_destination<H: Host>(host: &H) {
-    let mut alice = start(host).await;
-    let to = alice.channel(Protocol::Tcp, Family::V4).addr;
-    let mut peer = TcpPeer::new(host.connect(&host.place(), to).await.unwrap());
+pub async fn a_connection_hint_wins_over_the_destination<H: Host>(host: &H, protocol: Protocol) {
+    let mut alice = host.start_udp_and(protocol).await;
+    let to = alice.channel(protocol, Family::V4);
+    let mut peer = StreamPeer::connect(host, &host.place(), to).await;
     let (local, _, accepted) = next_opened(&mut alice).await;
     assert!(accepted);
     let connection = local.connection.unwrap();
@@ -30,11 +24,11 @@ pub async fn a_connection_hint_wins_over_the_destination<H: Host>(host: &H) {
     assert_eq!(peer.read_head().await.as_bytes(), *sent.bytes());
 }
 
-pub async fn a_closed_connection_hint_is_overruled<H: Host>(host: &H) {
-    let mut alice = start(host).await;
-    let mut bob = start(host).await;
-    let to = alice.channel(Protocol::Tcp, Family::V4).addr;
-    let peer = TcpPeer::new(host.connect(&host.place(), to).await.unwrap());
+pub async fn a_closed_connection_hint_is_overruled<H: Host>(host: &H, protocol: Protocol) {
+    let mut alice = host.start_udp_and(protocol).await;
+    let mut bob = host.start_udp_and(Protocol::Tcp).await;
+    let to = alice.channel(protocol, Family::V4);
+    let peer = StreamPeer::connect(host, &host.place(), to).await;
     let (local, _, _) = next_opened(&mut alice).await;
     drop(peer);
     next_closed(&mut alice).await;
@@ -58,7 +52,7 @@ pub async fn a_channel_hint_is_honoured_or_overruled_with_the_reason<H: Host>(ho
         setup = setup.both(&here, Family::V6);
     }
     let alice = host.start(&here, setup).await.unwrap();
-    let mut bob = start(host).await;
+    let mut bob = host.start_udp_and(Protocol::Tcp).await;
     let to = bob.channel(Protocol::Udp, Family::V4);
     let mut send = async |channel| {
         let options = SendOptions::new().channel(channel);

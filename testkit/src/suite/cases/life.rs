@@ -1,26 +1,25 @@
 //! The end of a transport.
 
-use std::future::poll_fn;
-
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::{Event, Protocol, SendOptions, SipEndpoint};
 
-use crate::suite::{Endpoint, Family, Host, Setup, TcpPeer, join, request};
+use crate::suite::{Endpoint, Family, Host, StreamPeer, join, request};
 
-pub async fn shutdown_writes_what_is_queued_and_ends_later_sends<H: Host>(host: &H) {
-    let here = host.place();
-    let setup = Setup::new().both(&here, Family::V4);
-    let mut alice = host.start(&here, setup).await.unwrap();
+pub async fn shutdown_writes_what_is_queued_and_ends_later_sends<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let mut alice = host.start_udp_and(protocol).await;
     let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
-    let to = SipEndpoint::new(Protocol::Tcp, listener.local_addr());
+    let to = SipEndpoint::new(protocol, listener.local_addr());
     let send = || alice.send(request(Method::Options, to).into(), SendOptions::new());
-    let (sent, accepted) = join(send(), poll_fn(|cx| listener.poll_accept(cx))).await;
+    let accept = StreamPeer::accept(protocol, listener.as_ref());
+    let (sent, mut peer) = join(send(), accept).await;
     let mut all = sent.unwrap().bytes().to_vec();
     for _ in 0..100 {
         all.extend_from_slice(send().await.unwrap().bytes());
     }
-    let mut peer = TcpPeer::new(accepted.unwrap().0);
     let ((), (read, reset)) = join(alice.shutdown(), peer.read_to_end()).await;
     assert_eq!((read.len(), reset), (all.len(), false));
     assert_eq!(read, all);
@@ -37,5 +36,5 @@ pub async fn shutdown_writes_what_is_queued_and_ends_later_sends<H: Host>(host: 
         }
     }
     assert_eq!(closed, 1);
-    assert_eq!(alice.connections(), []);
+    assert!(alice.connections().is_empty());
 }

@@ -5,19 +5,13 @@ use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::{Event, Protocol, SendOptions, SipEndpoint};
 
 use crate::suite::{
-    Endpoint, Family, Host, Setup, TcpPeer, UdpPeer, next_closed, next_malformed, next_request,
-    reply, request, text, via,
+    Endpoint, Family, Host, StreamPeer, UdpPeer, next_closed, next_malformed, next_request, reply,
+    request, text, via,
 };
 
-async fn start<H: Host>(host: &H) -> H::Endpoint {
-    let here = host.place();
-    let setup = Setup::new().both(&here, Family::V4);
-    host.start(&here, setup).await.unwrap()
-}
-
-async fn tcp_peer<H: Host>(host: &H, alice: &H::Endpoint) -> TcpPeer {
-    let to = alice.channel(Protocol::Tcp, Family::V4).addr;
-    TcpPeer::new(host.connect(&host.place(), to).await.unwrap())
+async fn stream_peer<H: Host>(host: &H, alice: &H::Endpoint, protocol: Protocol) -> StreamPeer {
+    let to = alice.channel(protocol, Family::V4);
+    StreamPeer::connect(host, &host.place(), to).await
 }
 
 fn udp_peer<H: Host>(host: &H) -> UdpPeer {
@@ -44,7 +38,7 @@ async fn answer_next<E: Endpoint>(alice: &mut E) {
 }
 
 pub async fn a_malformed_request_gets_one_400_over_udp<H: Host>(host: &H) {
-    let mut alice = start(host).await;
+    let mut alice = host.start_udp_and(Protocol::Tcp).await;
     let mut peer = udp_peer(host);
     let to = alice.channel(Protocol::Udp, Family::V4).addr;
     let via = via("UDP", peer.addr(), ";rport");
@@ -58,10 +52,10 @@ pub async fn a_malformed_request_gets_one_400_over_udp<H: Host>(host: &H) {
     assert!(second.starts_with(b"SIP/2.0 200 "));
 }
 
-pub async fn a_stream_that_cannot_be_read_gets_one_400_and_is_closed<H: Host>(host: &H) {
-    let mut alice = start(host).await;
-    let mut peer = tcp_peer(host, &alice).await;
-    let via = via("TCP", peer.local(), "");
+pub async fn a_message_that_cannot_be_read_gets_one_400<H: Host>(host: &H, protocol: Protocol) {
+    let mut alice = host.start_udp_and(protocol).await;
+    let mut peer = stream_peer(host, &alice, protocol).await;
+    let via = via(protocol.via_token(), peer.local(), "");
     peer.write(text("OPTIONS", &via, 1)).await;
     // RFC 3261 §18.3, §20.14: without a length nobody knows where the next message begins.
     let bad = text("OPTIONS", &via, 2).replace("Content-Length: 0", "Content-Length: none");
@@ -69,6 +63,14 @@ pub async fn a_stream_that_cannot_be_read_gets_one_400_and_is_closed<H: Host>(ho
     // Good messages before a bad one are delivered.
     next_request(&mut alice).await;
     next_malformed(&mut alice).await;
+    if protocol.is_websocket() {
+        // RFC 7118 §5: the next message begins with the next frame.
+        peer.write(text("OPTIONS", &via, 3)).await;
+        answer_next(&mut alice).await;
+        assert!(peer.read_head().await.starts_with("SIP/2.0 400 "));
+        assert!(peer.read_head().await.starts_with("SIP/2.0 200 "));
+        return;
+    }
     let (_, reason) = next_closed(&mut alice).await;
     assert!(matches!(reason, CloseReason::Framing(_)), "{reason}");
     let (bytes, _) = peer.read_to_end().await;
@@ -78,7 +80,7 @@ pub async fn a_stream_that_cannot_be_read_gets_one_400_and_is_closed<H: Host>(ho
 
 // conformance: 157
 pub async fn a_malformed_ack_or_response_gets_no_reply<H: Host>(host: &H) {
-    let mut alice = start(host).await;
+    let mut alice = host.start_udp_and(Protocol::Tcp).await;
     let mut peer = udp_peer(host);
     let to = alice.channel(Protocol::Udp, Family::V4).addr;
     let via = via("UDP", peer.addr(), ";rport");
@@ -96,18 +98,20 @@ pub async fn a_malformed_ack_or_response_gets_no_reply<H: Host>(host: &H) {
 }
 
 // conformance: 151, 342, 355
-pub async fn a_ping_gets_one_pong<H: Host>(host: &H) {
-    let mut alice = start(host).await;
-    let mut peer = tcp_peer(host, &alice).await;
-    let via = via("TCP", peer.local(), "");
+pub async fn a_ping_gets_one_pong<H: Host>(host: &H, protocol: Protocol) {
+    let mut alice = host.start_udp_and(protocol).await;
+    let mut peer = stream_peer(host, &alice, protocol).await;
+    let via = via(protocol.via_token(), peer.local(), "");
     peer.write(text("OPTIONS", &via, 1)).await;
     answer_next(&mut alice).await;
     peer.read_head().await;
     // RFC 5626 §4.4.1: CRLF CRLF, in pieces or not.
     peer.write("\r\n\r\n").await;
     assert_eq!(peer.read_until(b"\r\n").await, b"\r\n");
-    peer.write("\r\n").await;
-    peer.write("\r\n").await;
+    let again = peer.seal("\r\n\r\n");
+    let (first, second) = again.split_at(again.len() / 2);
+    peer.write_wire(first).await;
+    peer.write_wire(second).await;
     assert_eq!(peer.read_until(b"\r\n").await, b"\r\n");
     peer.write(text("OPTIONS", &via, 2)).await;
     answer_next(&mut alice).await;
@@ -118,7 +122,7 @@ pub async fn a_ping_gets_one_pong<H: Host>(host: &H) {
 
 // conformance: 109, 111
 pub async fn a_response_to_nobody_is_dropped<H: Host>(host: &H) {
-    let mut alice = start(host).await;
+    let mut alice = host.start_udp_and(Protocol::Tcp).await;
     let peer = udp_peer(host);
     let to = alice.channel(Protocol::Udp, Family::V4).addr;
     // RFC 3261 §18.1.2: the top Via is not ours.
@@ -136,7 +140,7 @@ pub async fn an_unreachable_port_is_told_of_once<H: Host>(host: &H) {
     if !host.reports_unreachable() {
         return;
     }
-    let mut alice = start(host).await;
+    let mut alice = host.start_udp_and(Protocol::Tcp).await;
     let (gone, there) = (udp_peer(host).addr(), udp_peer(host));
     let to = SipEndpoint::new(Protocol::Udp, gone);
     let sent = alice

@@ -1,14 +1,14 @@
 //! Placeholders become the address used (RFC 3261 §8.1.1, §18.1.1).
 
-use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use sip_transport_proto::sip_core::{Message, Method, Name};
-use sip_transport_proto::{ChannelConfig, Protocol, SendOptions, SipEndpoint};
+use sip_transport_proto::{Protocol, SendOptions, SipEndpoint};
 
 use crate::suite::{
-    Endpoint, Family, Host, Setup, TcpPeer, UdpPeer, join, next_request, reply, request, text, via,
+    Endpoint, Family, Host, Setup, StreamPeer, UdpPeer, channel, join, next_request, reply,
+    request, text, via,
 };
 
 /// The sent-by, From and Contact of a message.
@@ -26,11 +26,11 @@ fn host_of(addr: SocketAddr) -> String {
     }
 }
 
-/// UDP and TCP on all addresses of both families, all on one port.
-async fn everywhere<H: Host>(host: &H) -> (H::Endpoint, u16) {
-    let mut wanted = vec![(Protocol::Tcp, Family::V4)];
+/// UDP and another protocol on all addresses of both families, all on one port.
+async fn everywhere<H: Host>(host: &H, stream: Protocol) -> (H::Endpoint, u16) {
+    let mut wanted = vec![(stream, Family::V4)];
     if host.has_ipv6() {
-        wanted.extend([(Protocol::Udp, Family::V6), (Protocol::Tcp, Family::V6)]);
+        wanted.extend([(Protocol::Udp, Family::V6), (stream, Family::V6)]);
     }
     'port: loop {
         let setup = Setup::new().channel(Protocol::Udp, SocketAddr::new(Family::V4.any(), 0));
@@ -38,10 +38,7 @@ async fn everywhere<H: Host>(host: &H) -> (H::Endpoint, u16) {
         let port = alice.channel(Protocol::Udp, Family::V4).addr.port();
         for (protocol, family) in &wanted {
             let local = SocketAddr::new(family.any(), port);
-            match alice
-                .add_channel(ChannelConfig::new(*protocol, local))
-                .await
-            {
+            match alice.add_channel(channel(*protocol, local)).await {
                 Ok(_) => {}
                 // Someone else has that port.
                 Err(error) if error.kind() == ErrorKind::AddrInUse => continue 'port,
@@ -52,9 +49,12 @@ async fn everywhere<H: Host>(host: &H) -> (H::Endpoint, u16) {
     }
 }
 
-// conformance: 78, 82, 103
-pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(host: &H) {
-    let (alice, port) = everywhere(host).await;
+// conformance: 78, 82, 103, 405, 406
+pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let (alice, port) = everywhere(host, protocol).await;
     for family in [Family::V4, Family::V6] {
         if family == Family::V6 && !host.has_ipv6() {
             continue;
@@ -81,30 +81,36 @@ pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(hos
         assert_eq!(filled.with.as_deref(), Some(sent_by.as_str()));
 
         let listener = host.listen(there.any_port(family)).unwrap();
-        let to = SipEndpoint::new(Protocol::Tcp, listener.local_addr());
-        let (sent, accepted) = join(
+        let to = SipEndpoint::new(protocol, listener.local_addr());
+        let (sent, mut peer) = join(
             alice.send(request(Method::Invite, to).into(), SendOptions::new()),
-            poll_fn(|cx| listener.poll_accept(cx)),
+            StreamPeer::accept(protocol, listener.as_ref()),
         )
         .await;
-        let (stream, source) = accepted.unwrap();
-        let head = TcpPeer::new(stream).read_head().await;
+        let head = peer.read_head().await;
         assert_eq!(head.as_bytes(), *sent.unwrap().bytes());
+        let start = format!("\r\nVia: SIP/2.0/{} ", protocol.via_token());
+        assert!(head.contains(&start), "{head}");
         // The listening port, not the connection's own.
-        let name = SocketAddr::new(source.ip(), port);
+        let name = SocketAddr::new(peer.remote().ip(), port);
         let (sent_by, from, contact) = names(head.as_bytes());
         assert_eq!(sent_by, name.to_string());
         assert!(
             from.starts_with(&format!("<sip:{}>", host_of(name))),
             "{from}"
         );
-        assert_eq!(contact, format!("<sip:{name};transport=tcp>"));
+        // RFC 7118 §5.2: ws is the value for both.
+        let transport = match protocol {
+            Protocol::Wss => Protocol::Ws,
+            other => other,
+        };
+        assert_eq!(contact, format!("<sip:{name};transport={transport}>"));
     }
 }
 
 // conformance: 82
 pub async fn a_reply_names_the_address_that_its_request_came_to<H: Host>(host: &H) {
-    let (mut alice, port) = everywhere(host).await;
+    let (mut alice, port) = everywhere(host, Protocol::Tcp).await;
     for family in [Family::V4, Family::V6] {
         if family == Family::V6 && !host.has_ipv6() {
             continue;
