@@ -455,7 +455,7 @@ impl Connection {
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.control.pop_front() {
+            if let Some(event) = self.next_control() {
                 return Some(event);
             }
             let event = match self.state {
@@ -467,6 +467,9 @@ impl Connection {
                 State::Connecting | State::Closed(_) => None,
             };
             match event {
+                Some(event) if self.control.is_empty() => {
+                    return Some(ConnectionEvent::Event(event));
+                }
                 Some(event) => self.control.push_back(ConnectionEvent::Event(event)),
                 None if self.control.is_empty() => return None,
                 None => {}
@@ -478,7 +481,7 @@ impl Connection {
     #[must_use]
     pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.control.pop_front() {
+            if let Some(event) = self.next_control() {
                 return Some(event);
             }
             match self.state {
@@ -494,6 +497,15 @@ impl Connection {
                 return None;
             }
         }
+    }
+
+    fn next_control(&mut self) -> Option<ConnectionEvent> {
+        let event = self.control.pop_front()?;
+        if self.control.is_empty() {
+            // An idle connection keeps no room for what is rare.
+            self.control = VecDeque::new();
+        }
+        Some(event)
     }
 
     /// What is to be written now; empty if nothing is.
