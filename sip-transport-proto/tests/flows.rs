@@ -172,7 +172,7 @@ fn no_certificate_or_no_wish_is_no_alias() {
         ((both(), true), (optional.clone(), true), false),
         ((both(), true), (MADE.both(&["bob.example"]), true), false),
         ((alice.clone(), true), (optional.clone(), false), false),
-        ((alice.clone(), false), (optional.clone(), true), false),
+        ((alice, false), (optional, true), false),
     ] {
         let mut pair = Pair::new(alice, bob);
         let connection = pair.alice_calls();
@@ -252,6 +252,45 @@ fn a_flow_is_used_again_and_a_hint_names_the_very_one() {
         let sent = host.send(options("sip:10.0.0.1;ob"), over);
         assert_eq!(sent.local().connection, Some(id));
     }
+    assert!(host.connects.is_empty());
+}
+
+// RFC 5626 §5.2, §5.3; conformance: 358, 360
+#[test]
+fn a_request_takes_the_flow_that_a_token_names_until_it_is_gone() {
+    let mut host = Host::new();
+    let (udp, tcp) = (host.udp("0.0.0.0:5060"), host.tcp("192.0.2.1:5060"));
+    let arrived = Some(ip("192.0.2.77"));
+    let via = "SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bK1";
+    let data = wire_request(via, "");
+    let datagram = host.datagram_to(udp, "192.0.2.9:1024", arrived, &data);
+    let id = host.accept(tcp, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &data);
+    let stream = host.events.pop_front();
+    let [datagram, stream] = [datagram, stream].map(|event| {
+        let flow = common::Received::from(event.unwrap()).request.flow();
+        let router = host.transport.router();
+        let token = router.flow_token(&flow.unwrap());
+        // Another letter is another flow, and nobody's.
+        assert!(router.flow_from_token(&token.replace('0', "1")).is_none());
+        router.flow_from_token(&token).unwrap()
+    });
+    let over = |host: &mut Host, flow| {
+        let options = host.transport.router().flow_options(flow)?;
+        Some(host.send(common::options("sip:10.0.0.1;ob"), options))
+    };
+    let sent = over(&mut host, &datagram).unwrap();
+    assert_eq!(
+        (sent.remote().addr, sent.local().addr.ip()),
+        (addr("192.0.2.9:1024"), arrived.unwrap())
+    );
+    let sent = over(&mut host, &stream).unwrap();
+    assert_eq!(sent.local().connection, Some(id));
+    let now = host.now;
+    host.transport.close(now, id);
+    host.transport.remove_channel(now, udp).unwrap();
+    host.drain();
+    assert!(over(&mut host, &stream).is_none() && over(&mut host, &datagram).is_none());
     assert!(host.connects.is_empty());
 }
 

@@ -896,7 +896,7 @@ fn only_the_answer_to_the_very_request_from_the_very_peer_counts() {
         ),
         ("192.0.2.9:5060", short),
         ("192.0.2.9:5060", cookie),
-        ("192.0.2.9:5060", request.clone()),
+        ("192.0.2.9:5060", request),
     ] {
         assert!(host.datagram(channel, remote, &data).is_none());
     }

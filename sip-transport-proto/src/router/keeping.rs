@@ -4,15 +4,16 @@ use core::net::SocketAddr;
 use std::io;
 use std::time::Instant;
 
-use sip_core::Method;
+use sip_core::{Flow, Method};
 
 use super::channels::Channel;
 use super::{Router, RouterOutput};
-use crate::endpoint::normalise;
+use crate::endpoint::{Hints, normalise};
 use crate::error::SendFailure;
+use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
-use crate::outgoing::Outgoing;
-use crate::route::ViaMarks;
+use crate::outgoing::{Outgoing, SendOptions};
+use crate::route::{ViaMarks, Way};
 use crate::{
     ChannelConfig, ChannelId, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint,
 };
@@ -49,6 +50,30 @@ impl Router {
         };
         self.keep_datagrams(now, channel, addr, place, keep);
         Ok(())
+    }
+
+    /// How to send a request over a flow that is saved, as for a contact registered with `ob`
+    /// (RFC 5626 §5.3): the same connection, or the same socket, address and peer. `None` if the
+    /// flow is gone, or of another transport: a proxy answers 430 then.
+    pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
+        let Came { channel, way, .. } = flow::decode(flow, self.shared.id)?;
+        let protocol = self.channels.get(channel)?.protocol();
+        let connection = match way {
+            Way::Datagram { .. } => None,
+            Way::Connection(id) => {
+                Some(id).filter(|&id| self.connections.get(id).is_some_and(|c| !c.closing))
+            }
+        };
+        if protocol.is_stream() && connection.is_none() {
+            return None;
+        }
+        let hints = Hints {
+            channel: Some(channel),
+            connection,
+            local: Some(flow.local().ip()),
+        };
+        let remote = SipEndpoint::new(protocol, flow.remote());
+        Some(SendOptions::new().to(remote).hints(hints))
     }
 
     /// Keeps a flow alive no longer. False if there is no such connection, or it is a UDP flow that
