@@ -260,10 +260,10 @@ fn a_flow_is_used_again_and_a_hint_names_the_very_one() {
 fn a_request_takes_the_flow_that_a_token_names_until_it_is_gone() {
     let mut host = Host::new();
     let (udp, tcp) = (host.udp("0.0.0.0:5060"), host.tcp("192.0.2.1:5060"));
-    let arrived = Some(ip("192.0.2.77"));
+    let arrived = ip("192.0.2.77");
     let via = "SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bK1";
     let data = wire_request(via, "");
-    let datagram = host.datagram_to(udp, "192.0.2.9:1024", arrived, &data);
+    let datagram = host.datagram_to(udp, "192.0.2.9:1024", Some(arrived), &data);
     let id = host.accept(tcp, "192.0.2.1:5060", "192.0.2.9:33333");
     host.feed(id, &data);
     let stream = host.events.pop_front();
@@ -282,7 +282,7 @@ fn a_request_takes_the_flow_that_a_token_names_until_it_is_gone() {
     let sent = over(&mut host, &datagram).unwrap();
     assert_eq!(
         (sent.remote().addr, sent.local().addr.ip()),
-        (addr("192.0.2.9:1024"), arrived.unwrap())
+        (addr("192.0.2.9:1024"), arrived)
     );
     let sent = over(&mut host, &stream).unwrap();
     assert_eq!(sent.local().connection, Some(id));
