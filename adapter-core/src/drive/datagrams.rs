@@ -141,6 +141,9 @@ impl Task<'_> {
                 .socket
                 .queue(reply.destination, reply.source, 0, &reply.bytes);
         }
+        if self.machine.take_rearmed() {
+            self.core.router_task.wake();
+        }
         let failures = std::mem::take(self.received.failures());
         self.failed(failures);
         self.worker.queue.offer(&mut self.events);

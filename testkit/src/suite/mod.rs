@@ -109,6 +109,10 @@ macro_rules! suite {
                 a_response_to_nobody_is_dropped,
                 an_unreachable_port_is_told_of_once,
             }
+            keeping::{
+                a_kept_udp_flow_is_told_its_mapped_address,
+                a_kept_udp_flow_to_nobody_is_dead,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
@@ -142,6 +146,9 @@ macro_rules! suite {
             receiving::{
                 a_message_that_cannot_be_read_gets_one_400,
                 a_ping_gets_one_pong,
+            }
+            keeping::{
+                a_kept_connection_is_pinged_and_each_ping_answered,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,
