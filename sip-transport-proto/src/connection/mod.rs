@@ -392,6 +392,7 @@ impl Connection {
                 if self.out.is_empty() && !self.layers.await_close() {
                     return self.finish(reason);
                 }
+                self.count_failed_attempt();
                 self.state = State::Closing(reason);
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
@@ -611,8 +612,11 @@ impl Connection {
             }
         };
         let over = failed || !self.layers.await_close() || self.layers.has_ended();
-        if over && self.out.is_empty() {
-            self.finish(reason);
+        if over {
+            self.out.push_control(|out| self.layers.close(out));
+            if self.out.is_empty() {
+                self.finish(reason);
+            }
         }
     }
 
@@ -726,9 +730,7 @@ impl Connection {
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
-        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
-            self.shared.counters.connect_failed.one();
-        }
+        self.count_failed_attempt();
         self.shared.counters.closed.one();
         self.state = State::Closed(reason);
         self.deadlines = Deadlines::default();
@@ -748,6 +750,13 @@ impl Connection {
                 remote: self.endpoint(self.remote),
                 reason,
             }));
+    }
+
+    /// Counts a connection of ours that ends before it is open.
+    fn count_failed_attempt(&self) {
+        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
+            self.shared.counters.connect_failed.one();
+        }
     }
 
     /// Gives back the sends that waited here.
