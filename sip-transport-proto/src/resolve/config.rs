@@ -38,6 +38,7 @@ pub struct ResolveConfig {
     pub(super) lookup_timeout: Duration,
     pub(super) plan_timeout: Duration,
     pub(super) other_family_wait: Duration,
+    pub(super) later_wait: Duration,
     pub(super) max_records: usize,
     pub(super) max_lookups: usize,
     pub(super) max_targets: usize,
@@ -60,6 +61,7 @@ impl Default for ResolveConfig {
             lookup_timeout: Duration::from_secs(2),
             plan_timeout: Duration::from_secs(6),
             other_family_wait: Duration::from_millis(50),
+            later_wait: Duration::from_millis(500),
             max_records: 32,
             max_lookups: 32,
             max_targets: 64,
@@ -120,6 +122,13 @@ impl ResolveConfig {
     /// (RFC 8305 §3). Default: 50 ms.
     pub fn other_family_wait(&mut self, wait: Duration) -> &mut Self {
         self.other_family_wait = wait;
+        self
+    }
+
+    /// How long to wait for what comes after it once the first target is known, so that a name
+    /// that nobody answers for does not hold up the servers before it. Default: 500 ms.
+    pub fn later_wait(&mut self, wait: Duration) -> &mut Self {
+        self.later_wait = wait;
         self
     }
 

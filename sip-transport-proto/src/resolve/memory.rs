@@ -49,8 +49,7 @@ impl<K: Clone + Ord, V> Memory<K, V> {
             return 0;
         }
         let mut forgotten = 0_usize;
-        while self.len() >= self.max_entries
-            || self.weight > self.max_weight.saturating_sub(weight)
+        while self.len() >= self.max_entries || self.weight > self.max_weight.saturating_sub(weight)
         {
             let Some((_, oldest)) = self.ages.pop_first() else {
                 break;

@@ -36,8 +36,10 @@ pub(super) struct Seen {
 /// Why there are no targets.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// An answer is missing.
-    Waits,
+    /// An answer is missing. Where a target is `ready`, only for what comes after it.
+    Waits {
+        ready: bool,
+    },
     Fails(PlanError),
 }
 
@@ -85,7 +87,10 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         let Some(protocol) = choices.next().filter(|protocol| reaches(*protocol)) else {
             return Err(Stop::Fails(self.cannot_send()));
         };
-        let port = self.question.port.unwrap_or(protocol.default_port());
+        let port = self
+            .question
+            .port
+            .unwrap_or_else(|| protocol.default_port());
         let reason = Reason {
             protocol: self.plain_rule(),
             srv: None,
@@ -122,7 +127,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         let naptr = self.look_up(LookupKind::Naptr, name);
         self.ask_services(&services);
         self.ask_addresses(first, name);
-        match naptr.ok_or(Stop::Waits)? {
+        match naptr.ok_or(Stop::Waits { ready: false })? {
             Known::Naptr(rules) => {
                 let usable = rules.iter().filter(|rule| self.may_use(rule.protocol));
                 let usable: Vec<_> = usable.cloned().collect();
@@ -202,7 +207,10 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         rule: ProtocolRule,
         name: &DomainName,
     ) -> Result<Vec<Target>, Stop> {
-        let port = self.question.port.unwrap_or(protocol.default_port());
+        let port = self
+            .question
+            .port
+            .unwrap_or_else(|| protocol.default_port());
         let mut targets = Vec::new();
         self.ask_addresses(protocol, name);
         self.host(protocol, rule, None, name, port, &mut targets)?;
@@ -213,14 +221,16 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
     fn servers(&mut self, services: &[Service]) -> Result<Vec<Target>, Stop> {
         self.ask_services(services);
         let mut servers: Vec<(&Service, SrvChoice, Server)> = Vec::new();
+        let mut complete = true;
         for service in services {
             let Some(srv) = &service.srv else {
                 continue;
             };
-            match self.look_up(LookupKind::Srv, srv).ok_or(Stop::Waits)? {
-                Known::Srv(records) => {
+            match self.look_up(LookupKind::Srv, srv) {
+                Some(Known::Srv(records)) => {
                     self.seen.srv = true;
                     for server in weights::order(&records, &mut self.draws) {
+                        self.ask_addresses(service.protocol, &server.host);
                         let choice = SrvChoice {
                             name: srv.clone(),
                             priority: server.priority,
@@ -229,12 +239,13 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                         servers.push((service, choice, server));
                     }
                 }
-                Known::Failed(error) => self.note(LookupKind::Srv, srv, error),
-                _ => {}
+                Some(Known::Failed(error)) => self.note(LookupKind::Srv, srv, error),
+                Some(_) => {}
+                None => {
+                    complete = false;
+                    break;
+                }
             }
-        }
-        for (service, _, server) in &servers {
-            self.ask_addresses(service.protocol, &server.host);
         }
         let mut targets = Vec::new();
         for (service, choice, server) in servers {
@@ -246,6 +257,10 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 server.port,
                 &mut targets,
             )?;
+        }
+        if !complete {
+            let ready = !targets.is_empty();
+            return Err(Stop::Waits { ready });
         }
         Ok(targets)
     }
@@ -262,8 +277,12 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         targets: &mut Vec<Target>,
     ) -> Result<(), Stop> {
         let preferred = self.config.family;
-        let first = self.family(protocol, preferred, host)?;
-        let second = self.family(protocol, preferred.other(), host)?;
+        let first = self.family(protocol, preferred, host);
+        let second = self.family(protocol, preferred.other(), host);
+        let (Some(first), Some(second)) = (first, second) else {
+            let ready = !targets.is_empty();
+            return Err(Stop::Waits { ready });
+        };
         for ip in take_turns(&first, &second) {
             let address = if host.is_localhost() {
                 AddressRule::Loopback
@@ -288,35 +307,32 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Ok(())
     }
 
-    /// The addresses of a host in one family, as far as they can be sent to.
+    /// The addresses of a host in one family, as far as they can be sent to, once they are known.
     fn family(
         &mut self,
         protocol: Protocol,
         family: Family,
         host: &DomainName,
-    ) -> Result<Vec<IpAddr>, Stop> {
+    ) -> Option<Vec<IpAddr>> {
         if !self.capabilities.has(protocol, family) {
-            return Ok(Vec::new());
+            return Some(Vec::new());
         }
         if host.is_localhost() {
-            return Ok(vec![match family {
+            return Some(vec![match family {
                 Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
                 Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
             }]);
         }
         let kind = LookupKind::from(family);
-        match self.look_up(kind, host).ok_or(Stop::Waits)? {
-            Known::Addresses(addresses) => Ok(addresses
-                .iter()
-                .copied()
-                .filter(|ip| !ip.is_multicast() || protocol == Protocol::Udp)
-                .collect()),
-            Known::Failed(error) => {
-                self.note(kind, host, error);
-                Ok(Vec::new())
+        match self.look_up(kind, host)? {
+            Known::Addresses(addresses) => {
+                let usable = |ip: &IpAddr| !ip.is_multicast() || protocol == Protocol::Udp;
+                return Some(addresses.iter().copied().filter(usable).collect());
             }
-            _ => Ok(Vec::new()),
+            Known::Failed(error) => self.note(kind, host, error),
+            _ => {}
         }
+        Some(Vec::new())
     }
 
     fn target(&self, protocol: Protocol, ip: IpAddr, port: u16, reason: Reason) -> Target {

@@ -196,9 +196,9 @@ impl Resolver {
         };
         let ttl = match &answer {
             Answer::Found { ttl, .. } => (*ttl).min(self.config.max_ttl),
-            Answer::NotFound { ttl } => {
-                ttl.map_or(self.config.negative_ttl, |t| t.min(self.config.negative_ttl))
-            }
+            Answer::NotFound { ttl } => ttl.map_or(self.config.negative_ttl, |t| {
+                t.min(self.config.negative_ttl)
+            }),
             Answer::Failed(_) => Duration::ZERO,
         };
         let known = Known::new(lookup.key.0, answer, &self.config);
@@ -339,8 +339,11 @@ impl Resolver {
         match procedure.run() {
             Ok(targets) => Some(Ok(self.ordered(now, targets))),
             Err(Stop::Fails(error)) => Some(Err(error)),
-            Err(Stop::Waits) => {
-                plan.hurry(now + self.config.other_family_wait);
+            Err(Stop::Waits { ready }) => {
+                if ready {
+                    plan.hurry(now + self.config.later_wait, |_, _| true);
+                }
+                plan.hurry(now + self.config.other_family_wait, has_other_family);
                 self.timers.insert((plan.wake(), id));
                 self.plans.insert(id, plan);
                 None
@@ -386,22 +389,16 @@ impl Plan {
         waits.fold(self.deadline, Instant::min)
     }
 
-    /// RFC 8305 §3: where a host has addresses of one family, waits for the other only that long.
-    fn hurry(&mut self, until: Instant) {
-        let has = |(kind, name): &Key| {
-            let other = match kind {
-                LookupKind::A => LookupKind::Aaaa,
-                LookupKind::Aaaa => LookupKind::A,
-                LookupKind::Naptr | LookupKind::Srv => return false,
-            };
-            let other = self.asked.get(&(other, name.clone()));
-            matches!(other, Some(State::Known(Known::Addresses(_))))
+    /// Waits no longer than that for such lookups.
+    fn hurry(&mut self, until: Instant, which: fn(&BTreeMap<Key, State>, &Key) -> bool) {
+        let waits = |state: &State| match state {
+            State::Waits(already) => already.is_none_or(|already| until < already),
+            State::Known(_) => false,
         };
-        let waits = |state: &State| matches!(state, State::Waits(None));
         let hurried: Vec<_> = self
             .asked
             .iter()
-            .filter(|(key, state)| waits(state) && has(key))
+            .filter(|(key, state)| waits(state) && which(&self.asked, key))
             .map(|(key, _)| key.clone())
             .collect();
         for key in hurried {
@@ -469,6 +466,17 @@ impl Dns {
         let forgotten = self.cache.insert(key, known, until, weight);
         self.stats.forgotten += forgotten as u64;
     }
+}
+
+/// Whether addresses of the same host in the other family are known (RFC 8305 §3).
+fn has_other_family(asked: &BTreeMap<Key, State>, (kind, name): &Key) -> bool {
+    let other = match kind {
+        LookupKind::A => LookupKind::Aaaa,
+        LookupKind::Aaaa => LookupKind::A,
+        LookupKind::Naptr | LookupKind::Srv => return false,
+    };
+    let other = asked.get(&(other, name.clone()));
+    matches!(other, Some(State::Known(Known::Addresses(_))))
 }
 
 fn grey_key(target: &Target) -> GreyKey {

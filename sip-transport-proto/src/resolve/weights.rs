@@ -31,11 +31,8 @@ fn draw(servers: &[Server], draws: &mut Tokens) -> usize {
     };
     if number == 0 {
         let chosen = below(idle, draws);
-        let mut places = (0..servers.len()).filter(|place| {
-            servers
-                .get(*place)
-                .is_some_and(|server| server.weight == 0)
-        });
+        let mut places = (0..servers.len())
+            .filter(|place| servers.get(*place).is_some_and(|server| server.weight == 0));
         return places.nth(chosen as usize).unwrap_or(0);
     }
     let mut running = 0;
