@@ -223,6 +223,11 @@ impl World {
         self.done.remove(&plan)
     }
 
+    /// Whether no plan ended unasked for.
+    pub fn result_is_none(&self) -> bool {
+        self.done.is_empty()
+    }
+
     pub fn only_result(&mut self) -> Targets {
         assert_eq!(self.done.len(), 1);
         self.done.pop_first().unwrap().1
