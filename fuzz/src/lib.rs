@@ -2,12 +2,14 @@
 //!
 //! Each asserts a property; "does not panic" comes with it.
 
+mod dns_plan;
 mod headers;
 mod message;
 mod stream;
 mod transport;
 mod uri;
 
+pub use dns_plan::dns_plan;
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
@@ -24,4 +26,5 @@ pub const TARGETS: &[Target] = &[
     ("headers", headers),
     ("stream", stream),
     ("transport", transport),
+    ("dns_plan", dns_plan),
 ];
