@@ -504,3 +504,17 @@ fn later_naptr_orders_follow_only_where_the_setting_says_so() {
          tcp 192.0.2.1:5060\ntcp 192.0.2.2:5060\nudp 192.0.2.1:5060\nudp 192.0.2.2:5060"
     );
 }
+
+#[test]
+fn a_place_in_two_naptr_orders_is_one_target() {
+    let set = |config: &mut ResolveConfig| {
+        config.later_orders(true);
+    };
+    let zone = "
+        a.example NAPTR 1 1 s SIP+D2T _x.a.example
+        a.example NAPTR 2 1 s SIP+D2T _y.a.example
+        _x.a.example SRV 0 0 5060 b.example
+        _y.a.example SRV 0 0 5060 b.example
+        b.example A 192.0.2.1";
+    assert_eq!(with(set, "sip:a.example", zone), "tcp 192.0.2.1:5060");
+}

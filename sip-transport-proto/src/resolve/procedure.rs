@@ -1,4 +1,5 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
 use std::io;
 
 use super::records::{Known, Server};
@@ -63,6 +64,8 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 targets
             }
         };
+        let mut places = BTreeSet::new();
+        targets.retain(|target| places.insert((target.protocol, target.addr)));
         targets.truncate(self.config.max_targets);
         Ok(targets)
     }
@@ -144,7 +147,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                             srv: Some(rule.srv.clone()),
                         })
                         .collect();
-                    targets.extend(self.servers(&services)?);
+                    self.servers(&services, &mut targets)?;
                     // RFC 3403 §4.1: a later order is not considered once there is a match.
                     if !targets.is_empty() && !self.config.later_orders {
                         break;
@@ -180,7 +183,8 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         rule: ProtocolRule,
         name: &DomainName,
     ) -> Result<Vec<Target>, Stop> {
-        let targets = self.servers(services)?;
+        let mut targets = Vec::new();
+        self.servers(services, &mut targets)?;
         if targets.is_empty() {
             return self.without_srv(first, rule, name);
         }
@@ -217,8 +221,8 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Ok(targets)
     }
 
-    /// The servers of several services, one service after the other (RFC 2782).
-    fn servers(&mut self, services: &[Service]) -> Result<Vec<Target>, Stop> {
+    /// Adds the servers of several services, one service after the other (RFC 2782).
+    fn servers(&mut self, services: &[Service], targets: &mut Vec<Target>) -> Result<(), Stop> {
         self.ask_services(services);
         let mut servers: Vec<(&Service, SrvChoice, Server)> = Vec::new();
         let mut complete = true;
@@ -247,7 +251,6 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 }
             }
         }
-        let mut targets = Vec::new();
         for (service, choice, server) in servers {
             self.host(
                 service.protocol,
@@ -255,14 +258,14 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 Some(choice),
                 &server.host,
                 server.port,
-                &mut targets,
+                targets,
             )?;
         }
         if !complete {
             let ready = !targets.is_empty();
             return Err(Stop::Waits { ready });
         }
-        Ok(targets)
+        Ok(())
     }
 
     /// Adds the targets that are one host's. The order among them is never mixed with another's
@@ -298,11 +301,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 address,
                 grey: false,
             };
-            let target = self.target(protocol, ip, port, reason);
-            let is_same = |t: &Target| (t.protocol, t.addr) == (protocol, target.addr);
-            if !targets.iter().any(is_same) {
-                targets.push(target);
-            }
+            targets.push(self.target(protocol, ip, port, reason));
         }
         Ok(())
     }
