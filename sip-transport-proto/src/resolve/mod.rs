@@ -53,8 +53,10 @@
 //! ```
 
 mod config;
+mod dns;
 mod memory;
 mod name;
+mod plan;
 mod procedure;
 mod question;
 mod records;
@@ -63,8 +65,9 @@ mod target;
 mod weights;
 
 pub use config::{Family, ResolveConfig};
+pub use dns::{LookupId, ResolveStats};
 pub use name::DomainName;
 pub use question::{Capabilities, Question, TargetHost};
 pub use records::{Answer, LookupKind, NaptrRecord, Record, SrvRecord};
-pub use resolver::{LookupId, PlanId, Progress, ResolveOutput, ResolveStats, Resolver};
+pub use resolver::{PlanId, Progress, ResolveOutput, Resolver};
 pub use target::{AddressRule, PlanError, ProtocolRule, Reason, SrvChoice, Target};
