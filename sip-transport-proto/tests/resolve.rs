@@ -176,15 +176,16 @@ fn only_connections_to_one_server_by_two_families_may_race() {
 #[test]
 fn srv_weights_are_the_shares_of_the_draws() {
     const DRAWS: u32 = 100_032;
+    const FEWER: u32 = 10_000;
     // The shares by RFC 2782: from 1 to the sum, and from 0 where a record has no weight.
-    let cases: [(&[u32], &[f64]); 5] = [
-        (&[1, 3], &[0.25, 0.75]),
-        (&[10, 30, 60], &[0.10, 0.30, 0.60]),
-        (&[0, 100], &[1.0 / 101.0, 100.0 / 101.0]),
-        (&[0, 0], &[0.5, 0.5]),
-        (&[0, 0, 2], &[1.0 / 6.0, 1.0 / 6.0, 2.0 / 3.0]),
+    let cases: [(&[u32], &[f64], u32); 5] = [
+        (&[1, 3], &[0.25, 0.75], DRAWS),
+        (&[10, 30, 60], &[0.10, 0.30, 0.60], DRAWS),
+        (&[0, 100], &[1.0 / 101.0, 100.0 / 101.0], DRAWS),
+        (&[0, 0], &[0.5, 0.5], FEWER),
+        (&[0, 0, 2], &[1.0 / 6.0, 1.0 / 6.0, 2.0 / 3.0], FEWER),
     ];
-    for (weights, shares) in cases {
+    for (weights, shares, draws) in cases {
         // One plan draws for each of several priorities, which the ports tell apart.
         let priorities = 32 / u16::try_from(weights.len()).unwrap();
         let mut zone = String::new();
@@ -198,7 +199,7 @@ fn srv_weights_are_the_shares_of_the_draws() {
         }
         let mut world = world(&zone);
         let mut counts = vec![0_u32; weights.len()];
-        for _ in 0..DRAWS / u32::from(priorities) {
+        for _ in 0..draws / u32::from(priorities) {
             let (result, _) = world.plan("sip:a.example;transport=udp", "udp4", first);
             let targets = result.unwrap();
             assert_eq!(targets.len(), weights.len() * usize::from(priorities));
@@ -210,10 +211,11 @@ fn srv_weights_are_the_shares_of_the_draws() {
                 counts[usize::from(ip.octets()[3])] += 1;
             }
         }
-        let draws: u32 = counts.iter().sum();
+        let tolerance = if draws == DRAWS { 0.01 } else { 0.02 };
+        let drawn: u32 = counts.iter().sum();
         for (count, share) in counts.iter().zip(shares) {
-            let got = f64::from(*count) / f64::from(draws);
-            assert!((got - share).abs() < 0.01, "{weights:?}: {counts:?}");
+            let got = f64::from(*count) / f64::from(drawn);
+            assert!((got - share).abs() < tolerance, "{weights:?}: {counts:?}");
             // One point is all of a small share: it must not be none of it either.
             assert!(*count > 0, "{weights:?}: {counts:?}");
         }
