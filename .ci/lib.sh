@@ -11,6 +11,55 @@ fail() {
     exit 1
 }
 
+# need PACKAGE...: installs Debian's packages, unless they are there.
+need() {
+    dpkg -s "$@" >/dev/null 2>&1 && return
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$@" >/dev/null
+}
+
+# make_certificates DIR NAME...: ca.pem, and for each name NAME.pem and NAME.key, which it has signed.
+make_certificates() {
+    local dir=$1 name
+    shift
+    need openssl
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    local ec=(-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30)
+    cat >"$dir/openssl.cnf" <<END
+[req]
+distinguished_name = name
+[name]
+[ca]
+basicConstraints = critical, CA:TRUE
+subjectKeyIdentifier = hash
+[leaf]
+basicConstraints = critical, CA:FALSE
+subjectAltName = \${ENV::NAMES}
+END
+    NAMES='' openssl req -x509 "${ec[@]}" -config "$dir/openssl.cnf" -extensions ca -subj "/CN=Authority of the tests" \
+        -keyout "$dir/ca.key" -out "$dir/ca.pem" 2>"$dir/openssl.log" || fail "$(cat "$dir/openssl.log")"
+    for name in "$@"; do
+        local names=DNS:$name
+        [ "$name" != localhost ] || names+=,IP:127.0.0.1,IP:::1
+        NAMES=$names openssl req -x509 "${ec[@]}" -config "$dir/openssl.cnf" -extensions leaf -subj "/CN=$name" \
+            -CA "$dir/ca.pem" -CAkey "$dir/ca.key" -keyout "$dir/$name.key" -out "$dir/$name.pem" 2>"$dir/openssl.log" ||
+            fail "$(cat "$dir/openssl.log")"
+    done
+}
+
+# start_kamailio DIR: the 200 responder of the yardstick, with a certificate for localhost that DIR/ca.pem has signed.
+# Its ports are 15060 (UDP, TCP), 15061 (TLS) and 15080 (WebSocket). Sets `server` to its pid.
+start_kamailio() {
+    local dir=$1
+    need kamailio kamailio-tls-modules kamailio-websocket-modules
+    make_certificates "$dir" localhost
+    cp "$dir/localhost.pem" "$dir/cert.pem"
+    cp "$dir/localhost.key" "$dir/key.pem"
+    ! has_port tcp 15061 || fail "port 15061 is taken"
+    start tcp 15061 "$dir/kamailio.log" "$shared/lab/kamailio/run.sh" "$dir"
+}
+
 # has_port udp|tcp PORT: whether a socket of either family is bound (udp) or listening (tcp) there.
 has_port() {
     awk -v kind="$1" -v port="$(printf ':%04X' "$2")" '

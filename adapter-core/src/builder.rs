@@ -3,6 +3,8 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "tls")]
+use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{ChannelConfig, Config, Protocol, Router};
 
 use crate::core::{Core, Worker};
@@ -55,6 +57,26 @@ impl<R: CurrentRuntime> Builder<R> {
     /// A TCP channel. Port 0 lets the system choose.
     pub fn tcp(self, local: SocketAddr) -> Self {
         self.channel(ChannelConfig::new(Protocol::Tcp, local))
+    }
+
+    /// A TLS channel (SIP over TLS over TCP), with a certificate to show. Port 0 lets the system
+    /// choose.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, local: SocketAddr, tls: TlsConfig) -> Self {
+        self.channel(ChannelConfig::new(Protocol::Tls, local).tls(tls))
+    }
+
+    /// A WebSocket channel (RFC 7118). Port 0 lets the system choose.
+    #[cfg(feature = "ws")]
+    pub fn ws(self, local: SocketAddr) -> Self {
+        self.channel(ChannelConfig::new(Protocol::Ws, local))
+    }
+
+    /// A channel of secure WebSocket (RFC 7118), with a certificate to show. Port 0 lets the system
+    /// choose.
+    #[cfg(all(feature = "tls", feature = "ws"))]
+    pub fn wss(self, local: SocketAddr, tls: TlsConfig) -> Self {
+        self.channel(ChannelConfig::new(Protocol::Wss, local).tls(tls))
     }
 
     /// A channel with settings of its own. Port 0 lets the system choose.

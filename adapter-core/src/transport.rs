@@ -10,7 +10,8 @@ use std::time::Duration;
 use sip_transport_proto::error::{NextError, SendCause, SendError};
 use sip_transport_proto::sip_core::{Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, Protocol, SendOptions, Sent, SipEndpoint, Stats,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Protocol, SendOptions, Sent,
+    SipEndpoint, Stats,
 };
 use thiserror::Error;
 
@@ -161,15 +162,15 @@ impl<R> SipTransport<R> {
     }
 
     /// The connections, open or being opened.
-    pub fn connections(&self) -> Vec<(ConnectionId, SipEndpoint)> {
-        self.core().with_router(|router| {
-            let endpoint = |(id, protocol, remote)| {
-                let mut endpoint = SipEndpoint::new(protocol, remote);
-                endpoint.connection = Some(id);
-                (id, endpoint)
-            };
-            router.connections().map(endpoint).collect()
-        })
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.core()
+            .with_router(|router| router.connections().collect())
+    }
+
+    /// What is known of a connection: also, over TLS, whom the peer has proved to be. `None` if
+    /// there is none (any more).
+    pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
+        self.core().with_router(|router| router.connection(id))
     }
 
     /// Closes a connection, after what is queued on it. False if there is none.

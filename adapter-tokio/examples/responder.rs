@@ -25,7 +25,7 @@ fn run(args: &responder::Args) -> Result<(), Failure> {
         .collect::<io::Result<_>>()?;
     let all = [&main].into_iter().chain(&others);
     let all = all.map(|runtime| TokioRuntime::new(runtime.handle().clone()));
-    let builder = args.builder().worker_runtimes(all);
+    let builder = args.builder()?.worker_runtimes(all);
     let (transport, incoming) = main.block_on(builder.bind())?;
 
     // The other threads run on until the transport has drained.

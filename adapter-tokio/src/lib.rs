@@ -1,4 +1,4 @@
-//! A SIP transport (RFC 3261 §18) on tokio: UDP and TCP, IPv4 and IPv6.
+//! A SIP transport (RFC 3261 §18) on tokio: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
 //! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
 //! handles: [`SipTransport`] sends, [`Incoming`] receives. All that is protocol is in

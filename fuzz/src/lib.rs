@@ -8,6 +8,7 @@ mod message;
 mod stream;
 mod transport;
 mod uri;
+mod websocket;
 
 pub use dns_plan::dns_plan;
 pub use headers::headers;
@@ -15,6 +16,7 @@ pub use message::message;
 pub use stream::stream;
 pub use transport::transport;
 pub use uri::uri;
+pub use websocket::websocket;
 
 /// A target's name, which is also that of its folder in `corpus`, and its body.
 pub type Target = (&'static str, fn(&[u8]));
@@ -26,5 +28,6 @@ pub const TARGETS: &[Target] = &[
     ("headers", headers),
     ("stream", stream),
     ("transport", transport),
+    ("websocket", websocket),
     ("dns_plan", dns_plan),
 ];

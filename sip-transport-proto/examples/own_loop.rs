@@ -1,4 +1,5 @@
-//! The transport in a mio event loop: UDP and TCP from one thread, 200 to all requests but ACK.
+//! The transport in a mio event loop: every kind of channel from one thread, 200 to all requests
+//! but ACK.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Clock and sockets are here.
 
 use std::hash::{BuildHasher, RandomState};
@@ -8,49 +9,43 @@ use std::{collections::BTreeMap, env, error::Error, time::Duration, time::Instan
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Registry, Token};
 use sip_transport_proto::sip_core::{Method, Name, Request, StatusCode, build::ResponseBuilder};
+use sip_transport_proto::tls::{LocalCertificate, TlsConfig, TlsServer, rustls};
 use sip_transport_proto::{ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing};
 use sip_transport_proto::{Output, Protocol, SendOptions, Transport};
 
-const UDP: Token = Token(0);
-const TCP: Token = Token(1);
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+const USAGE: &str = "usage: own_loop [--cert FILE --key FILE] --udp|--tcp|--tls|--ws|--wss ADDR...";
 
 struct Server {
     sip: Transport,
     registry: Registry,
-    udp: (ChannelId, UdpSocket),
-    tcp: (ChannelId, TcpListener),
-    streams: BTreeMap<ConnectionId, (Token, TcpStream)>,
-    connections: BTreeMap<Token, ConnectionId>,
+    sockets: BTreeMap<Token, Socket>,
+    udp: BTreeMap<ChannelId, Token>,
+    streams: BTreeMap<ConnectionId, Token>,
     last_token: Token,
     tags: RandomState,
 }
 
+enum Socket {
+    Udp(ChannelId, UdpSocket),
+    Listener(ChannelId, TcpListener),
+    Stream(ConnectionId, TcpStream),
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let args = env::args().skip(1).collect::<Vec<_>>().join(" ");
-    let addresses = args.split_once(" --tcp ");
-    let (udp, tcp) = addresses.ok_or("usage: own_loop --udp ADDR:PORT --tcp ADDR:PORT")?;
-    let mut udp = UdpSocket::bind(udp.trim_start_matches("--udp ").parse()?)?;
-    let mut tcp = TcpListener::bind(tcp.parse()?)?;
     let mut poll = Poll::new()?;
-    let registry = poll.registry().try_clone()?;
-    registry.register(&mut udp, UDP, Interest::READABLE)?;
-    registry.register(&mut tcp, TCP, Interest::READABLE)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
-    let mut sip = Transport::new(Config::default(), seed);
-    let udp_channel = sip.add_channel(ChannelConfig::new(Protocol::Udp, udp.local_addr()?))?;
-    let tcp_channel = sip.add_channel(ChannelConfig::new(Protocol::Tcp, tcp.local_addr()?))?;
     let mut server = Server {
-        sip,
-        registry,
-        udp: (udp_channel, udp),
-        tcp: (tcp_channel, tcp),
+        sip: Transport::new(Config::default(), seed),
+        registry: poll.registry().try_clone()?,
+        sockets: BTreeMap::new(),
+        udp: BTreeMap::new(),
         streams: BTreeMap::new(),
-        connections: BTreeMap::new(),
-        last_token: TCP,
+        last_token: Token(0),
         tags: RandomState::new(),
     };
+    server.configure(env::args().skip(1))?;
     let (mut events, mut buffer) = (Events::with_capacity(256), vec![0; 65_536]);
     loop {
         poll.poll(&mut events, server.drain())?;
@@ -64,35 +59,94 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
+fn tls(cert: &[u8], key: &[u8]) -> Result<TlsConfig, Box<dyn Error>> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let certificate = LocalCertificate::from_pem(&provider, cert, key)?;
+    Ok(TlsServer::new(provider, certificate).build()?)
+}
+
 impl Server {
+    fn configure(&mut self, mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+        let (mut cert, mut key) = (None, None);
+        while let Some(option) = args.next() {
+            let value = args.next().ok_or(USAGE)?;
+            match option.as_str() {
+                "--cert" => cert = Some(std::fs::read(value)?),
+                "--key" => key = Some(std::fs::read(value)?),
+                other => {
+                    let protocol = Protocol::from_token(other.trim_start_matches('-'));
+                    let mut channel = ChannelConfig::new(protocol.ok_or(USAGE)?, value.parse()?);
+                    if let (Some(cert), Some(key)) = (&cert, &key) {
+                        channel = channel.tls(tls(cert, key)?);
+                    }
+                    self.open(channel)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, channel: ChannelConfig) -> Result<(), Box<dyn Error>> {
+        let local = channel.local();
+        if channel.protocol() == Protocol::Udp {
+            let socket = UdpSocket::bind(local)?;
+            let id = self.sip.add_channel(channel.at(socket.local_addr()?))?;
+            let token = self.keep(Socket::Udp(id, socket))?;
+            self.udp.insert(id, token);
+        } else {
+            let listener = TcpListener::bind(local)?;
+            let id = self.sip.add_channel(channel.at(listener.local_addr()?))?;
+            self.keep(Socket::Listener(id, listener))?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, mut socket: Socket) -> io::Result<Token> {
+        self.last_token.0 += 1;
+        let token = self.last_token;
+        match &mut socket {
+            Socket::Udp(_, io) => self.registry.register(io, token, Interest::READABLE)?,
+            Socket::Listener(_, io) => self.registry.register(io, token, Interest::READABLE)?,
+            Socket::Stream(_, io) => self.registry.register(io, token, BOTH)?,
+        }
+        self.sockets.insert(token, socket);
+        Ok(token)
+    }
+
     /// Gives the transport one input from a socket; an error if there is none.
     fn input(&mut self, token: Token, buffer: &mut [u8]) -> io::Result<()> {
         let now = Instant::now();
-        if token == UDP {
-            let (len, remote) = self.udp.1.recv_from(buffer)?;
-            let (socket, data) = (self.udp.0.socket(0), &buffer[..len]);
-            self.sip.handle_datagram(now, socket, remote, None, data);
-        } else if token == TCP {
-            let (mut stream, remote) = self.tcp.1.accept()?;
-            let (channel, local) = (self.tcp.0, stream.local_addr()?);
-            if let Ok(id) = self.sip.handle_accepted(now, channel, local, remote) {
-                self.last_token.0 += 1;
-                self.registry.register(&mut stream, self.last_token, BOTH)?;
-                self.connections.insert(self.last_token, id);
-                self.streams.insert(id, (self.last_token, stream));
-            } // Else there are too many, and dropping the stream closes it.
-        } else {
-            let id = *self.connections.get(&token).ok_or(ErrorKind::NotFound)?;
-            self.write(id);
-            self.drain();
-            let room = self.sip.recv_capacity(id).min(buffer.len());
-            let stream = self.streams.get_mut(&id).filter(|_| room > 0);
-            let (_, stream) = stream.ok_or(ErrorKind::WouldBlock)?;
-            match stream.read(&mut buffer[..room]) {
-                Ok(0) => self.sip.handle_eof(id),
-                Ok(len) => _ = self.sip.handle_data(now, id, &buffer[..len]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
-                Err(error) => self.sip.handle_error(id, error.kind()),
+        match self.sockets.get_mut(&token).ok_or(ErrorKind::NotFound)? {
+            Socket::Udp(channel, socket) => {
+                let (len, remote) = socket.recv_from(buffer)?;
+                let (socket, data) = (channel.socket(0), &buffer[..len]);
+                self.sip.handle_datagram(now, socket, remote, None, data);
+            }
+            Socket::Listener(channel, listener) => {
+                let (stream, remote) = listener.accept()?;
+                let local = stream.local_addr()?;
+                if let Ok(id) = self.sip.handle_accepted(now, *channel, local, remote) {
+                    let token = self.keep(Socket::Stream(id, stream))?;
+                    self.streams.insert(id, token);
+                } // Else there are too many, and dropping the stream closes it.
+            }
+            Socket::Stream(id, _) => {
+                let id = *id;
+                self.write(id);
+                self.drain();
+                let room = self.sip.recv_capacity(id).min(buffer.len());
+                let Some(Socket::Stream(_, stream)) = self.sockets.get_mut(&token) else {
+                    return Err(ErrorKind::NotFound.into());
+                };
+                if room == 0 {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                match stream.read(&mut buffer[..room]) {
+                    Ok(0) => self.sip.handle_eof(id),
+                    Ok(len) => _ = self.sip.handle_data(now, id, &buffer[..len]),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(error),
+                    Err(error) => self.sip.handle_error(id, error.kind()),
+                }
             }
         }
         Ok(())
@@ -105,15 +159,18 @@ impl Server {
                 Output::Timeout(due) => return due.map(|(at, _)| at - Instant::now()),
                 // The send fails if the connection is gone, and so is who asked.
                 Output::Event(Event::Request { request, .. }) => _ = self.answer(&request),
-                Output::Datagram { transmit, .. } => {
-                    if let Err(error) = self.udp.1.send_to(&transmit.bytes, transmit.destination) {
+                Output::Datagram { socket, transmit } => {
+                    let token = self.udp.get(&socket.channel);
+                    if let Some(Socket::Udp(_, io)) = token.and_then(|t| self.sockets.get(t))
+                        && let Err(error) = io.send_to(&transmit.bytes, transmit.destination)
+                    {
                         self.sip.handle_datagram_failed(transmit.send, error.kind());
                     }
                 }
                 Output::Writable(id) => self.write(id),
                 Output::Close(id) => {
-                    if let Some((token, _)) = self.streams.remove(&id) {
-                        self.connections.remove(&token);
+                    if let Some(token) = self.streams.remove(&id) {
+                        self.sockets.remove(&token);
                     }
                 }
                 // Other events; connections and lookups, which requests of our own would need.
@@ -124,8 +181,11 @@ impl Server {
 
     fn write(&mut self, id: ConnectionId) {
         let data = self.sip.transmit(id);
-        let stream = self.streams.get_mut(&id).filter(|_| !data.is_empty());
-        match stream.map_or(Ok(0), |(_, stream)| stream.write(data)) {
+        let token = self.streams.get(&id).filter(|_| !data.is_empty());
+        let Some(Socket::Stream(_, stream)) = token.and_then(|t| self.sockets.get_mut(t)) else {
+            return;
+        };
+        match stream.write(data) {
             Ok(len) => self.sip.handle_written(Instant::now(), id, len),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {} // mio will tell.
             Err(error) => self.sip.handle_error(id, error.kind()),

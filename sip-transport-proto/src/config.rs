@@ -6,6 +6,10 @@ use std::sync::Arc;
 use sip_core::{Limits, Message};
 use thiserror::Error;
 
+#[cfg(feature = "tls")]
+use crate::tls::TlsConfig;
+#[cfg(feature = "ws")]
+use crate::websocket::{WebSocketConfig, WebSocketLimits};
 use crate::{Protocol, SipEndpoint};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
@@ -17,6 +21,7 @@ pub struct Config {
     pub(crate) create_client_channels: bool,
     pub(crate) substitution: Substitution,
     pub(crate) connect_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
     pub(crate) first_message_timeout: Duration,
     pub(crate) message_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -30,6 +35,12 @@ pub struct Config {
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) max_waiting_sends: usize,
     pub(crate) hook: Option<Hook>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsConfig>,
+    #[cfg(feature = "ws")]
+    pub(crate) websocket: WebSocketConfig,
+    #[cfg(feature = "ws")]
+    websocket_limits: WebSocketLimits,
 }
 
 impl Default for Config {
@@ -41,6 +52,7 @@ impl Default for Config {
             create_client_channels: true,
             substitution: Substitution::Rfc,
             connect_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
             first_message_timeout: Duration::from_secs(20),
             message_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(3_900),
@@ -54,6 +66,12 @@ impl Default for Config {
             malformed_replies_per_second: 100,
             max_waiting_sends: 16_384,
             hook: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "ws")]
+            websocket: WebSocketConfig::default(),
+            #[cfg(feature = "ws")]
+            websocket_limits: WebSocketLimits::default(),
         }
     }
 }
@@ -151,6 +169,37 @@ impl Config {
         self
     }
 
+    /// The TLS configuration of channels that have none of their own: those made on demand, and
+    /// listeners that connect.
+    #[cfg(feature = "tls")]
+    pub fn tls(&mut self, tls: TlsConfig) -> &mut Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// The WebSocket settings of channels that have none of their own.
+    #[cfg(feature = "ws")]
+    pub fn websocket(&mut self, websocket: WebSocketConfig) -> &mut Self {
+        self.websocket = websocket;
+        self
+    }
+
+    /// What an upgrade and a message's fragments may take. How long a message may be is said by
+    /// [`limits`](Self::limits) for all transports.
+    #[cfg(feature = "ws")]
+    pub fn websocket_limits(&mut self, limits: WebSocketLimits) -> &mut Self {
+        self.websocket_limits = limits;
+        self
+    }
+
+    #[cfg(feature = "ws")]
+    pub(crate) fn limits_of_websocket(&self) -> WebSocketLimits {
+        let mut limits = self.websocket_limits;
+        // A limit of zero is left out; there is none.
+        let _ = limits.message(self.limits.message());
+        limits
+    }
+
     /// How long a connection may idle before it is closed. Default: 3,900 s, longer than a
     /// registration lives.
     ///
@@ -179,6 +228,8 @@ impl Config {
     positive! {
         /// How long to try to connect to one target. Default: 10 s.
         connect_timeout: Duration = Duration::ZERO;
+        /// How long TLS and WebSocket may take to be agreed on. Default: 10 s.
+        handshake_timeout: Duration = Duration::ZERO;
         /// How soon an accepted connection must bring a valid message. Default: 20 s.
         first_message_timeout: Duration = Duration::ZERO;
         /// How long a message may take from its first byte to its last. Default: 20 s.
@@ -230,6 +281,11 @@ pub struct ChannelConfig {
     pub(crate) force_rport: bool,
     pub(crate) sockets: u16,
     pub(crate) advertised: Option<(Arc<str>, Option<u16>)>,
+    pub(crate) anonymous: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsConfig>,
+    #[cfg(feature = "ws")]
+    pub(crate) websocket: Option<WebSocketConfig>,
 }
 
 impl ChannelConfig {
@@ -243,7 +299,27 @@ impl ChannelConfig {
             force_rport: false,
             sockets: 1,
             advertised: None,
+            anonymous: false,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "ws")]
+            websocket: None,
         }
+    }
+
+    /// Certificates to show and checks to make, for TLS and secure WebSocket. A listener needs
+    /// one with a certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// What is asked and checked in the upgrade to WebSocket.
+    #[cfg(feature = "ws")]
+    pub fn websocket(mut self, websocket: WebSocketConfig) -> Self {
+        self.websocket = Some(websocket);
+        self
     }
 
     /// Whether connections are accepted on it (streams). A channel without a listener names each
@@ -280,6 +356,13 @@ impl ChannelConfig {
             .and_then(|h| h.strip_suffix(']'))
             .unwrap_or(host);
         self.advertised = Some((host.into(), port));
+        self
+    }
+
+    /// Whether a random name under `.invalid` is written into Via and Contact in place of the bound
+    /// address, as clients that nobody can connect to do (RFC 7118 §5, appendix B.1). Default: no.
+    pub fn anonymous(mut self, anonymous: bool) -> Self {
+        self.anonymous = anonymous;
         self
     }
 

@@ -1,5 +1,9 @@
 //! Why something did not work: one enum for each operation.
 
+mod websocket;
+
+pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
+
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use std::io;
@@ -9,6 +13,7 @@ use sip_core::build::BuildError;
 use sip_core::message::{HeaderError, Message, ParseError};
 use thiserror::Error;
 
+use crate::tls::TlsError;
 use crate::{ChannelId, Deadline, Outgoing, Protocol, SendId, Sent};
 
 /// Why a send ended without its message going out.
@@ -71,6 +76,10 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.cause)?;
         for attempt in &self.0.tried {
+            if matches!(&attempt.cause, AttemptCause::Send(cause) if **cause == self.0.cause) {
+                // Said already.
+                continue;
+            }
             write!(
                 f,
                 "; {}:{} {}",
@@ -153,6 +162,12 @@ pub enum SendCause {
         /// The limit.
         limit: usize,
     },
+    /// The channel, and the transport, have no TLS configuration to connect with.
+    #[error("there is no TLS configuration to connect with")]
+    NoTlsConfig,
+    /// TLS needs the name or address that the peer must prove to be, and the message has none.
+    #[error("there is no name for the peer to prove")]
+    NoTlsName,
     /// A message larger than a datagram can be.
     #[error("{len} bytes do not fit into a datagram")]
     TooLarge {
@@ -219,6 +234,12 @@ pub enum AttemptCause {
     /// The operating system has no route there.
     #[error("no route: {0}")]
     NoRoute(io::ErrorKind),
+    /// TLS could not be agreed on, or the peer did not prove to be whom the send is for.
+    #[error("TLS: {0}")]
+    Tls(TlsError),
+    /// The peer did not take the connection for one of SIP over WebSocket.
+    #[error("{0}")]
+    WebSocket(WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
@@ -246,6 +267,12 @@ pub enum CloseReason {
     /// What came is not SIP, or breaks a limit: nothing after it can be trusted (RFC 3261 §18.3).
     #[error("the stream cannot be read: {0}")]
     Framing(sip_core::message::ParseErrorKind),
+    /// TLS failed: the handshake, or what came after it.
+    #[error("TLS: {0}")]
+    Tls(TlsError),
+    /// WebSocket failed: the upgrade, or what came after it.
+    #[error("{0}")]
+    WebSocket(WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
@@ -286,6 +313,9 @@ pub enum ChannelError {
     /// The protocol is not compiled in.
     #[error("{0} is not supported by this build")]
     Unsupported(Protocol),
+    /// A listener for TLS needs a configuration with a certificate.
+    #[error("a {0} listener needs a TLS configuration with a certificate")]
+    NoCertificate(Protocol),
     /// The address has no port: channels are added after binding.
     #[error("{0} has no port: bind first")]
     NoPort(SocketAddr),

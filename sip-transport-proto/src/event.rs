@@ -1,9 +1,11 @@
 use core::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sip_core::message::{ParseError, Request, Response};
 
 use crate::error::{CloseReason, SendError, SendFailure};
+use crate::tls::Identity;
 use crate::{ChannelId, ConnectionId, SendId, Sent, SipEndpoint};
 
 /// What a transport tells its application.
@@ -51,6 +53,8 @@ pub enum Event {
         remote: SipEndpoint,
         /// Whether the peer opened it.
         accepted: bool,
+        /// Whom the peer has proved to be, over TLS.
+        identity: Option<Arc<Identity>>,
     },
     /// A connection is gone. Comes once for each that was opened, or tried in vain.
     ConnectionClosed {
@@ -98,6 +102,8 @@ impl Event {
 pub enum Deadline {
     /// A connection that is being opened.
     Connect,
+    /// TLS and WebSocket being agreed on.
+    Handshake,
     /// The first valid message on an accepted connection.
     FirstMessage,
     /// The rest of a message.
@@ -116,6 +122,7 @@ impl fmt::Display for Deadline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connecting took too long",
+            Self::Handshake => "the handshake took too long",
             Self::FirstMessage => "no message came",
             Self::Message => "a message took too long",
             Self::Idle => "idle for too long",

@@ -1,4 +1,5 @@
-//! A SIP transport layer (RFC 3261 §18, RFC 3581) as a state machine without I/O.
+//! A SIP transport layer (RFC 3261 §18, RFC 3581, RFC 7118) as a state machine without I/O: UDP, TCP,
+//! TLS and WebSocket.
 //!
 //! It eats datagrams, stream bytes and instants, and says what to send, open, close and wait for.
 //! There are two ways to use it:
@@ -17,8 +18,12 @@
 //!
 //! Outputs are a function of configuration, seed, and inputs with their instants. The crate reads
 //! no clock and no randomness, opens no socket and iterates no hash map. Time is an argument; the
-//! seed of 32 bytes starts a ChaCha generator that makes branches, tags and flow keys. With the
-//! feature `sim` there is a network with virtual time to run transports in.
+//! seed of 32 bytes starts a ChaCha generator that makes branches, tags, flow keys and the masks of
+//! WebSocket. With the feature `sim` there is a network with virtual time to run transports in.
+//!
+//! The exception are the bytes of TLS: rustls has its own randomness, its own session store and,
+//! unless its configuration says otherwise, its own clock. Their number is the same from run to
+//! run if certificates are of Ed25519 and configurations are fresh.
 //!
 //! # Panics and limits
 //!
@@ -49,8 +54,11 @@ mod shared;
 pub mod sim;
 mod stun;
 mod substitute;
+pub mod tls;
 mod tokens;
 mod transport;
+#[cfg(feature = "ws")]
+pub mod websocket;
 
 pub use sip_core;
 
@@ -65,7 +73,7 @@ pub use ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
 pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 pub use route::{Route, Way};
-pub use router::{Routed, Router, RouterOutput};
+pub use router::{ConnectionInfo, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

@@ -9,6 +9,7 @@ use sip_core::uri::{SipUri, Uri};
 use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
+use crate::tls::TlsName;
 use crate::{ConnectionId, Hints, Protocol, SendId, SipEndpoint, Substitution};
 
 /// How to send one message.
@@ -18,6 +19,7 @@ pub struct SendOptions {
     pub(crate) hints: Hints,
     pub(crate) substitution: Option<Substitution>,
     pub(crate) fill_forwarded: bool,
+    pub(crate) name: Option<TlsName>,
 }
 
 impl SendOptions {
@@ -31,6 +33,15 @@ impl SendOptions {
     #[must_use]
     pub fn to(mut self, destination: SipEndpoint) -> Self {
         self.to = Some(destination);
+        self
+    }
+
+    /// What the peer has to prove to be, over TLS, and what it is called in a WebSocket upgrade.
+    /// Without it, that is the domain that the message is for (RFC 5922 §7.3): the host of the
+    /// next hop's URI, for a response the sent-by of its top Via.
+    #[must_use]
+    pub fn name(mut self, name: TlsName) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -92,10 +103,12 @@ pub struct Outgoing {
 }
 
 /// Where one attempt goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Target {
     pub(crate) protocol: Protocol,
     pub(crate) addr: SocketAddr,
+    /// What the peer has to be. Without it only a connection that is there will do.
+    pub(crate) name: Option<TlsName>,
 }
 
 /// Where the message itself says that it should go.
@@ -106,6 +119,8 @@ pub(crate) enum NextHop {
     /// A host of a URI.
     Host {
         host: HostText,
+        /// The host of the URI where `maddr` has taken its place.
+        domain: Option<HostText>,
         port: Option<u16>,
         transport: Option<Protocol>,
     },
@@ -197,7 +212,7 @@ impl Outgoing {
     }
 
     pub(crate) fn target(&self) -> Option<Target> {
-        self.targets.as_ref()?.front().copied()
+        self.targets.as_ref()?.front().cloned()
     }
 
     /// Gives up the target at hand.
@@ -209,6 +224,27 @@ impl Outgoing {
                 cause,
             });
         }
+    }
+
+    /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS
+    /// say (RFC 5922 §7.3). Of no use to UDP and TCP.
+    pub(crate) fn peer_name(&self, protocol: Protocol) -> Option<TlsName> {
+        if matches!(protocol, Protocol::Udp | Protocol::Tcp) {
+            return None;
+        }
+        let given = self.options.name.clone();
+        given.or_else(|| match &self.next_hop {
+            NextHop::Host { host, domain, .. } => {
+                let domain = domain.as_ref().unwrap_or(host);
+                TlsName::try_from(domain.as_host()).ok()
+            }
+            NextHop::Unknown(_) => None,
+            NextHop::Flow(_) | NextHop::Via(_) => {
+                let row = self.message.raw(Name::Via)?;
+                let first = sip_core::header::list::split(row).next()?;
+                TlsName::try_from(Via::parse(first).ok()?.sent_by().host()).ok()
+            }
+        })
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.
@@ -260,9 +296,10 @@ fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
         },
     };
     // RFC 3261 §19.1.1: maddr takes the place of the host.
-    let host = uri.maddr().unwrap_or_else(|| uri.host());
+    let maddr = uri.maddr();
     Ok(NextHop::Host {
-        host: host.into(),
+        host: maddr.unwrap_or_else(|| uri.host()).into(),
+        domain: maddr.map(|_| uri.host().into()),
         port: uri.port(),
         transport,
     })

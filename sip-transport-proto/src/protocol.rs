@@ -59,6 +59,21 @@ impl Protocol {
         matches!(self, Self::Tls | Self::Wss)
     }
 
+    /// Whether the features of this build carry it.
+    pub const fn is_compiled_in(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp => true,
+            Self::Tls => cfg!(feature = "tls"),
+            Self::Ws => cfg!(feature = "ws"),
+            Self::Wss => cfg!(all(feature = "tls", feature = "ws")),
+        }
+    }
+
+    /// Whether it speaks WebSocket.
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
+    }
+
     /// Whether a target that asks for `self` may be reached over `other`: the same, or the same
     /// with protection added.
     pub(crate) const fn is_served_by(self, other: Self) -> bool {

@@ -34,6 +34,17 @@ impl Budget {
             .fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(bytes)));
     }
 
+    /// `taken` bytes were taken, and `held` are.
+    pub(crate) fn correct(&self, taken: usize, held: usize) {
+        match held.checked_sub(taken) {
+            Some(0) => {}
+            Some(more) => {
+                self.0.fetch_add(more, Relaxed);
+            }
+            None => self.give_back(taken.saturating_sub(held)),
+        }
+    }
+
     pub(crate) fn used(&self) -> usize {
         self.0.load(Relaxed)
     }

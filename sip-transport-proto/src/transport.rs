@@ -421,10 +421,12 @@ impl Transport {
         };
         match machine.poll_event(now) {
             Some(ConnectionEvent::Event(event)) => self.outputs.push_back(Output::Event(event)),
-            Some(ConnectionEvent::Connected(local)) => {
-                self.router.handle_connected(id, local);
+            Some(ConnectionEvent::Connected { local, identity }) => {
+                self.router.handle_connected(id, local, identity);
                 self.render_pending(now, id);
             }
+            #[cfg(feature = "ws")]
+            Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Closed) => {
                 self.router.handle_closed(id);

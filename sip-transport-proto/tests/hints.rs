@@ -150,10 +150,7 @@ fn an_insecure_channel_is_overruled_for_sips() {
     let error = host
         .submit(options("sips:192.0.2.9"), channel(tcp_channel))
         .unwrap_err();
-    assert!(
-        matches!(error.cause(), SendCause::NoChannel { .. }),
-        "{error}"
-    );
+    assert_eq!(error.cause(), &SendCause::NoTlsConfig, "{error}");
     assert!(host.connects.is_empty());
 }
 
@@ -223,10 +220,7 @@ fn an_insecure_connection_is_overruled_for_sips() {
     let error = host
         .submit(options("sips:192.0.2.9"), connection(id))
         .unwrap_err();
-    assert!(
-        matches!(error.cause(), SendCause::NoChannel { .. }),
-        "{error}"
-    );
+    assert_eq!(error.cause(), &SendCause::NoTlsConfig, "{error}");
     assert!(host.transport.transmit(id).is_empty());
 }
 

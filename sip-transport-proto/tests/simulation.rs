@@ -1,4 +1,6 @@
-//! Two transports, a bad network, a thousand seeds: what must hold at the end of every run.
+//! Two transports, all protocols, a bad network, many seeds: what must hold at the end of every run.
+//!
+//! `SEEDS=1000` runs so many; else there are fewer.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,33 +8,49 @@
     missing_docs
 )]
 
-#[path = "common/split.rs"]
-mod split;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{CloseReason, SendError};
-use sip_transport_proto::sim::{Answer, HostId, Link, Machine, Trace, World};
+use sip_transport_proto::sim::{Answer, HostId, Link, Machine, Socket, Trace, World};
 use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
+use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::{
-    ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, SendId, SendOptions, Sent,
-    SipEndpoint, Submitted, Tokens, Transport,
+    ChannelConfig, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, SendId, SendOptions,
+    Sent, SipEndpoint, Submitted, Tokens, Transport,
 };
 
-use split::Split;
+use testkit::certificates::Certificates;
+use testkit::split::Split;
 
-const SEEDS: u64 = 1_000;
+const FEWER: u64 = 300;
 /// How many requests one run sends.
 const REQUESTS: usize = 12;
+/// How many connections come of which nothing will come.
+const STRANGERS: usize = 2;
 
 const A4: &str = "192.0.2.1";
 const A6: &str = "2001:db8::1";
 const B4: &str = "198.51.100.2";
 const B6: &str = "2001:db8:1::2";
+const QUIET: &str = "192.0.2.66";
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+const STREAMS: [Protocol; 4] = [Protocol::Tcp, Protocol::Tls, Protocol::Ws, Protocol::Wss];
+
+static CERTIFICATES: LazyLock<Certificates> =
+    LazyLock::new(|| Certificates::new().at(1_750_000_000));
+
+fn seeds() -> u64 {
+    std::env::var("SEEDS").map_or(FEWER, |seeds| seeds.parse().unwrap())
+}
 
 /// The script's own dice.
 struct Dice(Tokens);
@@ -52,6 +70,10 @@ impl Dice {
 
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
+    }
+
+    fn stream(&mut self) -> Protocol {
+        STREAMS[usize::try_from(self.below(4)).unwrap()]
     }
 
     fn millis(&mut self, most: u64) -> Duration {
@@ -141,6 +163,9 @@ struct Tally {
     failed_over: usize,
     lost: usize,
     broken: usize,
+    /// Handshakes that broke, and those that took too long.
+    unfinished: usize,
+    stalled: usize,
 }
 
 /// What tells one message from all others.
@@ -233,6 +258,11 @@ impl Account {
                 connection, reason, ..
             } => {
                 self.tally.broken += usize::from(matches!(reason, CloseReason::Io(_)));
+                let opened = self.opened.contains(&(host, connection));
+                let unfinished = !opened && !matches!(reason, CloseReason::ConnectFailed(_));
+                self.tally.unfinished += usize::from(unfinished);
+                let stalled = matches!(reason, CloseReason::Deadline(Deadline::Handshake));
+                self.tally.stalled += usize::from(stalled);
                 assert!(self.closed.insert((host, connection)), "closed twice");
             }
             Event::SendCompleted { send, result } => match result {
@@ -305,15 +335,50 @@ fn destination(dice: &mut Dice, to_bob: bool) -> String {
     } else {
         [A4, "[2001:db8::1]", "alice.example"]
     };
-    let transport = ["udp", "tcp"][usize::try_from(dice.below(2)).unwrap()];
+    let stream = dice.stream().via_token();
     match dice.below(20) {
         0 => "sip:nobody.example".to_owned(),
         1 => "sip:silent.example".to_owned(),
-        2 => format!("sip:{B4}:9;transport=tcp"),
-        // Its first address refuses.
-        3 => "sip:half.example;transport=tcp".to_owned(),
-        n => format!("sip:{};transport={transport}", hosts[n as usize % 3]),
+        2 => format!("sip:{B4}:9;transport={stream}"),
+        // Its first address refuses, or accepts and says nothing.
+        3 => format!("sip:half.example;transport={stream}"),
+        n if dice.one_in(3) => format!("sip:{};transport=udp", hosts[n as usize % 3]),
+        n => format!("sip:{};transport={stream}", hosts[n as usize % 3]),
     }
+}
+
+/// TLS of one run, which knows no session of another: else the same seed would not do the same.
+fn tls(names: &[&str], mutual: bool) -> TlsConfig {
+    if mutual {
+        CERTIFICATES.mutual(names)
+    } else {
+        CERTIFICATES.both(names)
+    }
+}
+
+/// The beginning of a handshake.
+fn opening(dice: &mut Dice, protocol: Protocol) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if protocol.is_secure() {
+        let name = TlsName::new("bob.example").unwrap();
+        let mut tls = Tls::client(&CERTIFICATES.client(), protocol, &name).unwrap();
+        tls.flush(&mut bytes);
+    } else if protocol.is_websocket() {
+        bytes = b"GET / HTTP/1.1\r\nHost: bob.example\r\n\r\n".to_vec();
+    }
+    bytes.truncate(usize::try_from(dice.below(bytes.len() as u64 + 1)).unwrap());
+    bytes
+}
+
+/// What the script still does.
+enum Step {
+    Request(HostId),
+    Answer(HostId, Request),
+    /// A stranger connects.
+    Connect(HostId),
+    /// It has said so much, and says no more, or goes.
+    Open(Socket, Protocol),
+    Break(Socket),
 }
 
 /// A world that tells what happened in it if the test fails.
@@ -334,7 +399,7 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
     let mut told = Told(World::<M>::new(seed, Instant::now()));
     let world = &mut told.0;
     world.network_mut().set_default_link(weather.link.clone());
-    let ips = |texts: [&str; 2]| texts.map(|text| text.parse::<IpAddr>().unwrap());
+    let ips = |texts: [&str; 2]| texts.map(ip);
     let mut config = Config::default();
     if weather.restless {
         config.max_connections(2 + dice.below(3) as usize).unwrap();
@@ -345,44 +410,57 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
             .total_send_queue(4_000 + dice.below(16_000) as usize)
             .unwrap();
     }
-    let alice = world.add_host("alice", &ips([A4, A6]), config.clone());
-    let bob = world.add_host("bob", &ips([B4, B6]), config);
-    let quiet = world
-        .network_mut()
-        .add_host("quiet", &["192.0.2.66".parse().unwrap()]);
+    let mutual = dice.one_in(2);
+    let tls = [
+        tls(&[A4, A6, "alice.example"], mutual),
+        tls(&[B4, B6, "bob.example", "half.example"], mutual),
+    ];
+    let with = |tls: &TlsConfig| config.clone().tls(tls.clone()).clone();
+    let alice = world.add_host("alice", &ips([A4, A6]), with(&tls[0]));
+    let bob = world.add_host("bob", &ips([B4, B6]), with(&tls[1]));
+    let quiet = world.network_mut().add_host("quiet", &[ip(QUIET)]);
     let network = world.network_mut();
     network.set_link(alice, quiet, Link::default());
+    // It accepts, and that is all.
+    for protocol in [Protocol::Tls, Protocol::Wss] {
+        let local = SocketAddr::new(ip(QUIET), protocol.default_port());
+        network.listen(quiet, local).unwrap();
+    }
     network.set_name("bob.example", Answer::Addresses(ips([B4, B6]).to_vec()));
     network.set_name("alice.example", Answer::Addresses(ips([A6, A4]).to_vec()));
-    let half = ["192.0.2.66", B4].map(|text| text.parse::<IpAddr>().unwrap());
-    network.set_name("half.example", Answer::Addresses(half.to_vec()));
+    network.set_name("half.example", Answer::Addresses(ips([QUIET, B4]).to_vec()));
     network.set_name("silent.example", Answer::Never);
     let mut channels = Vec::new();
-    for (host, addresses) in [(alice, [A4, A6]), (bob, [B4, B6])] {
+    for (host, addresses, tls) in [(alice, [A4, A6], &tls[0]), (bob, [B4, B6], &tls[1])] {
         for ip in ips(addresses) {
-            for protocol in [Protocol::Udp, Protocol::Tcp] {
+            for protocol in Protocol::ALL {
                 // Half of them wildcards: the others must know their address by themselves.
                 let ip = match (dice.one_in(2), ip) {
                     (false, ip) => ip,
                     (true, IpAddr::V4(_)) => "0.0.0.0".parse().unwrap(),
                     (true, IpAddr::V6(_)) => "::".parse().unwrap(),
                 };
-                let config = ChannelConfig::new(protocol, SocketAddr::new(ip, 5060));
+                let local = SocketAddr::new(ip, protocol.default_port());
+                let config = ChannelConfig::new(protocol, local).tls(tls.clone());
                 channels.push((host, world.add_channel(host, config).unwrap()));
             }
         }
     }
 
     let start = world.network().now();
-    // What the script still does, by time: requests, and answers to those that came.
-    let mut plan: BTreeMap<(Instant, usize), (HostId, Option<Request>)> = (0..REQUESTS)
+    // What the script still does, by time.
+    let mut plan: BTreeMap<(Instant, usize), Step> = (0..REQUESTS + STRANGERS)
         .map(|number| {
             let host = if dice.one_in(2) { alice } else { bob };
-            ((start + dice.millis(5_000), number), (host, None))
+            let step = match number {
+                0..REQUESTS => Step::Request(host),
+                _ => Step::Connect(host),
+            };
+            ((start + dice.millis(5_000), number), step)
         })
         .collect();
     let mut account = Account::default();
-    let mut next = REQUESTS;
+    let mut next = plan.len();
     while let Some((&(at, number), _)) = plan.first_key_value() {
         if let Some((host, event)) = world.next_event_by(at) {
             if weather.restless
@@ -394,27 +472,50 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
             }
             if let Some(request) = account.event(host, event) {
                 let after = world.network().now() + dice.millis(3_000);
-                plan.insert((after, next), (host, Some(request)));
+                plan.insert((after, next), Step::Answer(host, request));
                 next += 1;
             }
             continue;
         }
-        let (_, (host, request_to_answer)) = plan.pop_first().unwrap();
-        let message = match request_to_answer {
-            Some(request) if dice.one_in(5) => {
-                drop(request);
+        let (_, step) = plan.pop_first().unwrap();
+        let later = at + dice.millis(2_000);
+        let (host, message) = match step {
+            Step::Answer(..) if dice.one_in(5) => continue,
+            Step::Answer(host, request) => {
+                let builder = ResponseBuilder::new(&request, StatusCode::OK);
+                let response = builder.build(|bytes| dice.0.fill(bytes)).unwrap();
+                (host, response.into_message())
+            }
+            Step::Request(host) => {
+                let uri = destination(&mut dice, host == alice);
+                (host, request(&mut dice, &uri, number).into_message())
+            }
+            Step::Connect(host) => {
+                let protocol = dice.stream();
+                let to = if host == alice { A4 } else { B4 };
+                let to = SocketAddr::new(ip(to), protocol.default_port());
+                let socket = world.network_mut().connect(quiet, None, to).unwrap();
+                plan.insert((later, next), Step::Open(socket, protocol));
+                next += 1;
                 continue;
             }
-            Some(request) => {
-                let builder = ResponseBuilder::new(&request, StatusCode::OK);
-                builder
-                    .build(|bytes| dice.0.fill(bytes))
-                    .unwrap()
-                    .into_message()
+            Step::Open(socket, protocol) => {
+                let opening = opening(&mut dice, protocol);
+                // The connection may be refused, or not be open yet.
+                let _said = world.network_mut().write(socket, &opening);
+                if dice.one_in(2) {
+                    plan.insert((later, next), Step::Break(socket));
+                    next += 1;
+                }
+                continue;
             }
-            None => {
-                let uri = destination(&mut dice, host == alice);
-                request(&mut dice, &uri, number).into_message()
+            Step::Break(socket) => {
+                let network = world.network_mut();
+                if dice.one_in(2) {
+                    network.reset(socket);
+                }
+                network.close(socket);
+                continue;
             }
         };
         let result = world.send(host, Outgoing::new(message, SendOptions::new()));
@@ -479,38 +580,47 @@ fn all<M: Machine>(seeds: impl Iterator<Item = u64>) {
         all.failed_over += tally.failed_over;
         all.lost += tally.lost;
         all.broken += tally.broken;
+        all.unfinished += tally.unfinished;
+        all.stalled += tally.stalled;
     }
     println!("{all:?}");
     // A network on which nothing goes wrong proves nothing.
-    let least = all
-        .failed
-        .min(all.failed_over)
-        .min(all.lost)
-        .min(all.broken);
-    assert!(least > 10, "{all:?}");
+    let counts = [
+        all.failed,
+        all.failed_over,
+        all.lost,
+        all.broken,
+        all.unfinished,
+        all.stalled,
+    ];
+    assert!(counts.iter().all(|count| *count > 10), "{all:?}");
 }
 
 #[test]
 fn every_send_ends_once_and_nothing_is_left_over() {
-    all::<Transport>(0..SEEDS);
+    all::<Transport>(0..seeds());
 }
 
 #[test]
 fn the_parts_driven_in_any_order_keep_the_same_rules() {
     // Half of the seeds: they only differ in what they do at the same time.
-    all::<Split>((0..SEEDS).step_by(2));
+    all::<Split>((0..seeds()).step_by(2));
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let mut different = BTreeSet::new();
-    for seed in 0..SEEDS / 10 {
+    for seed in 0..seeds() / 10 {
         let (first, _) = run::<Transport>(seed);
         let (second, _) = run::<Transport>(seed);
         assert_eq!(first, second, "seed {seed}");
         different.insert(first.digest());
     }
-    assert_eq!(different.len() as u64, SEEDS / 10, "a seed changes nothing");
+    assert_eq!(
+        different.len() as u64,
+        seeds() / 10,
+        "a seed changes nothing"
+    );
 }
 
 #[test]

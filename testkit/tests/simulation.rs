@@ -380,7 +380,7 @@ async fn meddler(runtime: MemoryRuntime, transport: SipTransport, mut dice: Dice
         let (connections, channels) = (transport.connections(), transport.local_endpoints());
         if dice.one_in(2) && !connections.is_empty() {
             let choice = dice.below(connections.len() as u64);
-            transport.close(connections[usize::try_from(choice).unwrap()].0);
+            transport.close(connections[usize::try_from(choice).unwrap()].id);
         } else {
             let choice = dice.below(channels.len() as u64);
             let gone = channels[usize::try_from(choice).unwrap()];

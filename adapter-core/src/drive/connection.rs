@@ -252,9 +252,14 @@ impl Task {
     fn handle(&self, event: ConnectionEvent) {
         let (core, id) = (&self.core, self.id);
         match event {
-            ConnectionEvent::Connected(local) => {
-                core.with_router(|router| router.handle_connected(id, local));
+            ConnectionEvent::Connected { local, identity } => {
+                core.with_router(|router| router.handle_connected(id, local, identity));
                 self.render_pending();
+            }
+            #[cfg(feature = "ws")]
+            ConnectionEvent::Upgrade(check) => {
+                let decision = check.run();
+                lock(&self.link.machine).decide(decision);
             }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
             ConnectionEvent::Closed => core.forget_link(id),

@@ -78,6 +78,13 @@ impl std::os::fd::AsFd for UdpSocket {
     }
 }
 
+#[cfg(windows)]
+impl std::os::windows::io::AsSocket for UdpSocket {
+    fn as_socket(&self) -> std::os::windows::io::BorrowedSocket<'_> {
+        self.socket.as_socket()
+    }
+}
+
 fn set_receive_buffer(socket: &Socket, local: SocketAddr, wanted: usize) -> io::Result<()> {
     // The system may refuse or cut; a smaller buffer is no reason to fail.
     let _ = socket.set_recv_buffer_size(wanted);

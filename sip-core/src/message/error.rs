@@ -70,6 +70,9 @@ pub enum ParseErrorKind {
         /// The bytes behind the empty line.
         available: usize,
     },
+    /// Bytes behind the message, where there must be one message and nothing else (RFC 7118 §5).
+    #[error("{0} bytes stand behind the message")]
+    Surplus(usize),
     /// A header that every message must have is missing.
     #[error("{0} is missing")]
     Missing(Name),
@@ -140,6 +143,7 @@ impl ParseError {
             | ParseErrorKind::Missing(_)
             | ParseErrorKind::Repeated(_)
             | ParseErrorKind::Value { .. }
+            | ParseErrorKind::Surplus(_)
             | ParseErrorKind::CSeqMethod => false,
             _ => true,
         }

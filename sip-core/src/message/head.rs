@@ -81,6 +81,19 @@ impl Head {
         Ok(())
     }
 
+    /// [`Head::read`] for what must be one message and nothing else, as a WebSocket message must
+    /// (RFC 7118 §5).
+    pub fn read_whole(&mut self, data: &[u8], limits: &Limits) -> Result<(), ParseError> {
+        self.read(data, limits)?;
+        match data.len().saturating_sub(self.skipped + self.len()) {
+            0 => Ok(()),
+            surplus => Err(ParseError::new(
+                ParseErrorKind::Surplus(surplus),
+                self.len(),
+            )),
+        }
+    }
+
     /// Goes on with a message that starts where `data` does: the Content-Length if the head ends
     /// in it, else `None`.
     #[inline]

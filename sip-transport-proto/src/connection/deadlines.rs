@@ -7,6 +7,7 @@ use crate::{Config, Deadline};
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     pub(crate) connect: Option<Instant>,
+    pub(crate) handshake: Option<Instant>,
     pub(crate) first_message: Option<Instant>,
     pub(crate) message: Option<Instant>,
     pub(crate) idle: Option<Instant>,
@@ -30,7 +31,12 @@ impl Deadlines {
             return;
         };
         let paused = now.saturating_duration_since(since);
-        for at in [&mut self.first_message, &mut self.message, &mut self.idle] {
+        for at in [
+            &mut self.handshake,
+            &mut self.first_message,
+            &mut self.message,
+            &mut self.idle,
+        ] {
             *at = at.map(|at| later(at, paused));
         }
     }
@@ -42,6 +48,7 @@ impl Deadlines {
             (self.linger, Deadline::Linger),
         ];
         let reading = [
+            (self.handshake, Deadline::Handshake),
             (self.first_message, Deadline::FirstMessage),
             (self.message, Deadline::Message),
             (self.idle, Deadline::Idle),

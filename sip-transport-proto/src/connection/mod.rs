@@ -1,6 +1,7 @@
 //! One stream connection, from the decision to open it to its close.
 
 mod deadlines;
+mod layers;
 mod queue;
 
 use core::net::SocketAddr;
@@ -12,25 +13,39 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
-use sip_core::{Frame, Framer};
 
 use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Shared;
+use crate::tls::Identity;
+#[cfg(feature = "ws")]
+use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
     ChannelId, ConnectionId, Deadline, Event, Outgoing, Protocol, Route, SendId, SipEndpoint, Tag,
     reply,
 };
 
 use deadlines::Deadlines;
+use layers::{Fault, Layers, Piece};
 use queue::SendQueue;
+
+pub(crate) use layers::LayerPlan;
+#[cfg(feature = "tls")]
+pub(crate) use layers::TlsSide;
+#[cfg(feature = "ws")]
+pub(crate) use layers::WebSocketSide;
 
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// One stream connection: framing, checks, deadlines and a bounded queue of what is to be written.
+/// While more than this waits to be written, what TLS and WebSocket answer to the peer waits in
+/// them, where it does not grow: a peer that pings and never reads gets no queue for it.
+const ANSWER_ROOM: usize = 16 << 10;
+
+/// One stream connection: TLS, WebSocket, framing, checks, deadlines and a bounded queue of what is
+/// to be written.
 ///
 /// It exists from the decision to connect and takes sends at once; they wait in order until it is
 /// open. Reading and writing are pulled: the owner hands over what it read, asks for one event
@@ -57,7 +72,9 @@ pub struct Connection {
     proven: bool,
     force_rport: bool,
     state: State,
-    framer: Framer,
+    layers: Layers,
+    /// The peer, or the socket, has ended the direction towards us.
+    ended: bool,
     out: SendQueue,
     /// Sends that came before the connection was open, and the bytes they are charged with.
     pending: VecDeque<(Route, Box<Outgoing>, usize)>,
@@ -79,15 +96,16 @@ pub(crate) struct Plan {
     pub(crate) remote: SocketAddr,
     pub(crate) force_rport: bool,
     pub(crate) seed: [u8; 32],
+    pub(crate) layers: LayerPlan,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Connecting,
+    /// TLS and WebSocket are being agreed on.
+    Handshaking,
     Open,
-    /// The peer has sent all that it will send.
-    HalfClosed,
-    /// Only what is queued is still written.
+    /// Only what is queued is still written, and the peer's leave awaited.
     Closing(CloseReason),
     Closed,
 }
@@ -101,7 +119,16 @@ pub enum ConnectionEvent {
     Event(Event),
     /// For [`Router::handle_connected`](crate::Router::handle_connected); sends that waited can be
     /// rendered now.
-    Connected(SocketAddr),
+    Connected {
+        /// Our own end.
+        local: SocketAddr,
+        /// Whom the peer has proved to be.
+        identity: Option<Arc<Identity>>,
+    },
+    /// A WebSocket client asks to be let in: run the check, with no lock held, and hand what it says
+    /// to [`Connection::decide`].
+    #[cfg(feature = "ws")]
+    Upgrade(UpgradeCheck),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
@@ -134,11 +161,13 @@ impl Connection {
             remote,
             force_rport,
             seed,
+            layers,
         } = plan;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
         Self {
-            framer: Framer::new(shared.config.limits),
+            layers: Layers::new(layers, shared.config.limits),
+            ended: false,
             out: SendQueue::new(Arc::clone(&shared)),
             shared,
             id,
@@ -164,8 +193,8 @@ impl Connection {
         let mut connection = Self::connecting(now, plan);
         connection.accepted = true;
         connection.proven = false;
-        connection.open(now, local);
         connection.deadlines.first_message = Some(first_message);
+        connection.reached(now, local);
         connection
     }
 
@@ -186,12 +215,11 @@ impl Connection {
 
     // Inputs.
 
-    /// The connection is open; `local` is its own address.
+    /// The socket is connected; `local` is its own address.
     pub fn handle_connected(&mut self, now: Instant, local: SocketAddr) {
         if self.state == State::Connecting {
-            self.shared.counters.connected.one();
-            self.open(now, normalise(local));
-            self.rendering = !self.pending.is_empty();
+            self.layers.start();
+            self.reached(now, normalise(local));
         }
     }
 
@@ -200,7 +228,8 @@ impl Connection {
     #[must_use]
     pub fn recv_capacity(&self) -> usize {
         match self.state {
-            State::Open => self.framer.capacity_left(),
+            State::Handshaking | State::Open if !self.ended => self.layers.capacity_left(),
+            State::Closing(_) if self.layers.await_close() => self.layers.capacity_left(),
             _ => 0,
         }
     }
@@ -210,11 +239,12 @@ impl Connection {
     /// Bytes beyond [`recv_capacity`](Self::recv_capacity) are not taken; the answer says how many
     /// were.
     pub fn handle_data(&mut self, now: Instant, data: &[u8]) -> usize {
-        if self.state != State::Open {
+        if self.recv_capacity() == 0 {
             return 0;
         }
-        let taken = self.framer.push(data);
-        if taken > 0 && self.deadlines.message.is_none() && self.framer.buffered() > 0 {
+        let taken = self.layers.push(data);
+        if self.state == State::Open && self.deadlines.message.is_none() && self.layers.hold_bytes()
+        {
             self.deadlines.message = Some(now + self.shared.config.message_timeout);
         }
         taken
@@ -222,8 +252,13 @@ impl Connection {
 
     /// The peer has closed its direction. What it sent before is still read.
     pub fn handle_eof(&mut self) {
-        if self.state == State::Open {
-            self.state = State::HalfClosed;
+        match self.state {
+            State::Handshaking | State::Open => {
+                self.ended = true;
+                self.layers.end();
+            }
+            State::Closing(reason) => self.finish(reason),
+            State::Connecting | State::Closed => {}
         }
     }
 
@@ -232,7 +267,7 @@ impl Connection {
         match self.state {
             State::Connecting => self.finish(CloseReason::ConnectFailed(kind)),
             State::Closing(reason) => self.finish(reason),
-            State::Open | State::HalfClosed => self.finish(CloseReason::Io(kind)),
+            State::Handshaking | State::Open => self.finish(CloseReason::Io(kind)),
             State::Closed => {}
         }
     }
@@ -243,6 +278,7 @@ impl Connection {
             return;
         }
         self.out.advance(n);
+        self.flush_layers(now);
         self.deadlines.write = if self.out.is_empty() {
             None
         } else {
@@ -250,6 +286,7 @@ impl Connection {
         };
         if let State::Closing(reason) = self.state
             && self.out.is_empty()
+            && !self.layers.await_close()
         {
             self.finish(reason);
         }
@@ -263,7 +300,7 @@ impl Connection {
         if at > now || self.state == State::Closed {
             return;
         }
-        if deadline == Deadline::Message && !self.framer.is_inside_message() {
+        if deadline == Deadline::Message && !self.layers.are_inside_message() {
             // What began was a keep-alive, and is over.
             self.deadlines.message = None;
             return;
@@ -277,6 +314,12 @@ impl Connection {
 
     // Commands.
 
+    /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
+    #[cfg(feature = "ws")]
+    pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        self.layers.decide(decision);
+    }
+
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
     pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
@@ -287,7 +330,7 @@ impl Connection {
             State::Closed => {
                 return Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer));
             }
-            State::Open | State::HalfClosed if !self.rendering => {
+            State::Open if !self.rendering => {
                 return Pushed::Ready(self.complete(route), outgoing);
             }
             _ => {}
@@ -329,28 +372,32 @@ impl Connection {
     /// # Errors
     /// The queue is full, or the connection is closed.
     pub fn queue(&mut self, now: Instant, bytes: &[u8], send: SendId) -> Result<(), SendCause> {
-        if !matches!(self.state, State::Open | State::HalfClosed) {
+        if self.state != State::Open {
             return Err(SendCause::ConnectionClosed);
         }
-        let limit = self.queue_limit();
-        self.out.push(bytes, Some(send), limit).map_err(|limit| {
+        self.push_bytes(now, bytes, Some(send)).map_err(|limit| {
             self.shared.counters.send_queue_full.one();
             SendCause::QueueFull { limit }
-        })?;
-        self.wrote_to_queue(now);
-        Ok(())
+        })
     }
 
-    /// Closes it. What is queued is still written, for up to 2 s, unless it has to make room.
+    /// Closes it. What is queued is still written, and the peer told, for up to 2 s, unless it has
+    /// to make room.
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         match self.state {
             State::Closing(first) if reason == CloseReason::Limit => self.finish(first),
             State::Closing(_) | State::Closed => {}
-            _ if self.out.is_empty() || reason == CloseReason::Limit => self.finish(reason),
-            _ => {
+            State::Connecting => self.finish(reason),
+            _ if reason == CloseReason::Limit => self.finish(reason),
+            State::Handshaking | State::Open => {
+                self.out.push_control(|out| self.layers.close(out));
+                if self.out.is_empty() && !self.layers.await_close() {
+                    return self.finish(reason);
+                }
                 self.state = State::Closing(reason);
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
+                self.return_pending(reason);
             }
         }
     }
@@ -376,10 +423,15 @@ impl Connection {
             if let Some(event) = self.control.pop_front() {
                 return Some(event);
             }
-            if !matches!(self.state, State::Open | State::HalfClosed) {
-                return None;
-            }
-            match self.step(now) {
+            let event = match self.state {
+                State::Handshaking | State::Open => self.step(now),
+                State::Closing(reason) => {
+                    self.await_close(reason);
+                    None
+                }
+                State::Connecting | State::Closed => None,
+            };
+            match event {
                 Some(event) => self.control.push_back(ConnectionEvent::Event(event)),
                 None if self.control.is_empty() => return None,
                 None => {}
@@ -411,18 +463,40 @@ impl Connection {
 
     // Inside.
 
-    fn open(&mut self, now: Instant, local: SocketAddr) {
+    /// Bytes can pass.
+    fn reached(&mut self, now: Instant, local: SocketAddr) {
         self.local = Some(local);
+        self.deadlines.connect = None;
+        if self.layers.are_open() {
+            self.open(now, local);
+        } else {
+            self.state = State::Handshaking;
+            self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
+            self.flush_layers(now);
+        }
+    }
+
+    /// Messages can pass.
+    fn open(&mut self, now: Instant, local: SocketAddr) {
         self.state = State::Open;
-        self.deadlines = Deadlines::default();
+        self.deadlines.handshake = None;
         self.deadlines.active(now, &self.shared.config);
-        self.control.push_back(ConnectionEvent::Connected(local));
+        if !self.accepted {
+            self.shared.counters.connected.one();
+        }
+        self.rendering = !self.pending.is_empty();
+        let identity = self.layers.identity();
+        self.control.push_back(ConnectionEvent::Connected {
+            local,
+            identity: identity.clone(),
+        });
         self.control
             .push_back(ConnectionEvent::Event(Event::ConnectionOpened {
                 channel: self.channel,
                 local: self.endpoint(local),
                 remote: self.endpoint(self.remote),
                 accepted: self.accepted,
+                identity,
             }));
     }
 
@@ -430,46 +504,114 @@ impl Connection {
     fn step(&mut self, now: Instant) -> Option<Event> {
         loop {
             let arrival = self.arrival();
-            match self.framer.poll() {
-                Ok(Some(Frame::Message { mut head, data })) => {
-                    if let Err(error) = head.check(data) {
-                        let tag = reply::tag(&mut self.seed);
-                        let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
-                        self.deadlines.message = None;
-                        return Some(self.refuse(now, refused));
-                    }
-                    let event = arrival.event(now, &self.shared, &head, data);
-                    self.valid_message(now);
-                    if event.is_some() {
-                        return event;
-                    }
+            let polled = self.layers.poll();
+            let (head, data) = match polled {
+                Ok(Some(Piece::Message { mut head, data })) => {
+                    (head.check(data).map(|()| head), data)
                 }
-                Ok(Some(Frame::Crlf)) => self.keepalive(now),
-                Ok(Some(Frame::Ping)) => {
-                    self.keepalive(now);
-                    // RFC 5626 §4.4.1. Left out where even two bytes are too many.
-                    if self.out.push(b"\r\n", None, self.queue_limit()).is_ok() {
-                        self.shared.counters.pongs_out.one();
-                        self.wrote_to_queue(now);
-                    }
-                }
-                Ok(Some(_)) => {}
-                Ok(None) => {
-                    self.between_frames(now, &arrival);
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.config.limits), data),
+                Ok(Some(Piece::Open)) => {
+                    self.flush_layers(now);
+                    self.open(now, arrival.local);
                     return None;
                 }
-                Err(error) => {
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Asked(check))) => {
+                    self.control.push_back(ConnectionEvent::Upgrade(check));
+                    return None;
+                }
+                Ok(Some(Piece::Alive)) => {
+                    self.keepalive(now);
+                    continue;
+                }
+                Ok(Some(Piece::Ping)) => {
+                    self.keepalive(now);
+                    // RFC 5626 §4.4.1. Left out where even two bytes are too many.
+                    if self.push_bytes(now, b"\r\n", None).is_ok() {
+                        self.shared.counters.pongs_out.one();
+                    }
+                    continue;
+                }
+                Ok(None) => {
+                    self.flush_layers(now);
+                    self.between_pieces(now, &arrival);
+                    return None;
+                }
+                Err(Fault::Framing(error)) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
                     let tag = reply::tag(&mut self.seed);
-                    let data = self.framer.rest();
+                    let data = self.layers.rest();
                     let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
                     return None;
                 }
+                Err(Fault::Layer(reason)) => {
+                    self.close(now, reason);
+                    return None;
+                }
+            };
+            match head {
+                Ok(head) => {
+                    let event = arrival.event(now, &self.shared, &head, data);
+                    self.valid_message(now);
+                    if event.is_some() {
+                        return event;
+                    }
+                }
+                Err(error) => {
+                    let tag = reply::tag(&mut self.seed);
+                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    self.deadlines.message = None;
+                    return Some(self.refuse(now, refused));
+                }
             }
         }
+    }
+
+    /// We have taken leave: only the peer's is of interest.
+    fn await_close(&mut self, reason: CloseReason) {
+        let failed = loop {
+            match self.layers.poll() {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        let over = failed || !self.layers.await_close() || self.layers.has_ended();
+        if over && self.out.is_empty() {
+            self.finish(reason);
+        }
+    }
+
+    /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
+    /// is little.
+    fn flush_layers(&mut self, now: Instant) {
+        if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
+            return;
+        }
+        self.out.push_control(|out| self.layers.flush(out));
+        if !self.out.is_empty() {
+            let stall = now + self.shared.config.write_stall_timeout;
+            self.deadlines.write.get_or_insert(stall);
+        }
+    }
+
+    fn push_bytes(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        send: Option<SendId>,
+    ) -> Result<(), usize> {
+        let bound = self.layers.bound(bytes.len());
+        let limit = self.queue_limit();
+        let layers = &mut self.layers;
+        self.out
+            .push(bound, send, limit, |out| layers.seal(bytes, out))?;
+        self.wrote_to_queue(now);
+        Ok(())
     }
 
     fn valid_message(&mut self, now: Instant) {
@@ -487,20 +629,21 @@ impl Connection {
         self.deadlines.active(now, &self.shared.config);
     }
 
-    /// All frames are read. The message deadline counts from the first byte of a message.
-    fn between_frames(&mut self, now: Instant, arrival: &Arrival) {
-        if self.framer.is_inside_message() {
+    /// All that came is read. The message deadline counts from the first byte of a message.
+    fn between_pieces(&mut self, now: Instant, arrival: &Arrival) {
+        if self.state == State::Open && self.layers.are_inside_message() {
             let at = now + self.shared.config.message_timeout;
             self.deadlines.message.get_or_insert(at);
         } else {
             self.deadlines.message = None;
         }
-        if self.state != State::HalfClosed {
+        if !self.ended && !self.layers.has_ended() {
             return;
         }
         // The peer closed inside a message: what came of it is no message (RFC 3261 §18.3).
-        let rest = self.framer.rest();
-        let cut = self.framer.is_inside_message().then_some(rest);
+        let rest = self.layers.rest();
+        let cut = self.layers.are_inside_message().then_some(rest);
+        let cut = cut.filter(|rest| !rest.is_empty());
         let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
         let refused = error.map(|error| {
             let tag = reply::tag(&mut self.seed);
@@ -515,9 +658,8 @@ impl Connection {
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
         if let Some(reply) = refused.reply {
-            if self.out.push(&reply, None, self.queue_limit()).is_ok() {
+            if self.push_bytes(now, &reply, None).is_ok() {
                 self.shared.counters.malformed_replies.one();
-                self.wrote_to_queue(now);
             } else {
                 self.shared.counters.malformed_replies_suppressed.one();
             }
@@ -554,13 +696,13 @@ impl Connection {
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
-        if self.state == State::Connecting {
+        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
             self.shared.counters.connect_failed.one();
         }
         self.shared.counters.closed.one();
         self.state = State::Closed;
         self.deadlines = Deadlines::default();
-        self.framer = Framer::new(self.shared.config.limits);
+        self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
         self.control.push_back(ConnectionEvent::Closed);
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();
@@ -568,16 +710,7 @@ impl Connection {
             self.control
                 .push_back(ConnectionEvent::Event(Event::SendFailed { send, cause }));
         }
-        while let Some((_, outgoing, len)) = self.pending.pop_front() {
-            self.discharge(len);
-            let cause = match reason {
-                CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
-                CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
-                reason => AttemptCause::Closed(reason),
-            };
-            self.control
-                .push_back(ConnectionEvent::Returned(outgoing, cause));
-        }
+        self.return_pending(reason);
         self.control
             .push_back(ConnectionEvent::Event(Event::ConnectionClosed {
                 connection: self.id,
@@ -585,6 +718,22 @@ impl Connection {
                 remote: self.endpoint(self.remote),
                 reason,
             }));
+    }
+
+    /// Gives back the sends that waited here.
+    fn return_pending(&mut self, reason: CloseReason) {
+        while let Some((_, outgoing, len)) = self.pending.pop_front() {
+            self.discharge(len);
+            let cause = match reason {
+                CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
+                CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
+                CloseReason::Tls(error) => AttemptCause::Tls(error),
+                CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
+                reason => AttemptCause::Closed(reason),
+            };
+            self.control
+                .push_back(ConnectionEvent::Returned(outgoing, cause));
+        }
     }
 
     fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
@@ -606,6 +755,15 @@ impl Connection {
             force_rport: self.force_rport,
         }
     }
+}
+
+/// Indexes and checks what must be one message and nothing else (RFC 7118 §5). Content-Length may
+/// be missing.
+#[cfg(feature = "ws")]
+fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
+    let mut head = Head::default();
+    head.read_whole(data, limits)?;
+    head.check(data).map(|()| head)
 }
 
 /// A message that broke a rule: what the application hears, and what the peer does.

@@ -42,38 +42,48 @@ impl SendQueue {
         self.len() == 0
     }
 
-    /// Adds bytes, unless that goes over `limit` or over the limit of all queues: then it gives
-    /// back the limit that was hit.
+    /// Adds what `write` appends, at most `bound` bytes, unless that could go over `limit` or over
+    /// the limit of all queues: then it gives back the limit that was hit.
     pub(crate) fn push(
         &mut self,
-        bytes: &[u8],
+        bound: usize,
         message: Option<SendId>,
         limit: usize,
+        write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), usize> {
-        if self
-            .len()
-            .checked_add(bytes.len())
-            .is_none_or(|len| len > limit)
-        {
+        if self.len().checked_add(bound).is_none_or(|len| len > limit) {
             return Err(limit);
         }
         let total = self.shared.config.total_send_queue;
-        if !self.shared.queued.take(bytes.len(), total) {
+        if !self.shared.queued.take(bound, total) {
             return Err(total);
         }
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve(FIRST_CAPACITY.max(bytes.len()));
-        } else if self.written > self.len() {
-            // More dead than alive: move what is alive to the front.
-            self.buffer.drain(..self.written);
-            self.written = 0;
+            self.buffer.reserve(FIRST_CAPACITY.max(bound));
         }
-        self.buffer.extend_from_slice(bytes);
-        self.queued_ever = self.queued_ever.saturating_add(bytes.len() as u64);
+        self.append(bound, write);
         if let Some(id) = message {
             self.ends.push_back((id, self.queued_ever));
         }
         Ok(())
+    }
+
+    /// Adds what `write` appends: answers that the peer's bytes call for, which are few.
+    pub(crate) fn push_control(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.append(0, write);
+    }
+
+    fn append(&mut self, charged: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.written > self.len() {
+            // More dead than alive: move what is alive to the front.
+            self.buffer.drain(..self.written);
+            self.written = 0;
+        }
+        let before = self.buffer.len();
+        write(&mut self.buffer);
+        let added = self.buffer.len().saturating_sub(before);
+        self.queued_ever = self.queued_ever.saturating_add(added as u64);
+        self.shared.queued.correct(charged, added);
     }
 
     /// What is to be written next.

@@ -1,14 +1,16 @@
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
+use crate::tls::{Identity, TlsName};
 use crate::{ChannelId, Config, ConnectionId, Protocol};
 
 /// What the router knows of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
@@ -17,6 +19,11 @@ pub(crate) struct Record {
     pub(crate) local: Option<SocketAddr>,
     /// The address that it is opened from, where one was chosen.
     pub(crate) from: Option<IpAddr>,
+    pub(crate) accepted: bool,
+    /// What the peer had to prove to be for the connection to open.
+    pub(crate) name: Option<TlsName>,
+    /// Whom it has proved to be.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// Accepted and without a valid message: it counts against the limits for those.
     unproven: bool,
     /// It is being closed: nothing new goes over it.
@@ -76,6 +83,7 @@ impl Connections {
         protocol: Protocol,
         remote: SocketAddr,
         accepted_at: Option<SocketAddr>,
+        name: Option<TlsName>,
     ) -> ConnectionId {
         let id = ConnectionId {
             transport,
@@ -92,6 +100,9 @@ impl Connections {
                 remote,
                 local: accepted_at,
                 from: None,
+                accepted,
+                name,
+                identity: None,
                 unproven: accepted,
                 closing: false,
             },
@@ -118,9 +129,15 @@ impl Connections {
         }
     }
 
-    pub(crate) fn opened(&mut self, id: ConnectionId, local: SocketAddr) {
+    pub(crate) fn opened(
+        &mut self,
+        id: ConnectionId,
+        local: SocketAddr,
+        identity: Option<Arc<Identity>>,
+    ) {
         if let Some(record) = self.records.get_mut(&id) {
             record.local = Some(local);
+            record.identity = identity;
         }
     }
 
@@ -168,18 +185,21 @@ impl Connections {
         }
     }
 
-    /// The newest usable connection to `remote`, on `channel` if given.
+    /// The newest usable connection to `remote`, on `channel` if given. Over TLS it has to be one
+    /// to the peer of that name, if given.
     pub(crate) fn find(
         &self,
         protocol: Protocol,
         remote: SocketAddr,
         channel: Option<ChannelId>,
+        name: Option<&TlsName>,
     ) -> Option<(ConnectionId, &Record)> {
         let ids = self.by_remote.get(&(protocol, normalise(remote)))?;
         ids.iter().rev().find_map(|&id| {
             let record = self.records.get(&id)?;
             let fits = !record.closing && channel.is_none_or(|c| c == record.channel);
-            fits.then_some((id, record))
+            let proves = !protocol.is_secure() || name.is_none_or(|name| record.is_to(name));
+            (fits && proves).then_some((id, record))
         })
     }
 
@@ -196,6 +216,18 @@ impl Connections {
 
     pub(crate) fn len(&self) -> usize {
         self.records.len()
+    }
+}
+
+impl Record {
+    /// Whether the peer has proved, or must prove before anything is sent, to be `name`
+    /// (RFC 5923 §9.3: the address alone says nothing).
+    fn is_to(&self, name: &TlsName) -> bool {
+        self.name.as_ref() == Some(name)
+            || self
+                .identity
+                .as_ref()
+                .is_some_and(|identity| identity.covers(name))
     }
 }
 

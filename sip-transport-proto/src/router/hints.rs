@@ -31,7 +31,7 @@ impl Router {
         if self.wanted_protocol(outgoing) == Some(Protocol::Udp) {
             return Err(Overruled::Protocol);
         }
-        Ok(*record)
+        Ok(record.clone())
     }
 
     /// Whether a hinted channel can carry the message, `remote` being known or not yet.

@@ -3,6 +3,7 @@
 mod channels;
 mod connections;
 mod hints;
+mod layers;
 mod queries;
 mod sending;
 mod targets;
@@ -16,7 +17,7 @@ use std::time::Instant;
 
 use sip_core::Flow;
 
-use crate::connection::{self, Connection};
+use crate::connection::{self, Connection, LayerPlan};
 use crate::datagram::DatagramSocket;
 use crate::endpoint::normalise;
 use crate::error::{
@@ -25,13 +26,14 @@ use crate::error::{
 use crate::ids::TransportId;
 use crate::own_names::{Key, OwnNames};
 use crate::shared::{Budget, Shared};
+use crate::tls::{Identity, TlsName};
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, QueryId,
-    Route, SendId, SocketId, Stats, Tokens, flow,
+    Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
-use connections::{Connections, Room};
+use connections::{Connections, Record, Room};
 use queries::{Queries, Waiting};
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
@@ -121,6 +123,37 @@ pub enum RouterOutput {
     Failed(SendError),
 }
 
+/// What is known of a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Which one.
+    pub id: ConnectionId,
+    /// The peer's end, with protocol, channel and connection.
+    pub remote: SipEndpoint,
+    /// Our own end, once it is open.
+    pub local: Option<SocketAddr>,
+    /// Whether the peer opened it.
+    pub accepted: bool,
+    /// Whom the peer has proved to be, over TLS.
+    pub identity: Option<Arc<Identity>>,
+}
+
+fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
+    ConnectionInfo {
+        id,
+        remote: SipEndpoint {
+            protocol: record.protocol,
+            addr: record.remote,
+            channel: Some(record.channel),
+            connection: Some(id),
+        },
+        local: record.local,
+        accepted: record.accepted,
+        identity: record.identity.clone(),
+    }
+}
+
 impl Router {
     /// A router without channels. `seed` is all the randomness it ever uses: take it from the
     /// operating system, except in simulations.
@@ -164,9 +197,14 @@ impl Router {
     ///
     /// # Errors
     /// There is one on the address already, or the protocol is not supported.
-    pub fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError> {
-        if !matches!(config.protocol, Protocol::Udp | Protocol::Tcp) {
+    pub fn add_channel(&mut self, mut config: ChannelConfig) -> Result<ChannelId, ChannelError> {
+        if !config.protocol.is_compiled_in() {
             return Err(ChannelError::Unsupported(config.protocol));
+        }
+        self.check_certificate(&config)?;
+        if config.anonymous {
+            let name = format!("{}.invalid", self.tokens.tag().as_str());
+            config.advertised = Some((name.into(), None));
         }
         self.channels.add(self.shared.id, config, &self.shared)
     }
@@ -246,7 +284,8 @@ impl Router {
             }
         }
         self.shared.counters.accepted.one();
-        let plan = self.plan_connection(channel, protocol, remote, Some(local));
+        let layers = self.server_layers(channel, protocol);
+        let plan = self.plan_connection(channel, (protocol, remote), Some(local), None, layers);
         Ok(Connection::accepted(now, plan, local))
     }
 
@@ -254,9 +293,10 @@ impl Router {
     fn plan_connection(
         &mut self,
         channel: ChannelId,
-        protocol: Protocol,
-        remote: SocketAddr,
+        (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
+        name: Option<TlsName>,
+        layers: LayerPlan,
     ) -> connection::Plan {
         let transport = self.shared.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
@@ -264,12 +304,13 @@ impl Router {
             shared: Arc::clone(&self.shared),
             id: self
                 .connections
-                .add(transport, channel, protocol, remote, accepted_at),
+                .add(transport, channel, protocol, remote, accepted_at, name),
             channel,
             protocol,
             remote,
             force_rport: config.is_some_and(|config| config.force_rport),
             seed: self.tokens.array(),
+            layers,
         }
     }
 
@@ -286,9 +327,14 @@ impl Router {
         !self.outputs.is_empty()
     }
 
-    /// Opens the connection of a [`RouterOutput::Connect`] to routing by its own address.
-    pub fn handle_connected(&mut self, connection: ConnectionId, local: SocketAddr) {
-        self.connections.opened(connection, local);
+    /// A connection is open, from this address of ours, to a peer that has proved to be this.
+    pub fn handle_connected(
+        &mut self,
+        connection: ConnectionId,
+        local: SocketAddr,
+        identity: Option<Arc<Identity>>,
+    ) {
+        self.connections.opened(connection, local, identity);
     }
 
     /// A valid message came over an accepted connection: it no longer counts against the limits
@@ -423,11 +469,14 @@ impl Router {
         Event::SendFailed { send, cause }
     }
 
-    /// The open and opening connections: id, protocol, far end.
-    pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, Protocol, SocketAddr)> {
-        self.connections
-            .iter()
-            .map(|(id, record)| (id, record.protocol, record.remote))
+    /// The open and opening connections.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
+        self.connections.iter().map(|(id, record)| info(id, record))
+    }
+
+    /// What is known of a connection.
+    pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
+        self.connections.get(id).map(|record| info(id, record))
     }
 
     /// How many connections there are, and how many sends wait: 0 and 0 once all is over.

@@ -146,7 +146,7 @@ impl Router {
         {
             // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
             // the application asks for another channel that can carry it.
-            let record = *record;
+            let record = record.clone();
             let hint = outgoing.options.hints.channel;
             let hinted =
                 hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));

@@ -31,9 +31,11 @@ impl Router {
             if outgoing.secure && !to.protocol.is_secure() {
                 return Err(SendCause::Insecure(to.protocol));
             }
+            let protocol = self.protocol_for(outgoing)?;
             return one(Target {
-                protocol: self.protocol_for(outgoing)?,
+                protocol,
                 addr: normalise(to.addr),
+                name: outgoing.peer_name(protocol),
             });
         }
         match &outgoing.next_hop {
@@ -47,6 +49,7 @@ impl Router {
                         one(Target {
                             protocol,
                             addr: SocketAddr::new(ip.to_canonical(), port),
+                            name: outgoing.peer_name(protocol),
                         })
                     }
                 }
@@ -73,9 +76,11 @@ impl Router {
             (NextHop::Host { port, .. }, Ok(ips)) if !ips.is_empty() => {
                 self.protocol_for(outgoing).map(|protocol| {
                     let port = port.unwrap_or(protocol.default_port());
+                    let name = outgoing.peer_name(protocol);
                     let target = |ip: &IpAddr| Target {
                         protocol,
                         addr: SocketAddr::new(ip.to_canonical(), port),
+                        name: name.clone(),
                     };
                     ips.iter().take(MAX_ADDRESSES).map(target).collect()
                 })
@@ -121,7 +126,11 @@ impl Router {
         let protocol = self.reconnectable(outgoing)?;
         let mut addr = flow.remote();
         addr.set_port(came.reply_port);
-        Ok(Target { protocol, addr })
+        Ok(Target {
+            protocol,
+            addr,
+            name: outgoing.peer_name(protocol),
+        })
     }
 
     /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
@@ -130,13 +139,25 @@ impl Router {
         let ip = via.ip.filter(|ip| is_one_host(*ip));
         let ip = ip.ok_or(SendCause::NoResponseAddress)?;
         let sent_by = SocketAddr::new(ip, via.port.unwrap_or_else(|| protocol.default_port()));
-        let addr = match via.rport.flatten().map(|port| SocketAddr::new(ip, port)) {
-            Some(source) if !protocol.is_stream() => source,
+        let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
+        let (addr, name) = match source {
+            Some(source) if !protocol.is_stream() => (source, None),
             // The client's own connection, if it is still there.
-            Some(source) if self.connections.find(protocol, source, None).is_some() => source,
-            _ => sent_by,
+            Some(source)
+                if self
+                    .connections
+                    .find(protocol, source, None, None)
+                    .is_some() =>
+            {
+                (source, None)
+            }
+            _ => (sent_by, outgoing.peer_name(protocol)),
         };
-        Ok(Target { protocol, addr })
+        Ok(Target {
+            protocol,
+            addr,
+            name,
+        })
     }
 
     /// RFC 7118 §5: nobody can connect to a WebSocket client.

@@ -13,7 +13,7 @@ use crate::flow::{self, Came};
 use crate::outgoing::{HostText, NextHop, Target};
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
-use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Protocol, Route, SocketId};
+use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
 
 /// What trying one target came to.
 pub(super) enum Step {
@@ -64,7 +64,7 @@ impl Router {
         let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
             Some(channel) => channel,
-            None => match self.channel_for(target, outgoing, local) {
+            None => match self.channel_for(&target, outgoing, local) {
                 Ok(Choice::Channel(id)) => match self.channels.get(id) {
                     Some(channel) => channel,
                     None => return Step::Failed(SendCause::ChannelRemoved),
@@ -146,16 +146,20 @@ impl Router {
         let Target {
             protocol,
             addr: remote,
+            ref name,
         } = target;
-        if let Some((id, record)) = self.connections.find(protocol, remote, hinted) {
-            let record = *record;
+        let found = self
+            .connections
+            .find(protocol, remote, hinted, name.as_ref());
+        if let Some((id, record)) = found {
+            let record = record.clone();
             return Step::Route(self.over(id, &record, outgoing, report));
         }
         let channel = match hinted {
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
-                match self.channel_for(target, outgoing, local) {
+                match self.channel_for(&target, outgoing, local) {
                     Ok(Choice::Channel(id)) => id,
                     Ok(_) => return Step::NeedsLocal(remote),
                     Err(cause) => return Step::Failed(cause),
@@ -170,7 +174,11 @@ impl Router {
             }
             Room::Free => {}
         }
-        let plan = self.plan_connection(channel, protocol, remote, None);
+        let layers = match self.client_layers(channel, &target) {
+            Ok(layers) => layers,
+            Err(cause) => return Step::Failed(cause),
+        };
+        let plan = self.plan_connection(channel, (protocol, remote), None, target.name, layers);
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
@@ -185,7 +193,7 @@ impl Router {
             remote,
             local,
         });
-        match self.connections.get(id).copied() {
+        match self.connections.get(id).cloned() {
             Some(record) => Step::Route(self.over(id, &record, outgoing, report)),
             None => Step::Failed(SendCause::ConnectionClosed),
         }
@@ -194,21 +202,21 @@ impl Router {
     /// The channel that fits a target; for requests one is made where there is none.
     fn channel_for(
         &mut self,
-        target: Target,
+        target: &Target,
         outgoing: &Outgoing,
         local: Option<IpAddr>,
     ) -> Result<Choice, SendCause> {
-        let Target { protocol, addr } = target;
+        let &Target { protocol, addr, .. } = target;
         match self.channels.choose(protocol, addr.ip(), local) {
             Choice::None => {
-                let supported = matches!(protocol, Protocol::Udp | Protocol::Tcp);
-                let may = self.shared.config.create_client_channels && supported;
+                let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
                 if !may || !outgoing.message.is_request() {
                     return Err(SendCause::NoChannel {
                         protocol,
                         remote: addr.ip(),
                     });
                 }
+                self.check_client(protocol)?;
                 let made = self
                     .channels
                     .add_client_only(self.shared.id, protocol, addr.ip());

@@ -239,6 +239,17 @@ impl<M: Machine> World<M> {
         deadlines.chain(self.network.next_event_at()).min()
     }
 
+    /// Whether a host's machine waits for nothing but input.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn is_idle(&self, host: HostId) -> bool {
+        match self.hosts.get(&host) {
+            Some(host) => host.deadline.is_none(),
+            None => panic!("no such host"),
+        }
+    }
+
     /// A host's machine.
     ///
     /// # Panics

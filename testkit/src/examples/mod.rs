@@ -8,8 +8,10 @@ pub mod responder;
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use adapter_core::sip_transport_proto::sip_core::build::{
 };
 use adapter_core::sip_transport_proto::sip_core::header::Contact;
 use adapter_core::sip_transport_proto::sip_core::{Method, Name, Request, Response, StatusCode};
+use adapter_core::sip_transport_proto::tls::rustls::crypto::{CryptoProvider, ring};
 
 /// What an example may fail of.
 pub type Failure = Box<dyn Error>;
@@ -33,6 +36,16 @@ pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The cryptography of the examples.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// A file's content; an error names the file.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
 /// Answers requests with 200, without keeping anything about them.

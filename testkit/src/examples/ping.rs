@@ -3,24 +3,32 @@
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture as _};
 use std::io::Write;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use adapter_core::sip_transport_proto::sip_core::Response;
 use adapter_core::sip_transport_proto::sip_core::header::CSeq;
 use adapter_core::sip_transport_proto::sip_core::uri::Uri;
-use adapter_core::sip_transport_proto::{Event, SendId, SipEndpoint};
+use adapter_core::sip_transport_proto::tls::{TlsClient, TlsConfig, roots_from_pem};
+use adapter_core::sip_transport_proto::{Config, Event, SendId, SipEndpoint};
 use adapter_core::{CurrentRuntime, SipTransport};
 use clap::Parser;
 
-use super::{Failure, options, tokens, unless, within};
+use super::{Failure, options, provider, read, tokens, unless, within};
 
 /// Sends OPTIONS requests and shows how long the responses take.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ping", version)]
 pub struct Args {
-    /// Where to, such as sip:192.0.2.1 or "sip:example.com:5070;transport=tcp"
+    /// Where to, such as sip:192.0.2.1, "sip:example.com:5070;transport=tcp" or sips:example.com
     pub uri: String,
+    /// Root certificates, as PEM, that the server's certificate must lead to
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
+    /// Accept any certificate: whoever sits on the way can answer
+    #[arg(long)]
+    pub insecure: bool,
     /// Stop after so many requests; without it, when interrupted
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
@@ -30,6 +38,19 @@ pub struct Args {
     /// Seconds to wait for responses after the last request
     #[arg(short, long, value_name = "S", default_value = "4", value_parser = seconds)]
     pub timeout: Duration,
+}
+
+impl Args {
+    /// Whom to trust, if they say.
+    fn tls(&self) -> Result<Option<TlsConfig>, Failure> {
+        let client = TlsClient::new(provider());
+        let client = match &self.ca {
+            Some(ca) => client.roots(roots_from_pem(&read(ca)?)?),
+            None if self.insecure => client.dangerous_without_verification(),
+            None => return Ok(None),
+        };
+        Ok(Some(client.build()?))
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -50,7 +71,13 @@ pub async fn run<R: CurrentRuntime>(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     Uri::try_from(args.uri.as_str()).map_err(|error| format!("{}: {error}", args.uri))?;
-    let (transport, mut incoming) = SipTransport::<R>::builder().bind().await?;
+    let mut builder = SipTransport::<R>::builder();
+    if let Some(tls) = args.tls()? {
+        let mut config = Config::default();
+        config.tls(tls);
+        builder = builder.config(config);
+    }
+    let (transport, mut incoming) = builder.bind().await?;
     let runtime = R::current()?;
     let mut tokens = tokens(&runtime)?;
     let mut interrupted = pin!(interrupted);

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use adapter_core::sip_transport_proto::sip_core::{Message, Request, Response};
 use adapter_core::sip_transport_proto::{
-    ChannelConfig, Event, HintOutcome, Protocol, Sent, SipEndpoint, Tokens,
+    ChannelConfig, Config, Event, HintOutcome, Protocol, Sent, SipEndpoint, Tokens,
 };
 use adapter_core::{CurrentRuntime, Incoming, SipTransport};
 use clap::Parser;
 
 use super::{Answers, Failure, options, tokens, within};
+use crate::certificates::Certificates;
 
 /// Sends a request over each kind of channel and shows what becomes of it.
 #[derive(Clone, Debug, Default, Parser)]
@@ -20,13 +21,26 @@ pub struct Args {
     /// Listen on ports from this one on, not on free ones
     #[arg(long, value_name = "N")]
     pub port_base: Option<u16>,
+    /// Listen on all addresses, 0.0.0.0 and [::], with the same ports for both families
+    #[arg(long)]
+    pub any: bool,
 }
 
 /// The kinds of channel, and how far above the port base each listens.
-const PROTOCOLS: [(Protocol, u16); 2] = [(Protocol::Udp, 0), (Protocol::Tcp, 0)];
-const ADDRESSES: [IpAddr; 2] = [
+const PROTOCOLS: [(Protocol, u16); 5] = [
+    (Protocol::Udp, 0),
+    (Protocol::Tcp, 0),
+    (Protocol::Tls, 1),
+    (Protocol::Ws, 2),
+    (Protocol::Wss, 3),
+];
+const LOOPBACK: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
+];
+const ANY: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
 ];
 /// How long anything may take to arrive.
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
@@ -36,7 +50,10 @@ const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
 /// # Errors
 /// A channel cannot be opened, or something did not arrive.
 pub async fn run<R: CurrentRuntime>(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
-    let mut builder = SipTransport::<R>::builder();
+    let certificates = Certificates::new();
+    let tls = certificates.server(&["localhost", "127.0.0.1", "::1"]);
+    let (answering, requests) = SipTransport::<R>::builder().bind().await?;
+    let [v4, v6] = if args.any { ANY } else { LOOPBACK };
     for (protocol, offset) in PROTOCOLS {
         let port = match args.port_base {
             Some(base) => base
@@ -44,14 +61,20 @@ pub async fn run<R: CurrentRuntime>(args: &Args, out: &mut impl Write) -> Result
                 .ok_or("the port base is too high")?,
             None => 0,
         };
-        for address in ADDRESSES {
-            let local = SocketAddr::new(address, port);
-            builder = builder.channel(ChannelConfig::new(protocol, local));
+        let mut local = SocketAddr::new(v4, port);
+        let channel = ChannelConfig::new(protocol, local).tls(tls.clone());
+        answering.add_channel(channel.clone()).await?;
+        if args.any {
+            let bound = answering.local_endpoints();
+            local.set_port(bound.last().map_or(0, |channel| channel.addr.port()));
         }
+        local.set_ip(v6);
+        answering.add_channel(channel.at(local)).await?;
     }
-    let (answering, requests) = builder.bind().await?;
     // Who only asks needs no channels: they are made for what is sent.
-    let (asking, responses) = SipTransport::<R>::builder().bind().await?;
+    let mut config = Config::default();
+    config.tls(certificates.client());
+    let (asking, responses) = SipTransport::<R>::builder().config(config).bind().await?;
     let runtime = R::current()?;
     let mut ends = Ends {
         tokens: tokens(&runtime)?,
@@ -88,10 +111,14 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
         for channel in self.answering.local_endpoints() {
             let request = self.options(channel)?;
             self.asking.send_request(request).await?;
-            let (_, request) = self.request().await?;
+            let (local, remote, request) = self.request().await?;
+            let line = request.start_line();
+            writeln!(self.out, "Request received {local}<-{remote}: {line}")?;
             let response = self.answer(&request)?;
             self.answering.send_response(response).await?;
-            self.response().await?;
+            let (local, remote, response) = self.response().await?;
+            let line = response.start_line();
+            writeln!(self.out, "Response received {local}<-{remote}: {line}")?;
         }
         Ok(())
     }
@@ -104,17 +131,17 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
         if !sent.filled().via || !sent.filled().from || sent.filled().contacts != 1 {
             return Err("a placeholder was not filled in".into());
         }
-        let (_, request) = self.request().await?;
+        let (_, _, request) = self.request().await?;
         let response = self.answer(&request)?;
         self.answering.send_response(response).await?;
-        self.response().await
+        self.response().await.map(drop)
     }
 
     async fn hints(&mut self) -> Result<(), Failure> {
         let request = self.options(self.channel(Protocol::Tcp)?)?;
         self.asking.send_request(request).await?;
         writeln!(self.out, "\nA response with a connection as hint:")?;
-        let (remote, request) = self.request().await?;
+        let (_, remote, request) = self.request().await?;
         let connection = remote.connection.ok_or("TCP without a connection")?;
         let response = self.answer(&request)?;
         let sent = self
@@ -134,7 +161,7 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
             self.out,
             "\nThe same hint for the response to a request that came over UDP:"
         )?;
-        let (_, request) = self.request().await?;
+        let (_, _, request) = self.request().await?;
         let response = self.answer(&request)?;
         let sent = self
             .answering
@@ -145,7 +172,7 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
         if !matches!(sent.hints().connection, HintOutcome::Overruled(_)) {
             return Err("the hint should have been overruled".into());
         }
-        self.response().await
+        self.response().await.map(drop)
     }
 
     /// The first channel of that protocol.
@@ -165,8 +192,8 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
         Ok(self.answers.to(request)?.ok_or("nothing to answer")?)
     }
 
-    /// Waits for a request, shows it, and says where it came from.
-    async fn request(&mut self) -> Result<(SipEndpoint, Request), Failure> {
+    /// Waits for a request, and says where it arrived and where it came from.
+    async fn request(&mut self) -> Result<(SipEndpoint, SipEndpoint, Request), Failure> {
         loop {
             let event = self.requests.recv();
             match within(&self.runtime, PATIENCE, event).await.flatten() {
@@ -174,19 +201,15 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
                     local,
                     remote,
                     request,
-                }) => {
-                    let line = request.start_line();
-                    writeln!(self.out, "Request received {local}<-{remote}: {line}")?;
-                    return Ok((remote, request));
-                }
+                }) => return Ok((local, remote, request)),
                 Some(_) => {}
                 None => return Err("a request did not arrive".into()),
             }
         }
     }
 
-    /// Waits for a response and shows it.
-    async fn response(&mut self) -> Result<(), Failure> {
+    /// Waits for a response, and says where it arrived and where it came from.
+    async fn response(&mut self) -> Result<(SipEndpoint, SipEndpoint, Response), Failure> {
         loop {
             let event = self.responses.recv();
             match within(&self.runtime, PATIENCE, event).await.flatten() {
@@ -194,11 +217,7 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
                     local,
                     remote,
                     response,
-                }) => {
-                    let line = response.start_line();
-                    writeln!(self.out, "Response received {local}<-{remote}: {line}")?;
-                    return Ok(());
-                }
+                }) => return Ok((local, remote, response)),
                 Some(_) => {}
                 None => return Err("a response did not arrive".into()),
             }
@@ -218,9 +237,13 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
     }
 }
 
-/// A URI that leads to a channel.
+/// A URI that leads to a channel, over loopback.
 fn uri(channel: SipEndpoint) -> String {
     let SipEndpoint { protocol, addr, .. } = channel;
+    let ip = LOOPBACK
+        .into_iter()
+        .find(|ip| ip.is_ipv4() == addr.is_ipv4());
+    let addr = SocketAddr::new(ip.unwrap_or_else(|| addr.ip()), addr.port());
     match protocol {
         Protocol::Udp => format!("sip:{addr}"),
         Protocol::Tcp => format!("sip:{addr};transport=tcp"),

@@ -11,7 +11,7 @@ use super::{Endpoint, Host, Setup};
 
 /// A host whose transports are those of adapter-core on some runtime.
 #[allow(async_fn_in_trait)]
-pub trait AdapterHost: Host<Endpoint = Adapter<Self::Runtime>> {
+pub trait AdapterHost: Host<Endpoint = Adapter<Self::Runtime>> + 'static {
     /// The runtime.
     type Runtime: CurrentRuntime;
 
@@ -87,7 +87,7 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
 
     fn connections(&self) -> Vec<ConnectionId> {
         let all = self.transport.connections();
-        all.into_iter().map(|(id, _)| id).collect()
+        all.into_iter().map(|info| info.id).collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {

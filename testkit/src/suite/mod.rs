@@ -7,23 +7,29 @@
 //! testkit::adapter_suite!(testkit::suite::MemoryHost);
 //! ```
 //!
+//! [`runtime_suite!`](crate::runtime_suite) adds those about the runtime itself.
+//!
 //! No case sleeps: each waits for what must come, and a case that waits too long fails.
 
 mod adapter;
 pub mod cases;
-mod facade;
+mod counting;
 mod host;
 mod memory;
 mod messages;
 mod peers;
+mod simulated;
+mod system;
 mod wait;
 
 pub use adapter::{Adapter, AdapterHost};
-pub use facade::{Facade, FacadeHost};
+pub use counting::Counting;
 pub use host::{Endpoint, Family, Host, Place, Setup};
 pub use memory::MemoryHost;
 pub use messages::{body_of_length, reply, request, request_to, text, via};
 pub use peers::{TcpPeer, UdpPeer};
+pub use simulated::{FacadeHost, Simulated, SimulatedHost, SplitHost};
+pub use system::{OnSystem, SystemHost};
 pub use wait::{join, next_closed, next_malformed, next_opened, next_request, next_response};
 
 /// A test for each named case: `cases!(Host: module::{case, case(argument)})`.
@@ -117,6 +123,57 @@ macro_rules! adapter_suite {
                 workers_share_the_load_and_keep_each_peers_order,
                 a_failed_bind_leaves_nothing_open,
                 a_channel_without_a_listener_only_connects,
+            }
+        }
+    };
+}
+
+/// The cases about a runtime of the system's network, the transport on it, and the examples. The
+/// host is a [`SystemHost`].
+#[macro_export]
+macro_rules! runtime_suite {
+    ($host:ty) => {
+        $crate::cases! { $host:
+            datagrams::{
+                batches_arrive_whole_and_in_order_over_ipv4,
+                batches_arrive_whole_and_in_order_over_ipv6,
+                the_longest_datagrams_are_received_whole,
+                no_wake_up_is_lost_between_threads,
+                a_wildcard_socket_tells_the_address_asked_and_answers_from_it,
+                an_ipv6_wildcard_socket_tells_the_address_asked,
+                a_dual_stack_socket_shows_ipv4_as_ipv4,
+                both_families_share_a_port,
+                an_unreachable_port_is_reported_with_its_destination,
+                an_unreachable_ipv6_port_is_reported_with_its_destination,
+                an_unreachable_port_harms_no_other_peer,
+                an_unreachable_port_wakes_who_waits_once,
+                a_datagram_that_cannot_go_is_reported_and_the_others_go,
+                waiting_for_room_to_send_ends,
+                sockets_with_reuse_port_share_an_address,
+                datagrams_are_had_on_a_socket_that_a_thread_outside_the_runtime_bound,
+            }
+            runtime::{
+                a_stream_carries_bytes_both_ways_and_ends,
+                a_full_stream_would_block_until_it_is_read,
+                a_refused_connection_is_an_error,
+                a_stream_opens_to_a_listener_of_a_thread_outside_the_runtime,
+                who_waits_for_room_wakes_though_others_try,
+                a_timer_goes_off_when_its_time_has_come_and_again_when_reset,
+                lookup_answers_for_numbers_and_localhost_and_fails_for_invalid,
+                the_local_address_is_the_one_the_system_sends_from,
+                seeds_differ,
+            }
+            threads::{
+                each_worker_runs_on_a_runtime_and_thread_of_its_own,
+                a_blocking_send_ends_when_its_runtime_does,
+                binding_outside_a_runtime_is_an_error,
+            }
+            examples::{
+                quickstart_carries_a_request_and_its_response_over_every_channel,
+                quickstart_shows_placeholders_before_and_addresses_after_substitution,
+                quickstart_tells_why_a_hint_was_overruled,
+                ping_counts_what_the_responder_answers_and_the_responder_ends_when_interrupted,
+                ping_fails_if_nothing_comes_back,
             }
         }
     };

@@ -249,9 +249,9 @@ pub async fn every_send_ends_while_connections_come_and_go<H: AdapterHost>(host:
                 drop(transport.send_request(message).await);
                 ended.fetch_add(1, Ordering::Relaxed);
                 if n % 5 == task % 5 {
-                    for (id, _) in transport.connections() {
+                    for info in transport.connections() {
                         // Another task may have been first.
-                        let _known = transport.close(id);
+                        let _known = transport.close(info.id);
                     }
                 }
             }

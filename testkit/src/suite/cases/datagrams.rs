@@ -1,5 +1,4 @@
-//! The runtime traits on tokio, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! The datagram sockets of a runtime, over the system's network.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,23 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{
-    CurrentRuntime as _, Datagrams, RecvBatch, Runtime, SendBatch, SendFailure, SocketOptions,
-};
-use adapter_tokio::TokioRuntime;
+use adapter_core::{Datagrams, RecvBatch, Runtime as _, SendBatch, SendFailure, SocketOptions};
 
-fn runtime() -> TokioRuntime {
-    TokioRuntime::current().unwrap()
-}
+use crate::suite::wait::first;
+use crate::suite::{AdapterHost, Family};
 
-fn bind(local: &str) -> Box<dyn Datagrams> {
-    runtime()
-        .bind_datagrams(local.parse().unwrap(), &SocketOptions::default())
-        .unwrap()
-}
+/// Where a socket tells which address was asked for, and hears of ICMP errors.
+const LINUX: bool = cfg!(target_os = "linux");
 
-fn has_ipv6() -> bool {
-    std::net::UdpSocket::bind("[::1]:0").is_ok()
+fn bind<H: AdapterHost>(host: &H, local: &str) -> Box<dyn Datagrams> {
+    host.bind_datagrams(local.parse().unwrap()).unwrap()
 }
 
 fn push(batch: &mut SendBatch, destination: SocketAddr, id: u64, data: &[u8]) {
@@ -58,8 +50,8 @@ async fn receive(socket: &dyn Datagrams, count: usize) -> (Vec<Seen>, Vec<SendFa
     (seen, failures)
 }
 
-async fn batches_arrive_whole_and_in_order(local: &str) {
-    let (sender, receiver) = (bind(local), bind(local));
+async fn batches_arrive_whole_and_in_order<H: AdapterHost>(host: &H, local: &str) {
+    let (sender, receiver) = (bind(host, local), bind(host, local));
     let sent: Vec<Vec<u8>> = (0..100u8).map(|i| vec![i; usize::from(i) * 10]).collect();
     let mut batch = SendBatch::new(1 << 20);
     for data in &sent {
@@ -77,25 +69,22 @@ async fn batches_arrive_whole_and_in_order(local: &str) {
     assert_eq!(seen.len(), sent.len());
 }
 
-#[tokio::test]
-async fn batches_arrive_whole_and_in_order_over_ipv4() {
-    batches_arrive_whole_and_in_order("127.0.0.1:0").await;
+pub async fn batches_arrive_whole_and_in_order_over_ipv4<H: AdapterHost>(host: &H) {
+    batches_arrive_whole_and_in_order(host, "127.0.0.1:0").await;
 }
 
-#[tokio::test]
-async fn batches_arrive_whole_and_in_order_over_ipv6() {
-    if has_ipv6() {
-        batches_arrive_whole_and_in_order("[::1]:0").await;
+pub async fn batches_arrive_whole_and_in_order_over_ipv6<H: AdapterHost>(host: &H) {
+    if host.has_ipv6() {
+        batches_arrive_whole_and_in_order(host, "[::1]:0").await;
     }
 }
 
-#[tokio::test]
-async fn the_longest_datagrams_are_received_whole() {
+pub async fn the_longest_datagrams_are_received_whole<H: AdapterHost>(host: &H) {
     for (local, longest) in [("127.0.0.1:0", 65_507), ("[::1]:0", 65_527)] {
-        if local.starts_with('[') && !has_ipv6() {
+        if local.starts_with('[') && !host.has_ipv6() {
             continue;
         }
-        let (sender, receiver) = (bind(local), bind(local));
+        let (sender, receiver) = (bind(host, local), bind(host, local));
         for fill in 0..3 {
             send(&*sender, receiver.local_addr(), &vec![fill; longest]);
         }
@@ -106,51 +95,49 @@ async fn the_longest_datagrams_are_received_whole() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_wake_up_is_lost_between_threads() {
+pub async fn no_wake_up_is_lost_between_threads<H: AdapterHost>(host: &H) {
     const ROUNDS: u64 = 20_000;
     // More than go into one batch, so that full ones and others take turns.
     const WINDOW: u64 = 40;
-    let (client, server) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+    let (client, server) = (bind(host, "127.0.0.1:0"), bind(host, "127.0.0.1:0"));
     let to = server.local_addr();
-    let echo = tokio::spawn(async move {
+    host.runtime().spawn(Box::pin(async move {
         let (mut incoming, mut outgoing) = (RecvBatch::new(), SendBatch::new(1 << 20));
-        loop {
+        let mut echoed = 0;
+        while echoed < ROUNDS {
             poll_fn(|cx| server.poll_recv(cx, &mut incoming))
                 .await
                 .unwrap();
             for datagram in incoming.iter() {
                 push(&mut outgoing, datagram.remote, 0, datagram.data);
+                echoed += 1;
             }
             server.try_send(&mut outgoing).unwrap();
         }
-    });
-    let rounds = async {
-        let (mut incoming, mut outgoing) = (RecvBatch::new(), SendBatch::new(1 << 20));
-        let (mut sent, mut answered) = (0, 0);
-        while answered < ROUNDS {
-            while sent < ROUNDS && sent - answered < WINDOW {
-                push(&mut outgoing, to, sent, b"ping");
-                sent += 1;
-            }
-            client.try_send(&mut outgoing).unwrap();
-            poll_fn(|cx| client.poll_recv(cx, &mut incoming))
-                .await
-                .unwrap();
-            answered += incoming.len() as u64;
+    }));
+    let (mut incoming, mut outgoing) = (RecvBatch::new(), SendBatch::new(1 << 20));
+    let (mut sent, mut answered) = (0, 0);
+    while answered < ROUNDS {
+        while sent < ROUNDS && sent - answered < WINDOW {
+            push(&mut outgoing, to, sent, b"ping");
+            sent += 1;
         }
-    };
-    tokio::time::timeout(Duration::from_secs(60), rounds)
-        .await
-        .expect("a wake-up is lost");
-    echo.abort();
+        client.try_send(&mut outgoing).unwrap();
+        poll_fn(|cx| client.poll_recv(cx, &mut incoming))
+            .await
+            .unwrap();
+        answered += incoming.len() as u64;
+    }
 }
 
 // RFC 3261 §18.2.2: what came to one of several addresses is answered from that address.
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_wildcard_socket_tells_the_address_asked_and_answers_from_it() {
-    let (server, client) = (bind("0.0.0.0:0"), bind("127.0.0.1:0"));
+pub async fn a_wildcard_socket_tells_the_address_asked_and_answers_from_it<H: AdapterHost>(
+    host: &H,
+) {
+    if !LINUX {
+        return;
+    }
+    let (server, client) = (bind(host, "0.0.0.0:0"), bind(host, "127.0.0.1:0"));
     let port = server.local_addr().port();
     let asked: [IpAddr; 2] = ["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
     for ip in asked {
@@ -175,13 +162,14 @@ async fn a_wildcard_socket_tells_the_address_asked_and_answers_from_it() {
     assert!(sources.eq([asked[0], asked[1], system].map(|ip| (ip, port).into())));
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn an_ipv6_wildcard_socket_tells_the_address_asked() {
-    if !has_ipv6() {
+pub async fn an_ipv6_wildcard_socket_tells_the_address_asked<H: AdapterHost>(host: &H) {
+    if !LINUX {
         return;
     }
-    let (server, client) = (bind("[::]:0"), bind("[::1]:0"));
+    if !host.has_ipv6() {
+        return;
+    }
+    let (server, client) = (bind(host, "[::]:0"), bind(host, "[::1]:0"));
     let to: SocketAddr = ("::1".parse::<IpAddr>().unwrap(), server.local_addr().port()).into();
     send(&*client, to, b"request");
     let (requests, _) = receive(&*server, 1).await;
@@ -200,18 +188,20 @@ async fn an_ipv6_wildcard_socket_tells_the_address_asked() {
 }
 
 // conformance: 122
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_dual_stack_socket_shows_ipv4_as_ipv4() {
-    if !has_ipv6() {
+pub async fn a_dual_stack_socket_shows_ipv4_as_ipv4<H: AdapterHost>(host: &H) {
+    if !LINUX {
+        return;
+    }
+    if !host.has_ipv6() {
         return;
     }
     let mut options = SocketOptions::default();
     options.dual_stack = true;
-    let server = runtime()
+    let server = host
+        .runtime()
         .bind_datagrams("[::]:0".parse().unwrap(), &options)
         .unwrap();
-    let client = bind("127.0.0.1:0");
+    let client = bind(host, "127.0.0.1:0");
     let to: SocketAddr = (
         "127.0.0.2".parse::<IpAddr>().unwrap(),
         server.local_addr().port(),
@@ -232,20 +222,26 @@ async fn a_dual_stack_socket_shows_ipv4_as_ipv4() {
     server.try_send(&mut batch).unwrap();
     assert_eq!(receive(&*client, 1).await.0[0].1, to);
 
-    let gone = closed_port();
+    let gone = closed_port(host);
     send(&*server, gone, b"nobody");
     assert_eq!(failures(&*server).await[0].destination, gone);
 }
 
-#[tokio::test]
-async fn both_families_share_a_port() {
-    if !has_ipv6() {
+pub async fn both_families_share_a_port<H: AdapterHost>(host: &H) {
+    if !host.has_ipv6() {
         return;
     }
-    let v4 = bind("0.0.0.0:0");
+    // The port that the one got may be another's of the other family.
+    let (v4, v6) = (0..16)
+        .find_map(|_| {
+            let v4 = bind(host, "0.0.0.0:0");
+            let port = v4.local_addr().port();
+            let v6 = host.bind_datagrams(format!("[::]:{port}").parse().unwrap());
+            Some((v4, v6.ok()?))
+        })
+        .unwrap();
     let port = v4.local_addr().port();
-    let v6 = bind(&format!("[::]:{port}"));
-    let (client_v4, client_v6) = (bind("127.0.0.1:0"), bind("[::1]:0"));
+    let (client_v4, client_v6) = (bind(host, "127.0.0.1:0"), bind(host, "[::1]:0"));
     send(
         &*client_v4,
         ("127.0.0.1".parse::<IpAddr>().unwrap(), port).into(),
@@ -261,8 +257,8 @@ async fn both_families_share_a_port() {
 }
 
 /// A local address that nobody is bound to.
-fn closed_port() -> SocketAddr {
-    std::net::UdpSocket::bind("127.0.0.9:0")
+fn closed_port<H: AdapterHost>(host: &H) -> SocketAddr {
+    std::net::UdpSocket::bind(host.place().any_port(Family::V4))
         .unwrap()
         .local_addr()
         .unwrap()
@@ -278,14 +274,15 @@ async fn failures(socket: &dyn Datagrams) -> Vec<SendFailure> {
 }
 
 // conformance: 152
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn an_unreachable_port_is_reported_with_its_destination() {
+pub async fn an_unreachable_port_is_reported_with_its_destination<H: AdapterHost>(host: &H) {
+    if !LINUX {
+        return;
+    }
     for local in ["127.0.0.1:0", "0.0.0.0:0"] {
-        let socket = bind(local);
+        let socket = bind(host, local);
         // Twice, so that being woken once is not all there is.
         for _ in 0..2 {
-            let gone = closed_port();
+            let gone = closed_port(host);
             send(&*socket, gone, b"nobody");
             let reports = failures(&*socket).await;
             assert_eq!(reports.len(), 1, "{reports:?}");
@@ -296,13 +293,14 @@ async fn an_unreachable_port_is_reported_with_its_destination() {
 }
 
 // conformance: 152
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn an_unreachable_ipv6_port_is_reported_with_its_destination() {
-    if !has_ipv6() {
+pub async fn an_unreachable_ipv6_port_is_reported_with_its_destination<H: AdapterHost>(host: &H) {
+    if !LINUX {
         return;
     }
-    let socket = bind("[::]:0");
+    if !host.has_ipv6() {
+        return;
+    }
+    let socket = bind(host, "[::]:0");
     let gone = std::net::UdpSocket::bind("[::1]:0")
         .unwrap()
         .local_addr()
@@ -311,14 +309,15 @@ async fn an_unreachable_ipv6_port_is_reported_with_its_destination() {
     assert_eq!(failures(&*socket).await[0].destination, gone);
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn an_unreachable_port_harms_no_other_peer() {
-    let (socket, peer) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+pub async fn an_unreachable_port_harms_no_other_peer<H: AdapterHost>(host: &H) {
+    if !LINUX {
+        return;
+    }
+    let (socket, peer) = (bind(host, "127.0.0.1:0"), bind(host, "127.0.0.1:0"));
     let mut gone = Vec::new();
     let mut batch = SendBatch::new(1 << 20);
     for id in 0..100 {
-        gone.push(closed_port());
+        gone.push(closed_port(host));
         push(&mut batch, gone[gone.len() - 1], 1000 + id, b"nobody");
         push(&mut batch, peer.local_addr(), id, &id.to_be_bytes());
     }
@@ -343,9 +342,8 @@ async fn an_unreachable_port_harms_no_other_peer() {
 }
 
 // conformance: 155
-#[tokio::test]
-async fn a_datagram_that_cannot_go_is_reported_and_the_others_go() {
-    let (socket, peer) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+pub async fn a_datagram_that_cannot_go_is_reported_and_the_others_go<H: AdapterHost>(host: &H) {
+    let (socket, peer) = (bind(host, "127.0.0.1:0"), bind(host, "127.0.0.1:0"));
     let mut batch = SendBatch::new(1 << 20);
     push(&mut batch, peer.local_addr(), 1, b"first");
     push(&mut batch, peer.local_addr(), 2, &[0; 65_508]);
@@ -366,10 +364,11 @@ async fn a_datagram_that_cannot_go_is_reported_and_the_others_go() {
     assert_eq!(data, [&b"first"[..], b"second", b"third"]);
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn waiting_for_room_to_send_ends() {
-    let (socket, gone) = (bind("127.0.0.1:0"), closed_port());
+pub async fn waiting_for_room_to_send_ends<H: AdapterHost>(host: &H) {
+    if !LINUX {
+        return;
+    }
+    let (socket, gone) = (bind(host, "127.0.0.1:0"), closed_port(host));
     // Also after an ICMP error.
     send(&*socket, gone, b"nobody");
     failures(&*socket).await;
@@ -378,25 +377,51 @@ async fn waiting_for_room_to_send_ends() {
     }
 }
 
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn sockets_with_reuse_port_share_an_address() {
+/// epoll tells of an ICMP error until it has been read, and of both directions.
+pub async fn an_unreachable_port_wakes_who_waits_once<H: AdapterHost>(host: &H) {
+    if !LINUX {
+        return;
+    }
+    let socket = bind(host, "127.0.0.1:0");
+    for _ in 0..3 {
+        send(&*socket, closed_port(host), b"nobody");
+        failures(&*socket).await;
+    }
+    let (mut polls, mut batch) = (0, RecvBatch::new());
+    let mut room = false;
+    let wait = poll_fn(|cx| {
+        polls += 1;
+        room = room || socket.poll_send_ready(cx).is_ready();
+        socket.poll_recv(cx, &mut batch).map(Result::unwrap)
+    });
+    let quiet = host.sleep(Duration::from_millis(50));
+    first(wait, quiet).await;
+    assert!(batch.is_empty() && batch.failures().is_empty());
+    assert!(polls < 10, "{polls} times");
+}
+
+pub async fn sockets_with_reuse_port_share_an_address<H: AdapterHost>(host: &H) {
+    if !LINUX {
+        return;
+    }
     let mut options = SocketOptions::default();
     options.reuse_port = true;
-    let first = runtime()
+    let first = host
+        .runtime()
         .bind_datagrams("127.0.0.1:0".parse().unwrap(), &options)
         .unwrap();
-    let second = runtime()
+    let second = host
+        .runtime()
         .bind_datagrams(first.local_addr(), &options)
         .unwrap();
     assert_eq!(first.local_addr(), second.local_addr());
     assert!(
-        runtime()
+        host.runtime()
             .bind_datagrams(first.local_addr(), &SocketOptions::default())
             .is_err()
     );
     // 64 peers: each reaches one of the two, and both are reached.
-    let clients: Vec<_> = (0..64).map(|_| bind("127.0.0.1:0")).collect();
+    let clients: Vec<_> = (0..64).map(|_| bind(host, "127.0.0.1:0")).collect();
     for client in &clients {
         send(&**client, first.local_addr(), b"request");
     }
@@ -418,158 +443,15 @@ async fn sockets_with_reuse_port_share_an_address() {
     assert!(a > 0 && b > 0, "{a} {b}");
 }
 
-#[tokio::test]
-async fn a_stream_carries_bytes_both_ways_and_ends() {
-    for local in ["127.0.0.1:0", "[::1]:0"] {
-        if local.starts_with('[') && !has_ipv6() {
-            continue;
-        }
-        let listener = runtime()
-            .listen(local.parse().unwrap(), &SocketOptions::default())
-            .unwrap();
-        let source: SocketAddr = local.parse().unwrap();
-        let client = runtime()
-            .connect(listener.local_addr(), Some(source))
-            .await
-            .unwrap();
-        let (server, remote) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
-        assert_eq!(
-            (server.remote_addr(), remote),
-            (client.local_addr(), client.local_addr())
-        );
-        assert_eq!(server.local_addr(), client.remote_addr());
-
-        let mut buffer = [0; 16];
-        for (from, to) in [(&client, &server), (&server, &client)] {
-            assert_eq!(
-                poll_fn(|cx| from.poll_write(cx, b"bytes")).await.unwrap(),
-                5
-            );
-            assert_eq!(
-                poll_fn(|cx| to.poll_read(cx, &mut buffer)).await.unwrap(),
-                5
-            );
-            let kind = to.try_read(&mut buffer).unwrap_err().kind();
-            assert_eq!(kind, io::ErrorKind::WouldBlock);
-        }
-        client.shutdown().unwrap();
-        assert_eq!(
-            poll_fn(|cx| server.poll_read(cx, &mut buffer))
-                .await
-                .unwrap(),
-            0
-        );
-        assert_eq!(
-            poll_fn(|cx| server.poll_write(cx, b"late")).await.unwrap(),
-            4
-        );
-        assert_eq!(
-            poll_fn(|cx| client.poll_read(cx, &mut buffer))
-                .await
-                .unwrap(),
-            4
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_full_stream_would_block_until_it_is_read() {
-    let listener = runtime()
-        .listen("127.0.0.1:0".parse().unwrap(), &SocketOptions::default())
-        .unwrap();
-    let client = runtime()
-        .connect(listener.local_addr(), None)
-        .await
-        .unwrap();
-    let (server, _) = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
-    let mut written = 0;
-    poll_fn(|cx| client.poll_write_ready(cx)).await.unwrap();
-    loop {
-        match client.try_write(&[0; 65_536]) {
-            Ok(count) => written += count,
-            Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
-        }
-    }
-    let (mut read, mut buffer) = (0, [0; 65_536]);
-    while read < written {
-        read += poll_fn(|cx| server.poll_read(cx, &mut buffer))
-            .await
-            .unwrap();
-    }
-    assert!(poll_fn(|cx| client.poll_write(cx, b"more")).await.unwrap() > 0);
-}
-
-// conformance: 154
-#[tokio::test]
-async fn a_refused_connection_is_an_error() {
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = runtime().connect(gone, None).await.unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-}
-
-#[tokio::test(start_paused = true)]
-async fn timers_follow_the_clock_of_the_runtime() {
-    let runtime = runtime();
-    let start = runtime.now();
-    let mut timer = runtime.timer(start + Duration::from_secs(3600));
-    poll_fn(|cx| timer.poll(cx)).await;
-    assert!(runtime.now() >= start + Duration::from_secs(3600));
-    timer.reset(start + Duration::from_secs(7200));
-    poll_fn(|cx| timer.poll(cx)).await;
-    assert!(runtime.now() >= start + Duration::from_secs(7200));
-}
-
-#[tokio::test]
-async fn sockets_open_from_threads_outside_the_runtime() {
-    let outside = runtime();
-    let (socket, listener) = std::thread::spawn(move || {
-        let options = SocketOptions::default();
-        let local = "127.0.0.1:0".parse().unwrap();
-        let socket = outside.bind_datagrams(local, &options).unwrap();
-        drop(outside.timer(outside.now()));
-        (socket, outside.listen(local, &options).unwrap())
-    })
-    .join()
-    .unwrap();
+pub async fn datagrams_are_had_on_a_socket_that_a_thread_outside_the_runtime_bound<
+    H: AdapterHost,
+>(
+    host: &H,
+) {
+    let runtime = host.runtime();
+    let local = "127.0.0.1:0".parse().unwrap();
+    let bind = move || runtime.bind_datagrams(local, &SocketOptions::default());
+    let socket = host.outside(bind).await.unwrap();
     send(&*socket, socket.local_addr(), b"self");
     assert_eq!(receive(&*socket, 1).await.0[0].0, b"self");
-    runtime()
-        .connect(listener.local_addr(), None)
-        .await
-        .unwrap();
-}
-
-#[tokio::test]
-async fn lookup_answers_for_numbers_and_localhost_and_fails_for_invalid() {
-    let runtime = runtime();
-    let ip: IpAddr = "192.0.2.1".parse().unwrap();
-    assert_eq!(runtime.lookup("192.0.2.1".into()).await.unwrap(), [ip]);
-    let local = runtime.lookup("localhost".into()).await.unwrap();
-    assert!(
-        !local.is_empty() && local.iter().all(IpAddr::is_loopback),
-        "{local:?}"
-    );
-    runtime
-        .lookup("a name with spaces".into())
-        .await
-        .unwrap_err();
-}
-
-#[tokio::test]
-async fn the_local_address_is_the_one_the_system_sends_from() {
-    let remote = "127.0.0.7:0".parse().unwrap();
-    let local: IpAddr = "127.0.0.1".parse().unwrap();
-    assert_eq!(runtime().local_address(remote).unwrap(), local);
-}
-
-#[tokio::test]
-async fn seeds_differ() {
-    let mut seeds = [[0; 32]; 2];
-    for seed in &mut seeds {
-        runtime().fill_random(seed).unwrap();
-    }
-    assert!(seeds[0] != seeds[1] && seeds[0] != [0; 32]);
 }

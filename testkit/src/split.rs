@@ -1,6 +1,6 @@
 //! The parts of a transport driven by hand, as an adapter with many tasks would: in any order, with
 //! other things happening between any two steps.
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -17,6 +17,7 @@ use sip_transport_proto::{
     SendId, Sent, SocketId, Submitted, Tokens, Way,
 };
 
+/// See the [module](self).
 #[derive(Debug)]
 pub struct Split {
     router: Router,
@@ -154,9 +155,14 @@ impl Split {
         self.tasks.push(Task::Connection(id));
         match event {
             ConnectionEvent::Event(event) => self.outputs.push_back(Output::Event(event)),
-            ConnectionEvent::Connected(local) => {
-                self.router.handle_connected(id, local);
+            ConnectionEvent::Connected { local, identity } => {
+                self.router.handle_connected(id, local, identity);
                 self.tasks.push(Task::NextPending(id));
+            }
+            ConnectionEvent::Upgrade(check) => {
+                if let Some(machine) = self.connections.get_mut(&id) {
+                    machine.decide(check.run());
+                }
             }
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Closed => {

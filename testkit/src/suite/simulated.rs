@@ -11,26 +11,32 @@ use std::time::{Duration, Instant};
 
 use adapter_core::{Datagrams, Listener, RecvBatch, SendBatch, Stream};
 use sip_transport_proto::error::SendError;
-use sip_transport_proto::sim::{HostId, Socket, World};
+use sip_transport_proto::sim::{HostId, Machine, Socket, World};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, SendId, SendOptions, Sent,
-    SipEndpoint, Stats, Submitted,
+    SipEndpoint, Stats, Submitted, Transport,
 };
 
 use super::{Endpoint, Host, Place, Setup};
+use crate::split::Split;
 
-/// The facade of sip-transport-proto, without any driver loop: each place is a host of a simulated
-/// world.
+/// The facade of sip-transport-proto, without any driver loop.
+pub type FacadeHost = SimulatedHost<Transport>;
+
+/// The parts of sip-transport-proto, driven as an adapter with many tasks would.
+pub type SplitHost = SimulatedHost<Split>;
+
+/// A machine of sip-transport-proto in a simulated world: each place is a host there.
 #[derive(Debug)]
-pub struct FacadeHost {
-    shared: Arc<Mutex<Shared>>,
+pub struct SimulatedHost<M> {
+    shared: Arc<Mutex<Shared<M>>>,
     places: Cell<u8>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    world: World,
+struct Shared<M> {
+    world: World<M>,
     hosts: BTreeMap<IpAddr, HostId>,
     events: BTreeMap<HostId, VecDeque<Event>>,
     completed: BTreeMap<(HostId, SendId), Result<Box<Sent>, SendError>>,
@@ -42,7 +48,7 @@ struct Shared {
 /// More virtual time than any case takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-impl Shared {
+impl<M: Machine> Shared<M> {
     /// Lets the next thing happen. False if nothing ever will.
     fn step(&mut self) -> bool {
         let now = self.world.network().now();
@@ -94,8 +100,8 @@ fn addresses_beside(ip: IpAddr) -> [IpAddr; 2] {
     addresses(last.unwrap_or_default())
 }
 
-impl Host for FacadeHost {
-    type Endpoint = Facade;
+impl<M: Machine + fmt::Debug + Send + 'static> Host for SimulatedHost<M> {
+    type Endpoint = Simulated<M>;
 
     fn run(case: impl AsyncFn(&Self)) {
         let start = Instant::now();
@@ -136,16 +142,16 @@ impl Host for FacadeHost {
         Place { name, v4, v6 }
     }
 
-    async fn start(&self, place: &Place, setup: Setup) -> io::Result<Facade> {
+    async fn start(&self, place: &Place, setup: Setup) -> io::Result<Simulated<M>> {
         let host = self.add(place, setup.config);
-        let facade = Facade {
+        let endpoint = Simulated {
             shared: Arc::clone(&self.shared),
             host,
         };
         for channel in setup.channels {
-            facade.add_channel(channel).await?;
+            endpoint.add_channel(channel).await?;
         }
-        Ok(facade)
+        Ok(endpoint)
     }
 
     async fn sleep(&self, time: Duration) {
@@ -193,8 +199,8 @@ impl Host for FacadeHost {
     }
 }
 
-impl FacadeHost {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+impl<M: Machine> SimulatedHost<M> {
+    fn lock(&self) -> MutexGuard<'_, Shared<M>> {
         lock(&self.shared)
     }
 
@@ -208,8 +214,8 @@ impl FacadeHost {
 
     fn bare(
         &self,
-        open: impl FnOnce(&mut Shared) -> Result<Socket, io::ErrorKind>,
-    ) -> io::Result<Bare> {
+        open: impl FnOnce(&mut Shared<M>) -> Result<Socket, io::ErrorKind>,
+    ) -> io::Result<Bare<M>> {
         let mut shared = self.lock();
         let socket = open(&mut shared)?;
         Ok(Bare::new(&self.shared, &shared, socket))
@@ -218,13 +224,13 @@ impl FacadeHost {
 
 /// A transport of sip-transport-proto on a host of its own.
 #[derive(Debug)]
-pub struct Facade {
-    shared: Arc<Mutex<Shared>>,
+pub struct Simulated<M> {
+    shared: Arc<Mutex<Shared<M>>>,
     host: HostId,
 }
 
-impl Facade {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+impl<M: Machine> Simulated<M> {
+    fn lock(&self) -> MutexGuard<'_, Shared<M>> {
         lock(&self.shared)
     }
 
@@ -235,7 +241,7 @@ impl Facade {
     }
 }
 
-impl Endpoint for Facade {
+impl<M: Machine> Endpoint for Simulated<M> {
     async fn send(&self, message: Message, options: SendOptions) -> Result<Sent, SendError> {
         let outgoing = Outgoing::new(message, options);
         let submitted = self.lock().world.send(self.host, outgoing)?;
@@ -255,8 +261,9 @@ impl Endpoint for Facade {
             let mut shared = self.lock();
             let event = shared.events.entry(self.host).or_default().pop_front();
             let load = shared.world.machine(self.host).router().load();
+            let idle = load == (0, 0) && shared.world.is_idle(self.host);
             match event {
-                None if shared.ended.contains(&self.host) && load == (0, 0) => Poll::Ready(None),
+                None if shared.ended.contains(&self.host) && idle => Poll::Ready(None),
                 None => Poll::Pending,
                 event => Poll::Ready(event),
             }
@@ -286,7 +293,7 @@ impl Endpoint for Facade {
     fn connections(&self) -> Vec<ConnectionId> {
         let shared = self.lock();
         let machine = shared.world.machine(self.host);
-        machine.router().connections().map(|(id, ..)| id).collect()
+        machine.router().connections().map(|info| info.id).collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {
@@ -294,7 +301,7 @@ impl Endpoint for Facade {
     }
 
     fn stats(&self) -> Stats {
-        self.lock().world.machine(self.host).stats()
+        self.lock().world.machine(self.host).router().stats()
     }
 
     async fn shutdown(&self) {
@@ -312,15 +319,15 @@ impl Endpoint for Facade {
 
 /// A socket of the simulated network that no transport owns. It asks the network each time it is
 /// polled, and wakes nobody.
-struct Bare {
-    shared: Arc<Mutex<Shared>>,
+struct Bare<M: Machine> {
+    shared: Arc<Mutex<Shared<M>>>,
     socket: Socket,
     local: SocketAddr,
     remote: SocketAddr,
 }
 
-impl Bare {
-    fn new(shared: &Arc<Mutex<Shared>>, locked: &Shared, socket: Socket) -> Self {
+impl<M: Machine> Bare<M> {
+    fn new(shared: &Arc<Mutex<Shared<M>>>, locked: &Shared<M>, socket: Socket) -> Self {
         let network = locked.world.network();
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {
@@ -331,25 +338,25 @@ impl Bare {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, Shared<M>> {
         lock(&self.shared)
     }
 }
 
-impl Drop for Bare {
+impl<M: Machine> Drop for Bare<M> {
     fn drop(&mut self) {
         let socket = self.socket;
         self.lock().world.network_mut().close(socket);
     }
 }
 
-impl fmt::Debug for Bare {
+impl<M: Machine> fmt::Debug for Bare<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} on {}", self.socket, self.local)
     }
 }
 
-impl Datagrams for Bare {
+impl<M: Machine + Send + 'static> Datagrams for Bare<M> {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -380,7 +387,7 @@ impl Datagrams for Bare {
     }
 }
 
-impl Listener for Bare {
+impl<M: Machine + Send + 'static> Listener for Bare<M> {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -401,7 +408,7 @@ impl Listener for Bare {
     }
 }
 
-impl Stream for Bare {
+impl<M: Machine + Send + 'static> Stream for Bare<M> {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -450,6 +457,6 @@ fn pending_if_blocked(result: io::Result<usize>) -> Poll<io::Result<usize>> {
     }
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock<M>(shared: &Mutex<Shared<M>>) -> MutexGuard<'_, Shared<M>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,124 @@
+//! The layers of a new connection: what TLS and WebSocket start from.
+
+// Each feature that is left out takes the use of something with it.
+#![cfg_attr(
+    not(all(feature = "tls", feature = "ws")),
+    allow(unused_mut, unused_variables, clippy::needless_pass_by_ref_mut)
+)]
+
+use super::Router;
+use crate::connection::LayerPlan;
+use crate::error::{ChannelError, SendCause};
+use crate::outgoing::Target;
+use crate::{ChannelConfig, ChannelId, Protocol};
+
+#[cfg(feature = "tls")]
+use crate::{connection::TlsSide, tls::TlsConfig};
+#[cfg(feature = "ws")]
+use crate::{connection::WebSocketSide, websocket::WebSocketConfig};
+
+impl Router {
+    /// Whether a channel has what its listener needs.
+    pub(super) fn check_certificate(&self, config: &ChannelConfig) -> Result<(), ChannelError> {
+        let secure = config.protocol.is_secure();
+        #[cfg(feature = "tls")]
+        let secure = secure && !config.tls.as_ref().is_some_and(TlsConfig::is_server);
+        if secure && config.listener {
+            return Err(ChannelError::NoCertificate(config.protocol));
+        }
+        Ok(())
+    }
+
+    /// Whether a channel made on demand could connect.
+    pub(super) fn check_client(&self, protocol: Protocol) -> Result<(), SendCause> {
+        #[cfg(feature = "tls")]
+        if protocol.is_secure()
+            && !self
+                .shared
+                .config
+                .tls
+                .as_ref()
+                .is_some_and(TlsConfig::is_client)
+        {
+            return Err(SendCause::NoTlsConfig);
+        }
+        Ok(())
+    }
+
+    /// The layers of a connection that was accepted.
+    pub(super) fn server_layers(&self, channel: ChannelId, protocol: Protocol) -> LayerPlan {
+        let mut plan = LayerPlan::default();
+        #[cfg(feature = "tls")]
+        if protocol.is_secure() {
+            let config = self.tls_of(channel).cloned();
+            plan.tls = config.map(|config| TlsSide::Server(config, protocol));
+        }
+        #[cfg(feature = "ws")]
+        if protocol.is_websocket() {
+            let side = WebSocketSide::Server(self.websocket_of(channel).clone());
+            plan.websocket = Some((side, self.shared.config.limits_of_websocket()));
+        }
+        plan
+    }
+
+    /// The layers of a connection that is to be opened.
+    pub(super) fn client_layers(
+        &mut self,
+        channel: ChannelId,
+        target: &Target,
+    ) -> Result<LayerPlan, SendCause> {
+        let mut plan = LayerPlan::default();
+        #[cfg(feature = "tls")]
+        if target.protocol.is_secure() {
+            let name = target.name.clone().ok_or(SendCause::NoTlsName)?;
+            let own = self.tls_of(channel).filter(|tls| tls.is_client());
+            let config = own.or(self.shared.config.tls.as_ref());
+            let config = config.filter(|tls| tls.is_client());
+            let config = config.ok_or(SendCause::NoTlsConfig)?.clone();
+            plan.tls = Some(TlsSide::Client(config, target.protocol, name));
+        }
+        #[cfg(feature = "ws")]
+        if target.protocol.is_websocket() {
+            let host = match &target.name {
+                Some(name) => name.to_string(),
+                None => target.addr.ip().to_string(),
+            };
+            let side = WebSocketSide::Client {
+                config: self.websocket_of(channel).clone(),
+                host: with_port(host, target),
+                seed: self.tokens.array(),
+            };
+            plan.websocket = Some((side, self.shared.config.limits_of_websocket()));
+        }
+        Ok(plan)
+    }
+
+    #[cfg(feature = "tls")]
+    fn tls_of(&self, channel: ChannelId) -> Option<&TlsConfig> {
+        self.channels.get(channel)?.config.tls.as_ref()
+    }
+
+    #[cfg(feature = "ws")]
+    fn websocket_of(&self, channel: ChannelId) -> &WebSocketConfig {
+        let channel = self.channels.get(channel);
+        channel
+            .and_then(|channel| channel.config.websocket.as_ref())
+            .unwrap_or(&self.shared.config.websocket)
+    }
+}
+
+/// The Host header of an upgrade: without a port where it is the default (RFC 6455 §4.1).
+#[cfg(feature = "ws")]
+fn with_port(host: String, target: &Target) -> String {
+    let port = target.addr.port();
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host
+    };
+    if port == target.protocol.default_port() {
+        host
+    } else {
+        format!("{host}:{port}")
+    }
+}

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::sign::SingleCertAndKey;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::{ClientConfig, DEFAULT_VERSIONS, RootCertStore, SupportedProtocolVersion};
+
+use super::config::Side;
+use super::verifier::NoVerification;
+use super::{LocalCertificate, NamePolicy, SipServerVerifier, TlsConfig, TlsConfigError};
+
+/// Builds the client's side of a [`TlsConfig`].
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    provider: Arc<CryptoProvider>,
+    roots: RootCertStore,
+    verify: bool,
+    names: Option<NamePolicy>,
+    certificate: Option<LocalCertificate>,
+    alpn: Vec<Vec<u8>>,
+    alpn_wss: Vec<Vec<u8>>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    sessions: usize,
+    time: Arc<dyn TimeProvider>,
+}
+
+impl TlsClient {
+    /// Uses this provider's cryptography. Trusts nobody yet.
+    pub fn new(provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            provider,
+            roots: RootCertStore::empty(),
+            verify: true,
+            names: None,
+            certificate: None,
+            alpn: Vec::new(),
+            alpn_wss: Vec::new(),
+            versions: DEFAULT_VERSIONS,
+            sessions: 256,
+            time: Arc::new(DefaultTimeProvider),
+        }
+    }
+
+    /// Trusts these roots too. See [`roots_from_pem`](super::roots_from_pem).
+    pub fn roots(mut self, roots: RootCertStore) -> Self {
+        self.roots.extend(roots.roots);
+        self
+    }
+
+    /// Which names of a server's certificate count, over TLS and over secure WebSocket.
+    ///
+    /// If not said: [`NamePolicy::Rfc5922`] for TLS, [`NamePolicy::Rfc6125`] for secure WebSocket
+    /// (RFC 7118 §9.1).
+    pub fn names(mut self, names: NamePolicy) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one (mutual TLS).
+    pub fn certificate(mut self, certificate: LocalCertificate) -> Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// Offers these application protocols over TLS (ALPN, RFC 7301), best first: `sip/2` is the
+    /// one registered for SIP. None if not said. A server that chooses none is accepted.
+    pub fn alpn(mut self, protocols: &[&[u8]]) -> Self {
+        self.alpn = owned(protocols);
+        self
+    }
+
+    /// The same for secure WebSocket, where it would be `http/1.1`.
+    pub fn alpn_wss(mut self, protocols: &[&[u8]]) -> Self {
+        self.alpn_wss = owned(protocols);
+        self
+    }
+
+    /// Speaks these versions of TLS only. Both 1.2 and 1.3 if not said; there are no others.
+    pub fn versions(mut self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// How many servers' sessions are kept for resumption, each for TLS and for secure WebSocket:
+    /// 256 if not said, 0 for none. Some kilobytes each.
+    pub fn sessions(mut self, count: usize) -> Self {
+        self.sessions = count;
+        self
+    }
+
+    /// The clock by which certificates and sessions are valid; the system's if not said.
+    pub fn time(mut self, time: Arc<dyn TimeProvider>) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// Accepts every certificate: whoever sits on the way can be the server.
+    ///
+    /// For tests only. Its connections have no [`Identity`](super::Identity).
+    pub fn dangerous_without_verification(mut self) -> Self {
+        self.verify = false;
+        self
+    }
+
+    /// Makes the configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsConfigError::NoRoots`] if there is nobody to trust, unless verification is off;
+    /// [`TlsConfigError::Rustls`] if the provider cannot do the versions.
+    pub fn build(self) -> Result<TlsConfig, TlsConfigError> {
+        if self.verify && self.roots.is_empty() {
+            return Err(TlsConfigError::NoRoots);
+        }
+        let roots = Arc::new(self.roots.clone());
+        let tls = self.side(&roots, NamePolicy::Rfc5922, &self.alpn)?;
+        let wss = self.side(&roots, NamePolicy::Rfc6125, &self.alpn_wss)?;
+        Ok(TlsConfig::new().with_clients(tls, wss))
+    }
+
+    fn side(
+        &self,
+        roots: &Arc<RootCertStore>,
+        default_names: NamePolicy,
+        alpn: &[Vec<u8>],
+    ) -> Result<Side<ClientConfig>, TlsConfigError> {
+        let names = self.names.unwrap_or(default_names);
+        let verifier: Arc<dyn ServerCertVerifier> = if self.verify {
+            Arc::new(SipServerVerifier::new(roots.clone(), &self.provider, names))
+        } else {
+            Arc::new(NoVerification {
+                algorithms: self.provider.signature_verification_algorithms,
+            })
+        };
+        let builder = ClientConfig::builder_with_details(self.provider.clone(), self.time.clone())
+            .with_protocol_versions(self.versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.certificate {
+            None => builder.with_no_client_auth(),
+            Some(LocalCertificate(certificate)) => builder
+                .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certificate.clone()))),
+        };
+        config.alpn_protocols = alpn.to_vec();
+        config.resumption = match self.sessions {
+            0 => Resumption::disabled(),
+            count => Resumption::in_memory_sessions(count),
+        };
+        Ok(Side {
+            config: Arc::new(config),
+            names: self.verify.then_some(names),
+        })
+    }
+}
+
+pub(super) fn owned(protocols: &[&[u8]]) -> Vec<Vec<u8>> {
+    protocols.iter().map(|protocol| protocol.to_vec()).collect()
+}

@@ -1,0 +1,3 @@
+//! The behaviour suite.
+
+testkit::suite!(testkit::suite::SplitHost);
