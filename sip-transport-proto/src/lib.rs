@@ -45,6 +45,7 @@ mod own_names;
 mod protocol;
 mod receive;
 mod reply;
+pub mod resolve;
 mod route;
 mod router;
 mod sent;
