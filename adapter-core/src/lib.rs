@@ -9,6 +9,7 @@ mod incoming;
 mod link;
 mod owner;
 mod queue;
+mod resolve;
 mod runtime;
 mod send;
 mod socket;
@@ -21,6 +22,7 @@ pub use sip_transport_proto;
 pub use batch::{BatchFull, Datagram, Entry, RecvBatch, SendBatch, SendFailure};
 pub use builder::Builder;
 pub use incoming::Incoming;
+pub use resolve::{Resolve, StaticResolver};
 pub use runtime::{
     BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
 };

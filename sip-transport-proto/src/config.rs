@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sip_core::{Limits, Message};
 use thiserror::Error;
 
+use crate::resolve::{Family, ResolveConfig};
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
@@ -35,6 +36,7 @@ pub struct Config {
     pub(crate) total_send_queue: usize,
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) max_waiting_sends: usize,
+    pub(crate) resolve: ResolveConfig,
     pub(crate) hook: Option<Hook>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
@@ -67,6 +69,7 @@ impl Default for Config {
             total_send_queue: 64 << 20,
             malformed_replies_per_second: 100,
             max_waiting_sends: 16_384,
+            resolve: ResolveConfig::default(),
             hook: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -127,6 +130,13 @@ macro_rules! positive {
 }
 
 impl Config {
+    /// How servers are found by name (RFC 3263): order, time limits, memory. Default:
+    /// [`ResolveConfig::default`].
+    pub fn resolve(&mut self, resolve: ResolveConfig) -> &mut Self {
+        self.resolve = resolve;
+        self
+    }
+
     /// The size limits of received messages. Default: [`Limits::default`].
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
@@ -400,6 +410,13 @@ impl ChannelConfig {
     /// The bound address.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The address families that it carries.
+    pub(crate) fn families(&self) -> impl Iterator<Item = Family> {
+        let own = Family::of(self.local.ip());
+        let other = self.dual_stack.then_some(Family::Ipv4);
+        core::iter::once(own).chain(other)
     }
 
     /// Whether it can carry packets to `remote`.

@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
-use sip_transport_proto::error::{AttemptCause, CloseReason, SendError};
+use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError};
+use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, QueryId, Router, RouterOutput, SendId, Sent, SocketId,
 };
@@ -21,7 +22,7 @@ use crate::link::Link;
 use crate::queue::Queue;
 use crate::socket::Socket;
 use crate::sync::{lock, read, write};
-use crate::{Runtime, SocketOptions};
+use crate::{Resolve, Runtime, SocketOptions};
 
 /// A runtime and the queue of the application that runs beside it.
 #[derive(Debug)]
@@ -37,6 +38,9 @@ pub(crate) struct Asked(Vec<RouterOutput>);
 
 /// What a send fails of whose connection closed before it could be queued there.
 pub(crate) const CLOSED: AttemptCause = AttemptCause::Closed(CloseReason::Peer);
+
+/// What a plan came to.
+pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;
 
 /// What became of a send.
 #[derive(Debug)]
@@ -58,10 +62,12 @@ enum Waiter {
 pub(crate) struct Core {
     router: Mutex<Router>,
     pub(crate) workers: Vec<Worker>,
+    resolver: Arc<dyn Resolve>,
     sockets: RwLock<BTreeMap<SocketId, Arc<Socket>>>,
     links: RwLock<BTreeMap<ConnectionId, Arc<Link>>>,
     listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
-    lookups: Mutex<BTreeMap<QueryId, Arc<AtomicWaker>>>,
+    lookups: Mutex<BTreeMap<LookupId, Arc<AtomicWaker>>>,
+    plans: Mutex<BTreeMap<QueryId, oneshot::Sender<PlanResult>>>,
     waiters: Mutex<BTreeMap<SendId, Waiter>>,
     pub(crate) router_task: AtomicWaker,
     pub(crate) datagram_queue: usize,
@@ -75,6 +81,7 @@ impl Core {
     pub(crate) fn new(
         router: Router,
         workers: Vec<Worker>,
+        resolver: Arc<dyn Resolve>,
         datagram_queue: usize,
         socket_options: SocketOptions,
     ) -> Self {
@@ -85,6 +92,8 @@ impl Core {
             links: RwLock::default(),
             listeners: Mutex::default(),
             lookups: Mutex::default(),
+            plans: Mutex::default(),
+            resolver,
             waiters: Mutex::default(),
             router_task: AtomicWaker::new(),
             datagram_queue,

@@ -81,7 +81,8 @@ impl Task<'_> {
             for entry in self.out.iter().filter(|entry| entry.id != 0) {
                 let send = SendId::from(entry.id);
                 let cause = proto::SendFailure::ChannelRemoved;
-                self.core.report(self.socket.worker, send, cause);
+                self.core
+                    .report(self.socket.worker, Event::SendFailed { send, cause });
             }
             self.out.sent(self.out.len());
             self.socket.take(&mut self.out);
@@ -164,9 +165,11 @@ impl Task<'_> {
             let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
                 continue;
             };
-            let cause = proto::SendFailure::Io(error.kind());
-            self.core
-                .report(self.socket.worker, SendId::from(send), cause);
+            let (send, kind) = (SendId::from(send), error.kind());
+            let event = self
+                .core
+                .with_router(|router| router.send_failed(now, send, destination, kind));
+            self.core.report(self.socket.worker, event);
         }
     }
 }

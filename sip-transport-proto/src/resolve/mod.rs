@@ -63,11 +63,13 @@ mod records;
 mod resolver;
 mod target;
 mod weights;
+mod zone;
 
 pub use config::{Family, ResolveConfig};
 pub use dns::{LookupId, ResolveStats};
 pub use name::DomainName;
-pub use question::{Capabilities, Question, TargetHost};
+pub use question::{Capabilities, Question};
 pub use records::{Answer, LookupKind, NaptrRecord, Record, SrvRecord};
 pub use resolver::{PlanId, Progress, ResolveOutput, Resolver};
 pub use target::{AddressRule, PlanError, ProtocolRule, Reason, SrvChoice, Target};
+pub use zone::{Zone, ZoneError};

@@ -5,7 +5,7 @@ use std::io;
 use super::records::{Known, Server};
 use super::{
     AddressRule, Capabilities, DomainName, Family, LookupKind, PlanError, ProtocolRule, Question,
-    Reason, ResolveConfig, SrvChoice, Target, TargetHost, weights,
+    Reason, ResolveConfig, SrvChoice, Target, question::TargetHost, weights,
 };
 use crate::{Protocol, Tokens};
 
@@ -338,7 +338,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Target {
             protocol,
             addr: SocketAddr::new(ip, port),
-            tls_name: protocol.is_secure().then(|| self.question.host.clone()),
+            tls_name: self.question.tls_name().filter(|_| protocol.is_secure()),
             races: false,
             reason,
         }

@@ -1,4 +1,3 @@
-use core::fmt;
 use core::net::IpAddr;
 
 use sip_core::Host;
@@ -6,24 +5,15 @@ use sip_core::uri::SipUri;
 
 use super::{DomainName, Family, PlanError};
 use crate::Protocol;
+use crate::tls::TlsName;
 
-/// What RFC 3263 §4 calls TARGET: the `maddr` of a URI, else its host. Also what the certificate
-/// of a server must name.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum TargetHost {
+/// What RFC 3263 §4 calls TARGET: the `maddr` of a URI, else its host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum TargetHost {
     /// An address.
     Ip(IpAddr),
     /// A name.
     Name(DomainName),
-}
-
-impl fmt::Display for TargetHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(ip) => ip.fmt(f),
-            Self::Name(name) => name.fmt(f),
-        }
-    }
 }
 
 /// The facts of a next hop that decide where it is.
@@ -33,6 +23,8 @@ pub struct Question {
     pub(super) port: Option<u16>,
     pub(super) transport: Option<Protocol>,
     pub(super) secure: bool,
+    /// What a server must prove to be, if not the host.
+    name: Option<TlsName>,
 }
 
 impl Question {
@@ -71,6 +63,22 @@ impl Question {
             port,
             transport,
             secure,
+            name: None,
+        })
+    }
+
+    /// What a server's certificate must name, where that is not the host that is asked for: the
+    /// domain of a URI with `maddr` (RFC 5922 §7.3).
+    #[must_use]
+    pub fn name(mut self, name: TlsName) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    pub(super) fn tls_name(&self) -> Option<TlsName> {
+        self.name.clone().or_else(|| match &self.host {
+            TargetHost::Ip(ip) => Some((*ip).into()),
+            TargetHost::Name(name) => TlsName::new(name.as_str()).ok(),
         })
     }
 

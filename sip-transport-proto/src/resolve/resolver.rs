@@ -10,8 +10,9 @@ use super::procedure::Stop;
 use super::records::Known;
 use super::{
     AddressRule, Answer, Capabilities, DomainName, Family, LookupId, LookupKind, PlanError,
-    Question, ResolveConfig, ResolveStats, Target, TargetHost,
+    Question, ResolveConfig, ResolveStats, Target, question::TargetHost,
 };
+use crate::tls::TlsName;
 use crate::{Protocol, Tokens};
 
 /// One plan, until it ends.
@@ -65,7 +66,7 @@ pub struct Resolver {
     next_plan: u64,
 }
 
-type GreyKey = (Protocol, SocketAddr, Option<TargetHost>);
+type GreyKey = (Protocol, SocketAddr, Option<TlsName>);
 
 impl Resolver {
     /// A resolver that knows nothing yet.
@@ -156,13 +157,34 @@ impl Resolver {
 
     /// Takes note that a target failed: it is tried last for a while, but tried.
     pub fn target_failed(&mut self, now: Instant, target: &Target) {
+        let (protocol, addr, name) = grey_key(target);
+        self.failed_at(now, protocol, addr, name);
+    }
+
+    pub(crate) fn failed_at(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        addr: SocketAddr,
+        name: Option<TlsName>,
+    ) {
         let until = now + self.config.grey_time;
-        self.grey.insert(grey_key(target), (), until, 0);
+        self.grey.insert((protocol, addr, name), (), until, 0);
     }
 
     /// Takes note that a target works again.
     pub fn target_worked(&mut self, target: &Target) {
-        self.grey.remove(&grey_key(target));
+        let (protocol, addr, name) = grey_key(target);
+        self.worked_at(protocol, addr, name);
+    }
+
+    pub(crate) fn worked_at(
+        &mut self,
+        protocol: Protocol,
+        addr: SocketAddr,
+        name: Option<TlsName>,
+    ) {
+        self.grey.remove(&(protocol, addr, name));
     }
 
     /// Plans that have not ended.
@@ -256,7 +278,7 @@ fn grey_key(target: &Target) -> GreyKey {
 fn are_one_server(a: &Target, b: &Target) -> bool {
     let host = |target: &Target| match &target.reason.address {
         AddressRule::Record { host, .. } => Some(host.clone()),
-        AddressRule::Loopback | AddressRule::Numeric => None,
+        _ => None,
     };
     a.protocol == b.protocol
         && a.protocol.is_stream()

@@ -5,8 +5,9 @@ use std::io;
 use thiserror::Error;
 
 use super::records::service_of;
-use super::{DomainName, LookupKind, TargetHost};
+use super::{DomainName, LookupKind};
 use crate::Protocol;
+use crate::tls::TlsName;
 
 /// A place that a message can be sent to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,14 +18,37 @@ pub struct Target {
     /// The address and port.
     pub addr: SocketAddr,
     /// What the server's certificate must name, with TLS and WSS: the host of the URI, before DNS
-    /// (RFC 5922 §4).
-    pub tls_name: Option<TargetHost>,
+    /// (RFC 5922 §4). Without it only a connection that is there will do.
+    pub tls_name: Option<TlsName>,
     /// Whether connecting to it may begin while the target before it in the list is still
     /// connecting (RFC 8305 §5): it is the same server by the other address family, and a stream.
     /// The same request must not go over both (RFC 7984 §3.2).
     pub races: bool,
     /// Why it is a target.
     pub reason: Reason,
+}
+
+impl Target {
+    /// A target that was found without DNS.
+    pub(crate) fn plain(
+        protocol: Protocol,
+        addr: SocketAddr,
+        tls_name: Option<TlsName>,
+        address: AddressRule,
+    ) -> Self {
+        Self {
+            protocol,
+            addr,
+            tls_name: tls_name.filter(|_| protocol.is_secure()),
+            races: false,
+            reason: Reason {
+                protocol: ProtocolRule::Given,
+                srv: None,
+                address,
+                grey: false,
+            },
+        }
+    }
 }
 
 /// The rules and records that gave a target.
@@ -76,6 +100,15 @@ pub struct SrvChoice {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AddressRule {
+    /// The caller gave the destination.
+    Given,
+    /// It is the far end of a connection that was asked for by hint, or that a response goes back
+    /// over.
+    Connection,
+    /// It is where the request of a response came from (RFC 3261 §18.2.2).
+    Source,
+    /// It is what the top Via of a response says (RFC 3261 §18.2.2, RFC 3581 §4).
+    Via,
     /// The URI has an address.
     Numeric,
     /// `localhost` (RFC 6761 §6.3).
@@ -120,6 +153,10 @@ impl fmt::Display for Target {
             write!(f, "; SRV {name} {priority} {weight}")?;
         }
         match address {
+            AddressRule::Given => f.write_str("; given"),
+            AddressRule::Connection => f.write_str("; connection"),
+            AddressRule::Source => f.write_str("; source of the request"),
+            AddressRule::Via => f.write_str("; Via"),
             AddressRule::Numeric => f.write_str("; numeric"),
             AddressRule::Loopback => f.write_str("; localhost"),
             AddressRule::Record { kind, host } => write!(f, "; {kind} {host}"),

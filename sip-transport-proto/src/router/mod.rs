@@ -25,6 +25,7 @@ use crate::error::{
 };
 use crate::ids::TransportId;
 use crate::own_names::{Key, OwnNames};
+use crate::resolve::{Answer, DomainName, LookupId, LookupKind, ResolveStats, Resolver, Target};
 use crate::shared::{Budget, Shared};
 use crate::tls::{Identity, TlsName};
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
-use queries::{Queries, Waiting};
+use queries::{Asker, Queries};
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
@@ -54,6 +55,7 @@ pub struct Router {
     channels: Channels,
     connections: Connections,
     queries: Queries,
+    resolver: Resolver,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
@@ -102,12 +104,22 @@ pub enum RouterOutput {
         /// The address, with port 0.
         local: SocketAddr,
     },
-    /// Look up the addresses of a host, and answer with [`Router::handle_lookup`].
+    /// Look up DNS records, and answer with [`Router::handle_lookup`]. The name is complete: no
+    /// search list applies.
     Lookup {
         /// The question.
+        id: LookupId,
+        /// The type of record.
+        kind: LookupKind,
+        /// The name.
+        name: DomainName,
+    },
+    /// The answer to [`Router::plan`].
+    Planned {
+        /// Which.
         query: QueryId,
-        /// The host name.
-        name: String,
+        /// The targets, best first, at least one.
+        result: Result<Vec<Target>, SendCause>,
     },
     /// Find the local address that the system sends from, and answer with
     /// [`Router::handle_local_address`].
@@ -172,6 +184,7 @@ impl Router {
                 ));
             }
         }
+        let resolver = Resolver::new(config.resolve.clone());
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
@@ -186,6 +199,7 @@ impl Router {
             channels: Channels::default(),
             connections: Connections::default(),
             queries: Queries::default(),
+            resolver,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
@@ -335,6 +349,11 @@ impl Router {
         identity: Option<Arc<Identity>>,
     ) {
         self.connections.opened(connection, local, identity);
+        if let Some(record) = self.connections.get(connection) {
+            let name = record.name.clone();
+            self.resolver
+                .worked_at(record.protocol, record.remote, name);
+        }
     }
 
     /// A valid message came over an accepted connection: it no longer counts against the limits
@@ -375,18 +394,9 @@ impl Router {
     }
 
     /// The answer to a [`RouterOutput::Lookup`]. Late answers are ignored.
-    pub fn handle_lookup(
-        &mut self,
-        now: Instant,
-        query: QueryId,
-        result: Result<&[IpAddr], io::ErrorKind>,
-    ) {
-        let Some((name, waiting)) = self.queries.looked_up(query) else {
-            return;
-        };
-        for waiting in waiting {
-            self.resolved(now, waiting, &name, result);
-        }
+    pub fn handle_lookup(&mut self, now: Instant, id: LookupId, answer: Answer) {
+        self.resolver.answer(now, id, answer);
+        self.follow_resolver(now);
     }
 
     /// The answer to a [`RouterOutput::LocalAddress`]. Late answers are ignored.
@@ -406,15 +416,10 @@ impl Router {
 
     /// Lets time pass. Early calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for (name, waiting) in self.queries.expired(now) {
-            match name {
-                Some(name) => {
-                    self.resolved(now, waiting, &name, Err(io::ErrorKind::TimedOut));
-                }
-                None => {
-                    self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
-                }
-            }
+        self.resolver.handle_timeout(now);
+        self.follow_resolver(now);
+        for waiting in self.queries.expired(now) {
+            self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
         }
     }
 
@@ -422,7 +427,9 @@ impl Router {
     /// other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
-        self.queries.deadline().map(|at| (at, Deadline::Query))
+        let lookup = self.resolver.deadline();
+        let at = self.queries.deadline().into_iter().chain(lookup).min();
+        at.map(|at| (at, Deadline::Query))
     }
 
     /// What is asked of the owner next. May change after any other call.
@@ -444,8 +451,18 @@ impl Router {
         for connection in all {
             self.close_with(connection, CloseReason::Shutdown);
         }
-        for Waiting { outgoing, .. } in self.queries.drain() {
-            self.fail(SendCause::ShuttingDown, outgoing);
+        for (plan, asker) in self.queries.drain_plans() {
+            self.resolver.cancel(plan);
+            match asker {
+                Asker::Send(waiting) => self.fail(SendCause::ShuttingDown, waiting.outgoing),
+                Asker::Plan(query, _) => self.outputs.push_back(RouterOutput::Planned {
+                    query,
+                    result: Err(SendCause::ShuttingDown),
+                }),
+            }
+        }
+        for waiting in self.queries.drain() {
+            self.fail(SendCause::ShuttingDown, waiting.outgoing);
         }
     }
 
@@ -462,8 +479,18 @@ impl Router {
     }
 
     /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
-    /// application.
-    pub fn send_failed(&self, send: SendId, kind: io::ErrorKind) -> Event {
+    /// application. A target that nobody answers for is tried last for a while.
+    pub fn send_failed(
+        &mut self,
+        now: Instant,
+        send: SendId,
+        remote: SocketAddr,
+        kind: io::ErrorKind,
+    ) -> Event {
+        if is_unreachable(kind) {
+            self.resolver
+                .failed_at(now, Protocol::Udp, normalise(remote), None);
+        }
         self.shared.counters.send_failures_reported.one();
         let cause = SendFailure::Io(kind);
         Event::SendFailed { send, cause }
@@ -487,6 +514,11 @@ impl Router {
     /// What has happened since the beginning.
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot()
+    }
+
+    /// What has happened in looking for targets.
+    pub fn resolve_stats(&self) -> ResolveStats {
+        self.resolver.stats()
     }
 
     /// Bytes queued for all connections.
@@ -518,4 +550,13 @@ impl Router {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
+}
+
+/// Whether an error of a datagram is about its destination, not about us or this datagram.
+fn is_unreachable(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(
+        kind,
+        ConnectionRefused | HostUnreachable | NetworkUnreachable
+    )
 }
