@@ -21,7 +21,7 @@ use crate::core::Core;
 use crate::owner::Owner;
 use crate::send::{Send, Sending};
 use crate::sync::block_on;
-use crate::{Builder, CurrentRuntime};
+use crate::{Builder, CurrentRuntime, Runtime};
 
 /// How long [`SipTransport::shutdown`] lets connections write what is queued.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -38,6 +38,29 @@ impl<R: CurrentRuntime> SipTransport<R> {
     /// Begins a new transport.
     pub fn builder() -> Builder<R> {
         Builder::new()
+    }
+
+    /// Ends the transport: no more sends, connections close after what is queued (for up to 5 s),
+    /// [`Incoming`](crate::Incoming) ends.
+    pub async fn shutdown(&self) {
+        let core = self.core();
+        core.stop();
+        // A worker's own runtime may end before the others' tasks do, and its timers with it.
+        let runtime: Arc<dyn Runtime> = match (R::current(), core.workers.first()) {
+            (Ok(runtime), _) => Arc::new(runtime),
+            (Err(_), Some(worker)) => Arc::clone(&worker.runtime),
+            (Err(_), None) => return,
+        };
+        let until = runtime.now() + DRAIN;
+        let mut alarm = Alarm::default();
+        poll_fn(|cx| {
+            core.idle.register(cx.waker());
+            if core.tasks() == 0 {
+                return Poll::Ready(());
+            }
+            alarm.poll(cx, &*runtime, Some(until))
+        })
+        .await;
     }
 
     /// Like [`send_request`](Self::send_request), for callers outside async: blocks until the
@@ -214,26 +237,6 @@ impl<R> SipTransport<R> {
     /// How many tasks of this transport live: none once it has ended.
     pub fn tasks(&self) -> usize {
         self.core().tasks()
-    }
-
-    /// Ends the transport: no more sends, connections close after what is queued (for up to 5 s),
-    /// [`Incoming`](crate::Incoming) ends.
-    pub async fn shutdown(&self) {
-        let core = self.core();
-        core.stop();
-        let Some(worker) = core.workers.first() else {
-            return;
-        };
-        let until = core.now() + DRAIN;
-        let mut alarm = Alarm::default();
-        poll_fn(|cx| {
-            core.idle.register(cx.waker());
-            if core.tasks() == 0 {
-                return Poll::Ready(());
-            }
-            alarm.poll(cx, &*worker.runtime, Some(until))
-        })
-        .await;
     }
 }
 

@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use adapter_tokio::SipTransport;
+use adapter_tokio::TokioRuntime;
+use clap::Parser;
 use interop::calls::ping;
 use interop::link::{Connector, Framing, Over};
 use interop::tls::Trust;
@@ -31,7 +32,12 @@ fn main() {
     {
         return clients(over, to.parse().unwrap(), count.parse().unwrap());
     }
-    for (over, limit) in [(Over::Tcp, 4.0)] {
+    for (over, limit) in [
+        (Over::Tcp, 4.0),
+        (Over::Tls, 20.0),
+        (Over::Ws, 8.0),
+        (Over::Wss, 24.0),
+    ] {
         let bytes = measure(over);
         let name = name(over);
         println!("heap {name} {:.1} KiB (limit {limit})", bytes / 1024.0);
@@ -46,8 +52,9 @@ fn measure(over: Over) -> f64 {
         .build()
         .unwrap();
     let transport = runtime.block_on(async {
-        let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let builder = SipTransport::builder().tcp(local);
+        let channel = format!("--{}=127.0.0.1:0", name(over));
+        let responder = responder::Args::parse_from(["responder", &channel]);
+        let builder = responder.builder::<TokioRuntime>().unwrap();
         let (transport, incoming) = builder.bind().await.unwrap();
         tokio::spawn(responder::answer(transport.clone(), incoming));
         transport

@@ -35,7 +35,7 @@ fn seeds() -> u64 {
 enum Cut {
     Whole,
     Byte,
-    Random { dice: Tokens, most: u64 },
+    Random { dice: Box<Tokens>, most: u64 },
 }
 
 impl Cut {
@@ -45,7 +45,7 @@ impl Cut {
         // Few bytes at a time, a frame's worth, many.
         let most = [40, 400, 4_000][usize::try_from(seed % 3).unwrap()];
         Self::Random {
-            dice: Tokens::new(bytes),
+            dice: Box::new(Tokens::new(bytes)),
             most,
         }
     }

@@ -153,7 +153,7 @@ impl Talk {
     }
 
     /// The sends that were lost behind the caller's back.
-    fn lost(&mut self) -> Vec<SendId> {
+    fn lost(&self) -> Vec<SendId> {
         let events = self.host.events.iter();
         events
             .filter_map(|event| match event {
@@ -588,7 +588,7 @@ fn crlf_pings_over_tls_and_websocket_answer_within_the_limit_of_the_queue() {
 // RFC 6455 §7.1.1
 #[test]
 fn a_peer_that_does_not_answer_the_close_has_two_seconds() {
-    for protocol in SOCKETS {
+    for protocol in LAYERED {
         let mut talk = Talk::proven(protocol);
         let now = talk.host.now;
         talk.host.transport.close(now, talk.id);
@@ -596,7 +596,9 @@ fn a_peer_that_does_not_answer_the_close_has_two_seconds() {
         // All of it is written: only the answer is missing, and what comes else does not count.
         assert!(!talk.host.written(talk.id).is_empty());
         talk.peer.send(&numbered(2));
-        talk.peer.frame(true, 9, b"");
+        if protocol.is_websocket() {
+            talk.peer.frame(true, 9, b"");
+        }
         talk.hear();
         assert!(talk.host.written(talk.id).is_empty());
         talk.host.pass(seconds(2) - NANO);
@@ -620,11 +622,39 @@ fn a_close_is_over_when_the_peer_has_answered_it() {
         assert!(matches!(sent, Submitted::Sent(_)));
         talk.settle();
         assert!(talk.peer.has_ended(), "{:?}", talk.peer.error);
+        if protocol == Protocol::Tls {
+            // The answer of TLS is not needed, only that the peer has read all.
+            assert_eq!(talk.close_reason(), None);
+            talk.host.eof(talk.id);
+        }
         assert_eq!(talk.close_reason(), Some(CloseReason::Application));
         assert_eq!(talk.lost(), [], "what was queued was written first");
         talk.nothing_is_left();
         let data = talk.peer.plain.len() + talk.peer.items.len();
         assert!(data > 0, "{:?}", talk.peer.items);
+    }
+}
+
+#[test]
+fn nonsense_behind_our_close_changes_nothing() {
+    for protocol in LAYERED {
+        for answers in [true, false] {
+            let mut talk = Talk::proven(protocol);
+            let now = talk.host.now;
+            talk.host.transport.close(now, talk.id);
+            talk.host.drain();
+            let close = talk.host.written(talk.id);
+            if answers {
+                talk.peer.receive(&close);
+                talk.hear();
+            }
+            talk.host.feed(talk.id, b"\x17\x03\x03\x00\x02??");
+            talk.host.feed(talk.id, b"?");
+            talk.host.written(talk.id);
+            talk.host.pass(seconds(2));
+            assert_eq!(talk.close_reason(), Some(CloseReason::Application));
+            talk.nothing_is_left();
+        }
     }
 }
 
@@ -727,7 +757,7 @@ fn a_handshake_goes_on_while_the_application_is_behind() {
 
 #[test]
 fn a_peer_answers_a_close_while_the_application_is_behind() {
-    for protocol in SOCKETS {
+    for protocol in LAYERED {
         let (start, _router, mut machine, mut peer) = machine(protocol);
         shake(start, &mut machine, &mut peer);
         machine.pause(start);
@@ -740,6 +770,9 @@ fn a_peer_answers_a_close_while_the_application_is_behind() {
         while machine.poll_control(start).is_some() {}
         let down = machine.transmit().to_vec();
         machine.handle_written(start, down.len());
+        if protocol == Protocol::Tls {
+            machine.handle_eof();
+        }
         assert!(machine.is_closed());
     }
 }

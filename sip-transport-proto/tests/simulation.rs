@@ -373,7 +373,7 @@ fn opening(dice: &mut Dice, protocol: Protocol) -> Vec<u8> {
 /// What the script still does.
 enum Step {
     Request(HostId),
-    Answer(HostId, Request),
+    Answer(HostId, Box<Request>),
     /// A stranger connects.
     Connect(HostId),
     /// It has said so much, and says no more, or goes.
@@ -472,7 +472,7 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
             }
             if let Some(request) = account.event(host, event) {
                 let after = world.network().now() + dice.millis(3_000);
-                plan.insert((after, next), Step::Answer(host, request));
+                plan.insert((after, next), Step::Answer(host, Box::new(request)));
                 next += 1;
             }
             continue;

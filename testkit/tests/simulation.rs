@@ -542,7 +542,7 @@ fn check(account: &Account, weather: &Weather) {
 #[test]
 fn no_seed_loses_or_leaves_anything() {
     let only = std::env::var("SEED").ok().map(|seed| seed.parse().unwrap());
-    for seed in only.map_or(0..seeds(), |seed: u64| seed..seed + 1) {
+    for seed in only.map_or_else(|| 0..seeds(), |seed: u64| seed..seed + 1) {
         let result = std::panic::catch_unwind(|| run(seed));
         assert!(result.is_ok(), "seed {seed}");
     }

@@ -2,6 +2,7 @@
 
 use async_signal::{Signal, Signals};
 use async_std::stream::StreamExt as _;
+use async_std::task;
 
 /// Ready once the process is asked to end.
 pub(crate) async fn interrupted() {
@@ -11,7 +12,8 @@ pub(crate) async fn interrupted() {
         &[Signal::Int]
     };
     match Signals::new(asks) {
-        Ok(mut signals) => _ = signals.next().await,
+        // In a task, as each look for a signal is a system call.
+        Ok(mut signals) => _ = task::spawn(async move { signals.next().await }).await,
         Err(_) => std::future::pending().await,
     }
 }

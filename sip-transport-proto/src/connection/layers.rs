@@ -74,6 +74,9 @@ pub(crate) struct Layers {
     framing: Framing,
     open: bool,
     failed: Option<CloseReason>,
+    /// TLS has taken its leave. What comes is of no use, and not decrypted: rustls could not answer
+    /// what is wrong in it, and in a debug build would panic.
+    closed: bool,
     /// The peer has ended its direction.
     ended: bool,
 }
@@ -147,6 +150,7 @@ impl Layers {
             open: false,
             framing,
             failed: None,
+            closed: false,
             ended: false,
         }
         .opened_if_bare()
@@ -199,7 +203,7 @@ impl Layers {
     pub(crate) fn push(&mut self, data: &[u8]) -> usize {
         let taken = data.len().min(self.capacity_left());
         let data = data.get(..taken).unwrap_or_default();
-        if taken == 0 || self.failed.is_some() || self.ended {
+        if taken == 0 || self.failed.is_some() || self.closed || self.ended {
             return taken;
         }
         #[cfg(feature = "tls")]
@@ -363,7 +367,8 @@ impl Layers {
         }
     }
 
-    /// Takes leave of the peer: nothing is sent after it.
+    /// Takes leave of the peer: nothing is sent after it. If the peer is to answer, it has to be
+    /// called again when that has come.
     pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
         #[cfg(feature = "ws")]
         if self.open
@@ -372,10 +377,13 @@ impl Layers {
             socket.machine.close(CloseCode::GoingAway);
         }
         self.flush(out);
+        // First the leave of WebSocket, then that of TLS (RFC 6455 §7.1.1).
         #[cfg(feature = "tls")]
         if let Security::Tls(tls) = &mut self.tls
             && self.failed.is_none()
+            && !self.framing.is_closing()
         {
+            self.closed = true;
             tls.close(out);
         }
     }
@@ -391,7 +399,7 @@ impl Layers {
             }
             Framing::Stream(_) => false,
             #[cfg(feature = "ws")]
-            Framing::WebSocket(socket) => socket.machine.is_closing(),
+            Framing::WebSocket(_) => self.framing.is_closing(),
         }
     }
 
@@ -427,6 +435,15 @@ fn seal_stream(#[cfg(feature = "tls")] tls: &mut Security, message: &[u8], out: 
 }
 
 impl Framing {
+    /// Whether an answer to our leave is due.
+    fn is_closing(&self) -> bool {
+        match self {
+            Self::Stream(_) => false,
+            #[cfg(feature = "ws")]
+            Self::WebSocket(socket) => socket.machine.is_closing(),
+        }
+    }
+
     fn capacity_left(&self) -> usize {
         match self {
             Self::Stream(framer) => framer.capacity_left(),

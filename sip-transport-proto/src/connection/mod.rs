@@ -392,6 +392,7 @@ impl Connection {
                 if self.out.is_empty() && !self.layers.await_close() {
                     return self.finish(reason);
                 }
+                self.count_failed_attempt();
                 self.state = State::Closing(reason);
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
@@ -422,7 +423,7 @@ impl Connection {
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.control.pop_front() {
+            if let Some(event) = self.next_control() {
                 return Some(event);
             }
             let event = match self.state {
@@ -434,6 +435,9 @@ impl Connection {
                 State::Connecting | State::Closed(_) => None,
             };
             match event {
+                Some(event) if self.control.is_empty() => {
+                    return Some(ConnectionEvent::Event(event));
+                }
                 Some(event) => self.control.push_back(ConnectionEvent::Event(event)),
                 None if self.control.is_empty() => return None,
                 None => {}
@@ -445,7 +449,7 @@ impl Connection {
     #[must_use]
     pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.control.pop_front() {
+            if let Some(event) = self.next_control() {
                 return Some(event);
             }
             match self.state {
@@ -461,6 +465,15 @@ impl Connection {
                 return None;
             }
         }
+    }
+
+    fn next_control(&mut self) -> Option<ConnectionEvent> {
+        let event = self.control.pop_front()?;
+        if self.control.is_empty() {
+            // An idle connection keeps no room for what is rare.
+            self.control = VecDeque::new();
+        }
+        Some(event)
     }
 
     /// What is to be written now; empty if nothing is.
@@ -599,8 +612,11 @@ impl Connection {
             }
         };
         let over = failed || !self.layers.await_close() || self.layers.has_ended();
-        if over && self.out.is_empty() {
-            self.finish(reason);
+        if over {
+            self.out.push_control(|out| self.layers.close(out));
+            if self.out.is_empty() {
+                self.finish(reason);
+            }
         }
     }
 
@@ -714,9 +730,7 @@ impl Connection {
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
-        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
-            self.shared.counters.connect_failed.one();
-        }
+        self.count_failed_attempt();
         self.shared.counters.closed.one();
         self.state = State::Closed(reason);
         self.deadlines = Deadlines::default();
@@ -736,6 +750,13 @@ impl Connection {
                 remote: self.endpoint(self.remote),
                 reason,
             }));
+    }
+
+    /// Counts a connection of ours that ends before it is open.
+    fn count_failed_attempt(&self) {
+        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
+            self.shared.counters.connect_failed.one();
+        }
     }
 
     /// Gives back the sends that waited here.

@@ -107,9 +107,14 @@ impl Peer {
                     piece.len()
                 });
                 if let Err(error) = read {
-                    self.error.get_or_insert(error.to_string());
+                    self.error.get_or_insert_with(|| error.to_string());
                 }
             }
+        }
+        if let Some(tls) = &mut self.tls
+            && tls.peer_closed()
+        {
+            tls.close(&mut self.out);
         }
         let Some(socket) = &mut self.socket else {
             self.plain.extend(plain);
@@ -123,7 +128,7 @@ impl Peer {
                 Ok(None) if rest.is_empty() => break,
                 Ok(None) => {}
                 Err(error) => {
-                    self.error.get_or_insert(error.to_string());
+                    self.error.get_or_insert_with(|| error.to_string());
                     break;
                 }
             }

@@ -21,7 +21,7 @@ pub struct Args {
     /// Listen on ports from this one on, not on free ones
     #[arg(long, value_name = "N")]
     pub port_base: Option<u16>,
-    /// Listen on all addresses, 0.0.0.0 and [::], with the same ports for both families
+    /// Listen on all IPv4 and IPv6 addresses, with the same ports for both families
     #[arg(long)]
     pub any: bool,
 }

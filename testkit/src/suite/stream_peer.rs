@@ -324,7 +324,8 @@ impl StreamPeer {
 
     /// One read, and what it brings.
     async fn fill(&mut self) -> io::Result<usize> {
-        let mut chunk = [0; CHUNK];
+        // Not in the future: some runtimes move that about.
+        let mut chunk = vec![0; CHUNK];
         let n = poll_fn(|cx| self.stream.poll_read(cx, &mut chunk)).await?;
         let mut plain = chunk.get(..n).unwrap_or_default().to_vec();
         let mut read = Ok(n);

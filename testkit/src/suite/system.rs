@@ -50,13 +50,14 @@ impl<S: OnSystem> Host for SystemHost<S> {
 
     fn run(case: impl AsyncFn(&Self)) {
         let host = Self(PhantomData);
-        S::run(async {
+        // In a box, since runtimes move it about on the stack.
+        S::run(Box::pin(async {
             let late = async {
                 host.sleep(PATIENCE).await;
                 panic!("the case takes too long");
             };
             super::wait::first(case(&host), late).await;
-        });
+        }));
     }
 
     fn place(&self) -> Place {

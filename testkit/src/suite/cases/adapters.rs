@@ -201,7 +201,10 @@ pub async fn a_peer_that_never_reads_is_closed_in_time<H: AdapterHost>(
     protocol: Protocol,
 ) {
     let stall = Duration::from_millis(100);
-    let setup = Setup::new().set(|config| config.write_stall_timeout(stall).map(drop));
+    let setup = Setup::new().set(|config| {
+        config.write_stall_timeout(stall)?;
+        config.handshake_timeout(Duration::from_secs(1)).map(drop)
+    });
     let mut alice = host.start(&host.place(), setup).await.unwrap();
     let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
     let uri = format!("sip:deaf@{};transport={protocol}", listener.local_addr());
@@ -224,7 +227,10 @@ pub async fn a_peer_that_never_reads_is_closed_in_time<H: AdapterHost>(
         while let Some(event) = waiting_event(&mut alice.incoming).await {
             match event {
                 Event::SendFailed { send, .. } => lost.push(send),
-                Event::ConnectionClosed { reason: why, .. } => reason = Some(why),
+                // A send after that opens another, where nobody answers.
+                Event::ConnectionClosed { reason: why, .. } => {
+                    reason.get_or_insert(why);
+                }
                 _ => {}
             }
         }
