@@ -7,6 +7,7 @@ use atomic_waker::AtomicWaker;
 use sip_transport_proto::resolve::{Answer, LookupId};
 
 use crate::BoxFuture;
+use crate::alarm::Alarm;
 use crate::core::Core;
 
 const INTERRUPTED: Answer = Answer::Failed(io::ErrorKind::Interrupted);
@@ -24,12 +25,26 @@ pub(crate) fn lookup(
         answer: Some(INTERRUPTED),
     };
     async move {
+        let limit = asked.core.with_router(|router| router.lookup_timeout());
+        let until = asked.core.now() + limit;
+        let mut alarm = Alarm::default();
         let result = poll_fn(|cx| {
             wake.register(cx.waker());
             if asked.core.is_stopping() {
                 return Poll::Ready(INTERRUPTED);
             }
-            answer.as_mut().poll(cx)
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer);
+            }
+            // The router has given it up by then: so that answers which never come leave nothing.
+            let late = asked.core.workers.first().is_none_or(|worker| {
+                let due = alarm.poll(cx, &*worker.runtime, Some(until));
+                due.is_ready()
+            });
+            match late {
+                true => Poll::Ready(Answer::Failed(io::ErrorKind::TimedOut)),
+                false => Poll::Pending,
+            }
         })
         .await;
         asked.answer.replace(result);

@@ -34,7 +34,7 @@ pub(crate) use system::SystemResolver;
 /// ```
 pub trait Resolve: fmt::Debug + Send + Sync + 'static {
     /// Looks up one kind of record. The name is complete: no search list applies. The future is
-    /// dropped when nobody waits for the answer any more.
+    /// dropped where the answer comes too late to be of use.
     fn lookup(&self, kind: LookupKind, name: DomainName) -> BoxFuture<Answer>;
 }
 

@@ -35,7 +35,7 @@ pub struct ResolveConfig {
     pub(super) protocols: Vec<Protocol>,
     pub(super) family: Family,
     pub(super) later_orders: bool,
-    pub(super) lookup_timeout: Duration,
+    pub(crate) lookup_timeout: Duration,
     pub(super) plan_timeout: Duration,
     pub(super) other_family_wait: Duration,
     pub(super) later_wait: Duration,

@@ -10,6 +10,7 @@ mod targets;
 mod ways;
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -514,6 +515,11 @@ impl Router {
     /// What has happened since the beginning.
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot()
+    }
+
+    /// How long the answer to a [`RouterOutput::Lookup`] is waited for.
+    pub fn lookup_timeout(&self) -> Duration {
+        self.shared.config.resolve.lookup_timeout
     }
 
     /// What has happened in looking for targets.
