@@ -11,6 +11,7 @@ pub mod handshakes;
 pub mod hints;
 pub mod life;
 pub mod receiving;
+pub mod resolving;
 pub mod responses;
 pub mod runtime;
 pub mod security;
