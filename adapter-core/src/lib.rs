@@ -1,4 +1,7 @@
 //! The driver loops of the SIP transport, written once over the small [`Runtime`] trait set.
+//!
+//! With the feature `dns` (default) names are looked up by hickory-resolver, over the runtime's own
+//! sockets and timers, unless [`Builder::resolver`] says otherwise.
 
 mod alarm;
 mod batch;

@@ -13,6 +13,7 @@ use sip_transport_proto::{
         Target,
     },
     sip_core::uri::SipUri,
+    tls::TlsName,
 };
 
 /// Whatever URIs ask and DNS answers, and whenever, each plan ends once, in time, within its

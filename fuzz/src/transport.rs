@@ -238,7 +238,10 @@ impl World {
                 let answer = match choice % 4 {
                     0 => Answer::Failed(failure),
                     1 if matches!(kind, LookupKind::Srv) => Answer::NotFound { ttl: None },
-                    _ => Answer::Found { records, ttl: Duration::from_secs(9) },
+                    _ => Answer::Found {
+                        records,
+                        ttl: Duration::from_secs(9),
+                    },
                 };
                 self.sip.handle_lookup(now, id, answer);
             }
