@@ -200,8 +200,10 @@ impl<R: CurrentRuntime> RuntimeProvider for Provider<R> {
     }
 
     fn bind_udp(&self, local: SocketAddr, _: SocketAddr) -> BoxFuture<io::Result<Udp<R>>> {
-        let mut options = SocketOptions::default();
-        options.receive_buffer = BUFFER;
+        let options = SocketOptions {
+            receive_buffer: BUFFER,
+            ..SocketOptions::default()
+        };
         let socket = self.runtime.bind_datagrams(local, &options);
         let socket = socket.map(|socket| Udp {
             socket,
