@@ -7,7 +7,7 @@ use futures_channel::oneshot;
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelId, ConnectionId, Hints, Outgoing, SendOptions, Sent, SipEndpoint, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, Substitution,
 };
 
 use crate::core::{Core, Submitted};
@@ -53,6 +53,12 @@ impl<'a> Send<'a> {
     /// With these hints together, such as [`SipEndpoint::hints`].
     pub fn hints(mut self, hints: Hints) -> Self {
         self.options = self.options.hints(hints);
+        self
+    }
+
+    /// Keeping alive the flow that it goes out on.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.options = self.options.keep(keep);
         self
     }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use sip_transport_proto::error::{NextError, SendCause, SendError};
 use sip_transport_proto::resolve::{ResolveStats, Target};
-use sip_transport_proto::sip_core::{Message, Request, Response};
+use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Outgoing, Protocol, SendOptions, Sent,
-    SipEndpoint, Stats,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing, Protocol,
+    SendOptions, Sent, SipEndpoint, Stats,
 };
 use thiserror::Error;
 
@@ -215,6 +215,41 @@ impl<R> SipTransport<R> {
     /// Closes a connection, after what is queued on it. False if there is none.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.core().close(connection)
+    }
+
+    /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
+    /// [`Sent::remote`] and events have it.
+    ///
+    /// # Errors
+    /// There is no such flow.
+    pub fn keep(&self, remote: &SipEndpoint, keep: Keep) -> Result<(), KeepError> {
+        self.core().keep(remote, keep)
+    }
+
+    /// Keeps a flow alive no longer. False if there is none.
+    pub fn stop_keeping(&self, remote: &SipEndpoint) -> bool {
+        self.core().stop_keeping(remote)
+    }
+
+    /// A text for the flow of a received request, to be put into a Via, Path or Record-Route of our
+    /// own: only letters and digits, and signed, so that a peer cannot make up another
+    /// (RFC 5626 §5.2).
+    pub fn flow_token(&self, flow: &Flow) -> String {
+        self.core().with_router(|router| router.flow_token(flow))
+    }
+
+    /// The flow of such a text, for [`Message::set_flow`](sip_transport_proto::sip_core::Message::set_flow)
+    /// of a response and for [`flow_options`](Self::flow_options). `None` if it was not made by this
+    /// transport.
+    pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
+        self.core()
+            .with_router(|router| router.flow_from_token(token))
+    }
+
+    /// How to send a request over a flow that is saved (RFC 5626 §5.3). `None` if it is gone: a
+    /// proxy answers 430 then.
+    pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
+        self.core().with_router(|router| router.flow_options(flow))
     }
 
     /// What has happened since the beginning.

@@ -11,7 +11,7 @@ use crate::resolve::{Family, ResolveConfig};
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Protocol, SipEndpoint};
+use crate::{Keep, Protocol, SipEndpoint};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -37,6 +37,11 @@ pub struct Config {
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) max_waiting_sends: usize,
     pub(crate) resolve: ResolveConfig,
+    pub(crate) stream_keep_interval: Duration,
+    pub(crate) datagram_keep_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) stun_rto: Duration,
+    pub(crate) max_kept_flows: usize,
     pub(crate) hook: Option<Hook>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
@@ -70,6 +75,11 @@ impl Default for Config {
             malformed_replies_per_second: 100,
             max_waiting_sends: 16_384,
             resolve: ResolveConfig::default(),
+            stream_keep_interval: Duration::from_secs(120),
+            datagram_keep_interval: Duration::from_secs(29),
+            pong_timeout: Duration::from_secs(10),
+            stun_rto: Duration::from_millis(500),
+            max_kept_flows: 16_384,
             hook: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -273,6 +283,20 @@ impl Config {
         malformed_replies_per_second: u32 = 0;
         /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
         max_waiting_sends: usize = 0;
+        /// The longest time between two keep-alives on a connection that is kept; each period is
+        /// 80 % to 100 % of it. Default: 120 s (RFC 5626 §4.4.1).
+        stream_keep_interval: Duration = Duration::ZERO;
+        /// The same for a UDP flow. Default: 29 s (RFC 5626 §4.4.2).
+        datagram_keep_interval: Duration = Duration::ZERO;
+        /// How long the answer to a ping on a connection may take, where one is due. Default: 10 s
+        /// (RFC 5626 §4.4.1).
+        pong_timeout: Duration = Duration::ZERO;
+        /// When a STUN request is sent for the second time; each further wait doubles, and without
+        /// an answer it is over after 79 of them. Default: 500 ms (RFC 8489 §6.2.1).
+        stun_rto: Duration = Duration::ZERO;
+        /// UDP flows that are kept. The one that was asked for first makes room for another.
+        /// Default: 16,384.
+        max_kept_flows: usize = 0;
     }
 }
 
@@ -302,6 +326,9 @@ pub struct ChannelConfig {
     pub(crate) sockets: u16,
     pub(crate) advertised: Option<(Arc<str>, Option<u16>)>,
     pub(crate) anonymous: bool,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) accept_keep: Option<u32>,
+    pub(crate) alias: bool,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -320,6 +347,9 @@ impl ChannelConfig {
             sockets: 1,
             advertised: None,
             anonymous: false,
+            keep: None,
+            accept_keep: None,
+            alias: false,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -383,6 +413,31 @@ impl ChannelConfig {
     /// address, as clients that nobody can connect to do (RFC 7118 §5, appendix B.1). Default: no.
     pub fn anonymous(mut self, anonymous: bool) -> Self {
         self.anonymous = anonymous;
+        self
+    }
+
+    /// Keeps alive the connections that are opened on it, and on UDP the way to each peer that a
+    /// request is sent to. Default: none.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = Some(keep);
+        self
+    }
+
+    /// Agrees to keep-alives of peers that offer them (RFC 6223 §4.4): responses that leave on the
+    /// channel get this value in the `keep` parameter of their top Via, if it has one without.
+    /// The value is the longest time between keep-alives, in seconds; 0 leaves it to the peer. A
+    /// proxy that does not stay in the dialog's route must not set it. Default: none.
+    pub fn accept_keep(mut self, seconds: u32) -> Self {
+        self.accept_keep = Some(seconds);
+        self
+    }
+
+    /// Whether TLS connections serve requests both ways (RFC 5923): requests leave with `alias` in
+    /// their top Via, and a peer that sends it, and has shown a certificate that was verified, gets
+    /// requests for the address and port that its Via names, and a name that its certificate
+    /// covers, over its own connection. On other protocols it means nothing. Default: no.
+    pub fn alias(mut self, alias: bool) -> Self {
+        self.alias = alias;
         self
     }
 

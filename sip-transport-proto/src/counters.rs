@@ -48,6 +48,14 @@ counters! {
     stun_answers,
     /// Pongs sent (RFC 5626 §4.4.1).
     pongs_out,
+    /// Keep-alives sent on flows that are kept, retransmissions left out.
+    pings_out,
+    /// Answers to them.
+    pongs_in,
+    /// Answers that did not come in time, due or not.
+    pongs_missed,
+    /// Connections that can be reused for requests the other way (RFC 5923 §8.2).
+    aliases,
     /// Datagrams that are neither SIP nor a keep-alive, dropped unread.
     not_sip,
     /// Messages dropped because the application did not fetch them in time.

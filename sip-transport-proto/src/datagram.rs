@@ -11,10 +11,11 @@ use crate::receive::Arrival;
 use crate::reply::{self, Bucket};
 use crate::route::Way;
 use crate::shared::Shared;
-use crate::stun;
 use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
+use crate::{keep, stun};
 
-/// One UDP socket: turns datagrams into events. It keeps nothing about any peer.
+/// One UDP socket: turns datagrams into events. It keeps nothing about any peer; the flows that are
+/// kept alive are the router's.
 ///
 /// - **Input**: [`handle_datagram`](Self::handle_datagram), which answers with the event.
 /// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
@@ -27,6 +28,7 @@ pub struct DatagramSocket {
     seed: [u8; 32],
     bucket: Bucket,
     replies: VecDeque<Transmit>,
+    rearmed: bool,
 }
 
 /// A datagram to send.
@@ -60,6 +62,7 @@ impl DatagramSocket {
             seed,
             bucket,
             replies: VecDeque::new(),
+            rearmed: false,
         }
     }
 
@@ -92,8 +95,7 @@ impl DatagramSocket {
             return None;
         }
         if stun::is_stun(data) {
-            self.answer_stun(now, remote, local_ip, data);
-            return None;
+            return self.take_stun(now, remote, local_ip, data);
         }
         // No SIP start line begins so; RTP and DTLS do.
         if data
@@ -123,7 +125,28 @@ impl DatagramSocket {
         if let Err(error) = head.check(data) {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
-        arrival.event(now, &self.shared, &head, data)
+        let event = arrival.event(now, &self.shared, &head, data);
+        if self.shared.kept.negotiate() && matches!(event, Some(Event::Response { .. })) {
+            self.see_agreement(now, arrival.remote, &head, data);
+        }
+        event
+    }
+
+    /// A response may agree to keep-alives (RFC 6223 §4.3).
+    #[cold]
+    fn see_agreement(&mut self, now: Instant, remote: SocketAddr, head: &Head, data: &[u8]) {
+        let via = head.top_via(data).ok();
+        if let Some(seconds) = via.and_then(|via| keep::agreed_seconds(&via)) {
+            let (key, shared) = ((self.id.channel, remote), &self.shared);
+            self.rearmed |= shared.kept.agreed(now, key, seconds, shared);
+        }
+    }
+
+    /// Whether, since the last call, [`Router::poll_timeout`](crate::Router::poll_timeout) may have
+    /// come nearer because of what came in here.
+    #[must_use]
+    pub fn take_rearmed(&mut self) -> bool {
+        core::mem::take(&mut self.rearmed)
     }
 
     #[cold]
@@ -149,20 +172,22 @@ impl DatagramSocket {
         self.replies.pop_front()
     }
 
-    /// Each binding request is answered once, to its source, within the rate of other replies.
-    fn answer_stun(
+    /// Each binding request is answered once, to its source, within the rate of other replies;
+    /// an answer goes to the flow that waits for it, if one does.
+    fn take_stun(
         &mut self,
         now: Instant,
         remote: SocketAddr,
         local_ip: Option<IpAddr>,
         data: &[u8],
-    ) {
+    ) -> Option<Event> {
         self.shared.counters.keepalives_in.one();
         let Some(answer) = stun::answer(data, remote) else {
-            return;
+            let key = (self.id.channel, normalise(remote));
+            return self.shared.kept.answered(now, key, data, &self.shared);
         };
         if remote.port() == 0 || !self.bucket.take(now) {
-            return;
+            return None;
         }
         self.shared.counters.stun_answers.one();
         self.replies.push_back(Transmit {
@@ -171,6 +196,7 @@ impl DatagramSocket {
             bytes: answer.into(),
             send: None,
         });
+        None
     }
 
     fn answer(

@@ -3,7 +3,7 @@
 
 use sip_core::build::RequestBuilder;
 use sip_core::header::{CSeq, CallId, From, To};
-use sip_core::{Message, Method, Name, Request, Response};
+use sip_core::{Message, Method, Name, Param, Params, Request, Response};
 
 use crate::error::DeriveError;
 use crate::{SendOptions, Sent};
@@ -51,8 +51,16 @@ impl Sent {
         let from: From<'_> = sent.header()?.ok_or(DeriveError::Missing("From"))?;
         let call_id: CallId<'_> = sent.header()?.ok_or(DeriveError::Missing("Call-ID"))?;
         let cseq: CSeq<'_> = sent.header()?.ok_or(DeriveError::Missing("CSeq"))?;
+        let mut via = sent.top_via()?;
+        let params: Vec<Param<'_>>;
+        if method == Method::Ack && via.params().contains("keep") {
+            // RFC 6223 §4.3: an ACK has no response that could agree to keep-alives.
+            let stays = |param: &Param<'_>| !param.name().eq_ignore_ascii_case("keep");
+            params = via.params().iter().filter(stays).collect();
+            via = via.with_params(Params::of(&params));
+        }
         let mut builder = RequestBuilder::new(method, uri)
-            .via(sent.top_via()?)
+            .via(via)
             .from(from)
             .to(to)
             .call_id(call_id.as_str())

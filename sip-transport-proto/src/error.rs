@@ -285,6 +285,33 @@ pub enum CloseReason {
     Shutdown,
 }
 
+/// Why a flow that was kept counts as dead (RFC 5626 §4.4).
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum FlowFailure {
+    /// No pong came in time (RFC 5626 §4.4.1). The connection closes.
+    #[error("no pong came")]
+    NoPong,
+    /// No STUN request was answered (RFC 5626 §4.4.2).
+    #[error("no keep-alive was answered")]
+    NoAnswer,
+    /// The peer answered a STUN request with this error (RFC 5626 §4.4.2).
+    #[error("the keep-alive was refused: {0}")]
+    Refused(u16),
+    /// The peer sees us at another address than before: a NAT on the way has forgotten the flow
+    /// (RFC 5626 §4.4.2).
+    #[error("our address at the peer was {from} and is {to}")]
+    AddressChanged {
+        /// The address before.
+        from: SocketAddr,
+        /// The address now.
+        to: SocketAddr,
+    },
+    /// The operating system reports that nobody listens there (RFC 8489 §6.2.1).
+    #[error("{0}")]
+    Io(io::ErrorKind),
+}
+
 /// Why a message that counted as sent did not arrive, as far as this machine knows.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]

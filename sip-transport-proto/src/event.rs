@@ -1,12 +1,13 @@
 use core::fmt;
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use sip_core::message::{ParseError, Request, Response};
 
-use crate::error::{CloseReason, SendError, SendFailure};
+use crate::error::{CloseReason, FlowFailure, SendError, SendFailure};
 use crate::tls::Identity;
-use crate::{ChannelId, ConnectionId, SendId, Sent, SipEndpoint};
+use crate::{ChannelId, ConnectionId, KeepStop, SendId, Sent, SipEndpoint};
 
 /// What a transport tells its application.
 #[derive(Debug)]
@@ -82,6 +83,29 @@ pub enum Event {
         /// Why.
         cause: SendFailure,
     },
+    /// A flow that is [kept](crate::Keep) is dead: whoever is registered over it has to register
+    /// anew (RFC 5626 §4.4). A connection closes with it; a UDP flow is kept no more.
+    FlowDead {
+        /// The peer's end.
+        remote: SipEndpoint,
+        /// How that is known.
+        cause: FlowFailure,
+    },
+    /// A UDP flow is kept no more, though nothing says that it is dead.
+    KeepStopped {
+        /// The peer's end.
+        remote: SipEndpoint,
+        /// Why.
+        cause: KeepStop,
+    },
+    /// The first STUN answer on a UDP flow that is kept: our address as the peer sees it
+    /// (RFC 8489 §14.2). If it changes later, the flow is dead.
+    MappedAddress {
+        /// The peer's end.
+        remote: SipEndpoint,
+        /// Our own, as the peer sees it.
+        mapped: SocketAddr,
+    },
 }
 
 impl Event {
@@ -116,6 +140,10 @@ pub enum Deadline {
     Linger,
     /// A lookup, or the address towards a peer.
     Query,
+    /// The next keep-alive: it is sent then.
+    Ping,
+    /// The answer to a keep-alive (RFC 5626 §4.4.1).
+    Pong,
 }
 
 impl fmt::Display for Deadline {
@@ -129,6 +157,8 @@ impl fmt::Display for Deadline {
             Self::Write => "the peer does not read",
             Self::Linger => "closing took too long",
             Self::Query => "a lookup took too long",
+            Self::Ping => "a keep-alive is due",
+            Self::Pong => "no keep-alive was answered",
         })
     }
 }

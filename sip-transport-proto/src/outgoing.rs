@@ -11,7 +11,7 @@ use sip_core::{Flow, Host, Name};
 use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
 use crate::tls::TlsName;
-use crate::{ConnectionId, Hints, Protocol, SendId, SipEndpoint, Substitution};
+use crate::{ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, Substitution};
 
 /// How to send one message.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,7 @@ pub struct SendOptions {
     pub(crate) substitution: Option<Substitution>,
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
+    pub(crate) keep: Option<Keep>,
 }
 
 impl SendOptions {
@@ -71,6 +72,13 @@ impl SendOptions {
     #[must_use]
     pub fn substitution(mut self, substitution: Substitution) -> Self {
         self.substitution = Some(substitution);
+        self
+    }
+
+    /// Keeps alive the flow that the message goes out on. See [`Keep`].
+    #[must_use]
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = Some(keep);
         self
     }
 

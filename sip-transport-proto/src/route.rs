@@ -36,6 +36,7 @@ pub(crate) struct Chosen {
     /// Our own end; for a connection that is being opened, not known yet.
     pub(crate) local: Option<SocketAddr>,
     pub(crate) place: Place,
+    pub(crate) marks: ViaMarks,
     pub(crate) branch: Option<Branch>,
     pub(crate) hints: HintReport,
 }
@@ -59,6 +60,17 @@ pub enum Way {
 pub(crate) struct Place {
     pub(crate) host: Option<HostText>,
     pub(crate) port: PlacePort,
+}
+
+/// What the top Via says about the flow, beside where it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ViaMarks {
+    /// A request offers keep-alives (RFC 6223 §4.3).
+    pub(crate) keep: bool,
+    /// A request offers its connection for requests the other way (RFC 5923 §8.1).
+    pub(crate) alias: bool,
+    /// A response agrees to keep-alives, at this interval in seconds (RFC 6223 §4.4).
+    pub(crate) agreed: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +162,7 @@ impl Route {
             secure: outgoing.secure,
             branch: self.0.branch.as_ref(),
             new_branch: outgoing.new_branch,
+            marks: self.0.marks,
             mode,
             transport_tls: self.0.shared.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,

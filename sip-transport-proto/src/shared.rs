@@ -1,6 +1,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::counters::Counters;
+use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
 use crate::{Config, ids::TransportId};
 
@@ -14,6 +15,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) counters: Counters,
     pub(crate) names: OwnNames,
+    pub(crate) kept: KeptFlows,
     pub(crate) queued: Budget,
 }
 

@@ -1,7 +1,7 @@
 //! STUN on the SIP port: binding requests are keep-alives, and are answered (RFC 5626 §3.5.2, §4.4.2;
 //! RFC 8489).
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const HEADER: usize = 20;
 const COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
@@ -11,24 +11,77 @@ const BINDING_ERROR: u16 = 0x0111;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const ERROR_CODE: u16 = 0x0009;
 const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
+const FINGERPRINT: u16 = 0x8028;
 /// Attributes from here on may be ignored (RFC 8489 §14).
 const OPTIONAL: u16 = 0x8000;
+
+/// What tells one request from others (RFC 8489 §5).
+pub(crate) type TransactionId = [u8; 12];
+
+/// What a peer says to a binding request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Answer {
+    /// Where it came from, as the peer sees it.
+    Mapped(SocketAddr),
+    /// An error, by its number.
+    Error(u16),
+}
 
 /// Whether a datagram is STUN and not SIP: two zero bits and the magic cookie (RFC 8489 §5).
 pub(crate) fn is_stun(data: &[u8]) -> bool {
     data.first().is_some_and(|&first| first < 0x40) && data.get(4..8) == Some(&COOKIE)
 }
 
+/// A binding request without attributes (RFC 5626 §4.4.2).
+pub(crate) fn request(id: &TransactionId) -> [u8; HEADER] {
+    let mut request = [0; HEADER];
+    let parts = [&BINDING_REQUEST.to_be_bytes()[..], &[0, 0], &COOKIE, id];
+    for (to, from) in request.iter_mut().zip(parts.into_iter().flatten()) {
+        *to = *from;
+    }
+    request
+}
+
+/// The answer to the binding request of this id, if that is what came. Attributes that mean
+/// nothing here are ignored.
+pub(crate) fn read_answer(data: &[u8], id: &TransactionId) -> Option<Answer> {
+    let message = Message::read(data)?;
+    let (cookie_and_id, attributes) = (message.id, message.attributes);
+    if cookie_and_id.get(4..) != Some(id) {
+        return None;
+    }
+    let wanted = match message.kind {
+        BINDING_SUCCESS => XOR_MAPPED_ADDRESS,
+        BINDING_ERROR => ERROR_CODE,
+        _ => return None,
+    };
+    let mut values = Attributes(attributes).flatten();
+    let (_, value) = values.find(|(kind, _)| *kind == wanted)?;
+    match (message.kind, value) {
+        (BINDING_SUCCESS, _) => unmask(value, cookie_and_id).map(Answer::Mapped),
+        // RFC 8489 §14.8: hundreds in three bits, and the rest.
+        (_, &[_, _, class, number, ..]) => {
+            let code = u16::from(class & 7) * 100 + u16::from(number);
+            Some(Answer::Error(code))
+        }
+        _ => None,
+    }
+}
+
 /// The answer to a binding request: the address that it came from, or that it asks for what is not
 /// known here. `None` for anything else.
 pub(crate) fn answer(data: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
-    let (header, attributes) = data.split_first_chunk::<HEADER>()?;
-    let [a, b, c, d, ref id @ ..] = *header;
-    let length = usize::from(u16::from_be_bytes([c, d]));
-    if u16::from_be_bytes([a, b]) != BINDING_REQUEST || length != attributes.len() {
+    let message = Message::read(data)?;
+    if message.kind != BINDING_REQUEST {
         return None;
     }
-    let unknown = unknown(attributes)?;
+    let id = message.id;
+    let mut unknown = Vec::new();
+    for (kind, _) in Attributes(message.attributes).flatten() {
+        if kind < OPTIONAL && unknown.len() < 8 {
+            unknown.extend_from_slice(&kind.to_be_bytes());
+        }
+    }
     let mut body = Vec::with_capacity(24);
     let kind = if unknown.is_empty() {
         attribute(&mut body, XOR_MAPPED_ADDRESS, &xor(source, id));
@@ -46,20 +99,78 @@ pub(crate) fn answer(data: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// The types of the attributes that must be understood and are not, at most four; `None` if the
-/// attributes are malformed.
-fn unknown(mut attributes: &[u8]) -> Option<Vec<u8>> {
-    let mut unknown = Vec::new();
-    while !attributes.is_empty() {
-        let (&[a, b, c, d], rest) = attributes.split_first_chunk()?;
-        if u16::from_be_bytes([a, b]) < OPTIONAL && unknown.len() < 8 {
-            unknown.extend_from_slice(&[a, b]);
+/// A message whose length and attributes fit it (RFC 8489 §6.3).
+struct Message<'a> {
+    kind: u16,
+    /// Cookie and transaction.
+    id: &'a [u8; 16],
+    attributes: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    fn read(data: &'a [u8]) -> Option<Self> {
+        let (header, attributes) = data.split_first_chunk::<HEADER>()?;
+        let [a, b, c, d, id @ ..] = header;
+        let length = usize::from(u16::from_be_bytes([*c, *d]));
+        let whole = is_stun(data) && length == attributes.len() && length.is_multiple_of(4);
+        if !whole || Attributes(attributes).any(|attribute| attribute.is_none()) {
+            return None;
         }
-        // Values are padded to four bytes (RFC 8489 §14).
-        let padded = usize::from(u16::from_be_bytes([c, d])).next_multiple_of(4);
-        attributes = rest.get(padded..)?;
+        if !fingerprint_fits(data, attributes) {
+            return None;
+        }
+        Some(Self {
+            kind: u16::from_be_bytes([*a, *b]),
+            id,
+            attributes,
+        })
     }
-    Some(unknown)
+}
+
+/// The attributes' types and values; `None`, and the end, where one is malformed.
+struct Attributes<'a>(&'a [u8]);
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = Option<(u16, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let attribute = (|| {
+            let (&[a, b, c, d], rest) = self.0.split_first_chunk()?;
+            let length = usize::from(u16::from_be_bytes([c, d]));
+            let value = rest.get(..length)?;
+            // Values are padded to four bytes (RFC 8489 §14).
+            self.0 = rest.get(length.next_multiple_of(4)..)?;
+            Some((u16::from_be_bytes([a, b]), value))
+        })();
+        if attribute.is_none() {
+            self.0 = &[];
+        }
+        Some(attribute)
+    }
+}
+
+/// RFC 8489 §14.7: where the last attribute is a fingerprint, it has to be that of what is in front
+/// of it. What fails is no STUN.
+fn fingerprint_fits(data: &[u8], attributes: &[u8]) -> bool {
+    let Some(Some((FINGERPRINT, value))) = Attributes(attributes).last() else {
+        return true;
+    };
+    let front = data.len().saturating_sub(8);
+    let sum = crc32(data.get(..front).unwrap_or_default()) ^ 0x5354_554e;
+    value == sum.to_be_bytes()
+}
+
+/// The CRC-32 of ISO 3309, bit by bit: fingerprints are rare and short.
+fn crc32(data: &[u8]) -> u32 {
+    !data.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            let carry = if sum & 1 == 1 { 0xedb8_8320 } else { 0 };
+            sum >> 1 ^ carry
+        })
+    })
 }
 
 fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
@@ -77,8 +188,25 @@ fn xor(source: SocketAddr, id: &[u8; 16]) -> Vec<u8> {
         IpAddr::V6(ip) => (2, ip.octets().to_vec()),
     };
     let mut value = vec![0, family];
-    let masked = |byte: (&u8, &u8)| byte.0 ^ byte.1;
-    value.extend(source.port().to_be_bytes().iter().zip(id).map(masked));
-    value.extend(octets.iter().zip(id).map(masked));
+    value.extend(masked(&source.port().to_be_bytes(), id));
+    value.extend(masked(&octets, id));
     value
+}
+
+/// The other way round.
+fn unmask(value: &[u8], id: &[u8; 16]) -> Option<SocketAddr> {
+    let (&[_, family, a, b], address) = value.split_first_chunk()?;
+    let port: Vec<u8> = masked(&[a, b], id).collect();
+    let masked: Vec<u8> = masked(address, id).collect();
+    let ip = match (family, address.len()) {
+        (1, 4) => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(masked).ok()?)),
+        (2, 16) => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(masked).ok()?)),
+        _ => return None,
+    };
+    let port = u16::from_be_bytes(port.try_into().ok()?);
+    Some(SocketAddr::new(ip.to_canonical(), port))
+}
+
+fn masked(bytes: &[u8], id: &[u8; 16]) -> impl Iterator<Item = u8> {
+    bytes.iter().zip(id).map(|(byte, mask)| byte ^ mask)
 }

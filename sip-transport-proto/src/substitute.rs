@@ -11,6 +11,7 @@ use sip_core::{Host, HostPort, Name};
 
 use crate::error::SendCause;
 use crate::own_names::Key;
+use crate::route::ViaMarks;
 use crate::sent::Filled;
 use crate::tokens::Branch;
 use crate::{Protocol, Substitution};
@@ -27,6 +28,7 @@ pub(crate) struct Fill<'a> {
     pub(crate) branch: Option<&'a Branch>,
     /// In the place of the one it has.
     pub(crate) new_branch: bool,
+    pub(crate) marks: ViaMarks,
     pub(crate) mode: Substitution,
     /// Write `transport=tls` into a Contact with a `sip` URI.
     pub(crate) transport_tls: bool,
@@ -55,6 +57,9 @@ pub(crate) fn render(
     let mut sent_by = None;
     if request || original {
         sent_by = Some(fill.via(message, request, &mut edits, &mut filled)?).filter(|_| request);
+    }
+    if let Some(seconds) = fill.marks.agreed.filter(|_| !request && !original) {
+        edits.extend(agree(message, seconds)?);
     }
     if ours && fill.mode != Substitution::Off {
         for (row, header) in message.rows().enumerate() {
@@ -125,13 +130,16 @@ impl Fill<'_> {
         let branch = self
             .branch
             .filter(|_| request && (self.new_branch || !has_branch));
+        let missing = |wanted: bool, name| wanted && request && !via.params().contains(name);
+        let keep = missing(self.marks.keep, "keep");
+        let alias = missing(self.marks.alias, "alias");
         let named = !request || via.transport().eq_ignore_ascii_case(token);
         let new = if place {
             HostPort::new(self.host, self.port)
         } else {
             sent_by
         };
-        if place || !named || branch.is_some() {
+        if place || !named || branch.is_some() || keep || alias {
             let token = if request { token } else { via.transport() };
             let mut text = format!("SIP/2.0/{token} {new}");
             if branch.is_some() && has_branch {
@@ -151,6 +159,9 @@ impl Fill<'_> {
             }
             if let Some(branch) = branch {
                 let _ = write!(text, ";branch={}", branch.as_str());
+            }
+            for (_, name) in [(keep, "keep"), (alias, "alias")].iter().filter(|m| m.0) {
+                let _ = write!(text, ";{name}");
             }
             let range = range_in(header.value(), value);
             edits.push(Edit { row, range, text });
@@ -228,6 +239,29 @@ impl Fill<'_> {
             .with_params(UriParams::of(&params))
             .to_string()
     }
+}
+
+/// Gives a value to the `keep` parameter of a response's top Via, where it has one without
+/// (RFC 6223 §4.4).
+fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
+    let mut rows = message.rows().enumerate();
+    let row = rows.find(|(_, header)| header.name() == Name::Via);
+    let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
+    let value = list::split(header.value()).next().unwrap_or_default();
+    let via: Via<'_> = read("Via", value)?;
+    let offered = via.params().get("keep");
+    let Some(name) = offered
+        .filter(|keep| keep.value().is_none())
+        .map(|keep| keep.name())
+    else {
+        return Ok(None);
+    };
+    let end = range_in(header.value(), name.as_bytes()).end;
+    Ok(Some(Edit {
+        row,
+        range: end..end,
+        text: format!("={seconds}"),
+    }))
 }
 
 /// A SIP URI whose host stands for the sending socket's.

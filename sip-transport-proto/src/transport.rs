@@ -11,8 +11,8 @@ use crate::error::{
 use crate::resolve::{Answer, DomainName, LookupId, LookupKind, Target};
 use crate::route::Way;
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, QueryId, Route,
-    Routed, Router, RouterOutput, SendId, Sent, SocketId, Stats,
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, KeepError, Outgoing,
+    QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SipEndpoint, SocketId, Stats,
 };
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
@@ -238,6 +238,28 @@ impl Transport {
         known
     }
 
+    /// Keeps a flow alive from now on, or in another way than before. See [`Router::keep`].
+    ///
+    /// # Errors
+    /// There is no such flow.
+    pub fn keep(
+        &mut self,
+        now: Instant,
+        remote: &SipEndpoint,
+        keep: Keep,
+    ) -> Result<(), KeepError> {
+        let result = self.router.keep(now, remote, keep);
+        self.drain_router(now);
+        result
+    }
+
+    /// Keeps a flow alive no longer. False if there is none.
+    pub fn stop_keeping(&mut self, now: Instant, remote: &SipEndpoint) -> bool {
+        let known = self.router.stop_keeping(remote);
+        self.drain_router(now);
+        known
+    }
+
     /// Ends everything: connections close, sends that wait fail.
     pub fn shutdown(&mut self, now: Instant) {
         self.router.shutdown();
@@ -277,7 +299,7 @@ impl Transport {
     ) {
         if let Some(send) = send {
             let event = self.router.send_failed(now, send, remote, kind);
-            self.outputs.push_back(Output::Event(event));
+            self.outputs.extend(event.map(Output::Event));
         }
     }
 
@@ -448,6 +470,7 @@ impl Transport {
             #[cfg(feature = "ws")]
             Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
+            Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
             Some(ConnectionEvent::Closed) => {
                 self.router.handle_closed(id);
                 self.outputs.push_back(Output::Close(id));
@@ -526,6 +549,15 @@ impl Transport {
                 RouterOutput::Close { connection, reason } => {
                     self.with(connection, |machine| machine.close(now, reason));
                 }
+                RouterOutput::Keep { connection, keep } => {
+                    self.with(connection, |machine| machine.keep(now, keep));
+                }
+                RouterOutput::Datagram { socket, transmit } => {
+                    self.outputs
+                        .push_back(Output::Datagram { socket, transmit });
+                }
+                RouterOutput::Event(event) => self.outputs.push_back(Output::Event(event)),
+                RouterOutput::Rearm => {}
                 RouterOutput::Bind { channel, local } => {
                     self.outputs.push_back(Output::Bind { channel, local });
                 }

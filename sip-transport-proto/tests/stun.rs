@@ -28,6 +28,7 @@ fn answers(source: &str, data: &[u8]) -> Vec<Transmit> {
         .collect()
 }
 
+// conformance: 354, 374, 378
 #[test]
 fn a_binding_request_is_told_the_address_that_it_came_from() {
     let answers = answers("192.0.2.9:33333", &request(b""));
@@ -42,6 +43,7 @@ fn a_binding_request_is_told_the_address_that_it_came_from() {
     assert_eq!(answer.bytes[..], expected[..]);
 }
 
+// conformance: 378
 #[test]
 fn an_ipv6_address_is_masked_with_cookie_and_transaction() {
     let answers = answers("[2001:db8::9]:5060", &request(b""));
@@ -64,6 +66,7 @@ fn an_ipv6_address_is_masked_with_cookie_and_transaction() {
     );
 }
 
+// conformance: 375
 #[test]
 fn an_attribute_that_must_be_understood_is_named_in_a_420() {
     let unknown = request(b"\x00\x24\x00\x04\x01\x02\x03\x04");
@@ -73,12 +76,14 @@ fn an_attribute_that_must_be_understood_is_named_in_a_420() {
     assert_eq!(answers[0].bytes[20..], expected[..]);
 }
 
+// conformance: 376
 #[test]
 fn an_attribute_that_may_be_ignored_is() {
     let answers = answers("192.0.2.9:33333", &request(b"\x80\x22\x00\x03abc\x00"));
     assert_eq!(answers[0].bytes[..2], [1, 1]);
 }
 
+// RFC 8489 §6.3, §6.3.2; conformance: 372, 373, 377
 #[test]
 fn nothing_else_of_stun_is_answered() {
     let good = request(b"");
@@ -89,7 +94,14 @@ fn nothing_else_of_stun_is_answered() {
     let mut longer = good.clone();
     longer[3] = 4;
     let cut_attribute = request(b"\x80\x22\x00\x09abc\x00");
+    let mut no_multiple_of_four = request(b"\x80\x22\x00\x01");
+    no_multiple_of_four.push(b'a');
+    no_multiple_of_four[3] = 5;
+    let mut wrong_cookie = good.clone();
+    wrong_cookie[7] ^= 1;
     for data in [
+        no_multiple_of_four,
+        wrong_cookie,
         response,
         indication,
         longer,
@@ -99,6 +111,44 @@ fn nothing_else_of_stun_is_answered() {
         assert!(answers("192.0.2.9:33333", &data).is_empty(), "{data:?}");
     }
     assert!(answers("192.0.2.9:0", &good).is_empty());
+}
+
+/// RFC 5769 §2.1: a request with attributes of ICE, an integrity and a fingerprint.
+const RFC_5769: &[u8] = b"\x00\x01\x00\x58\x21\x12\xa4\x42\xb7\xe7\xa7\x01\xbc\x34\xd6\x86\xfa\x87\xdf\xae\
+    \x80\x22\x00\x10STUN test client\x00\x24\x00\x04\x6e\x00\x01\xff\
+    \x80\x29\x00\x08\x93\x2f\xf9\xb1\x51\x26\x3b\x36\x00\x06\x00\x09evtj:h6vY   \
+    \x00\x08\x00\x14\x9a\xea\xa7\x0c\xbf\xd8\xcb\x56\x78\x1e\xf2\xb5\xb2\xd3\xf2\x49\xc1\xb5\x71\xa2\
+    \x80\x28\x00\x04\xe5\x7a\x3b\xcf";
+
+// RFC 8489 §14.7; conformance: 381, 375
+#[test]
+fn a_fingerprint_that_does_not_fit_makes_it_no_stun() {
+    let good = answers("192.0.2.9:33333", RFC_5769);
+    // PRIORITY, USERNAME and MESSAGE-INTEGRITY mean nothing here.
+    let unknown = b"\x00\x0a\x00\x06\x00\x24\x00\x06\x00\x08\x00\x00";
+    assert_eq!(good[0].bytes[..2], [1, 0x11]);
+    assert!(good[0].bytes.ends_with(unknown), "{:?}", good[0].bytes);
+    for at in [3 * 8, RFC_5769.len() - 1] {
+        let mut bad = RFC_5769.to_vec();
+        bad[at] ^= 1;
+        assert!(answers("192.0.2.9:33333", &bad).is_empty(), "{at}");
+    }
+}
+
+// RFC 7983 §7; conformance: 382, 373
+#[test]
+fn what_begins_like_another_protocol_is_dropped_unread() {
+    for first in (0..=255_u8).filter(|b| !b.is_ascii_graphic() && !b"\r\n\0".contains(b)) {
+        let mut data = request(b"");
+        data[0] = first;
+        data[4] = 0;
+        let mut host = Host::new();
+        let channel = host.udp("192.0.2.1:5060");
+        assert!(host.datagram(channel, "192.0.2.9:5060", &data).is_none());
+        assert!(host.datagrams.is_empty(), "{first}");
+        let stats = host.transport.stats();
+        assert_eq!((stats.not_sip, stats.malformed), (1, 0), "{first}");
+    }
 }
 
 #[test]

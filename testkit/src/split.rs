@@ -166,6 +166,7 @@ impl Split {
                 }
             }
             ConnectionEvent::Proven => self.router.handle_proven(id),
+            ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Closed => {
                 self.router.handle_closed(id);
                 self.outputs.push_back(Output::Close(id));
@@ -195,6 +196,15 @@ impl Split {
             RouterOutput::Close { connection, reason } => {
                 self.with(connection, |machine| machine.close(now, reason));
             }
+            RouterOutput::Keep { connection, keep } => {
+                self.with(connection, |machine| machine.keep(now, keep));
+            }
+            RouterOutput::Datagram { socket, transmit } => {
+                self.outputs
+                    .push_back(Output::Datagram { socket, transmit });
+            }
+            RouterOutput::Event(event) => self.outputs.push_back(Output::Event(event)),
+            RouterOutput::Rearm => {}
             RouterOutput::Bind { channel, local } => {
                 self.outputs.push_back(Output::Bind { channel, local });
             }
@@ -357,7 +367,7 @@ impl Machine for Split {
     ) {
         if let Some(send) = send {
             let event = self.router.send_failed(now, send, remote, kind);
-            self.outputs.push_back(Output::Event(event));
+            self.outputs.extend(event.map(Output::Event));
         }
     }
 

@@ -15,7 +15,8 @@ use futures_channel::oneshot;
 use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError};
 use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
-    ChannelId, Connection, ConnectionId, QueryId, Router, RouterOutput, SendId, Sent, SocketId,
+    ChannelId, Connection, ConnectionId, Keep, KeepError, QueryId, Router, RouterOutput, SendId,
+    Sent, SipEndpoint, SocketId,
 };
 
 use crate::link::Link;
@@ -196,6 +197,23 @@ impl Core {
 
     fn link(&self, id: ConnectionId) -> Option<Arc<Link>> {
         read(&self.links).get(&id).cloned()
+    }
+
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        remote: &SipEndpoint,
+        keep: Keep,
+    ) -> Result<(), KeepError> {
+        let now = self.now();
+        let (result, asked) = self.ask(|router| router.keep(now, remote, keep));
+        self.run(asked);
+        result
+    }
+
+    pub(crate) fn stop_keeping(self: &Arc<Self>, remote: &SipEndpoint) -> bool {
+        let (known, asked) = self.ask(|router| router.stop_keeping(remote));
+        self.run(asked);
+        known
     }
 
     pub(crate) fn close(self: &Arc<Self>, id: ConnectionId) -> bool {

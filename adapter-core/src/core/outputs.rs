@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
+use sip_transport_proto::error::SendFailure;
 use sip_transport_proto::resolve::{Answer, LookupId};
-use sip_transport_proto::{Event, Routed, RouterOutput};
+use sip_transport_proto::{Event, Routed, RouterOutput, SendId};
 
 use super::{Asked, Core};
 use crate::drive;
-use crate::sync::lock;
+use crate::sync::{lock, read};
 
 impl Core {
     /// Does what the router asked for.
@@ -51,6 +52,21 @@ impl Core {
                     link.task.wake();
                 }
             }
+            RouterOutput::Keep { connection, keep } => {
+                if let Some(link) = self.link(connection) {
+                    lock(&link.machine).keep(now, keep);
+                    link.task.wake();
+                }
+            }
+            RouterOutput::Datagram { socket, transmit } => {
+                if let Some(socket) = read(&self.sockets).get(&socket) {
+                    let send = transmit.send.map_or(0, u64::from);
+                    // A keep-alive that finds no room is sent again, or the next one is.
+                    let _ =
+                        socket.queue(transmit.destination, transmit.source, send, &transmit.bytes);
+                }
+            }
+            RouterOutput::Event(event) => self.tell(0, event),
             RouterOutput::Bind { channel, local } => {
                 let mut options = self.socket_options.clone();
                 options.dual_stack = false;
@@ -112,7 +128,26 @@ impl Core {
     }
 
     /// Reports a datagram that did not get away.
-    pub(crate) fn report(&self, worker: usize, event: Event) {
+    pub(crate) fn report(
+        &self,
+        worker: usize,
+        send: SendId,
+        remote: SocketAddr,
+        cause: SendFailure,
+    ) {
+        let event = match cause {
+            SendFailure::Io(kind) => {
+                let now = self.now();
+                self.with_router(|router| router.send_failed(now, send, remote, kind))
+            }
+            cause => Some(Event::SendFailed { send, cause }),
+        };
+        if let Some(event) = event {
+            self.tell(worker, event);
+        }
+    }
+
+    fn tell(&self, worker: usize, event: Event) {
         if let Some(worker) = self.workers.get(worker) {
             worker.queue.push(&mut vec![event]);
         }

@@ -262,6 +262,9 @@ impl Task {
                 lock(&self.link.machine).decide(decision);
             }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
+            ConnectionEvent::Alias { port } => {
+                core.with_router(|router| router.handle_alias(id, port));
+            }
             ConnectionEvent::Closed => core.forget_link(id),
             ConnectionEvent::Returned(outgoing, cause) => {
                 core.retry(core.now(), outgoing, cause);

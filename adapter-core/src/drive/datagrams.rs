@@ -82,7 +82,7 @@ impl Task<'_> {
                 let send = SendId::from(entry.id);
                 let cause = proto::SendFailure::ChannelRemoved;
                 self.core
-                    .report(self.socket.worker, Event::SendFailed { send, cause });
+                    .report(self.socket.worker, send, entry.destination, cause);
             }
             self.out.sent(self.out.len());
             self.socket.take(&mut self.out);
@@ -142,6 +142,9 @@ impl Task<'_> {
                 .socket
                 .queue(reply.destination, reply.source, 0, &reply.bytes);
         }
+        if self.machine.take_rearmed() {
+            self.core.router_task.wake();
+        }
         let failures = std::mem::take(self.received.failures());
         self.failed(failures);
         self.worker.queue.offer(&mut self.events);
@@ -165,11 +168,9 @@ impl Task<'_> {
             let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
                 continue;
             };
-            let (send, kind) = (SendId::from(send), error.kind());
-            let event = self
-                .core
-                .with_router(|router| router.send_failed(now, send, destination, kind));
-            self.core.report(self.socket.worker, event);
+            let (send, cause) = (SendId::from(send), proto::SendFailure::Io(error.kind()));
+            self.core
+                .report(self.socket.worker, send, destination, cause);
         }
     }
 }

@@ -13,12 +13,20 @@ pub(crate) struct Deadlines {
     pub(crate) idle: Option<Instant>,
     pub(crate) write: Option<Instant>,
     pub(crate) linger: Option<Instant>,
+    pub(crate) ping: Option<Instant>,
+    pub(crate) pong: Option<Instant>,
     paused: Option<Instant>,
 }
 
 impl Deadlines {
     pub(crate) fn active(&mut self, now: Instant, config: &Config) {
         self.idle = Some(now + config.idle_timeout);
+    }
+
+    /// A ping goes out. While we do not read, no pong can be late.
+    pub(crate) fn expect_pong(&mut self, now: Instant, config: &Config) {
+        let from = self.paused.unwrap_or(now);
+        self.pong.get_or_insert(from + config.pong_timeout);
     }
 
     pub(crate) fn pause(&mut self, now: Instant) {
@@ -35,7 +43,12 @@ impl Deadlines {
             return;
         };
         let paused = now.saturating_duration_since(since);
-        for at in [&mut self.first_message, &mut self.message, &mut self.idle] {
+        for at in [
+            &mut self.first_message,
+            &mut self.message,
+            &mut self.idle,
+            &mut self.pong,
+        ] {
             *at = at.map(|at| later(at, paused));
         }
     }
@@ -46,11 +59,13 @@ impl Deadlines {
             (self.handshake, Deadline::Handshake),
             (self.write, Deadline::Write),
             (self.linger, Deadline::Linger),
+            (self.ping, Deadline::Ping),
         ];
         let reading = [
             (self.first_message, Deadline::FirstMessage),
             (self.message, Deadline::Message),
             (self.idle, Deadline::Idle),
+            (self.pong, Deadline::Pong),
         ];
         let reading = reading.into_iter().filter(|_| self.paused.is_none());
         always

@@ -120,8 +120,11 @@ pub(crate) enum Piece<'a> {
     /// What must be one whole message (RFC 7118 §5).
     #[cfg(feature = "ws")]
     Whole(&'a [u8]),
-    /// A sign of life: a CRLF, a pong, a ping that is answered already.
+    /// A sign of life: a ping that is answered already.
+    #[cfg(feature = "ws")]
     Alive,
+    /// A single CRLF, or a pong frame: the answer to a ping, if one was sent.
+    Pong,
     /// A CRLF ping, to be answered (RFC 5626 §4.4.1).
     Ping,
 }
@@ -341,6 +344,26 @@ impl Layers {
         }
     }
 
+    /// Makes a ping frame (RFC 6455 §5.5.2). False where there are no frames.
+    #[cfg(feature = "ws")]
+    pub(crate) fn ping(&mut self, out: &mut Vec<u8>) -> bool {
+        let Framing::WebSocket(socket) = &mut self.framing else {
+            return false;
+        };
+        let sent = socket.machine.ping(&[]).is_ok();
+        self.flush(out);
+        sent
+    }
+
+    /// The CRLF that came last was the answer to our own ping: what follows begins anew.
+    pub(crate) fn take_pong(&mut self) {
+        match &mut self.framing {
+            Framing::Stream(framer) => framer.take_pong(),
+            #[cfg(feature = "ws")]
+            Framing::WebSocket(_) => {}
+        }
+    }
+
     /// Makes the bytes that the layers themselves have to send.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
         #[cfg(feature = "ws")]
@@ -466,7 +489,7 @@ impl<'a> From<Frame<'a>> for Piece<'a> {
         match frame {
             Frame::Message { head, data } => Self::Message { head, data },
             Frame::Ping => Self::Ping,
-            _ => Self::Alive,
+            _ => Self::Pong,
         }
     }
 }
@@ -500,9 +523,10 @@ impl Socket {
                 Some(if data.len() > 2 {
                     Piece::Ping
                 } else {
-                    Piece::Alive
+                    Piece::Pong
                 })
             }
+            Some(Item::Pong) => Some(Piece::Pong),
             Some(Item::Message { data, .. }) => {
                 self.message = data;
                 Some(Piece::Whole(&self.message))

@@ -1,6 +1,7 @@
 //! One stream connection, from the decision to open it to its close.
 
 mod deadlines;
+mod keeping;
 mod layers;
 mod queue;
 
@@ -16,6 +17,7 @@ use sip_core::message::{Head, ParseError};
 
 use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
+use crate::keep::Keeping;
 use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Shared;
@@ -23,8 +25,8 @@ use crate::tls::Identity;
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
-    ChannelId, ConnectionId, Deadline, Event, Outgoing, Protocol, Route, SendId, SipEndpoint, Tag,
-    reply,
+    ChannelId, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol, Route, SendId, SipEndpoint,
+    Tag, reply,
 };
 
 use deadlines::Deadlines;
@@ -71,6 +73,9 @@ pub struct Connection {
     accepted: bool,
     proven: bool,
     force_rport: bool,
+    keeping: Option<Keeping>,
+    /// The peer may offer the connection for requests the other way, and has done for this port.
+    alias: Option<Option<u16>>,
     state: State,
     layers: Layers,
     /// The peer, or the socket, has ended the direction towards us.
@@ -95,6 +100,9 @@ pub(crate) struct Plan {
     pub(crate) protocol: Protocol,
     pub(crate) remote: SocketAddr,
     pub(crate) force_rport: bool,
+    /// How to keep it alive, if we open it.
+    pub(crate) keep: Option<Keep>,
+    pub(crate) alias: bool,
     pub(crate) seed: [u8; 32],
     pub(crate) layers: LayerPlan,
 }
@@ -131,6 +139,11 @@ pub enum ConnectionEvent {
     Upgrade(UpgradeCheck),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
+    /// For [`Router::handle_alias`](crate::Router::handle_alias).
+    Alias {
+        /// The port that the peer listens on.
+        port: u16,
+    },
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
     /// the socket.
     Closed,
@@ -160,6 +173,8 @@ impl Connection {
             protocol,
             remote,
             force_rport,
+            keep,
+            alias,
             seed,
             layers,
         } = plan;
@@ -178,6 +193,8 @@ impl Connection {
             accepted: false,
             proven: true,
             force_rport,
+            keeping: keep.map(Keeping::new),
+            alias: alias.then_some(None),
             state: State::Connecting,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -188,7 +205,9 @@ impl Connection {
         }
     }
 
-    pub(crate) fn accepted(now: Instant, plan: Plan, local: SocketAddr) -> Self {
+    pub(crate) fn accepted(now: Instant, mut plan: Plan, local: SocketAddr) -> Self {
+        // Who opened a connection keeps it open.
+        plan.keep = None;
         let first_message = now + plan.shared.config.first_message_timeout;
         let mut connection = Self::connecting(now, plan);
         connection.accepted = true;
@@ -306,6 +325,11 @@ impl Connection {
             self.deadlines.message = None;
             return;
         }
+        match deadline {
+            Deadline::Ping => return self.ping(now),
+            Deadline::Pong if !self.missed_pong() => return,
+            _ => {}
+        }
         self.shared.counters.deadlines.one();
         match self.state {
             State::Closing(reason) => self.finish(reason),
@@ -324,6 +348,14 @@ impl Connection {
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
     pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
+        if let Some(keep) = outgoing.options.keep
+            && self.keeping.is_none_or(|keeping| !keeping.is(keep))
+        {
+            // It begins when the message is queued, or the connection opens.
+            self.keeping = Some(Keeping::new(keep));
+            self.deadlines.ping = None;
+            self.deadlines.pong = None;
+        }
         match self.state {
             State::Closing(reason) | State::Closed(reason) => {
                 return Pushed::Returned(outgoing, attempt_cause(reason));
@@ -373,6 +405,7 @@ impl Connection {
         if self.state != State::Open {
             return Err(SendCause::ConnectionClosed);
         }
+        self.begin_keeping(now);
         self.push_bytes(now, bytes, Some(send)).map_err(|limit| {
             self.shared.counters.send_queue_full.one();
             SendCause::QueueFull { limit }
@@ -512,6 +545,12 @@ impl Connection {
         self.state = State::Open;
         self.deadlines.handshake = None;
         self.deadlines.active(now, &self.shared.config);
+        self.begin_keeping(now);
+        if self.alias.is_some() {
+            // Only for accepted ones whose peer has proved who it is (RFC 5923 §8.2).
+            let verified = self.accepted && self.layers.identity().is_some();
+            self.alias = verified.then_some(None);
+        }
         if !self.accepted {
             self.shared.counters.connected.one();
         }
@@ -552,8 +591,13 @@ impl Connection {
                     self.control.push_back(ConnectionEvent::Upgrade(check));
                     return None;
                 }
+                #[cfg(feature = "ws")]
                 Ok(Some(Piece::Alive)) => {
                     self.keepalive(now);
+                    continue;
+                }
+                Ok(Some(Piece::Pong)) => {
+                    self.pong(now);
                     continue;
                 }
                 Ok(Some(Piece::Ping)) => {
@@ -587,7 +631,15 @@ impl Connection {
             match head {
                 Ok(head) => {
                     let event = arrival.event(now, &self.shared, &head, data);
+                    let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
+                    let ours = event.is_some() && negotiates;
+                    let agreed = ours.then(|| keeping::agreement(&head, data)).flatten();
+                    let alias = self.alias.and_then(|_| keeping::alias_port(&head, data));
                     self.valid_message(now);
+                    if let Some(seconds) = agreed {
+                        self.agreed(now, seconds);
+                    }
+                    self.offered(alias);
                     if event.is_some() {
                         return event;
                     }
@@ -655,6 +707,16 @@ impl Connection {
             self.proven = true;
             self.deadlines.first_message = None;
             self.control.push_back(ConnectionEvent::Proven);
+        }
+    }
+
+    /// The peer offers the connection for requests the other way, or says nothing about it.
+    fn offered(&mut self, port: Option<u16>) {
+        if let (Some(known), Some(port)) = (&mut self.alias, port)
+            && *known != Some(port)
+        {
+            *known = Some(port);
+            self.control.push_back(ConnectionEvent::Alias { port });
         }
     }
 

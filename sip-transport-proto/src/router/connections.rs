@@ -26,6 +26,8 @@ pub(crate) struct Record {
     pub(crate) identity: Option<Arc<Identity>>,
     /// Accepted and without a valid message: it counts against the limits for those.
     unproven: bool,
+    /// The address that requests go to over it too (RFC 5923 §8.2).
+    alias: Option<SocketAddr>,
     /// It is being closed: nothing new goes over it.
     pub(crate) closing: bool,
 }
@@ -36,6 +38,7 @@ pub(crate) struct Record {
 pub(crate) struct Connections {
     records: BTreeMap<ConnectionId, Record>,
     by_remote: BTreeMap<(Protocol, SocketAddr), SmallVec<[ConnectionId; 2]>>,
+    by_alias: BTreeMap<SocketAddr, SmallVec<[ConnectionId; 2]>>,
     /// Accepted, no valid message yet; the lowest id is the oldest.
     unproven: BTreeSet<ConnectionId>,
     unproven_per_ip: BTreeMap<IpAddr, usize>,
@@ -104,6 +107,7 @@ impl Connections {
                 name,
                 identity: None,
                 unproven: accepted,
+                alias: None,
                 closing: false,
             },
         );
@@ -164,14 +168,29 @@ impl Connections {
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Record> {
         self.proven(id);
         let record = self.records.remove(&id)?;
-        let key = (record.protocol, record.remote);
-        if let Some(ids) = self.by_remote.get_mut(&key) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.by_remote.remove(&key);
-            }
+        leave(&mut self.by_remote, &(record.protocol, record.remote), id);
+        if let Some(alias) = record.alias {
+            leave(&mut self.by_alias, &alias, id);
         }
         Some(record)
+    }
+
+    /// Requests for this port of the peer's address go over the connection too. Says whether that
+    /// is news.
+    pub(crate) fn alias(&mut self, id: ConnectionId, port: u16) -> bool {
+        let Some(record) = self.records.get_mut(&id) else {
+            return false;
+        };
+        let alias = SocketAddr::new(record.remote.ip(), port);
+        let before = record.alias.replace(alias);
+        if before == Some(alias) {
+            return false;
+        }
+        if let Some(before) = before {
+            leave(&mut self.by_alias, &before, id);
+        }
+        self.by_alias.entry(alias).or_default().push(id);
+        true
     }
 
     fn forget_unproven(&mut self, id: ConnectionId, ip: IpAddr) {
@@ -194,13 +213,24 @@ impl Connections {
         channel: Option<ChannelId>,
         name: Option<&TlsName>,
     ) -> Option<(ConnectionId, &Record)> {
-        let ids = self.by_remote.get(&(protocol, normalise(remote)))?;
-        ids.iter().rev().find_map(|&id| {
-            let record = self.records.get(&id)?;
+        let remote = normalise(remote);
+        let usable = |id: &ConnectionId| {
+            let record = self.records.get(id)?;
             let fits = !record.closing && channel.is_none_or(|c| c == record.channel);
-            let proves = !protocol.is_secure() || name.is_none_or(|name| record.is_to(name));
-            (fits && proves).then_some((id, record))
-        })
+            fits.then_some((*id, record))
+        };
+        let direct = self.by_remote.get(&(protocol, remote));
+        let mut direct = direct.into_iter().flatten().rev().filter_map(usable);
+        let proves =
+            |record: &Record| !protocol.is_secure() || name.is_none_or(|name| record.is_to(name));
+        if let Some(found) = direct.find(|(_, record)| proves(record)) {
+            return Some(found);
+        }
+        // An alias counts only for a name that the peer has proved (RFC 5923 §8.1).
+        let name = name.filter(|_| protocol == Protocol::Tls)?;
+        let aliases = self.by_alias.get(&remote)?;
+        let mut aliases = aliases.iter().rev().filter_map(usable);
+        aliases.find(|(_, record)| record.is_to(name))
     }
 
     pub(crate) fn of_channel(&self, channel: ChannelId) -> impl Iterator<Item = ConnectionId> {
@@ -228,6 +258,15 @@ impl Record {
                 .identity
                 .as_ref()
                 .is_some_and(|identity| identity.covers(name))
+    }
+}
+
+fn leave<K: Ord>(index: &mut BTreeMap<K, SmallVec<[ConnectionId; 2]>>, key: &K, id: ConnectionId) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
     }
 }
 

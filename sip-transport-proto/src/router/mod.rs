@@ -3,6 +3,7 @@
 mod channels;
 mod connections;
 mod hints;
+mod keeping;
 mod layers;
 mod queries;
 mod sending;
@@ -19,19 +20,18 @@ use std::time::Instant;
 use sip_core::Flow;
 
 use crate::connection::{self, Connection, LayerPlan};
-use crate::datagram::DatagramSocket;
+use crate::datagram::{DatagramSocket, Transmit};
 use crate::endpoint::normalise;
-use crate::error::{
-    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError, SendFailure,
-};
+use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
 use crate::ids::TransportId;
+use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
 use crate::resolve::{Answer, DomainName, LookupId, LookupKind, ResolveStats, Resolver, Target};
 use crate::shared::{Budget, Shared};
 use crate::tls::{Identity, TlsName};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, QueryId,
-    Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol,
+    QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
@@ -130,6 +130,24 @@ pub enum RouterOutput {
         /// The destination.
         remote: SocketAddr,
     },
+    /// Keep a connection alive in this way, or no longer: tell its machine.
+    Keep {
+        /// The connection.
+        connection: ConnectionId,
+        /// How.
+        keep: Option<Keep>,
+    },
+    /// Send a datagram: a keep-alive. If that fails, say so by [`Router::send_failed`].
+    Datagram {
+        /// On this socket.
+        socket: SocketId,
+        /// The datagram.
+        transmit: Transmit,
+    },
+    /// Something for the application.
+    Event(Event),
+    /// [`Router::poll_timeout`] has come nearer.
+    Rearm,
     /// A send that waited has its way.
     Routed(Route, Box<Outgoing>),
     /// A send that waited has failed.
@@ -189,6 +207,7 @@ impl Router {
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
+            kept: KeptFlows::new(tokens.array()),
             config,
             counters: Default::default(),
             names,
@@ -232,6 +251,7 @@ impl Router {
         self.channels
             .remove(now, id, &self.shared)
             .ok_or(ChannelError::Unknown(id))?;
+        self.shared.kept.forget_if(|channel| channel == id);
         let connections: Vec<_> = self.connections.of_channel(id).collect();
         for connection in connections {
             self.close_for(connection, CloseReason::ChannelRemoved);
@@ -324,6 +344,8 @@ impl Router {
             protocol,
             remote,
             force_rport: config.is_some_and(|config| config.force_rport),
+            keep: config.and_then(|config| config.keep),
+            alias: config.is_some_and(|config| config.alias),
             seed: self.tokens.array(),
             layers,
         }
@@ -417,6 +439,7 @@ impl Router {
 
     /// Lets time pass. Early calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.keep_alive(now);
         self.resolver.handle_timeout(now);
         self.follow_resolver(now);
         for waiting in self.queries.expired(now) {
@@ -429,8 +452,9 @@ impl Router {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
         let lookup = self.resolver.deadline();
-        let at = self.queries.deadline().into_iter().chain(lookup).min();
-        at.map(|at| (at, Deadline::Query))
+        let query = self.queries.deadline().into_iter().chain(lookup).min();
+        let query = query.map(|at| (at, Deadline::Query));
+        query.into_iter().chain(self.shared.kept.deadline()).min()
     }
 
     /// What is asked of the owner next. May change after any other call.
@@ -448,6 +472,7 @@ impl Router {
     /// every later one.
     pub fn shutdown(&mut self) {
         self.closing = true;
+        self.shared.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
         for connection in all {
             self.close_with(connection, CloseReason::Shutdown);
@@ -477,24 +502,6 @@ impl Router {
     /// it was not made by this transport.
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         flow::from_token(token, &self.shared.key)
-    }
-
-    /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
-    /// application. A target that nobody answers for is tried last for a while.
-    pub fn send_failed(
-        &mut self,
-        now: Instant,
-        send: SendId,
-        remote: SocketAddr,
-        kind: io::ErrorKind,
-    ) -> Event {
-        if is_unreachable(kind) {
-            self.resolver
-                .failed_at(now, Protocol::Udp, normalise(remote), None);
-        }
-        self.shared.counters.send_failures_reported.one();
-        let cause = SendFailure::Io(kind);
-        Event::SendFailed { send, cause }
     }
 
     /// The open and opening connections.
@@ -556,13 +563,4 @@ impl Router {
         self.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
-}
-
-/// Whether an error of a datagram is about its destination, not about us or this datagram.
-fn is_unreachable(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(
-        kind,
-        ConnectionRefused | HostUnreachable | NetworkUnreachable
-    )
 }

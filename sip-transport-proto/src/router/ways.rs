@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use super::channels::{Channel, Choice};
 use super::connections::{Record, Room};
+use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
 use crate::flow::{self, Came};
+use crate::keep;
 use crate::outgoing::{HostText, NextHop};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
@@ -104,7 +106,10 @@ impl Router {
             index,
         };
         let place = place(channel, Some(ip));
+        let keep = keep_of(Some(&channel.config), outgoing);
+        let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
         let channel = channel.id;
+        self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
         Step::Route(Route::new(Chosen {
             shared: Arc::clone(&self.shared),
             send: outgoing.id,
@@ -114,6 +119,7 @@ impl Router {
             remote,
             local: Some(SocketAddr::new(ip, bound.port())),
             place,
+            marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
         }))
@@ -237,6 +243,7 @@ impl Router {
         mut report: HintReport,
     ) -> Route {
         let channel = self.channels.get(record.channel);
+        let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
         let place = channel.map_or(
             Place {
                 host: None,
@@ -259,6 +266,7 @@ impl Router {
             remote: record.remote,
             local: record.local,
             place,
+            marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
         })

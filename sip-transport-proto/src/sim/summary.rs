@@ -55,6 +55,11 @@ impl fmt::Display for Summary<'_> {
                 Err(error) => write!(f, "{send} failed: {error}"),
             },
             Event::SendFailed { send, cause } => write!(f, "{send} lost: {cause}"),
+            Event::FlowDead { remote, cause } => write!(f, "flow to {remote} dead: {cause}"),
+            Event::KeepStopped { remote, cause } => {
+                write!(f, "flow to {remote} kept no more: {cause}")
+            }
+            Event::MappedAddress { remote, mapped } => write!(f, "{remote} sees {mapped}"),
         }
     }
 }

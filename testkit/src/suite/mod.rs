@@ -112,6 +112,10 @@ macro_rules! suite {
             resolving::{
                 a_server_that_is_not_there_is_left_for_the_next,
             }
+            keeping::{
+                a_kept_udp_flow_is_told_its_mapped_address,
+                a_kept_udp_flow_to_nobody_is_dead,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
@@ -148,6 +152,9 @@ macro_rules! suite {
             }
             resolving::{
                 a_send_goes_on_to_the_next_server_of_its_domain,
+            }
+            keeping::{
+                a_kept_connection_is_pinged_and_each_ping_answered,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,

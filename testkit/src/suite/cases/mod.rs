@@ -9,6 +9,7 @@ pub mod examples;
 pub mod exchange;
 pub mod handshakes;
 pub mod hints;
+pub mod keeping;
 pub mod life;
 pub mod receiving;
 pub mod resolving;

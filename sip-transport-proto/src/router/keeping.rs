@@ -1,0 +1,231 @@
+//! Flows that are kept alive, and connections that serve both ways.
+
+use core::net::SocketAddr;
+use std::io;
+use std::time::Instant;
+
+use sip_core::{Flow, Method};
+
+use super::channels::Channel;
+use super::{Router, RouterOutput};
+use crate::endpoint::{Hints, normalise};
+use crate::error::SendFailure;
+use crate::flow::{self, Came};
+use crate::keep::{Due, Place};
+use crate::outgoing::{Outgoing, SendOptions};
+use crate::route::{ViaMarks, Way};
+use crate::{
+    ChannelConfig, ChannelId, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint,
+};
+
+impl Router {
+    /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
+    /// [`Sent::remote`](crate::Sent::remote) and events have it, with the connection or the UDP
+    /// channel.
+    ///
+    /// # Errors
+    /// There is no such flow.
+    pub fn keep(
+        &mut self,
+        now: Instant,
+        remote: &SipEndpoint,
+        keep: Keep,
+    ) -> Result<(), KeepError> {
+        if remote.protocol.is_stream() {
+            let connection = self.kept_connection(remote).ok_or(KeepError::UnknownFlow)?;
+            let keep = Some(keep);
+            self.outputs
+                .push_back(RouterOutput::Keep { connection, keep });
+            return Ok(());
+        }
+        let addr = normalise(remote.addr);
+        let channel = remote.channel.and_then(|id| self.channels.get(id));
+        let fits = |channel: &&Channel| {
+            channel.protocol() == Protocol::Udp && channel.config.reaches(addr.ip())
+        };
+        let channel = channel.filter(fits).ok_or(KeepError::UnknownFlow)?.id;
+        let place = Place {
+            socket: channel.socket(0),
+            source: None,
+        };
+        self.keep_datagrams(now, channel, addr, place, keep);
+        Ok(())
+    }
+
+    /// How to send a request over a flow that is saved, as for a contact registered with `ob`
+    /// (RFC 5626 §5.3): the same connection, or the same socket, address and peer. `None` if the
+    /// flow is gone, or of another transport: a proxy answers 430 then.
+    pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
+        let Came { channel, way, .. } = flow::decode(flow, self.shared.id)?;
+        let protocol = self.channels.get(channel)?.protocol();
+        let connection = match way {
+            Way::Datagram { .. } => None,
+            Way::Connection(id) => {
+                Some(id).filter(|&id| self.connections.get(id).is_some_and(|c| !c.closing))
+            }
+        };
+        if protocol.is_stream() && connection.is_none() {
+            return None;
+        }
+        let hints = Hints {
+            channel: Some(channel),
+            connection,
+            local: Some(flow.local().ip()),
+        };
+        let remote = SipEndpoint::new(protocol, flow.remote());
+        Some(SendOptions::new().to(remote).hints(hints))
+    }
+
+    /// Keeps a flow alive no longer. False if there is no such connection, or it is a UDP flow that
+    /// was not kept.
+    pub fn stop_keeping(&mut self, remote: &SipEndpoint) -> bool {
+        if remote.protocol.is_stream() {
+            let connection = self.kept_connection(remote);
+            self.outputs
+                .extend(connection.map(|connection| RouterOutput::Keep {
+                    connection,
+                    keep: None,
+                }));
+            return connection.is_some();
+        }
+        let addr = normalise(remote.addr);
+        remote
+            .channel
+            .is_some_and(|channel| self.shared.kept.forget((channel, addr)))
+    }
+
+    /// How many UDP flows are kept alive.
+    pub fn kept_flows(&self) -> usize {
+        self.shared.kept.len()
+    }
+
+    /// A peer that proved who it is wants requests over its connection too (RFC 5923 §8.2): those
+    /// for this port of its address.
+    pub fn handle_alias(&mut self, connection: ConnectionId, port: u16) {
+        let record = self.connections.get(connection);
+        let allowed = record.is_some_and(|record| {
+            let channel = self.channels.get(record.channel);
+            record.protocol == Protocol::Tls
+                && record.accepted
+                && record.identity.is_some()
+                && channel.is_some_and(|channel| channel.config.alias)
+        });
+        if allowed && self.connections.alias(connection, port) {
+            self.shared.counters.aliases.one();
+        }
+    }
+
+    /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
+    /// application. Nothing, if a keep-alive is lost that will be sent again. A target that nobody
+    /// answers for is tried last for a while.
+    pub fn send_failed(
+        &mut self,
+        now: Instant,
+        send: SendId,
+        remote: SocketAddr,
+        kind: io::ErrorKind,
+    ) -> Option<Event> {
+        if is_unreachable(kind) {
+            self.resolver
+                .failed_at(now, Protocol::Udp, normalise(remote), None);
+        }
+        if let Some(event) = self.shared.kept.failed(send, kind) {
+            return event;
+        }
+        self.shared.counters.send_failures_reported.one();
+        let cause = SendFailure::Io(kind);
+        Some(Event::SendFailed { send, cause })
+    }
+
+    /// A message goes out to this peer: its flow is kept if that was asked for.
+    pub(super) fn keep_if_asked(
+        &mut self,
+        now: Instant,
+        place: Place,
+        remote: SocketAddr,
+        keep: Option<Keep>,
+    ) {
+        // Nobody answers for a group.
+        if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
+            self.keep_datagrams(now, place.socket.channel, remote, place, keep);
+        }
+    }
+
+    fn keep_datagrams(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        remote: SocketAddr,
+        place: Place,
+        keep: Keep,
+    ) {
+        let before = self.shared.kept.deadline();
+        let shared = &self.shared;
+        let room = shared.kept.ask(now, (channel, remote), place, keep, shared);
+        self.outputs.extend(room.map(RouterOutput::Event));
+        let sooner = |(at, _)| before.is_none_or(|(before, _)| at < before);
+        if self.shared.kept.deadline().is_some_and(sooner) {
+            self.outputs.push_back(RouterOutput::Rearm);
+        }
+    }
+
+    /// Sends the keep-alives that are due.
+    pub(super) fn keep_alive(&mut self, now: Instant) {
+        let shared = &self.shared;
+        while let Some(due) = shared.kept.poll(now, shared, &mut self.next_send) {
+            self.outputs.push_back(match due {
+                Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
+                Due::Tell(event) => RouterOutput::Event(event),
+            });
+        }
+    }
+
+    fn kept_connection(&self, remote: &SipEndpoint) -> Option<ConnectionId> {
+        let Some(id) = remote.connection else {
+            let channel = remote.channel;
+            let found = self
+                .connections
+                .find(remote.protocol, remote.addr, channel, None);
+            return found.map(|(id, _)| id);
+        };
+        let open = self.connections.get(id).filter(|record| !record.closing);
+        open.map(|_| id)
+    }
+}
+
+/// How the flow of a message is to be kept, if at all: as it says, and for requests as the channel
+/// says.
+pub(super) fn keep_of(channel: Option<&ChannelConfig>, outgoing: &Outgoing) -> Option<Keep> {
+    let of_channel = || channel.filter(|_| outgoing.message.is_request())?.keep;
+    outgoing.options.keep.or_else(of_channel)
+}
+
+/// What the top Via of a message gets.
+pub(super) fn via_marks(
+    channel: Option<&ChannelConfig>,
+    protocol: Protocol,
+    outgoing: &Outgoing,
+) -> ViaMarks {
+    if !outgoing.message.is_request() {
+        return ViaMarks {
+            agreed: channel.and_then(|channel| channel.accept_keep),
+            ..ViaMarks::default()
+        };
+    }
+    let offers = keep_of(channel, outgoing).is_some_and(Keep::is_negotiated);
+    ViaMarks {
+        // RFC 6223 §4.3: an ACK has no response that could agree.
+        keep: offers && outgoing.message.method() != Some(Method::Ack),
+        alias: protocol == Protocol::Tls && channel.is_some_and(|channel| channel.alias),
+        agreed: None,
+    }
+}
+
+/// Whether an error of a datagram is about its destination, not about us or this datagram.
+fn is_unreachable(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(
+        kind,
+        ConnectionRefused | HostUnreachable | NetworkUnreachable
+    )
+}
