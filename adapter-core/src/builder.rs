@@ -11,7 +11,11 @@ use crate::core::{Core, Worker};
 use crate::incoming::Incoming;
 use crate::owner::Owner;
 use crate::queue::{Queue, QueueLimits};
-use crate::{CurrentRuntime, Runtime, SipTransport, SocketOptions, drive, sys};
+#[cfg(feature = "dns")]
+use crate::resolve::HickoryResolver;
+#[cfg(not(feature = "dns"))]
+use crate::resolve::SystemResolver;
+use crate::{CurrentRuntime, Resolve, Runtime, SipTransport, SocketOptions, drive, sys};
 
 /// Descriptors that are left to everything but connections.
 const OTHER_DESCRIPTORS: usize = 256;
@@ -27,6 +31,9 @@ pub struct Builder<R> {
     queue: QueueLimits,
     datagram_queue: usize,
     socket: SocketOptions,
+    resolver: Option<Arc<dyn Resolve>>,
+    #[cfg(feature = "dns")]
+    name_servers: Vec<SocketAddr>,
     seed: Option<[u8; 32]>,
     runtime: PhantomData<R>,
 }
@@ -44,6 +51,9 @@ impl<R: CurrentRuntime> Builder<R> {
             },
             datagram_queue: 1 << 20,
             socket: SocketOptions::default(),
+            resolver: None,
+            #[cfg(feature = "dns")]
+            name_servers: Vec::new(),
             seed: None,
             runtime: PhantomData,
         }
@@ -130,6 +140,21 @@ impl<R: CurrentRuntime> Builder<R> {
         self
     }
 
+    /// Who answers DNS lookups. Default: the system's name servers and hosts file, and without the
+    /// feature `dns` the system's resolver, which knows addresses only.
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// The name servers to ask, in place of the system's. The hosts file counts all the same. None
+    /// means the system's.
+    #[cfg(feature = "dns")]
+    pub fn name_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.name_servers = servers.into_iter().collect();
+        self
+    }
+
     /// The seed of all randomness, for repeatable tests. Default: from the operating system.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
@@ -153,6 +178,17 @@ impl<R: CurrentRuntime> Builder<R> {
             (None, Some(runtime)) => runtime.fill_random(&mut seed)?,
             (None, None) => return Err(io::Error::other("there is no worker")),
         }
+        let resolver = match (self.resolver, runtimes.first()) {
+            (Some(given), _) => given,
+            (None, Some(runtime)) => match runtime.resolver() {
+                Some(own) => own,
+                #[cfg(feature = "dns")]
+                None => HickoryResolver::<R>::start(runtime, &self.name_servers)?,
+                #[cfg(not(feature = "dns"))]
+                None => Arc::new(SystemResolver(Arc::clone(runtime))),
+            },
+            (None, None) => return Err(io::Error::other("there is no worker")),
+        };
         let worker = |runtime| Worker {
             runtime,
             queue: Arc::new(Queue::new(self.queue)),
@@ -167,7 +203,13 @@ impl<R: CurrentRuntime> Builder<R> {
             config.fit_descriptors(limit.saturating_sub(OTHER_DESCRIPTORS));
         }
         let router = Router::new(config, seed);
-        let core = Arc::new(Core::new(router, workers, self.datagram_queue, self.socket));
+        let core = Arc::new(Core::new(
+            router,
+            workers,
+            resolver,
+            self.datagram_queue,
+            self.socket,
+        ));
         // Dropped on an error below, it ends what has begun.
         let owner = Arc::new(Owner(Arc::clone(&core)));
         core.spawn(0, drive::router(Arc::clone(&core)));

@@ -9,9 +9,11 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use crate::Resolve;
 use crate::batch::{RecvBatch, SendBatch};
 
 /// A future that a [`Runtime`] hands out or takes: boxed, and free to move between threads.
@@ -51,6 +53,12 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// The addresses of a host by the system's resolver (hosts file included), in its order and
     /// without repetitions.
     fn lookup(&self, host: String) -> BoxFuture<io::Result<Vec<IpAddr>>>;
+
+    /// Who answers DNS lookups here, where the runtime itself does. Default: nobody, so that the
+    /// transport asks by means of its own.
+    fn resolver(&self) -> Option<Arc<dyn Resolve>> {
+        None
+    }
 
     /// The local address that the system sends from towards `remote`. Sends nothing, never blocks.
     fn local_address(&self, remote: SocketAddr) -> io::Result<IpAddr> {

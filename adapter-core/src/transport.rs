@@ -8,10 +8,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sip_transport_proto::error::{NextError, SendCause, SendError};
-use sip_transport_proto::sip_core::{Flow, Request, Response};
+use sip_transport_proto::resolve::{ResolveStats, Target};
+use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Protocol, SendOptions,
-    Sent, SipEndpoint, Stats,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing, Protocol,
+    SendOptions, Sent, SipEndpoint, Stats,
 };
 use thiserror::Error;
 
@@ -138,6 +139,21 @@ impl<R> SipTransport<R> {
         Ok(sending.await?)
     }
 
+    /// Finds where a message would go, without sending it: the targets, best first, each with the
+    /// reason for it (RFC 3263).
+    ///
+    /// # Errors
+    /// It has nowhere to go.
+    pub async fn plan(
+        &self,
+        message: impl Into<Message>,
+        options: SendOptions,
+    ) -> Result<Vec<Target>, SendCause> {
+        let planned = self.core().plan(Outgoing::new(message, options));
+        // Every plan ends before the transport does.
+        planned.await.unwrap_or(Err(SendCause::ShuttingDown))
+    }
+
     /// The bound channels, in the order in which they were added, with their addresses.
     pub fn local_endpoints(&self) -> Vec<SipEndpoint> {
         self.core().with_router(|router| {
@@ -241,6 +257,11 @@ impl<R> SipTransport<R> {
         let mut stats = self.core().with_router(|router| router.stats());
         stats.application_queue_full = self.core().workers.iter().map(|w| w.queue.dropped()).sum();
         stats
+    }
+
+    /// What has happened in looking for targets.
+    pub fn resolve_stats(&self) -> ResolveStats {
+        self.core().with_router(|router| router.resolve_stats())
     }
 
     /// Bytes that wait to be written, on all connections together.

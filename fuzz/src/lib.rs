@@ -5,6 +5,7 @@
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../testkit/src/certificates.rs"]
 mod certificates;
+mod dns_plan;
 mod headers;
 mod message;
 mod stream;
@@ -13,6 +14,7 @@ mod transport;
 mod uri;
 mod websocket;
 
+pub use dns_plan::dns_plan;
 pub use headers::headers;
 pub use message::message;
 pub use stream::stream;
@@ -33,4 +35,5 @@ pub const TARGETS: &[Target] = &[
     ("transport", transport),
     ("websocket", websocket),
     ("tls_ws_stream", tls_ws_stream),
+    ("dns_plan", dns_plan),
 ];

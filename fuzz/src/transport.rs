@@ -1,13 +1,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, QueryId,
     SendId, SendOptions, Submitted, Transport,
+    resolve::{Answer, LookupId, LookupKind, Record, SrvRecord},
     sip_core::{
         Method, Request, StatusCode,
         build::{RequestBuilder, ResponseBuilder},
@@ -54,7 +55,7 @@ enum Socket {
 
 enum Question {
     Bound(ChannelId),
-    Lookup(QueryId),
+    Lookup(LookupId, LookupKind),
     LocalAddress(QueryId),
 }
 
@@ -216,16 +217,33 @@ impl World {
     fn answer(&mut self, question: Question, choice: u8) {
         let (now, fails) = (self.now, choice.is_multiple_of(4));
         let failure = io::ErrorKind::NotFound;
-        let address = IpAddr::from(Ipv4Addr::new(192, 0, 2, 100 + choice % 4));
+        let found = IpAddr::from(Ipv4Addr::new(192, 0, 2, 100 + choice % 4));
         match question {
             Question::Bound(channel) => {
                 let result = if fails { Err(failure) } else { Ok(us(30_000)) };
                 self.sip.handle_bound(now, channel, result);
             }
-            Question::Lookup(query) => {
-                let found = [address, peer(choice).ip()];
-                let result = if fails { Err(failure) } else { Ok(&found[..]) };
-                self.sip.handle_lookup(now, query, result);
+            Question::Lookup(id, kind) => {
+                let address = |ip| vec![Record::Address(ip)];
+                let records = match kind {
+                    LookupKind::Srv => vec![Record::Srv(SrvRecord {
+                        port: 5_060,
+                        target: "srv.example".to_owned(),
+                        ..SrvRecord::default()
+                    })],
+                    LookupKind::Naptr => Vec::new(),
+                    LookupKind::A => [address(found), address(peer(choice).ip())].concat(),
+                    LookupKind::Aaaa => address(Ipv6Addr::LOCALHOST.into()),
+                };
+                let answer = match choice % 4 {
+                    0 => Answer::Failed(failure),
+                    1 if matches!(kind, LookupKind::Srv) => Answer::NotFound { ttl: None },
+                    _ => Answer::Found {
+                        records,
+                        ttl: Duration::from_secs(9),
+                    },
+                };
+                self.sip.handle_lookup(now, id, answer);
             }
             Question::LocalAddress(query) => {
                 let result = if fails { Err(failure) } else { Ok(us(0).ip()) };
@@ -259,7 +277,7 @@ impl World {
                     assert!(self.open.remove(&id).is_some(), "{id:?} has no socket");
                 }
                 Output::Bind { channel, .. } => self.questions.push(Question::Bound(channel)),
-                Output::Lookup { query, .. } => self.questions.push(Question::Lookup(query)),
+                Output::Lookup { id, kind, .. } => self.questions.push(Question::Lookup(id, kind)),
                 Output::LocalAddress { query, .. } => {
                     self.questions.push(Question::LocalAddress(query));
                 }

@@ -164,7 +164,13 @@ impl Server {
                     if let Some(Socket::Udp(_, io)) = token.and_then(|t| self.sockets.get(t))
                         && let Err(error) = io.send_to(&transmit.bytes, transmit.destination)
                     {
-                        self.sip.handle_datagram_failed(transmit.send, error.kind());
+                        let to = transmit.destination;
+                        self.sip.handle_datagram_failed(
+                            Instant::now(),
+                            transmit.send,
+                            to,
+                            error.kind(),
+                        );
                     }
                 }
                 Output::Writable(id) => self.write(id),

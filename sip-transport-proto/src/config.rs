@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sip_core::{Limits, Message};
 use thiserror::Error;
 
+use crate::resolve::{Family, ResolveConfig};
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
@@ -35,6 +36,7 @@ pub struct Config {
     pub(crate) total_send_queue: usize,
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) max_waiting_sends: usize,
+    pub(crate) resolve: ResolveConfig,
     pub(crate) stream_keep_interval: Duration,
     pub(crate) datagram_keep_interval: Duration,
     pub(crate) pong_timeout: Duration,
@@ -72,6 +74,7 @@ impl Default for Config {
             total_send_queue: 64 << 20,
             malformed_replies_per_second: 100,
             max_waiting_sends: 16_384,
+            resolve: ResolveConfig::default(),
             stream_keep_interval: Duration::from_secs(120),
             datagram_keep_interval: Duration::from_secs(29),
             pong_timeout: Duration::from_secs(10),
@@ -137,6 +140,13 @@ macro_rules! positive {
 }
 
 impl Config {
+    /// How servers are found by name (RFC 3263): order, time limits, memory. Default:
+    /// [`ResolveConfig::default`].
+    pub fn resolve(&mut self, resolve: ResolveConfig) -> &mut Self {
+        self.resolve = resolve;
+        self
+    }
+
     /// The size limits of received messages. Default: [`Limits::default`].
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
@@ -455,6 +465,13 @@ impl ChannelConfig {
     /// The bound address.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The address families that it carries.
+    pub(crate) fn families(&self) -> impl Iterator<Item = Family> {
+        let own = Family::of(self.local.ip());
+        let other = self.dual_stack.then_some(Family::Ipv4);
+        core::iter::once(own).chain(other)
     }
 
     /// Whether it can carry packets to `remote`.

@@ -13,6 +13,7 @@ use sip_core::build::BuildError;
 use sip_core::message::{HeaderError, Message, ParseError};
 use thiserror::Error;
 
+use crate::resolve::{PlanError, Target};
 use crate::tls::TlsError;
 use crate::{ChannelId, Deadline, Outgoing, Protocol, SendId, Sent};
 
@@ -80,11 +81,8 @@ impl fmt::Display for SendError {
                 // Said already.
                 continue;
             }
-            write!(
-                f,
-                "; {}:{} {}",
-                attempt.protocol, attempt.addr, attempt.cause
-            )?;
+            let Target { protocol, addr, .. } = &attempt.target;
+            write!(f, "; {protocol}:{addr} {}", attempt.cause)?;
         }
         Ok(())
     }
@@ -133,14 +131,9 @@ pub enum SendCause {
     /// The connection that a response needs is closed, and none may be opened.
     #[error("the connection is closed")]
     ConnectionClosed,
-    /// The name could not be looked up.
-    #[error("{name}: {kind}")]
-    Lookup {
-        /// The name.
-        name: String,
-        /// What the lookup said.
-        kind: io::ErrorKind,
-    },
+    /// The next hop's name leads nowhere (RFC 3263).
+    #[error(transparent)]
+    Resolve(PlanError),
     /// Every target failed; [`SendError::tried`] says of what.
     #[error("no target took the message")]
     AllTargetsFailed,
@@ -216,10 +209,8 @@ pub enum DeriveError {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The address.
-    pub addr: SocketAddr,
+    /// The target, with the reason why it was one.
+    pub target: Target,
     /// What it failed of.
     pub cause: AttemptCause,
 }
@@ -249,6 +240,10 @@ pub enum AttemptCause {
     /// The send could not even begin.
     #[error("{0}")]
     Send(Box<SendCause>),
+    /// The message was sent there, and the application went on to the next target: no answer came,
+    /// or a 503 (RFC 3263 §4.3).
+    #[error("the application went on to the next target")]
+    Left,
 }
 
 /// Why a connection closed.

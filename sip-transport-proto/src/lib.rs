@@ -11,7 +11,7 @@
 //!   does that.
 //!
 //! A message goes out as an [`Outgoing`]; the router finds it a [`Route`], which renders the bytes:
-//! [`Sent`] tells exactly what went where, what took the place of placeholders, and what became of
+//! [`Sent`] tells exactly what went where and why there ([`resolve`]), what took the place of placeholders, and what became of
 //! the hints. A message comes in as an [`Event`].
 //!
 //! # Determinism
@@ -46,6 +46,7 @@ mod own_names;
 mod protocol;
 mod receive;
 mod reply;
+pub mod resolve;
 mod route;
 mod router;
 mod sent;

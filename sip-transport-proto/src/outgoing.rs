@@ -1,5 +1,5 @@
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use sip_core::uri::{SipUri, Uri};
 use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
+use crate::resolve::Target;
 use crate::tls::TlsName;
 use crate::{ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, Substitution};
 
@@ -108,15 +109,6 @@ pub struct Outgoing {
     pub(crate) over: Option<(ConnectionId, bool)>,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
-}
-
-/// Where one attempt goes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Target {
-    pub(crate) protocol: Protocol,
-    pub(crate) addr: SocketAddr,
-    /// What the peer has to be. Without it only a connection that is there will do.
-    pub(crate) name: Option<TlsName>,
 }
 
 /// Where the message itself says that it should go.
@@ -223,15 +215,11 @@ impl Outgoing {
         self.targets.as_ref()?.front().cloned()
     }
 
-    /// Gives up the target at hand.
-    pub(crate) fn failed(&mut self, cause: AttemptCause) {
-        if let Some(target) = self.targets.as_mut().and_then(VecDeque::pop_front) {
-            self.tried.push(Attempt {
-                protocol: target.protocol,
-                addr: target.addr,
-                cause,
-            });
-        }
+    /// Gives up the target at hand, and tells it.
+    pub(crate) fn failed(&mut self, cause: AttemptCause) -> Option<&Target> {
+        let target = self.targets.as_mut()?.pop_front()?;
+        self.tried.push(Attempt { target, cause });
+        self.tried.last().map(|attempt| &attempt.target)
     }
 
     /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS

@@ -1,8 +1,12 @@
 use core::fmt;
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
+use crate::error::Attempt;
+use crate::resolve::Target;
 use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
@@ -12,7 +16,10 @@ pub struct Sent {
     bytes: Bytes,
     /// Where anything was.
     filled: Option<Box<Filled>>,
-    /// The message as given and the targets behind this one, where there are any.
+    /// The target that it went to and those behind it; none where a flow or a hint said where.
+    pub(crate) targets: VecDeque<Target>,
+    pub(crate) tried: Vec<Attempt>,
+    /// The message as given, where there is another target to try it on.
     pub(crate) rest: Option<Box<Outgoing>>,
 }
 
@@ -30,6 +37,8 @@ impl Sent {
             route,
             bytes,
             filled,
+            targets: VecDeque::new(),
+            tried: Vec::new(),
             rest: None,
         }
     }
@@ -92,25 +101,31 @@ impl Sent {
         self.route.hints()
     }
 
-    /// Keeps the message as given, if there are more targets to try it on.
+    /// Keeps the targets and, if there are more of them to try it on, the message as given.
     #[must_use]
     pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
-        if let Some(targets) = &mut outgoing.targets {
-            // The one at hand is this one.
-            targets.pop_front();
-            if !targets.is_empty() {
-                self.rest = Some(outgoing);
-            }
+        self.tried = core::mem::take(&mut outgoing.tried);
+        self.targets = outgoing.targets.take().unwrap_or_default();
+        if self.targets_left() > 0 {
+            self.rest = Some(outgoing);
         }
         self
     }
 
+    /// The target that it went to, with the reason why it was one; `None` where a flow or a
+    /// connection hint said where.
+    pub fn target(&self) -> Option<&Target> {
+        self.targets.front()
+    }
+
+    /// The targets that were tried before it, in order, with what each failed of.
+    pub fn tried(&self) -> &[Attempt] {
+        &self.tried
+    }
+
     /// How many targets are left to try after this one.
     pub fn targets_left(&self) -> usize {
-        self.rest
-            .as_ref()
-            .and_then(|rest| rest.targets.as_ref())
-            .map_or(0, |t| t.len())
+        self.targets.len().saturating_sub(1)
     }
 }
 

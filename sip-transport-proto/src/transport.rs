@@ -8,6 +8,7 @@ use crate::datagram::{DatagramSocket, Transmit};
 use crate::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
 };
+use crate::resolve::{Answer, DomainName, LookupId, LookupKind, Target};
 use crate::route::Way;
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, KeepError, Outgoing,
@@ -104,12 +105,22 @@ pub enum Output {
         /// The address.
         local: SocketAddr,
     },
-    /// Look up the addresses of a host; answer with [`Transport::handle_lookup`].
+    /// Look up DNS records; answer with [`Transport::handle_lookup`]. The name is complete: no
+    /// search list applies.
     Lookup {
         /// The question.
+        id: LookupId,
+        /// The type of record.
+        kind: LookupKind,
+        /// The name.
+        name: DomainName,
+    },
+    /// The answer to [`Transport::plan`].
+    Planned {
+        /// Which.
         query: QueryId,
-        /// The host name.
-        name: String,
+        /// The targets, best first, at least one.
+        result: Result<Vec<Target>, SendCause>,
     },
     /// Find the address that the system sends from; answer with
     /// [`Transport::handle_local_address`].
@@ -212,6 +223,14 @@ impl Transport {
         Ok(result?)
     }
 
+    /// Finds where a message would go, without sending it: the targets, best first, each with the
+    /// reason for it. [`Output::Planned`] tells, also where it is known at once.
+    pub fn plan(&mut self, now: Instant, outgoing: Box<Outgoing>) -> QueryId {
+        let query = self.router.plan(now, outgoing);
+        self.drain_router(now);
+        query
+    }
+
     /// Asks for a connection to be closed. False if there is none.
     pub fn close(&mut self, now: Instant, connection: ConnectionId) -> bool {
         let known = self.router.close(connection);
@@ -271,9 +290,15 @@ impl Transport {
     }
 
     /// A datagram could not be sent, or the system reports an ICMP error for its destination.
-    pub fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: io::ErrorKind) {
+    pub fn handle_datagram_failed(
+        &mut self,
+        now: Instant,
+        send: Option<SendId>,
+        remote: SocketAddr,
+        kind: io::ErrorKind,
+    ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(send, kind);
+            let event = self.router.send_failed(now, send, remote, kind);
             self.outputs.extend(event.map(Output::Event));
         }
     }
@@ -356,13 +381,8 @@ impl Transport {
     }
 
     /// The answer to an [`Output::Lookup`].
-    pub fn handle_lookup(
-        &mut self,
-        now: Instant,
-        query: QueryId,
-        result: Result<&[IpAddr], io::ErrorKind>,
-    ) {
-        self.router.handle_lookup(now, query, result);
+    pub fn handle_lookup(&mut self, now: Instant, id: LookupId, answer: Answer) {
+        self.router.handle_lookup(now, id, answer);
         self.drain_router(now);
     }
 
@@ -541,8 +561,11 @@ impl Transport {
                 RouterOutput::Bind { channel, local } => {
                     self.outputs.push_back(Output::Bind { channel, local });
                 }
-                RouterOutput::Lookup { query, name } => {
-                    self.outputs.push_back(Output::Lookup { query, name });
+                RouterOutput::Lookup { id, kind, name } => {
+                    self.outputs.push_back(Output::Lookup { id, kind, name });
+                }
+                RouterOutput::Planned { query, result } => {
+                    self.outputs.push_back(Output::Planned { query, result });
                 }
                 RouterOutput::LocalAddress { query, remote } => {
                     self.outputs

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{Host, addr, invite, ip, numbered, ok, options, tcp, to, udp};
 use proptest::prelude::*;
+use sip_transport_proto::resolve::{Answer, Record};
 use sip_transport_proto::sip_core::Request;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, SendId, SendOptions,
@@ -171,16 +172,19 @@ impl Run {
             (17, ..) => self.host.pass(Duration::from_secs(u64::from(how))),
             (18, ..) => transport.handle_timeout(now),
             (19, ..) => {
-                if let Some((query, _)) = self.host.lookups.pop_front() {
+                if let Some((id, ..)) = self.host.lookups.pop_front() {
+                    // Addresses that were not asked for are ignored.
                     let ips = ["192.0.2.9", "192.0.2.10", "2001:db8::9"].map(ip);
+                    let records = ips.map(Record::Address).to_vec();
+                    let ttl = Duration::from_secs(u64::from(how));
                     let answer = if how < 200 {
-                        Ok(&ips[..])
+                        Answer::Found { records, ttl }
                     } else {
-                        Err(ErrorKind::NotFound)
+                        Answer::Failed(ErrorKind::NotConnected)
                     };
-                    transport.handle_lookup(now, query, answer);
+                    transport.handle_lookup(now, id, answer.clone());
                     // Twice is once.
-                    transport.handle_lookup(now, query, answer);
+                    transport.handle_lookup(now, id, answer);
                 }
             }
             (20, ..) => {

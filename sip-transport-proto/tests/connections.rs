@@ -477,10 +477,12 @@ fn a_datagram_that_the_system_refuses_is_reported_and_counted() {
     host.udp("192.0.2.1:5060");
     let sent = host.send(options("sip:192.0.2.9"), SendOptions::new());
     let (_, transmit) = host.datagrams.pop_front().unwrap();
+    let (now, to) = (host.now, transmit.destination);
+    let refused = ErrorKind::ConnectionRefused;
     host.transport
-        .handle_datagram_failed(transmit.send, ErrorKind::ConnectionRefused);
+        .handle_datagram_failed(now, transmit.send, to, refused);
     host.transport
-        .handle_datagram_failed(None, ErrorKind::ConnectionRefused);
+        .handle_datagram_failed(now, None, to, refused);
     host.drain();
     match host.events.pop_front() {
         Some(Event::SendFailed { send, cause }) => {

@@ -52,11 +52,7 @@ fn connecting_takes_ten_seconds_at_most_for_each_target() {
     let mut host = Host::new();
     host.tcp("192.0.2.1:5060");
     let send = host.waits(options("sip:example.com;transport=tcp"), SendOptions::new());
-    let (query, _) = host.lookups.pop_front().unwrap();
-    let now = host.now;
-    let ips = ["192.0.2.7", "192.0.2.8"].map(common::ip);
-    host.transport.handle_lookup(now, query, Ok(&ips));
-    host.drain();
+    host.resolve(&["192.0.2.7", "192.0.2.8"]);
     let (first, ..) = host.connects.pop_front().unwrap();
     host.pass(seconds(10) - Duration::from_nanos(1));
     assert!(host.connects.is_empty());

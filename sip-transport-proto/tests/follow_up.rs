@@ -6,7 +6,7 @@ mod common;
 
 use std::io::ErrorKind;
 
-use common::{Host, addr, header, invite, ip, numbered, ok, options, tcp, to, udp, wire_request};
+use common::{Host, addr, header, invite, numbered, ok, options, tcp, to, udp, wire_request};
 use sip_transport_proto::error::{NextError, SendCause};
 use sip_transport_proto::sip_core::{Message, Method, Name, Response};
 use sip_transport_proto::{Config, SendOptions, Sent, Submitted};
@@ -14,11 +14,7 @@ use sip_transport_proto::{Config, SendOptions, Sent, Submitted};
 /// A request sent to the first of three addresses.
 fn first_of_three(host: &mut Host) -> Sent {
     let send = host.waits(invite("sip:example.com;transport=udp"), SendOptions::new());
-    let (query, _) = host.lookups.pop_front().unwrap();
-    let now = host.now;
-    let ips = ["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(ip);
-    host.transport.handle_lookup(now, query, Ok(&ips));
-    host.drain();
+    host.resolve(&["192.0.2.7", "192.0.2.8", "192.0.2.9"]);
     host.completed(send).unwrap()
 }
 
@@ -97,15 +93,11 @@ fn a_given_branch_is_replaced_for_the_next_target_only() {
         .set("Via", "SIP/2.0/UDP 0.0.0.0;branch=z9hG4bKmine;rport")
         .unwrap();
     let send = host.waits(request, SendOptions::new());
-    let (query, _) = host.lookups.pop_front().unwrap();
-    let now = host.now;
-    host.transport
-        .handle_lookup(now, query, Ok(&["192.0.2.7", "192.0.2.8"].map(ip)));
-    host.drain();
+    host.resolve(&["192.0.2.7", "192.0.2.8"]);
     let first = host.completed(send).unwrap();
     let via = header(first.bytes(), "Via");
     assert_eq!(via, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKmine;rport");
-    let Ok(Submitted::Sent(second)) = host.transport.try_next(now, first) else {
+    let Ok(Submitted::Sent(second)) = host.transport.try_next(host.now, first) else {
         panic!("it is sent at once");
     };
     let message = second.message().unwrap();

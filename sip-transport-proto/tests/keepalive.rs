@@ -866,7 +866,9 @@ fn a_refused_datagram_is_the_end_of_the_flow_and_another_failure_is_not() {
         (ErrorKind::ConnectionRefused, 1),
         (ErrorKind::ConnectionRefused, 1),
     ] {
-        host.transport.handle_datagram_failed(transmit.send, kind);
+        let (now, to) = (host.now, transmit.destination);
+        host.transport
+            .handle_datagram_failed(now, transmit.send, to, kind);
         host.drain();
         let failures = dead_flows(&mut host);
         assert_eq!(failures.len(), dead, "{failures:?}");
@@ -1216,8 +1218,9 @@ fn sends_are_told_from_keep_alives() {
     host.drain();
     host.datagrams.clear();
     let (_, _) = next_datagram(&mut host);
+    let (now, to) = (host.now, sent.remote().addr);
     host.transport
-        .handle_datagram_failed(Some(sent.id()), ErrorKind::ConnectionRefused);
+        .handle_datagram_failed(now, Some(sent.id()), to, ErrorKind::ConnectionRefused);
     host.drain();
     assert!(matches!(
         host.events.pop_front(),

@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use sip_transport_proto::resolve::{self, DomainName, LookupKind, Record};
 use sip_transport_proto::sim::{Answer, HostId, Link, Network, Ready, Socket};
 
 fn addr(text: &str) -> SocketAddr {
@@ -273,24 +274,34 @@ fn a_cut_loses_datagrams_and_holds_streams_up() {
     assert_eq!(network.recv_datagram(to), None);
 }
 
+fn name(text: &str) -> DomainName {
+    DomainName::new(text).unwrap()
+}
+
 #[test]
 fn names_and_routes_answer_as_they_were_set() {
     let (mut network, a, _) = network(Link::default());
     network.set_name("b.example", Answer::Addresses(vec![ip("192.0.2.2")]));
     network.set_name("never.example", Answer::Never);
-    let known = network.lookup(a, "B.example");
-    let unknown = network.lookup(a, "c.example");
-    network.lookup(a, "never.example");
+    let known = network.lookup(a, LookupKind::A, &name("B.example"));
+    let unknown = network.lookup(a, LookupKind::A, &name("c.example"));
+    network.lookup(a, LookupKind::A, &name("never.example"));
     let answers = pass(&mut network, Duration::from_secs(60));
-    let found = Ready::LookedUp {
-        lookup: known,
-        result: Ok(vec![ip("192.0.2.2")]),
+    let [
+        Ready::LookedUp {
+            lookup: first,
+            answer: resolve::Answer::Found { records, .. },
+        },
+        Ready::LookedUp {
+            lookup: second,
+            answer: resolve::Answer::NotFound { .. },
+        },
+    ] = &answers[..]
+    else {
+        panic!("{answers:?}");
     };
-    let missing = Ready::LookedUp {
-        lookup: unknown,
-        result: Err(ErrorKind::NotFound),
-    };
-    assert_eq!(answers, [found, missing]);
+    assert_eq!([*first, *second], [known, unknown]);
+    assert_eq!(*records, [Record::Address(ip("192.0.2.2"))]);
     assert_eq!(
         network.local_address(a, ip("192.0.2.2")),
         Ok(ip("192.0.2.1"))

@@ -3,11 +3,13 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use common::{Host, addr, header, invite, ip, ok, options, tcp, to, udp, wire_request};
 use sip_transport_proto::error::{AttemptCause, SendCause};
+use sip_transport_proto::resolve::{Answer, DomainName, LookupKind, PlanError};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
     ChannelConfig, Config, ConfigError, Deadline, Event, Protocol, SendOptions, SipEndpoint,
@@ -328,12 +330,12 @@ fn the_addresses_of_a_name_are_tried_one_after_the_other() {
         invite("sip:bob@example.com:5080;transport=tcp"),
         SendOptions::new(),
     );
-    let (query, name) = host.lookups.pop_front().unwrap();
-    assert_eq!(name, "example.com");
-    let now = host.now;
-    let ips = ["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(ip);
-    host.transport.handle_lookup(now, query, Ok(&ips));
-    host.drain();
+    assert!(
+        host.lookups
+            .iter()
+            .all(|(_, _, name)| name.as_str() == "example.com")
+    );
+    host.resolve(&["192.0.2.7", "192.0.2.8", "192.0.2.9"]);
     host.refuse();
     host.refuse();
     let id = host.connected("192.0.2.1:40000");
@@ -384,16 +386,16 @@ fn with_no_address_left_the_error_lists_what_was_tried() {
     let mut host = Host::new();
     host.tcp("192.0.2.1:5060");
     let send = host.waits(options("sip:example.com;transport=tcp"), SendOptions::new());
-    let (query, _) = host.lookups.pop_front().unwrap();
-    let now = host.now;
-    host.transport
-        .handle_lookup(now, query, Ok(&["192.0.2.7", "192.0.2.8"].map(ip)));
-    host.drain();
+    host.resolve(&["192.0.2.7", "192.0.2.8"]);
     host.refuse();
     host.refuse();
     let error = host.completed(send).unwrap_err();
     assert_eq!(*error.cause(), SendCause::AllTargetsFailed);
-    let tried: Vec<_> = error.tried().iter().map(|attempt| attempt.addr).collect();
+    let tried: Vec<_> = error
+        .tried()
+        .iter()
+        .map(|attempt| attempt.target.addr)
+        .collect();
     assert_eq!(tried, [addr("192.0.2.7:5060"), addr("192.0.2.8:5060")]);
     let refused = AttemptCause::Connect(ErrorKind::ConnectionRefused);
     assert!(error.tried().iter().all(|attempt| attempt.cause == refused));
@@ -404,12 +406,13 @@ fn sends_to_one_name_share_one_lookup() {
     let mut host = Host::new();
     host.udp("192.0.2.1:5060");
     let sends = [0; 3].map(|_| host.waits(options("sip:example.com"), SendOptions::new()));
-    assert_eq!(host.lookups.len(), 1);
-    let (query, _) = host.lookups.pop_front().unwrap();
-    let now = host.now;
-    host.transport
-        .handle_lookup(now, query, Ok(&[ip("192.0.2.9")]));
-    host.drain();
+    let asked: BTreeSet<_> = host
+        .lookups
+        .iter()
+        .map(|(_, kind, name)| (kind, name))
+        .collect();
+    assert_eq!(asked.len(), host.lookups.len());
+    host.resolve(&["192.0.2.9"]);
     for send in sends {
         assert_eq!(
             host.completed(send).unwrap().remote().addr,
@@ -422,19 +425,28 @@ fn sends_to_one_name_share_one_lookup() {
 fn a_lookup_that_fails_or_finds_nothing_ends_the_send() {
     let mut host = Host::new();
     host.udp("192.0.2.1:5060");
-    for (answer, kind) in [
-        (Err(ErrorKind::NotFound), ErrorKind::NotFound),
-        (Ok(&[][..]), ErrorKind::NotFound),
-        (Err(ErrorKind::TimedOut), ErrorKind::TimedOut),
+    let name = DomainName::new("example.com").unwrap();
+    let missing = PlanError::NoAddress(name.clone());
+    let failed = PlanError::Lookup {
+        kind: LookupKind::A,
+        name,
+        error: ErrorKind::ConnectionReset,
+    };
+    let records = Vec::new();
+    let ttl = Duration::from_secs(60);
+    for (answer, cause) in [
+        (Answer::Failed(ErrorKind::ConnectionReset), failed),
+        (Answer::Found { records, ttl }, missing.clone()),
+        (Answer::NotFound { ttl: None }, missing),
     ] {
-        let send = host.waits(options("sip:example.com"), SendOptions::new());
-        let (query, _) = host.lookups.pop_front().unwrap();
-        let now = host.now;
-        host.transport.handle_lookup(now, query, answer);
-        host.drain();
+        let send = host.waits(options("sip:example.com:5060"), SendOptions::new());
+        host.look_up(|kind, _| match kind {
+            LookupKind::A => answer.clone(),
+            _ => Answer::NotFound { ttl: None },
+        });
         let error = host.completed(send).unwrap_err();
-        let name = "example.com".to_owned();
-        assert_eq!(*error.cause(), SendCause::Lookup { name, kind });
+        assert_eq!(*error.cause(), SendCause::Resolve(cause));
+        host.pass(Duration::from_secs(61));
     }
 }
 
@@ -445,22 +457,18 @@ fn a_lookup_without_an_answer_ends_the_send_and_a_late_answer_is_ignored() {
     host.udp("192.0.2.1:5060");
     let send = host.waits(options("sip:example.com"), SendOptions::new());
     assert_eq!(host.deadline.map(|(_, why)| why), Some(Deadline::Query));
-    host.pass(Duration::from_millis(5_999));
+    host.pass(Duration::from_millis(1_999));
     assert!(host.events.is_empty());
     host.pass(Duration::from_millis(1));
     let error = host.completed(send).unwrap_err();
     assert!(matches!(
         error.cause(),
-        SendCause::Lookup {
-            kind: ErrorKind::TimedOut,
+        SendCause::Resolve(PlanError::Lookup {
+            error: ErrorKind::TimedOut,
             ..
-        }
+        })
     ));
-    let (query, _) = host.lookups.pop_front().unwrap();
-    let now = host.now;
-    host.transport
-        .handle_lookup(now, query, Ok(&[ip("192.0.2.9")]));
-    host.drain();
+    host.resolve(&["192.0.2.9"]);
     assert!(host.events.is_empty() && host.datagrams.is_empty());
 }
 
@@ -476,7 +484,10 @@ fn an_invalid_name_is_never_looked_up() {
     ] {
         let error = host.submit(options(uri), SendOptions::new());
         let error = error.expect_err(uri);
-        assert!(matches!(error.cause(), SendCause::Lookup { .. }), "{error}");
+        assert!(
+            matches!(error.cause(), SendCause::Resolve(PlanError::NoAddress(_))),
+            "{error}"
+        );
     }
     assert!(host.lookups.is_empty());
 }
@@ -486,11 +497,8 @@ fn a_destination_without_a_route_moves_the_send_to_the_next_address() {
     let mut host = Host::new();
     host.udp("0.0.0.0:5060");
     let send = host.waits(options("sip:example.com"), SendOptions::new());
-    let (query, _) = host.lookups.pop_front().unwrap();
+    host.resolve(&["192.0.2.7", "192.0.2.8"]);
     let now = host.now;
-    host.transport
-        .handle_lookup(now, query, Ok(&["192.0.2.7", "192.0.2.8"].map(ip)));
-    host.drain();
     let (first, remote) = host.local_queries.pop_front().unwrap();
     assert_eq!(remote, addr("192.0.2.7:5060"));
     host.transport

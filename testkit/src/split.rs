@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sip_transport_proto::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
 };
+use sip_transport_proto::resolve::{Answer, LookupId};
 use sip_transport_proto::sim::Machine;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, DatagramSocket,
@@ -207,8 +208,11 @@ impl Split {
             RouterOutput::Bind { channel, local } => {
                 self.outputs.push_back(Output::Bind { channel, local });
             }
-            RouterOutput::Lookup { query, name } => {
-                self.outputs.push_back(Output::Lookup { query, name });
+            RouterOutput::Lookup { id, kind, name } => {
+                self.outputs.push_back(Output::Lookup { id, kind, name });
+            }
+            RouterOutput::Planned { query, result } => {
+                self.outputs.push_back(Output::Planned { query, result });
             }
             RouterOutput::LocalAddress { query, remote } => {
                 self.outputs
@@ -354,9 +358,15 @@ impl Machine for Split {
         }
     }
 
-    fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: ErrorKind) {
+    fn handle_datagram_failed(
+        &mut self,
+        now: Instant,
+        send: Option<SendId>,
+        remote: SocketAddr,
+        kind: ErrorKind,
+    ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(send, kind);
+            let event = self.router.send_failed(now, send, remote, kind);
             self.outputs.extend(event.map(Output::Event));
         }
     }
@@ -408,13 +418,8 @@ impl Machine for Split {
         self.tasks.push(Task::Router);
     }
 
-    fn handle_lookup(
-        &mut self,
-        now: Instant,
-        query: QueryId,
-        result: Result<&[IpAddr], ErrorKind>,
-    ) {
-        self.router.handle_lookup(now, query, result);
+    fn handle_lookup(&mut self, now: Instant, id: LookupId, answer: Answer) {
+        self.router.handle_lookup(now, id, answer);
         self.tasks.push(Task::Router);
     }
 

@@ -50,7 +50,7 @@ fn a_lookup_that_never_ends_fails_its_sends_and_does_not_outlive_the_transport()
             .send_request(options("sip:slow.example"))
             .await
             .unwrap_err();
-        assert!(matches!(error.cause(), SendCause::Lookup { .. }), "{error}");
+        assert!(matches!(error.cause(), SendCause::Resolve(_)), "{error}");
         assert!(host.now() - started <= Duration::from_secs(6));
 
         let waiting = transport

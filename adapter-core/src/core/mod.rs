@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
-use sip_transport_proto::error::{AttemptCause, CloseReason, SendError};
+use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError};
+use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, Keep, KeepError, QueryId, Router, RouterOutput, SendId,
     Sent, SipEndpoint, SocketId,
@@ -22,7 +23,7 @@ use crate::link::Link;
 use crate::queue::Queue;
 use crate::socket::Socket;
 use crate::sync::{lock, read, write};
-use crate::{Runtime, SocketOptions};
+use crate::{Resolve, Runtime, SocketOptions};
 
 /// A runtime and the queue of the application that runs beside it.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ pub(crate) struct Asked(Vec<RouterOutput>);
 
 /// What a send fails of whose connection closed before it could be queued there.
 pub(crate) const CLOSED: AttemptCause = AttemptCause::Closed(CloseReason::Peer);
+
+/// What a plan came to.
+pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;
 
 /// What became of a send.
 #[derive(Debug)]
@@ -59,10 +63,12 @@ enum Waiter {
 pub(crate) struct Core {
     router: Mutex<Router>,
     pub(crate) workers: Vec<Worker>,
+    resolver: Arc<dyn Resolve>,
     sockets: RwLock<BTreeMap<SocketId, Arc<Socket>>>,
     links: RwLock<BTreeMap<ConnectionId, Arc<Link>>>,
     listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
-    lookups: Mutex<BTreeMap<QueryId, Arc<AtomicWaker>>>,
+    lookups: Mutex<BTreeMap<LookupId, Arc<AtomicWaker>>>,
+    plans: Mutex<BTreeMap<QueryId, oneshot::Sender<PlanResult>>>,
     waiters: Mutex<BTreeMap<SendId, Waiter>>,
     pub(crate) router_task: AtomicWaker,
     pub(crate) datagram_queue: usize,
@@ -76,6 +82,7 @@ impl Core {
     pub(crate) fn new(
         router: Router,
         workers: Vec<Worker>,
+        resolver: Arc<dyn Resolve>,
         datagram_queue: usize,
         socket_options: SocketOptions,
     ) -> Self {
@@ -86,6 +93,8 @@ impl Core {
             links: RwLock::default(),
             listeners: Mutex::default(),
             lookups: Mutex::default(),
+            plans: Mutex::default(),
+            resolver,
             waiters: Mutex::default(),
             router_task: AtomicWaker::new(),
             datagram_queue,

@@ -1,12 +1,13 @@
 //! What the router asks for: connections, sockets, look-ups.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
 use sip_transport_proto::error::SendFailure;
-use sip_transport_proto::{Event, QueryId, Routed, RouterOutput, SendId};
+use sip_transport_proto::resolve::{Answer, LookupId};
+use sip_transport_proto::{Event, Routed, RouterOutput, SendId};
 
 use super::{Asked, Core};
 use crate::drive;
@@ -91,15 +92,13 @@ impl Core {
                     self.spawn(0, drive::datagrams(Arc::clone(self), socket, machine));
                 }
             }
-            RouterOutput::Lookup { query, name } => {
-                let Some(worker) = self.workers.first() else {
-                    return;
-                };
-                let answer = worker.runtime.lookup(name);
+            RouterOutput::Lookup { id, kind, name } => {
+                let answer = self.resolver.lookup(kind, name);
                 let wake = Arc::new(AtomicWaker::new());
-                lock(&self.lookups).insert(query, Arc::clone(&wake));
-                self.spawn(0, drive::lookup(Arc::clone(self), query, answer, wake));
+                lock(&self.lookups).insert(id, Arc::clone(&wake));
+                self.spawn(0, drive::lookup(Arc::clone(self), id, answer, wake));
             }
+            RouterOutput::Planned { query, result } => self.planned(query, result),
             RouterOutput::LocalAddress { query, remote } => {
                 let Some(worker) = self.workers.first() else {
                     return;
@@ -121,18 +120,26 @@ impl Core {
     }
 
     /// Takes the answer to a lookup.
-    pub(crate) fn answered(self: &Arc<Self>, query: QueryId, answer: io::Result<Vec<IpAddr>>) {
-        lock(&self.lookups).remove(&query);
-        let result = answer.map_err(|error| error.kind());
-        let (now, ips) = (self.now(), result.as_deref().map_err(|kind| *kind));
-        let ((), asked) = self.ask(|router| router.handle_lookup(now, query, ips));
+    pub(crate) fn answered(self: &Arc<Self>, id: LookupId, answer: Answer) {
+        lock(&self.lookups).remove(&id);
+        let now = self.now();
+        let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
         self.run(asked);
     }
 
     /// Reports a datagram that did not get away.
-    pub(crate) fn report(&self, worker: usize, send: SendId, cause: SendFailure) {
+    pub(crate) fn report(
+        &self,
+        worker: usize,
+        send: SendId,
+        remote: SocketAddr,
+        cause: SendFailure,
+    ) {
         let event = match cause {
-            SendFailure::Io(kind) => self.with_router(|router| router.send_failed(send, kind)),
+            SendFailure::Io(kind) => {
+                let now = self.now();
+                self.with_router(|router| router.send_failed(now, send, remote, kind))
+            }
             cause => Some(Event::SendFailed { send, cause }),
         };
         if let Some(event) = event {

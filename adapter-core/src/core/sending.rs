@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use futures_channel::oneshot;
 use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
-use sip_transport_proto::{Outgoing, Pushed, Route, Routed, SendId, Sent, Way};
+use sip_transport_proto::{Outgoing, Pushed, QueryId, Route, Routed, SendId, Sent, Way};
 
-use super::{Asked, CLOSED, Core, Submitted, Waiter};
+use super::{Asked, CLOSED, Core, PlanResult, Submitted, Waiter};
 use crate::sync::{lock, read};
 
 impl Core {
@@ -34,6 +34,26 @@ impl Core {
         let (sender, receiver) = oneshot::channel();
         waiters.insert(send, Waiter::Waiting(sender));
         Ok(Submitted::Waiting(receiver))
+    }
+
+    /// Asks where a message would go.
+    pub(crate) fn plan(self: &Arc<Self>, outgoing: Box<Outgoing>) -> oneshot::Receiver<PlanResult> {
+        let now = self.now();
+        let (sender, receiver) = oneshot::channel();
+        // The answer is run behind the entry, so it finds it.
+        let ((), asked) = self.ask(|router| {
+            let query = router.plan(now, outgoing);
+            drop(lock(&self.plans).insert(query, sender));
+        });
+        self.run(asked);
+        receiver
+    }
+
+    pub(super) fn planned(&self, query: QueryId, result: PlanResult) {
+        if let Some(sender) = lock(&self.plans).remove(&query) {
+            // Nobody waits any more.
+            drop(sender.send(result));
+        }
     }
 
     pub(crate) fn complete(&self, send: SendId, result: Result<Sent, SendError>) {

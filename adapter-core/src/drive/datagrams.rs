@@ -81,7 +81,8 @@ impl Task<'_> {
             for entry in self.out.iter().filter(|entry| entry.id != 0) {
                 let send = SendId::from(entry.id);
                 let cause = proto::SendFailure::ChannelRemoved;
-                self.core.report(self.socket.worker, send, cause);
+                self.core
+                    .report(self.socket.worker, send, entry.destination, cause);
             }
             self.out.sent(self.out.len());
             self.socket.take(&mut self.out);
@@ -167,9 +168,9 @@ impl Task<'_> {
             let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
                 continue;
             };
-            let cause = proto::SendFailure::Io(error.kind());
+            let (send, cause) = (SendId::from(send), proto::SendFailure::Io(error.kind()));
             self.core
-                .report(self.socket.worker, SendId::from(send), cause);
+                .report(self.socket.worker, send, destination, cause);
         }
     }
 }

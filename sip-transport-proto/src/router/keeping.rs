@@ -116,8 +116,19 @@ impl Router {
     }
 
     /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
-    /// application. Nothing, if a keep-alive is lost that will be sent again.
-    pub fn send_failed(&self, send: SendId, kind: io::ErrorKind) -> Option<Event> {
+    /// application. Nothing, if a keep-alive is lost that will be sent again. A target that nobody
+    /// answers for is tried last for a while.
+    pub fn send_failed(
+        &mut self,
+        now: Instant,
+        send: SendId,
+        remote: SocketAddr,
+        kind: io::ErrorKind,
+    ) -> Option<Event> {
+        if is_unreachable(kind) {
+            self.resolver
+                .failed_at(now, Protocol::Udp, normalise(remote), None);
+        }
         if let Some(event) = self.shared.kept.failed(send, kind) {
             return event;
         }
@@ -208,4 +219,13 @@ pub(super) fn via_marks(
         alias: protocol == Protocol::Tls && channel.is_some_and(|channel| channel.alias),
         agreed: None,
     }
+}
+
+/// Whether an error of a datagram is about its destination, not about us or this datagram.
+fn is_unreachable(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    matches!(
+        kind,
+        ConnectionRefused | HostUnreachable | NetworkUnreachable
+    )
 }

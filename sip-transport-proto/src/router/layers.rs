@@ -9,8 +9,8 @@
 use super::Router;
 use crate::connection::LayerPlan;
 use crate::error::{ChannelError, SendCause};
-use crate::outgoing::Target;
-use crate::{ChannelConfig, ChannelId, Protocol};
+use crate::resolve::Target;
+use crate::{ChannelConfig, ChannelId, Outgoing, Protocol};
 
 #[cfg(feature = "tls")]
 use crate::{connection::TlsSide, tls::TlsConfig};
@@ -66,11 +66,12 @@ impl Router {
         &mut self,
         channel: ChannelId,
         target: &Target,
+        outgoing: &Outgoing,
     ) -> Result<LayerPlan, SendCause> {
         let mut plan = LayerPlan::default();
         #[cfg(feature = "tls")]
         if target.protocol.is_secure() {
-            let name = target.name.clone().ok_or(SendCause::NoTlsName)?;
+            let name = target.tls_name.clone().ok_or(SendCause::NoTlsName)?;
             let own = self.tls_of(channel).filter(|tls| tls.is_client());
             let config = own.or(self.shared.config.tls.as_ref());
             let config = config.filter(|tls| tls.is_client());
@@ -79,7 +80,7 @@ impl Router {
         }
         #[cfg(feature = "ws")]
         if target.protocol.is_websocket() {
-            let host = match &target.name {
+            let host = match outgoing.peer_name(target.protocol) {
                 Some(name) => name.to_string(),
                 None => target.addr.ip().to_string(),
             };

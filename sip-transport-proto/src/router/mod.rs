@@ -11,6 +11,7 @@ mod targets;
 mod ways;
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCau
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
+use crate::resolve::{Answer, DomainName, LookupId, LookupKind, ResolveStats, Resolver, Target};
 use crate::shared::{Budget, Shared};
 use crate::tls::{Identity, TlsName};
 use crate::{
@@ -34,7 +36,7 @@ use crate::{
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
-use queries::{Queries, Waiting};
+use queries::{Asker, Queries};
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
@@ -54,6 +56,7 @@ pub struct Router {
     channels: Channels,
     connections: Connections,
     queries: Queries,
+    resolver: Resolver,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
@@ -102,12 +105,22 @@ pub enum RouterOutput {
         /// The address, with port 0.
         local: SocketAddr,
     },
-    /// Look up the addresses of a host, and answer with [`Router::handle_lookup`].
+    /// Look up DNS records, and answer with [`Router::handle_lookup`]. The name is complete: no
+    /// search list applies.
     Lookup {
         /// The question.
+        id: LookupId,
+        /// The type of record.
+        kind: LookupKind,
+        /// The name.
+        name: DomainName,
+    },
+    /// The answer to [`Router::plan`].
+    Planned {
+        /// Which.
         query: QueryId,
-        /// The host name.
-        name: String,
+        /// The targets, best first, at least one.
+        result: Result<Vec<Target>, SendCause>,
     },
     /// Find the local address that the system sends from, and answer with
     /// [`Router::handle_local_address`].
@@ -190,6 +203,7 @@ impl Router {
                 ));
             }
         }
+        let resolver = Resolver::new(config.resolve.clone());
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
@@ -205,6 +219,7 @@ impl Router {
             channels: Channels::default(),
             connections: Connections::default(),
             queries: Queries::default(),
+            resolver,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
@@ -357,6 +372,11 @@ impl Router {
         identity: Option<Arc<Identity>>,
     ) {
         self.connections.opened(connection, local, identity);
+        if let Some(record) = self.connections.get(connection) {
+            let name = record.name.clone();
+            self.resolver
+                .worked_at(record.protocol, record.remote, name);
+        }
     }
 
     /// A valid message came over an accepted connection: it no longer counts against the limits
@@ -397,18 +417,9 @@ impl Router {
     }
 
     /// The answer to a [`RouterOutput::Lookup`]. Late answers are ignored.
-    pub fn handle_lookup(
-        &mut self,
-        now: Instant,
-        query: QueryId,
-        result: Result<&[IpAddr], io::ErrorKind>,
-    ) {
-        let Some((name, waiting)) = self.queries.looked_up(query) else {
-            return;
-        };
-        for waiting in waiting {
-            self.resolved(now, waiting, &name, result);
-        }
+    pub fn handle_lookup(&mut self, now: Instant, id: LookupId, answer: Answer) {
+        self.resolver.answer(now, id, answer);
+        self.follow_resolver(now);
     }
 
     /// The answer to a [`RouterOutput::LocalAddress`]. Late answers are ignored.
@@ -429,15 +440,10 @@ impl Router {
     /// Lets time pass. Early calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.keep_alive(now);
-        for (name, waiting) in self.queries.expired(now) {
-            match name {
-                Some(name) => {
-                    self.resolved(now, waiting, &name, Err(io::ErrorKind::TimedOut));
-                }
-                None => {
-                    self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
-                }
-            }
+        self.resolver.handle_timeout(now);
+        self.follow_resolver(now);
+        for waiting in self.queries.expired(now) {
+            self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
         }
     }
 
@@ -445,7 +451,9 @@ impl Router {
     /// other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
-        let query = self.queries.deadline().map(|at| (at, Deadline::Query));
+        let lookup = self.resolver.deadline();
+        let query = self.queries.deadline().into_iter().chain(lookup).min();
+        let query = query.map(|at| (at, Deadline::Query));
         query.into_iter().chain(self.shared.kept.deadline()).min()
     }
 
@@ -469,8 +477,18 @@ impl Router {
         for connection in all {
             self.close_with(connection, CloseReason::Shutdown);
         }
-        for Waiting { outgoing, .. } in self.queries.drain() {
-            self.fail(SendCause::ShuttingDown, outgoing);
+        for (plan, asker) in self.queries.drain_plans() {
+            self.resolver.cancel(plan);
+            match asker {
+                Asker::Send(waiting) => self.fail(SendCause::ShuttingDown, waiting.outgoing),
+                Asker::Plan(query, _) => self.outputs.push_back(RouterOutput::Planned {
+                    query,
+                    result: Err(SendCause::ShuttingDown),
+                }),
+            }
+        }
+        for waiting in self.queries.drain() {
+            self.fail(SendCause::ShuttingDown, waiting.outgoing);
         }
     }
 
@@ -504,6 +522,16 @@ impl Router {
     /// What has happened since the beginning.
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot()
+    }
+
+    /// How long the answer to a [`RouterOutput::Lookup`] is waited for.
+    pub fn lookup_timeout(&self) -> Duration {
+        self.shared.config.resolve.lookup_timeout
+    }
+
+    /// What has happened in looking for targets.
+    pub fn resolve_stats(&self) -> ResolveStats {
+        self.resolver.stats()
     }
 
     /// Bytes queued for all connections.

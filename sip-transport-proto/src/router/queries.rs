@@ -3,6 +3,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::resolve::PlanId;
 use crate::{ChannelId, Outgoing, QueryId};
 
 /// How long to wait for the outside world to answer.
@@ -18,20 +19,25 @@ pub(crate) struct Waiting {
     pub(crate) outgoing: Box<Outgoing>,
 }
 
+/// Who waits for a plan.
 #[derive(Debug)]
-struct Query<T> {
-    about: T,
+pub(crate) enum Asker {
+    Send(Waiting),
+    Plan(QueryId, Box<Outgoing>),
+}
+
+#[derive(Debug)]
+struct Query {
+    about: IpAddr,
     deadline: Instant,
     waiting: Vec<Waiting>,
 }
 
-/// The open questions and the sends that wait for the answers; one question for all that ask the
-/// same.
+/// The sends that wait, and for what; one question about a local address for all that need it.
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
-    lookups: BTreeMap<QueryId, Query<String>>,
-    by_name: BTreeMap<String, QueryId>,
-    locals: BTreeMap<QueryId, Query<IpAddr>>,
+    plans: BTreeMap<PlanId, Asker>,
+    locals: BTreeMap<QueryId, Query>,
     by_ip: BTreeMap<IpAddr, QueryId>,
     binds: BTreeMap<ChannelId, Vec<Waiting>>,
     local_addresses: BTreeMap<IpAddr, (IpAddr, Instant)>,
@@ -45,35 +51,30 @@ impl Queries {
         self.waiting
     }
 
-    /// Lets a send wait for the addresses of `name`. Gives the question if it is a new one.
-    pub(crate) fn look_up(
-        &mut self,
-        now: Instant,
-        name: String,
-        outgoing: Box<Outgoing>,
-    ) -> Option<(QueryId, String)> {
+    /// Lets a send wait for its targets.
+    pub(crate) fn wait_for_plan(&mut self, plan: PlanId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
-        let open = self.by_name.get(&name);
-        if let Some(query) = open.and_then(|id| self.lookups.get_mut(id)) {
-            query.waiting.push(Waiting { outgoing });
-            return None;
-        }
-        let id = self.next_id();
-        self.by_name.insert(name.clone(), id);
-        let query = Query {
-            about: name.clone(),
-            deadline: now + PATIENCE,
-            waiting: vec![Waiting { outgoing }],
-        };
-        self.lookups.insert(id, query);
-        Some((id, name))
+        self.plans.insert(plan, Asker::Send(Waiting { outgoing }));
     }
 
-    pub(crate) fn looked_up(&mut self, id: QueryId) -> Option<(String, Vec<Waiting>)> {
-        let query = self.lookups.remove(&id)?;
-        self.by_name.remove(&query.about);
-        self.waiting = self.waiting.saturating_sub(query.waiting.len());
-        Some((query.about, query.waiting))
+    /// Lets the application wait for the targets of a message.
+    pub(crate) fn ask_for_plan(&mut self, plan: PlanId, query: QueryId, outgoing: Box<Outgoing>) {
+        self.waiting = self.waiting.saturating_add(1);
+        self.plans.insert(plan, Asker::Plan(query, outgoing));
+    }
+
+    /// Who waited for a plan.
+    pub(crate) fn planned(&mut self, plan: PlanId) -> Option<Asker> {
+        let asker = self.plans.remove(&plan)?;
+        self.waiting = self.waiting.saturating_sub(1);
+        Some(asker)
+    }
+
+    /// Takes all who wait for plans.
+    pub(crate) fn drain_plans(&mut self) -> BTreeMap<PlanId, Asker> {
+        let plans = core::mem::take(&mut self.plans);
+        self.waiting = self.waiting.saturating_sub(plans.len());
+        plans
     }
 
     /// The local address towards `remote`, if it was found lately.
@@ -142,55 +143,36 @@ impl Queries {
         waiting
     }
 
-    /// Sends whose question was not answered in time, with the name that was asked for.
-    pub(crate) fn expired(&mut self, now: Instant) -> Vec<(Option<String>, Waiting)> {
+    /// Sends whose question was not answered in time.
+    pub(crate) fn expired(&mut self, now: Instant) -> Vec<Waiting> {
         let mut expired = Vec::new();
         // All wait equally long, so the lowest ids are due first.
-        while let Some((&id, query)) = self.lookups.first_key_value()
-            && query.deadline <= now
-        {
-            let (name, waiting) = self.looked_up(id).unwrap_or_default();
-            expired.extend(waiting.into_iter().map(|w| (Some(name.clone()), w)));
-        }
         while let Some((&id, query)) = self.locals.first_key_value()
             && query.deadline <= now
         {
-            expired.extend(
-                self.local_found(now, id, None)
-                    .into_iter()
-                    .map(|w| (None, w)),
-            );
+            expired.extend(self.local_found(now, id, None));
         }
         expired
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let lookup = self
-            .lookups
-            .first_key_value()
-            .map(|(_, query)| query.deadline);
-        let local = self
-            .locals
-            .first_key_value()
-            .map(|(_, query)| query.deadline);
-        lookup.into_iter().chain(local).min()
+        let (_, query) = self.locals.first_key_value()?;
+        Some(query.deadline)
     }
 
+    /// Takes all sends that wait for a local address or a socket.
     pub(crate) fn drain(&mut self) -> Vec<Waiting> {
-        self.waiting = 0;
-        self.by_name.clear();
         self.by_ip.clear();
-        let lookups = core::mem::take(&mut self.lookups)
-            .into_values()
-            .flat_map(|q| q.waiting);
         let locals = core::mem::take(&mut self.locals)
             .into_values()
-            .flat_map(|q| q.waiting);
+            .flat_map(|query| query.waiting);
         let binds = core::mem::take(&mut self.binds).into_values().flatten();
-        lookups.chain(locals).chain(binds).collect()
+        let all: Vec<_> = locals.chain(binds).collect();
+        self.waiting = self.waiting.saturating_sub(all.len());
+        all
     }
 
-    fn next_id(&mut self) -> QueryId {
+    pub(crate) fn next_id(&mut self) -> QueryId {
         self.next = self.next.wrapping_add(1);
         QueryId(self.next)
     }

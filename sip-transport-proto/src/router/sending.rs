@@ -1,18 +1,17 @@
 //! A message on its way: hints, targets one after the other, waiting.
 
-use std::io;
 use std::time::Instant;
 
 use super::queries::Waiting;
-use super::targets::Plan;
+use super::targets::Found;
 use super::ways::Step;
 use super::{Routed, Router, RouterOutput};
-use crate::error::{Attempt, AttemptCause, NextError, SendCause, SendError};
+use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
 use crate::outgoing::{NextHop, ViaFacts};
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
-use crate::{HintReport, Outgoing, Route, SendId, Sent};
+use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
 
 impl Router {
     /// Finds the way out for a message: a live hinted connection, else the destination given or
@@ -59,7 +58,7 @@ impl Router {
         }
         let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
         if !reused {
-            outgoing.failed(cause);
+            self.target_failed(now, &mut outgoing, cause);
         }
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
@@ -73,13 +72,21 @@ impl Router {
     /// # Errors
     /// There is no target left, or as for [`send`](Self::send).
     pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
+        if let Some(target) = sent.target() {
+            self.resolver.target_failed(now, target);
+        }
         let Sent {
             rest: Some(mut outgoing),
+            targets,
+            tried,
             ..
         } = sent
         else {
             return Err(NextError::NoTargetLeft(Box::new(sent)));
         };
+        outgoing.targets = Some(targets);
+        outgoing.tried = tried;
+        outgoing.failed(AttemptCause::Left);
         outgoing.new_branch = true;
         // The connection that it went over has had its try.
         outgoing.options.hints.connection = None;
@@ -116,8 +123,28 @@ impl Router {
     }
 
     pub(super) fn fail_target(&mut self, now: Instant, mut waiting: Waiting, cause: AttemptCause) {
-        waiting.outgoing.failed(cause);
+        self.target_failed(now, &mut waiting.outgoing, cause);
         self.resume(now, waiting);
+    }
+
+    /// Gives up the target at hand, and remembers it where the fault is its own.
+    fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
+        let its_own = match &cause {
+            AttemptCause::Connect(_)
+            | AttemptCause::Tls(_)
+            | AttemptCause::WebSocket(_)
+            | AttemptCause::Deadline(Deadline::Connect | Deadline::Handshake)
+            | AttemptCause::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
+            AttemptCause::Deadline(_)
+            | AttemptCause::Closed(_)
+            | AttemptCause::NoRoute(_)
+            | AttemptCause::Send(_)
+            | AttemptCause::Left => false,
+        };
+        let target = outgoing.failed(cause);
+        if let Some(target) = target.filter(|_| its_own) {
+            self.resolver.target_failed(now, target);
+        }
     }
 
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
@@ -158,9 +185,17 @@ impl Router {
             }
         }
         if outgoing.targets.is_none() {
-            match self.plan(&outgoing) {
-                Ok(Plan::Targets(targets)) => outgoing.targets = Some(targets),
-                Ok(Plan::LookUp(name)) => return self.look_up(now, name, outgoing),
+            match self.find_targets(now, &outgoing) {
+                Ok(Found::Targets(targets)) => outgoing.targets = Some(targets),
+                Ok(Found::Waits(plan)) => {
+                    if !self.has_room() {
+                        self.resolver.cancel(plan);
+                    }
+                    return self.wait(outgoing, |router, outgoing| {
+                        router.queries.wait_for_plan(plan, outgoing);
+                        None
+                    });
+                }
                 Err(cause) => return Err(self.failed(cause, outgoing)),
             }
         }
@@ -197,25 +232,9 @@ impl Router {
         Err(self.failed(cause, outgoing))
     }
 
-    fn look_up(
-        &mut self,
-        now: Instant,
-        name: String,
-        outgoing: Box<Outgoing>,
-    ) -> Result<Routed, SendError> {
-        // RFC 7118 §5: an .invalid name (RFC 2606) is a name that nobody can look up.
-        let last_label = name.trim_end_matches('.').rsplit('.').next();
-        if last_label.is_some_and(|label| label.eq_ignore_ascii_case("invalid")) {
-            let cause = SendCause::Lookup {
-                name,
-                kind: io::ErrorKind::NotFound,
-            };
-            return Err(self.failed(cause, outgoing));
-        }
-        self.wait(outgoing, |router, outgoing| {
-            let question = router.queries.look_up(now, name, outgoing);
-            question.map(|(query, name)| RouterOutput::Lookup { query, name })
-        })
+    /// Whether one more may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.queries.len() < self.shared.config.max_waiting_sends
     }
 
     /// Lets a send wait, if there is room for one more.
@@ -224,8 +243,8 @@ impl Router {
         outgoing: Box<Outgoing>,
         park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
-        let limit = self.shared.config.max_waiting_sends;
-        if self.queries.len() >= limit {
+        if !self.has_room() {
+            let limit = self.shared.config.max_waiting_sends;
             return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
         }
         let id = outgoing.id;

@@ -2,58 +2,52 @@
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
-use std::io;
 use std::time::Instant;
 
 use sip_core::Flow;
 
-use super::Router;
-use super::queries::Waiting;
+use super::channels::Channel;
+use super::queries::Asker;
+use super::{Router, RouterOutput};
 use crate::endpoint::normalise;
 use crate::error::SendCause;
 use crate::flow::{self, Came};
-use crate::outgoing::{HostText, NextHop, Target, ViaFacts};
-use crate::{Outgoing, Protocol};
+use crate::outgoing::{HostText, NextHop, ViaFacts};
+use crate::resolve::{
+    AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
+};
+use crate::route::Way;
+use crate::{Outgoing, Protocol, QueryId};
 
-/// Addresses of one name that are tried.
-const MAX_ADDRESSES: usize = 32;
-
-/// The targets of a message, or what has to be known first.
-pub(super) enum Plan {
+/// The targets of a message, or the plan that will tell.
+pub(super) enum Found {
     Targets(VecDeque<Target>),
-    LookUp(String),
+    Waits(PlanId),
 }
 
 impl Router {
-    pub(super) fn plan(&self, outgoing: &Outgoing) -> Result<Plan, SendCause> {
-        let one = |target| Ok(Plan::Targets(VecDeque::from([target])));
+    /// Where a message that is no hint's goes (RFC 3261 §8.1.2 and §18.2.2, RFC 3263).
+    pub(super) fn find_targets(
+        &mut self,
+        now: Instant,
+        outgoing: &Outgoing,
+    ) -> Result<Found, SendCause> {
+        let one = |target| Ok(Found::Targets(VecDeque::from([target])));
         if let Some(to) = outgoing.options.to {
             if outgoing.secure && !to.protocol.is_secure() {
                 return Err(SendCause::Insecure(to.protocol));
             }
             let protocol = self.protocol_for(outgoing)?;
-            return one(Target {
+            return one(Target::plain(
                 protocol,
-                addr: normalise(to.addr),
-                name: outgoing.peer_name(protocol),
-            });
+                normalise(to.addr),
+                outgoing.peer_name(protocol),
+                AddressRule::Given,
+            ));
         }
         match &outgoing.next_hop {
             NextHop::Unknown(cause) => Err(cause.clone()),
-            NextHop::Host { host, port, .. } => {
-                let protocol = self.protocol_for(outgoing)?;
-                match host {
-                    HostText::Name(name) => Ok(Plan::LookUp(name.to_string())),
-                    HostText::Ip(ip) => {
-                        let port = port.unwrap_or(protocol.default_port());
-                        one(Target {
-                            protocol,
-                            addr: SocketAddr::new(ip.to_canonical(), port),
-                            name: outgoing.peer_name(protocol),
-                        })
-                    }
-                }
-            }
+            NextHop::Host { host, port, .. } => self.resolve(now, outgoing, host, *port),
             NextHop::Flow(flow) => {
                 let came = flow::decode(flow, self.shared.id);
                 let came = came.ok_or(SendCause::NoResponseAddress)?;
@@ -63,42 +57,164 @@ impl Router {
         }
     }
 
-    /// Takes up a send whose next hop was looked up.
-    pub(super) fn resolved(
+    /// RFC 3263 for a host.
+    fn resolve(
         &mut self,
         now: Instant,
-        mut waiting: Waiting,
-        name: &str,
-        result: Result<&[IpAddr], io::ErrorKind>,
-    ) {
-        let outgoing = &waiting.outgoing;
-        let targets = match (&outgoing.next_hop, result) {
-            (NextHop::Host { port, .. }, Ok(ips)) if !ips.is_empty() => {
-                self.protocol_for(outgoing).map(|protocol| {
-                    let port = port.unwrap_or(protocol.default_port());
-                    let name = outgoing.peer_name(protocol);
-                    let target = |ip: &IpAddr| Target {
-                        protocol,
-                        addr: SocketAddr::new(ip.to_canonical(), port),
-                        name: name.clone(),
-                    };
-                    ips.iter().take(MAX_ADDRESSES).map(target).collect()
-                })
+        outgoing: &Outgoing,
+        host: &HostText,
+        port: Option<u16>,
+    ) -> Result<Found, SendCause> {
+        let hinted = outgoing.options.hints.channel;
+        let hinted = hinted.and_then(|id| self.hinted_channel(id, outgoing, None).ok());
+        let wanted = hinted.map(Channel::protocol);
+        let wanted = wanted.or_else(|| self.wanted_protocol(outgoing));
+        let question = Question::new(host.as_host(), port, wanted, outgoing.secure);
+        let mut question = question.map_err(|error| self.explain(error, host))?;
+        if let Some(name) = outgoing.peer_name(Protocol::Tls) {
+            question = question.name(name);
+        }
+        let can = self.capabilities(outgoing);
+        let progress = self.resolver.start(now, question, can, &mut self.tokens);
+        self.follow_resolver(now);
+        match progress {
+            Progress::Waiting(plan) => Ok(Found::Waits(plan)),
+            Progress::Done(result) => self.found(outgoing, result).map(Found::Targets),
+        }
+    }
+
+    /// What there is to send a message on: the channels that there are, and those that may be made.
+    fn capabilities(&self, outgoing: &Outgoing) -> Capabilities {
+        let mut can = Capabilities::NONE;
+        for channel in self.channels.iter() {
+            for family in channel.config.families() {
+                can = can.with(channel.protocol(), family);
             }
-            (_, result) => {
-                let kind = result.err().unwrap_or(io::ErrorKind::NotFound);
-                Err(SendCause::Lookup {
-                    name: name.to_owned(),
-                    kind,
-                })
+        }
+        if self.shared.config.create_client_channels && outgoing.message.is_request() {
+            for protocol in Protocol::ALL {
+                if protocol.is_compiled_in() && self.check_client(protocol).is_ok() {
+                    can = can.with(protocol, Family::Ipv4);
+                    can = can.with(protocol, Family::Ipv6);
+                }
             }
+        }
+        can
+    }
+
+    /// Takes in what a plan came to.
+    pub(super) fn found(
+        &self,
+        outgoing: &Outgoing,
+        result: Result<Vec<Target>, PlanError>,
+    ) -> Result<VecDeque<Target>, SendCause> {
+        let NextHop::Host { host, .. } = &outgoing.next_hop else {
+            return Err(SendCause::NoResponseAddress);
         };
-        match targets {
-            Ok(targets) => {
-                waiting.outgoing.targets = Some(targets);
-                self.resume(now, waiting);
+        let mut targets = result.map_err(|error| self.explain(error, host))?;
+        let hinted = outgoing.options.hints.channel;
+        if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
+            // A hint is overruled only where no target can be reached from its channel.
+            targets.sort_by_key(|target| !channel.config.reaches(target.addr.ip()));
+        }
+        Ok(targets.into())
+    }
+
+    /// Why there is no target, as the sender sees it.
+    fn explain(&self, error: PlanError, host: &HostText) -> SendCause {
+        match (error, host) {
+            (PlanError::Insecure(protocol), _) => SendCause::Insecure(protocol),
+            (PlanError::CannotSend(protocol), _) if self.check_client(protocol).is_err() => {
+                SendCause::NoTlsConfig
             }
-            Err(cause) => self.fail(cause, waiting.outgoing),
+            (PlanError::CannotSend(protocol), HostText::Ip(ip)) => SendCause::NoChannel {
+                protocol,
+                remote: *ip,
+            },
+            (error, _) => SendCause::Resolve(error),
+        }
+    }
+
+    /// Takes up what waited for a plan.
+    pub(super) fn planned(
+        &mut self,
+        now: Instant,
+        plan: PlanId,
+        result: Result<Vec<Target>, PlanError>,
+    ) {
+        match self.queries.planned(plan) {
+            None => {}
+            Some(Asker::Send(mut waiting)) => match self.found(&waiting.outgoing, result) {
+                Ok(targets) => {
+                    waiting.outgoing.targets = Some(targets);
+                    self.resume(now, waiting);
+                }
+                Err(cause) => self.fail(cause, waiting.outgoing),
+            },
+            Some(Asker::Plan(query, outgoing)) => {
+                let result = self.found(&outgoing, result).map(Into::into);
+                self.outputs
+                    .push_back(RouterOutput::Planned { query, result });
+            }
+        }
+    }
+
+    /// Finds where a message would go, without sending it: the targets, best first, each with the
+    /// reason for it. [`RouterOutput::Planned`] tells, also where it is known at once.
+    pub fn plan(&mut self, now: Instant, outgoing: Box<Outgoing>) -> QueryId {
+        let query = self.queries.next_id();
+        let found = match self.at_hand(&outgoing) {
+            _ if self.closing => Err(SendCause::ShuttingDown),
+            Some(target) => Ok(Found::Targets(VecDeque::from([target]))),
+            None => self.find_targets(now, &outgoing),
+        };
+        let result = match found {
+            Ok(Found::Waits(plan)) if self.has_room() => {
+                self.queries.ask_for_plan(plan, query, outgoing);
+                return query;
+            }
+            Ok(Found::Waits(plan)) => {
+                self.resolver.cancel(plan);
+                let limit = self.shared.config.max_waiting_sends;
+                Err(SendCause::TooManyWaiting { limit })
+            }
+            Ok(Found::Targets(targets)) => Ok(targets.into()),
+            Err(cause) => Err(cause),
+        };
+        self.outputs
+            .push_back(RouterOutput::Planned { query, result });
+        query
+    }
+
+    /// The far end of the connection that a message would go over whatever its destination.
+    fn at_hand(&self, outgoing: &Outgoing) -> Option<Target> {
+        let hinted = outgoing.wanted_hints().connection;
+        let hinted = hinted.and_then(|id| self.hinted_connection(id, outgoing).ok());
+        let record = hinted.or_else(|| {
+            let NextHop::Flow(flow) = &outgoing.next_hop else {
+                return None;
+            };
+            match flow::decode(flow, self.shared.id)?.way {
+                Way::Connection(id) if outgoing.options.to.is_none() => {
+                    self.connections.get(id).filter(|r| !r.closing).cloned()
+                }
+                _ => None,
+            }
+        })?;
+        let (protocol, remote) = (record.protocol, record.remote);
+        let address = AddressRule::Connection;
+        Some(Target::plain(protocol, remote, record.name, address))
+    }
+
+    /// Asks for what the resolver wants to know, and takes in what it has found.
+    pub(super) fn follow_resolver(&mut self, now: Instant) {
+        while let Some(output) = self.resolver.poll_output() {
+            match output {
+                ResolveOutput::Lookup { id, kind, name } => self
+                    .outputs
+                    .push_back(RouterOutput::Lookup { id, kind, name }),
+                ResolveOutput::Planned { plan, result } => self.planned(now, plan, result),
+            }
         }
     }
 
@@ -126,11 +242,8 @@ impl Router {
         let protocol = self.reconnectable(outgoing)?;
         let mut addr = flow.remote();
         addr.set_port(came.reply_port);
-        Ok(Target {
-            protocol,
-            addr,
-            name: outgoing.peer_name(protocol),
-        })
+        let name = outgoing.peer_name(protocol);
+        Ok(Target::plain(protocol, addr, name, AddressRule::Source))
     }
 
     /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
@@ -153,11 +266,7 @@ impl Router {
             }
             _ => (sent_by, outgoing.peer_name(protocol)),
         };
-        Ok(Target {
-            protocol,
-            addr,
-            name,
-        })
+        Ok(Target::plain(protocol, addr, name, AddressRule::Via))
     }
 
     /// RFC 7118 §5: nobody can connect to a WebSocket client.

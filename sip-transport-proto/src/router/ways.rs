@@ -12,7 +12,8 @@ use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
 use crate::flow::{self, Came};
 use crate::keep;
-use crate::outgoing::{HostText, NextHop, Target};
+use crate::outgoing::{HostText, NextHop};
+use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
@@ -149,14 +150,10 @@ impl Router {
         hinted: Option<ChannelId>,
         report: HintReport,
     ) -> Step {
-        let Target {
-            protocol,
-            addr: remote,
-            ref name,
-        } = target;
+        let (protocol, remote) = (target.protocol, target.addr);
         let found = self
             .connections
-            .find(protocol, remote, hinted, name.as_ref());
+            .find(protocol, remote, hinted, target.tls_name.as_ref());
         if let Some((id, record)) = found {
             let record = record.clone();
             return Step::Route(self.over(id, &record, outgoing, report));
@@ -180,11 +177,11 @@ impl Router {
             }
             Room::Free => {}
         }
-        let layers = match self.client_layers(channel, &target) {
+        let layers = match self.client_layers(channel, &target, outgoing) {
             Ok(layers) => layers,
             Err(cause) => return Step::Failed(cause),
         };
-        let plan = self.plan_connection(channel, (protocol, remote), None, target.name, layers);
+        let plan = self.plan_connection(channel, (protocol, remote), None, target.tls_name, layers);
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();

@@ -3,6 +3,7 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 use crate::error::{AcceptError, ChannelError, SendError};
+use crate::resolve::{Answer, LookupId};
 use crate::{
     ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router, SendId,
     SocketId, Submitted, Transport,
@@ -64,7 +65,9 @@ machine! {
         &mut self, now: Instant, socket: SocketId, remote: SocketAddr, local_ip: Option<IpAddr>,
         data: &[u8]
     );
-    fn handle_datagram_failed(&mut self, send: Option<SendId>, kind: ErrorKind);
+    fn handle_datagram_failed(
+        &mut self, now: Instant, send: Option<SendId>, remote: SocketAddr, kind: ErrorKind
+    );
     fn handle_accepted(
         &mut self, now: Instant, channel: ChannelId, local: SocketAddr, remote: SocketAddr
     ) -> Result<ConnectionId, AcceptError>;
@@ -76,9 +79,7 @@ machine! {
     fn handle_bound(
         &mut self, now: Instant, channel: ChannelId, result: Result<SocketAddr, ErrorKind>
     );
-    fn handle_lookup(
-        &mut self, now: Instant, query: QueryId, result: Result<&[IpAddr], ErrorKind>
-    );
+    fn handle_lookup(&mut self, now: Instant, id: LookupId, answer: Answer);
     fn handle_local_address(
         &mut self, now: Instant, query: QueryId, result: Result<IpAddr, ErrorKind>
     );

@@ -10,9 +10,10 @@ use super::network::{HostId, Lookup, Network, Ready, Socket};
 use super::summary::Summary;
 use super::trace::Trace;
 use crate::error::SendError;
+use crate::resolve::LookupId;
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, QueryId,
-    SendId, SocketId, Submitted, Transport,
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, SendId,
+    SocketId, Submitted, Transport,
 };
 
 /// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
@@ -25,7 +26,7 @@ pub struct World<M = Transport> {
     network: Network,
     hosts: BTreeMap<HostId, Host<M>>,
     owners: BTreeMap<Socket, (HostId, Owner)>,
-    lookups: BTreeMap<Lookup, (HostId, QueryId)>,
+    lookups: BTreeMap<Lookup, (HostId, LookupId)>,
     events: VecDeque<(HostId, Event)>,
     /// What reads go into.
     buffer: Vec<u8>,
@@ -345,16 +346,15 @@ impl<M: Machine> World<M> {
                     let entry = self.host_mut(host);
                     let send = entry.sent.remove(&(socket, destination));
                     let kind = ErrorKind::ConnectionRefused;
-                    entry.machine.handle_datagram_failed(send, kind);
+                    entry
+                        .machine
+                        .handle_datagram_failed(now, send, destination, kind);
                     self.drain(host);
                 }
             }
-            Ready::LookedUp { lookup, result } => {
-                if let Some((host, query)) = self.lookups.remove(&lookup) {
-                    let result = result.as_deref().map_err(|kind| *kind);
-                    self.host_mut(host)
-                        .machine
-                        .handle_lookup(now, query, result);
+            Ready::LookedUp { lookup, answer } => {
+                if let Some((host, id)) = self.lookups.remove(&lookup) {
+                    self.host_mut(host).machine.handle_lookup(now, id, answer);
                     self.drain(host);
                 }
             }
@@ -473,7 +473,8 @@ impl<M: Machine> World<M> {
                 };
                 if let Err(kind) = result {
                     let machine = &mut self.host_mut(host).machine;
-                    machine.handle_datagram_failed(transmit.send, kind);
+                    let remote = transmit.destination;
+                    machine.handle_datagram_failed(now, transmit.send, remote, kind);
                 }
             }
             Output::Writable(id) => self.write(host, id),
@@ -508,17 +509,17 @@ impl<M: Machine> World<M> {
                     .machine
                     .handle_bound(now, channel, result);
             }
-            Output::Lookup { query, name } => {
-                let lookup = self.network.lookup(host, &name);
-                self.lookups.insert(lookup, (host, query));
+            Output::Lookup { id, kind, name } => {
+                let lookup = self.network.lookup(host, kind, &name);
+                self.lookups.insert(lookup, (host, id));
             }
             Output::LocalAddress { query, remote } => {
                 let result = self.network.local_address(host, remote.ip());
                 let machine = &mut self.host_mut(host).machine;
                 machine.handle_local_address(now, query, result);
             }
-            // Not among what is to be done.
-            Output::Timeout(_) => {}
+            // A timeout is not among what is to be done, and nobody asks for plans here.
+            Output::Timeout(_) | Output::Planned { .. } => {}
         }
     }
 }

@@ -12,7 +12,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::error::{CloseReason, SendError};
+use sip_transport_proto::error::{CloseReason, SendCause, SendError};
+use sip_transport_proto::resolve::{
+    Answer, DomainName, Family, LookupId, LookupKind, Record, Target, Zone,
+};
 use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, Response, StatusCode};
 use sip_transport_proto::{
@@ -101,7 +104,8 @@ pub struct Host {
     pub connects: VecDeque<(ConnectionId, SocketAddr, Option<IpAddr>)>,
     pub closes: Vec<ConnectionId>,
     pub binds: VecDeque<(ChannelId, SocketAddr)>,
-    pub lookups: VecDeque<(QueryId, String)>,
+    pub lookups: VecDeque<(LookupId, LookupKind, DomainName)>,
+    pub plans: Vec<(QueryId, Result<Vec<Target>, SendCause>)>,
     pub local_queries: VecDeque<(QueryId, SocketAddr)>,
     /// The answer to questions for the local address, if they are to be answered at once.
     pub local: Option<IpAddr>,
@@ -127,6 +131,7 @@ impl Host {
             closes: Vec::new(),
             binds: VecDeque::new(),
             lookups: VecDeque::new(),
+            plans: Vec::new(),
             local_queries: VecDeque::new(),
             local: None,
             deadline: None,
@@ -162,7 +167,8 @@ impl Host {
                 } => self.connects.push_back((connection, remote, local)),
                 Output::Close(connection) => self.closes.push(connection),
                 Output::Bind { channel, local } => self.binds.push_back((channel, local)),
-                Output::Lookup { query, name } => self.lookups.push_back((query, name)),
+                Output::Lookup { id, kind, name } => self.lookups.push_back((id, kind, name)),
+                Output::Planned { query, result } => self.plans.push((query, result)),
                 Output::LocalAddress { query, remote } => {
                     self.local_queries.push_back((query, remote));
                 }
@@ -182,6 +188,37 @@ impl Host {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Answers what is being looked up: every host has these addresses, and nothing has other
+    /// records.
+    pub fn resolve(&mut self, ips: &[&str]) {
+        self.look_up(|kind, _| {
+            let ips = ips.iter().map(|text| ip(text));
+            let records: Vec<_> = ips
+                .filter(|ip| kind == Family::of(*ip).into())
+                .map(Record::Address)
+                .collect();
+            let ttl = Duration::from_secs(60);
+            match records.is_empty() {
+                true => Answer::NotFound { ttl: None },
+                false => Answer::Found { records, ttl },
+            }
+        });
+    }
+
+    /// Answers what is being looked up from a zone.
+    pub fn resolve_from(&mut self, zone: &Zone) {
+        self.look_up(|kind, name| zone.answer(kind, name));
+    }
+
+    pub fn look_up(&mut self, answer: impl Fn(LookupKind, &DomainName) -> Answer) {
+        assert!(!self.lookups.is_empty(), "nothing is being looked up");
+        while let Some((id, kind, name)) = self.lookups.pop_front() {
+            let answer = answer(kind, &name);
+            self.transport.handle_lookup(self.now, id, answer);
+            self.drain();
         }
     }
 

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture as _};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use adapter_core::sip_transport_proto::error::{NextError, SendFailure};
 use adapter_core::sip_transport_proto::sip_core::Response;
 use adapter_core::sip_transport_proto::sip_core::header::CSeq;
 use adapter_core::sip_transport_proto::sip_core::uri::Uri;
 use adapter_core::sip_transport_proto::tls::{TlsClient, TlsConfig, roots_from_pem};
-use adapter_core::sip_transport_proto::{Config, Event, SendId, SipEndpoint};
+use adapter_core::sip_transport_proto::{Config, Event, SendId, Sent, SipEndpoint};
 use adapter_core::{CurrentRuntime, SipTransport};
 use clap::Parser;
 
@@ -29,6 +31,9 @@ pub struct Args {
     /// Accept any certificate: whoever sits on the way can answer
     #[arg(long)]
     pub insecure: bool,
+    /// Ask this name server in place of the system's; may be given more than once
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub name_server: Vec<SocketAddr>,
     /// Stop after so many requests; without it, when interrupted
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub count: Option<u32>,
@@ -71,7 +76,7 @@ pub async fn run<R: CurrentRuntime>(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     Uri::try_from(args.uri.as_str()).map_err(|error| format!("{}: {error}", args.uri))?;
-    let mut builder = SipTransport::<R>::builder();
+    let mut builder = SipTransport::<R>::builder().name_servers(args.name_server.iter().copied());
     if let Some(tls) = args.tls()? {
         let mut config = Config::default();
         config.tls(tls);
@@ -96,6 +101,9 @@ pub async fn run<R: CurrentRuntime>(
         let wait = due.saturating_duration_since(runtime.now());
         let event = within(&runtime, Some(wait), incoming.recv());
         match unless(interrupted.as_mut(), event).await {
+            Some(Some(Some(Event::SendFailed { send, cause }))) => {
+                pings.failed(&transport, send, cause).await?;
+            }
             Some(Some(Some(event))) => pings.event(runtime.now(), event)?,
             Some(None) if more => {
                 pings.sent += 1;
@@ -107,8 +115,7 @@ pub async fn run<R: CurrentRuntime>(
                 };
                 match result {
                     Ok(sent) => {
-                        let ping = (sent.id(), runtime.now());
-                        pings.waiting.insert(pings.sent, ping);
+                        pings.waiting.insert(pings.sent, (sent, runtime.now()));
                     }
                     Err(error) => writeln!(pings.out, "seq={}: {error}", pings.sent)?,
                 }
@@ -129,7 +136,7 @@ struct Pings<'o, W> {
     times: Vec<Duration>,
     sent: u32,
     /// What was sent and is not answered, by CSeq number.
-    waiting: BTreeMap<u32, (SendId, Instant)>,
+    waiting: BTreeMap<u32, (Sent, Instant)>,
     out: &'o mut W,
 }
 
@@ -139,16 +146,30 @@ impl<W: Write> Pings<'_, W> {
             Event::Response {
                 remote, response, ..
             } if !response.status().is_provisional() => self.response(now, remote, &response),
-            Event::SendFailed { send, cause } => {
-                let failed = self.waiting.iter().find(|(_, (id, _))| *id == send);
-                if let Some((&seq, _)) = failed {
-                    self.waiting.remove(&seq);
-                    writeln!(self.out, "seq={seq}: {cause}")?;
-                }
-                Ok(())
-            }
             _ => Ok(()),
         }
+    }
+
+    /// A request did not arrive: on to the next server (RFC 3263 §4.3).
+    async fn failed<R>(
+        &mut self,
+        transport: &SipTransport<R>,
+        send: SendId,
+        cause: SendFailure,
+    ) -> Result<(), Failure> {
+        let failed = self.waiting.iter().find(|(_, (sent, _))| sent.id() == send);
+        let Some(seq) = failed.map(|(seq, _)| *seq) else {
+            return Ok(());
+        };
+        if let Some((sent, began)) = self.waiting.remove(&seq) {
+            writeln!(self.out, "seq={seq}: {}: {cause}", sent.remote())?;
+            match transport.try_next(sent).await {
+                Ok(sent) => drop(self.waiting.insert(seq, (sent, began))),
+                Err(NextError::NoTargetLeft(_)) => {}
+                Err(error) => writeln!(self.out, "seq={seq}: {error}")?,
+            }
+        }
+        Ok(())
     }
 
     fn response(

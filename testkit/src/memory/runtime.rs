@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use adapter_core::{
-    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
+    BoxFuture, CurrentRuntime, Datagrams, Listener, Resolve, Runtime, SocketOptions, Stream, Timer,
 };
+use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sim::{HostId, Lookup};
 
 use super::datagrams::MemoryDatagrams;
@@ -111,12 +112,12 @@ impl Runtime for MemoryRuntime {
         Box::pin(connect(shared, host, remote, local.map(|local| local.ip())))
     }
 
-    fn lookup(&self, host: String) -> BoxFuture<io::Result<Vec<IpAddr>>> {
-        let (shared, from) = (Arc::clone(&self.shared), self.host);
-        Box::pin(async move {
-            let asked = Asked::new(shared, from, &host);
-            poll_fn(|cx| asked.poll(cx)).await
-        })
+    fn lookup(&self, _host: String) -> BoxFuture<io::Result<Vec<IpAddr>>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
+    }
+
+    fn resolver(&self) -> Option<Arc<dyn Resolve>> {
+        Some(Arc::new(self.clone()))
     }
 
     fn local_address(&self, remote: SocketAddr) -> io::Result<IpAddr> {
@@ -138,6 +139,17 @@ impl fmt::Debug for MemoryRuntime {
     }
 }
 
+/// The DNS of the simulated network.
+impl Resolve for MemoryRuntime {
+    fn lookup(&self, kind: LookupKind, name: DomainName) -> BoxFuture<Answer> {
+        let (shared, from) = (Arc::clone(&self.shared), self.host);
+        Box::pin(async move {
+            let asked = Asked::new(shared, from, kind, &name);
+            poll_fn(|cx| asked.poll(cx)).await
+        })
+    }
+}
+
 /// A question that was asked, until it is forgotten.
 struct Asked {
     shared: Arc<Shared>,
@@ -145,21 +157,21 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(shared: Arc<Shared>, from: HostId, name: &str) -> Self {
+    fn new(shared: Arc<Shared>, from: HostId, kind: LookupKind, name: &DomainName) -> Self {
         let mut world = shared.world();
-        let lookup = world.network.lookup(from, name);
+        let lookup = world.network.lookup(from, kind, name);
         world.lookups.insert(lookup, Question::default());
         drop(world);
         Self { shared, lookup }
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<io::Result<Vec<IpAddr>>> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Answer> {
         let mut world = self.shared.world();
         let Some(question) = world.lookups.get_mut(&self.lookup) else {
             return Poll::Pending;
         };
         match question.answer.take() {
-            Some(answer) => Poll::Ready(answer.map_err(io::Error::from)),
+            Some(answer) => Poll::Ready(answer),
             None => {
                 question.waiting = Some(cx.waker().clone());
                 Poll::Pending

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use sip_transport_proto::resolve::Answer;
 use sip_transport_proto::sim::{HostId, Lookup, Network, Ready, Socket};
 
 use super::datagrams::Port;
@@ -42,7 +43,7 @@ pub(super) struct Readiness {
 
 #[derive(Debug, Default)]
 pub(super) struct Question {
-    pub(super) answer: Option<Result<Vec<IpAddr>, io::ErrorKind>>,
+    pub(super) answer: Option<Answer>,
     pub(super) waiting: Option<Waker>,
 }
 
@@ -181,9 +182,9 @@ impl World {
                     slot.write.set();
                 }
             }
-            Ready::LookedUp { lookup, result } => {
+            Ready::LookedUp { lookup, answer } => {
                 if let Some(question) = self.lookups.get_mut(&lookup) {
-                    question.answer = Some(result);
+                    question.answer = Some(answer);
                     if let Some(waiting) = question.waiting.take() {
                         waiting.wake();
                     }

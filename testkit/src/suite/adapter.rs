@@ -1,6 +1,6 @@
 use std::io;
 
-use adapter_core::{CurrentRuntime, Incoming, SipTransport};
+use adapter_core::{CurrentRuntime, Incoming, SipTransport, StaticResolver};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::{Message, Request, Response};
 use sip_transport_proto::{
@@ -41,9 +41,12 @@ impl<R: CurrentRuntime> Adapter<R> {
     /// # Errors
     /// An address cannot be bound.
     pub async fn start(runtime: R, setup: Setup) -> io::Result<Self> {
-        let builder = SipTransport::builder()
+        let mut builder = SipTransport::builder()
             .config(setup.config)
             .worker_runtimes([runtime]);
+        if let Some(zone) = setup.zone {
+            builder = builder.resolver(StaticResolver::new(zone));
+        }
         let with_channels = setup
             .channels
             .into_iter()

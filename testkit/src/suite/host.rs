@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use adapter_core::{Datagrams, Listener, Stream};
 use sip_transport_proto::error::SendError;
+use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
@@ -178,6 +179,8 @@ pub struct Setup {
     pub channels: Vec<ChannelConfig>,
     /// Its settings.
     pub config: Config,
+    /// What the DNS says, if anything.
+    pub zone: Option<Zone>,
 }
 
 impl Default for Setup {
@@ -194,6 +197,7 @@ impl Setup {
         Self {
             channels: Vec::new(),
             config,
+            zone: None,
         }
     }
 
@@ -223,6 +227,13 @@ impl Setup {
     #[must_use]
     pub fn both(self, place: &Place, family: Family) -> Self {
         self.udp_and(Protocol::Tcp, place, family)
+    }
+
+    /// With a DNS.
+    #[must_use]
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.zone = Some(zone);
+        self
     }
 
     /// With other settings.

@@ -109,6 +109,9 @@ macro_rules! suite {
                 a_response_to_nobody_is_dropped,
                 an_unreachable_port_is_told_of_once,
             }
+            resolving::{
+                a_server_that_is_not_there_is_left_for_the_next,
+            }
             keeping::{
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
@@ -146,6 +149,9 @@ macro_rules! suite {
             receiving::{
                 a_message_that_cannot_be_read_gets_one_400,
                 a_ping_gets_one_pong,
+            }
+            resolving::{
+                a_send_goes_on_to_the_next_server_of_its_domain,
             }
             keeping::{
                 a_kept_connection_is_pinged_and_each_ping_answered,
@@ -207,6 +213,8 @@ macro_rules! adapter_suite {
                 dropping_incoming_discards_and_counts,
                 incoming_alone_keeps_the_transport_alive,
                 a_dropped_send_still_goes_out,
+                a_plan_is_told_without_sending,
+                a_resolver_that_never_answers_ends_the_send_and_leaves_no_task,
                 blocking_sends_work_from_a_thread_and_fail_inside_a_runtime,
                 workers_share_the_load_and_keep_each_peers_order,
                 a_failed_bind_leaves_nothing_open,

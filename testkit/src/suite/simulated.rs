@@ -163,6 +163,9 @@ impl<M: Simulate> Host for SimulatedHost<M> {
 
     async fn start(&self, place: &Place, setup: Setup) -> io::Result<Simulated<M>> {
         let host = self.add(place, setup.config);
+        if let Some(zone) = setup.zone {
+            self.lock().world.network_mut().set_zone(zone);
+        }
         let endpoint = Simulated {
             shared: Arc::clone(&self.shared),
             host,

@@ -13,6 +13,7 @@ use std::time::Instant;
 use super::link::Link;
 use super::random::Random;
 use super::trace::Trace;
+use crate::resolve::{self, DomainName, Family, LookupKind, Record, Zone};
 
 use stream::{State, Stream};
 
@@ -26,7 +27,7 @@ pub struct HostId(usize);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Socket(u64);
 
-/// A question for the addresses of a name.
+/// A question for the records of a name.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Lookup(u64);
 
@@ -82,7 +83,7 @@ pub enum Ready {
         /// The question.
         lookup: Lookup,
         /// The answer.
-        result: Result<Vec<IpAddr>, ErrorKind>,
+        answer: resolve::Answer,
     },
 }
 
@@ -103,6 +104,7 @@ pub struct Network {
     links: BTreeMap<(HostId, HostId), Link>,
     cuts: BTreeSet<(HostId, HostId)>,
     names: BTreeMap<String, Answer>,
+    zone: Zone,
     datagrams: BTreeMap<Socket, DatagramSocket>,
     listeners: BTreeMap<Socket, Listener>,
     streams: BTreeMap<Socket, Stream>,
@@ -154,7 +156,7 @@ enum Happening {
     Segment(Socket),
     Writable(Socket),
     Readable(Socket),
-    LookedUp(Lookup, Result<Vec<IpAddr>, ErrorKind>),
+    LookedUp(Lookup, resolve::Answer),
 }
 
 impl Network {
@@ -172,6 +174,7 @@ impl Network {
             links: BTreeMap::new(),
             cuts: BTreeSet::new(),
             names: BTreeMap::new(),
+            zone: Zone::default(),
             datagrams: BTreeMap::new(),
             listeners: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -294,9 +297,14 @@ impl Network {
         self.note(format_args!("{what} {a} {b}"));
     }
 
-    /// Gives a name an answer. Names without one are not found.
+    /// Gives a name an answer, in place of what the zone says. Names without one are not found.
     pub fn set_name(&mut self, name: &str, answer: Answer) {
         self.names.insert(name.to_ascii_lowercase(), answer);
+    }
+
+    /// What the DNS says.
+    pub fn set_zone(&mut self, zone: Zone) {
+        self.zone = zone;
     }
 
     /// Says which address a host sends from towards `remote`, or that it has no way there.
@@ -324,19 +332,21 @@ impl Network {
         first.copied().ok_or(ErrorKind::NetworkUnreachable)
     }
 
-    /// Asks for the addresses of a name; [`Ready::LookedUp`] answers.
-    pub fn lookup(&mut self, host: HostId, name: &str) -> Lookup {
+    /// Asks for the records of a name; [`Ready::LookedUp`] answers.
+    pub fn lookup(&mut self, host: HostId, kind: LookupKind, name: &DomainName) -> Lookup {
         let lookup = Lookup(self.fresh());
-        let answer = self.names.get(&name.to_ascii_lowercase()).cloned();
-        self.note(format_args!("lookup {name}: {answer:?}"));
-        let result = match answer {
-            None => Err(ErrorKind::NotFound),
-            Some(Answer::Addresses(ips)) => Ok(ips),
-            Some(Answer::Fails(kind)) => Err(kind),
-            Some(Answer::Never) => return lookup,
+        let answer = match self.names.get(name.as_str()) {
+            None => Some(self.zone.answer(kind, name)),
+            Some(Answer::Addresses(ips)) => Some(addresses(kind, ips)),
+            Some(Answer::Fails(error)) => Some(resolve::Answer::Failed(*error)),
+            Some(Answer::Never) => None,
+        };
+        self.note(format_args!("lookup {kind} {name}: {answer:?}"));
+        let Some(answer) = answer else {
+            return lookup;
         };
         let at = self.now + self.delay(host, host, 2);
-        self.plan(at, Happening::LookedUp(lookup, result));
+        self.plan(at, Happening::LookedUp(lookup, answer));
         lookup
     }
     // Any socket.
@@ -396,8 +406,8 @@ impl Network {
             Happening::Segment(stream) => self.segment_came(stream),
             Happening::Writable(stream) => self.ready.push_back(Ready::Writable(stream)),
             Happening::Readable(stream) => self.ready.push_back(Ready::Readable(stream)),
-            Happening::LookedUp(lookup, result) => {
-                self.ready.push_back(Ready::LookedUp { lookup, result });
+            Happening::LookedUp(lookup, answer) => {
+                self.ready.push_back(Ready::LookedUp { lookup, answer });
             }
         }
     }
@@ -510,5 +520,21 @@ fn unspecified(ip: IpAddr) -> IpAddr {
         Ipv4Addr::UNSPECIFIED.into()
     } else {
         Ipv6Addr::UNSPECIFIED.into()
+    }
+}
+
+/// The answer of a name that has these addresses and nothing else.
+fn addresses(kind: LookupKind, ips: &[IpAddr]) -> resolve::Answer {
+    let of_kind = |ip: &&IpAddr| LookupKind::from(Family::of(**ip)) == kind;
+    let records: Vec<_> = ips
+        .iter()
+        .filter(of_kind)
+        .copied()
+        .map(Record::Address)
+        .collect();
+    let ttl = Duration::from_secs(60);
+    match records.is_empty() {
+        true => resolve::Answer::NotFound { ttl: None },
+        false => resolve::Answer::Found { records, ttl },
     }
 }

@@ -9,9 +9,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use adapter_core::{
-    BlockingSendError, Builder, Incoming, Listener, Runtime as _, SipTransport, Stream,
+    BlockingSendError, BoxFuture, Builder, Incoming, Listener, Resolve, Runtime as _, SipTransport,
+    Stream,
 };
 use sip_transport_proto::error::{CloseReason, SendCause};
+use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{ChannelConfig, Deadline, Event, Protocol, SendOptions, SipEndpoint};
 
@@ -576,4 +578,61 @@ pub async fn a_channel_without_a_listener_only_connects<H: AdapterHost>(host: &H
     assert_eq!(remote.addr, sent.local().addr);
     let port = request.top_via().unwrap().sent_by().port();
     assert_eq!(port, Some(sent.local().addr.port()));
+}
+
+pub async fn a_plan_is_told_without_sending<H: AdapterHost>(host: &H) {
+    let here = host.place();
+    let zone =
+        "_sip._udp.example.test SRV 1 0 5070 one.example.test\none.example.test A 192.0.2.77";
+    let setup = Setup::new()
+        .udp_and(Protocol::Tcp, &here, Family::V4)
+        .zone(zone.parse().unwrap());
+    let alice = host.start(&here, setup).await.unwrap();
+    let plan = async |uri| {
+        let message = request_to(Method::Options, uri, b"");
+        alice.transport.plan(message, SendOptions::new()).await
+    };
+    let targets = plan("sip:bob@example.test").await.unwrap();
+    let [target] = &targets[..] else {
+        panic!("{targets:?}");
+    };
+    assert_eq!(
+        target.to_string(),
+        "udp:192.0.2.77:5070 (no NAPTR; SRV _sip._udp.example.test 1 0; A one.example.test)"
+    );
+    let nobody = plan("sip:nobody.test").await;
+    assert!(matches!(nobody, Err(SendCause::Resolve(_))), "{nobody:?}");
+    assert_eq!(alice.stats().messages_out, 0);
+    alice.shutdown().await;
+    let late = plan("sip:bob@example.test").await;
+    assert_eq!(late.unwrap_err(), SendCause::ShuttingDown);
+}
+
+/// Never answers.
+#[derive(Debug)]
+struct Silent;
+
+impl Resolve for Silent {
+    fn lookup(&self, _: LookupKind, _: DomainName) -> BoxFuture<Answer> {
+        Box::pin(std::future::pending())
+    }
+}
+
+// bad-inputs: D2
+pub async fn a_resolver_that_never_answers_ends_the_send_and_leaves_no_task<H: AdapterHost>(
+    host: &H,
+) {
+    let (transport, _incoming) = SipTransport::<H::Runtime>::builder()
+        .worker_runtimes([host.runtime()])
+        .resolver(Silent)
+        .bind()
+        .await
+        .unwrap();
+    let tasks = transport.tasks();
+    let message = request_to(Method::Options, "sip:bob@example.test", b"");
+    let error = transport.send_request(message).await.unwrap_err();
+    assert!(matches!(error.cause(), SendCause::Resolve(_)), "{error}");
+    host.until(|| transport.tasks() == tasks).await;
+    transport.shutdown().await;
+    assert_eq!(transport.tasks(), 0);
 }

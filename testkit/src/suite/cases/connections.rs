@@ -70,7 +70,10 @@ pub async fn a_refused_connection_is_reported_with_the_message_back<H: Host>(
     let [attempt] = error.tried() else {
         panic!("{error}");
     };
-    assert_eq!((attempt.protocol, attempt.addr), (to.protocol, to.addr));
+    assert_eq!(
+        (attempt.target.protocol, attempt.target.addr),
+        (to.protocol, to.addr)
+    );
     let refused = ErrorKind::ConnectionRefused;
     assert_eq!(attempt.cause, AttemptCause::Connect(refused));
     assert_eq!(error.into_message().to_bytes(), bytes);

@@ -133,7 +133,10 @@ pub async fn what_needs_tls_never_leaves_on_a_plain_connection<H: Host>(
     let [attempt] = error.tried() else {
         panic!("{error}");
     };
-    assert_eq!((attempt.protocol, attempt.addr), (protocol, addr));
+    assert_eq!(
+        (attempt.target.protocol, attempt.target.addr),
+        (protocol, addr)
+    );
     next_closed(&mut alice).await;
 
     // Not even when asked to.

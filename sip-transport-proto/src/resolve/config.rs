@@ -1,0 +1,180 @@
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::{ConfigError, Protocol};
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Family {
+    /// IPv4: A records.
+    Ipv4,
+    /// IPv6: AAAA records.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address; an IPv4-mapped one counts as IPv4.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Ipv4 => Self::Ipv6,
+            Self::Ipv6 => Self::Ipv4,
+        }
+    }
+}
+
+/// The settings of a [`Resolver`](super::Resolver).
+#[derive(Clone, Debug)]
+pub struct ResolveConfig {
+    pub(super) protocols: Vec<Protocol>,
+    pub(super) family: Family,
+    pub(super) later_orders: bool,
+    pub(crate) lookup_timeout: Duration,
+    pub(super) plan_timeout: Duration,
+    pub(super) other_family_wait: Duration,
+    pub(super) later_wait: Duration,
+    pub(super) max_records: usize,
+    pub(super) max_lookups: usize,
+    pub(super) max_targets: usize,
+    pub(super) max_open_lookups: usize,
+    pub(super) min_ttl: Duration,
+    pub(super) max_ttl: Duration,
+    pub(super) negative_ttl: Duration,
+    pub(super) cache_names: usize,
+    pub(super) cache_bytes: usize,
+    pub(super) grey_time: Duration,
+    pub(super) grey_targets: usize,
+}
+
+impl Default for ResolveConfig {
+    fn default() -> Self {
+        Self {
+            protocols: vec![Protocol::Udp, Protocol::Tcp, Protocol::Tls],
+            family: Family::Ipv6,
+            later_orders: false,
+            lookup_timeout: Duration::from_secs(2),
+            plan_timeout: Duration::from_secs(6),
+            other_family_wait: Duration::from_millis(50),
+            later_wait: Duration::from_millis(500),
+            max_records: 32,
+            max_lookups: 32,
+            max_targets: 64,
+            max_open_lookups: 8_192,
+            min_ttl: Duration::from_secs(1),
+            max_ttl: Duration::from_secs(86_400),
+            negative_ttl: Duration::from_secs(60),
+            cache_names: 4_096,
+            cache_bytes: 4 << 20,
+            grey_time: Duration::from_secs(32),
+            grey_targets: 4_096,
+        }
+    }
+}
+
+macro_rules! positive {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $zero:expr;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// Zero is refused.
+        pub fn $name(&mut self, value: $type) -> Result<&mut Self, ConfigError> {
+            if value == $zero {
+                return Err(ConfigError { setting: stringify!($name), expected: "more than zero" });
+            }
+            self.$name = value;
+            Ok(self)
+        }
+    )+};
+}
+
+impl ResolveConfig {
+    /// The protocols, best first, where URI and NAPTR records leave it open: their SRV records are
+    /// asked for, and where there are none the first counts that can be sent on. Protocols that
+    /// are left out are used only where the URI or a NAPTR record names them, or there is no other.
+    /// Default: UDP, TCP, TLS (RFC 3263 §4.1).
+    pub fn protocols(&mut self, order: &[Protocol]) -> &mut Self {
+        self.protocols = order.to_vec();
+        self
+    }
+
+    /// The address family that comes first among the addresses of one host; the families then
+    /// take turns (RFC 8305 §4). Default: IPv6.
+    pub fn family(&mut self, first: Family) -> &mut Self {
+        self.family = first;
+        self
+    }
+
+    /// Whether NAPTR records of later orders follow those of the first that leads to a target,
+    /// against RFC 3403 §4.1, so that a domain whose TLS servers are down is reached over TCP
+    /// although it put them in different orders. Default: no.
+    pub fn later_orders(&mut self, follow: bool) -> &mut Self {
+        self.later_orders = follow;
+        self
+    }
+
+    /// How long to wait for the addresses of the other family once a host has some of one
+    /// (RFC 8305 §3). Default: 50 ms.
+    pub fn other_family_wait(&mut self, wait: Duration) -> &mut Self {
+        self.other_family_wait = wait;
+        self
+    }
+
+    /// How long to wait for what comes after it once the first target is known, so that a name
+    /// that nobody answers for does not hold up the servers before it. Default: 500 ms.
+    pub fn later_wait(&mut self, wait: Duration) -> &mut Self {
+        self.later_wait = wait;
+        self
+    }
+
+    /// How long an answer is kept at least, whatever its TTL says. Default: 1 s.
+    pub fn min_ttl(&mut self, ttl: Duration) -> &mut Self {
+        self.min_ttl = ttl;
+        self
+    }
+
+    /// How long an answer is kept at most, whatever its TTL says. Default: one day.
+    pub fn max_ttl(&mut self, ttl: Duration) -> &mut Self {
+        self.max_ttl = ttl;
+        self
+    }
+
+    /// How long it is known at most that a name has no such records (RFC 2308). Default: 60 s.
+    pub fn negative_ttl(&mut self, ttl: Duration) -> &mut Self {
+        self.negative_ttl = ttl;
+        self
+    }
+
+    /// How long a target that failed is tried last. Default: 32 s.
+    pub fn grey_time(&mut self, time: Duration) -> &mut Self {
+        self.grey_time = time;
+        self
+    }
+
+    positive! {
+        /// How long one lookup may take. Default: 2 s.
+        lookup_timeout: Duration = Duration::ZERO;
+        /// How long a plan may take. Default: 6 s.
+        plan_timeout: Duration = Duration::ZERO;
+        /// Records of one answer that are used, addresses too. Default: 32.
+        max_records: usize = 0;
+        /// Lookups for one plan. Default: 32.
+        max_lookups: usize = 0;
+        /// Targets of one plan. Default: 64.
+        max_targets: usize = 0;
+        /// Lookups that wait for an answer, for all plans; one more counts as failed.
+        /// Default: 8,192.
+        max_open_lookups: usize = 0;
+        /// Answers that are remembered. Default: 4,096.
+        cache_names: usize = 0;
+        /// Bytes that remembered answers may take, about. Default: 4 MiB.
+        cache_bytes: usize = 0;
+        /// Failed targets that are remembered. Default: 4,096.
+        grey_targets: usize = 0;
+    }
+}

@@ -1,0 +1,80 @@
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// A map whose entries fade, bounded in number and weight: the oldest goes first.
+#[derive(Debug)]
+pub(super) struct Memory<K, V> {
+    entries: BTreeMap<K, Entry<V>>,
+    /// The keys by age.
+    ages: BTreeMap<u64, K>,
+    next: u64,
+    weight: usize,
+    max_entries: usize,
+    max_weight: usize,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    value: V,
+    until: Instant,
+    age: u64,
+    weight: usize,
+}
+
+impl<K: Clone + Ord, V> Memory<K, V> {
+    pub(super) fn new(max_entries: usize, max_weight: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            ages: BTreeMap::new(),
+            next: 0,
+            weight: 0,
+            max_entries,
+            max_weight,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn get(&self, now: Instant, key: &K) -> Option<&V> {
+        let entry = self.entries.get(key).filter(|entry| now < entry.until)?;
+        Some(&entry.value)
+    }
+
+    /// Keeps a value until then, unless it alone is too heavy. Tells how many had to go for it.
+    pub(super) fn insert(&mut self, key: K, value: V, until: Instant, weight: usize) -> usize {
+        self.remove(&key);
+        if weight > self.max_weight {
+            return 0;
+        }
+        let mut forgotten = 0_usize;
+        while self.len() >= self.max_entries || self.weight > self.max_weight.saturating_sub(weight)
+        {
+            let Some((_, oldest)) = self.ages.pop_first() else {
+                break;
+            };
+            self.remove(&oldest);
+            forgotten = forgotten.saturating_add(1);
+        }
+        let age = self.next;
+        self.next = self.next.wrapping_add(1);
+        self.weight = self.weight.saturating_add(weight);
+        self.ages.insert(age, key.clone());
+        let entry = Entry {
+            value,
+            until,
+            age,
+            weight,
+        };
+        self.entries.insert(key, entry);
+        forgotten
+    }
+
+    pub(super) fn remove(&mut self, key: &K) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.ages.remove(&entry.age);
+            self.weight = self.weight.saturating_sub(entry.weight);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Where a URI leads: RFC 3263 with RFC 2782 (SRV), as a machine without I/O.
+//!
+//! [`Resolver::start`] takes a [`Question`] (the facts of a next hop's URI) and what there is to
+//! send on. It tells at once, or asks for DNS lookups by [`Resolver::poll_output`]; their answers
+//! come in by [`Resolver::answer`]. In the end there is an ordered list of [`Target`]s, each with
+//! its [`Reason`].
+//!
+//! All that is known to be needed is asked together, and every wait has a limit, so a plan costs
+//! about two round trips and at most [`ResolveConfig::plan_timeout`]. Targets are a function of
+//! question, configuration, seed and answers, in whatever order those come in.
+//!
+//! Decisions where the RFCs leave room:
+//!
+//! - NAPTR records of the first order that leads to a target are used, those of later orders are
+//!   not (RFC 3403 §4.1), unless [`ResolveConfig::later_orders`] says so. Records that are of no
+//!   use are as none (RFC 3263 §4.1).
+//! - For `sip` a NAPTR lookup that fails is as none. Another failed lookup is not: what it asked
+//!   for gives no target, and where nothing else does, the plan fails with its name.
+//! - `localhost` is the loopback address, and names under `invalid` are nowhere; neither is asked
+//!   for (RFC 6761 §6.3, §6.4). CNAME chains and the hosts file are for who answers the lookups,
+//!   who must take names as complete: no search list.
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use sip_transport_proto::Tokens;
+//! use sip_transport_proto::resolve::{
+//!     Answer, Capabilities, LookupKind, Progress, Question, Record, ResolveConfig, ResolveOutput,
+//!     Resolver,
+//! };
+//! use sip_transport_proto::sip_core::uri::SipUri;
+//!
+//! let now = Instant::now();
+//! let mut resolver = Resolver::new(ResolveConfig::default());
+//! let question = Question::from_uri(&SipUri::parse(b"sip:bob@example.com:5080")?)?;
+//! let progress = resolver.start(now, question, Capabilities::ALL, &mut Tokens::new([7; 32]));
+//! assert!(matches!(progress, Progress::Waiting(_)));
+//!
+//! let mut plans = Vec::new();
+//! while let Some(output) = resolver.poll_output() {
+//!     match output {
+//!         ResolveOutput::Lookup { id, kind: LookupKind::A, .. } => {
+//!             let records = vec![Record::Address([192, 0, 2, 1].into())];
+//!             let ttl = Duration::from_secs(60);
+//!             resolver.answer(now, id, Answer::Found { records, ttl });
+//!         }
+//!         ResolveOutput::Lookup { id, .. } => resolver.answer(now, id, Answer::NotFound { ttl: None }),
+//!         ResolveOutput::Planned { result, .. } => plans.push(result?),
+//!         _ => {}
+//!     }
+//! }
+//! assert_eq!(plans[0][0].to_string(), "udp:192.0.2.1:5080 (default; A example.com)");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod config;
+mod dns;
+mod memory;
+mod name;
+mod plan;
+mod procedure;
+mod question;
+mod records;
+mod resolver;
+mod target;
+mod weights;
+mod zone;
+
+pub use config::{Family, ResolveConfig};
+pub use dns::{LookupId, ResolveStats};
+pub use name::DomainName;
+pub use question::{Capabilities, Question};
+pub use records::{Answer, LookupKind, NaptrRecord, Record, SrvRecord};
+pub use resolver::{PlanId, Progress, ResolveOutput, Resolver};
+pub use target::{AddressRule, PlanError, ProtocolRule, Reason, SrvChoice, Target};
+pub use zone::{Zone, ZoneError};

@@ -1,0 +1,65 @@
+use core::fmt;
+use core::net::IpAddr;
+use std::sync::Arc;
+
+/// A domain name in the form in which names are compared and asked for: lower case, without a dot
+/// at its end.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct DomainName(Arc<str>);
+
+/// RFC 1035 §2.3.4, as text without the last dot.
+const MAX_NAME: usize = 253;
+const MAX_LABEL: usize = 63;
+
+impl DomainName {
+    /// The name that `text` is, if it can be one: not the root, not an IP address, of labels of
+    /// 1 to 63 visible ASCII characters, and of at most 253 in all (RFC 1035 §2.3.4).
+    ///
+    /// ```
+    /// use sip_transport_proto::resolve::DomainName;
+    ///
+    /// let name = DomainName::new("_SIP._udp.Example.COM.").unwrap();
+    /// assert_eq!(name.as_str(), "_sip._udp.example.com");
+    /// assert_eq!(DomainName::new("a..example"), None);
+    /// assert_eq!(DomainName::new("192.0.2.1"), None);
+    /// ```
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.strip_suffix('.').unwrap_or(text);
+        let fits = |label: &str| (1..=MAX_LABEL).contains(&label.len());
+        let good = text.len() <= MAX_NAME
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+            && text.split('.').all(fits)
+            && text.parse::<IpAddr>().is_err();
+        good.then(|| Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name under which a service is found (RFC 2782), if that is not too long.
+    pub(super) fn service(&self, prefix: &str) -> Option<Self> {
+        Self::new(&format!("{prefix}.{self}"))
+    }
+
+    /// Whether it names the host itself (RFC 6761 §6.3).
+    pub(super) fn is_localhost(&self) -> bool {
+        self.last_label() == "localhost"
+    }
+
+    /// Whether it is a name that nobody has (RFC 6761 §6.4, RFC 7118 §5).
+    pub(super) fn is_invalid(&self) -> bool {
+        self.last_label() == "invalid"
+    }
+
+    fn last_label(&self) -> &str {
+        self.0.rsplit('.').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

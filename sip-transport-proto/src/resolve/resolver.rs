@@ -1,0 +1,288 @@
+use core::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::time::Instant;
+
+use super::dns::{Dns, Lookup};
+use super::memory::Memory;
+use super::plan::Plan;
+use super::procedure::Stop;
+use super::records::Known;
+use super::{
+    AddressRule, Answer, Capabilities, DomainName, Family, LookupId, LookupKind, PlanError,
+    Question, ResolveConfig, ResolveStats, Target, question::TargetHost,
+};
+use crate::tls::TlsName;
+use crate::{Protocol, Tokens};
+
+/// One plan, until it ends.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PlanId(u64);
+
+/// What [`Resolver::start`] came to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// The targets, best first, at least one.
+    Done(Result<Vec<Target>, PlanError>),
+    /// [`ResolveOutput::Planned`] will tell.
+    Waiting(PlanId),
+}
+
+/// What a [`Resolver`] wants done, or has done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ResolveOutput {
+    /// Look up these records, and answer with [`Resolver::answer`]. The name is complete: no
+    /// search list applies.
+    Lookup {
+        /// For the answer.
+        id: LookupId,
+        /// The type of record.
+        kind: LookupKind,
+        /// The name.
+        name: DomainName,
+    },
+    /// A plan has ended.
+    Planned {
+        /// Which.
+        plan: PlanId,
+        /// Its targets, best first, at least one.
+        result: Result<Vec<Target>, PlanError>,
+    },
+}
+
+/// Finds where URIs lead (RFC 3263), remembers answers, and knows which targets failed lately.
+///
+/// Its documentation is the [module's](super).
+#[derive(Debug)]
+pub struct Resolver {
+    config: ResolveConfig,
+    dns: Dns,
+    plans: BTreeMap<PlanId, Plan>,
+    /// When which plan is to be looked at.
+    timers: BTreeSet<(Instant, PlanId)>,
+    grey: Memory<GreyKey, ()>,
+    outputs: VecDeque<ResolveOutput>,
+    next_plan: u64,
+}
+
+type GreyKey = (Protocol, SocketAddr, Option<TlsName>);
+
+impl Resolver {
+    /// A resolver that knows nothing yet.
+    pub fn new(config: ResolveConfig) -> Self {
+        Self {
+            dns: Dns::new(&config),
+            plans: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            grey: Memory::new(config.grey_targets, usize::MAX),
+            outputs: VecDeque::new(),
+            next_plan: 0,
+            config,
+        }
+    }
+
+    /// Begins a plan. `tokens` draw among SRV records of the same priority: the same tokens give
+    /// the same order, which a stateless proxy needs (RFC 3263 §4.4).
+    pub fn start(
+        &mut self,
+        now: Instant,
+        question: Question,
+        capabilities: Capabilities,
+        tokens: &mut Tokens,
+    ) -> Progress {
+        let id = PlanId(self.next_plan);
+        self.next_plan = self.next_plan.wrapping_add(1);
+        let draws = matches!(question.host, TargetHost::Name(_)) && question.port.is_none();
+        let seed = if draws { tokens.array() } else { [0; 32] };
+        let deadline = now + self.config.plan_timeout;
+        let plan = Plan::new(question, capabilities, seed, deadline);
+        let progress = match self.advance(now, id, plan) {
+            Some(result) => Progress::Done(result),
+            None => Progress::Waiting(id),
+        };
+        self.emit_lookups();
+        progress
+    }
+
+    /// Gives a plan up: there will be no [`ResolveOutput::Planned`] for it. What it asked for may
+    /// still be answered, and is remembered.
+    pub fn cancel(&mut self, plan: PlanId) {
+        if let Some(gone) = self.plans.remove(&plan) {
+            self.timers.remove(&(gone.wake(), plan));
+        }
+        let other = |output: &ResolveOutput| match output {
+            ResolveOutput::Planned { plan: done, .. } => *done != plan,
+            ResolveOutput::Lookup { .. } => true,
+        };
+        self.outputs.retain(other);
+    }
+
+    /// The answer to a [`ResolveOutput::Lookup`]. One that is late, or to nothing, is ignored.
+    pub fn answer(&mut self, now: Instant, id: LookupId, answer: Answer) {
+        if let Some((lookup, known)) = self.dns.answer(now, id, answer, &self.config) {
+            self.learn(now, lookup, &known);
+        }
+        self.emit_lookups();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        let lookup = self.dns.deadline();
+        let plan = self.timers.first().map(|(at, _)| *at);
+        lookup.into_iter().chain(plan).min()
+    }
+
+    /// Gives up waits whose time is over.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(lookup) = self.dns.pop_late(now) {
+            self.learn(now, lookup, &Known::Failed(io::ErrorKind::TimedOut));
+        }
+        while let Some(&(at, id)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            if let Some(mut plan) = self.plans.remove(&id) {
+                plan.time_out(now);
+                self.go_on(now, id, plan);
+            }
+        }
+        self.emit_lookups();
+    }
+
+    /// The next thing that it wants done or has done.
+    pub fn poll_output(&mut self) -> Option<ResolveOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Takes note that a target failed: it is tried last for a while, but tried.
+    pub fn target_failed(&mut self, now: Instant, target: &Target) {
+        let (protocol, addr, name) = grey_key(target);
+        self.failed_at(now, protocol, addr, name);
+    }
+
+    pub(crate) fn failed_at(
+        &mut self,
+        now: Instant,
+        protocol: Protocol,
+        addr: SocketAddr,
+        name: Option<TlsName>,
+    ) {
+        let until = now + self.config.grey_time;
+        self.grey.insert((protocol, addr, name), (), until, 0);
+    }
+
+    /// Takes note that a target works again.
+    pub fn target_worked(&mut self, target: &Target) {
+        let (protocol, addr, name) = grey_key(target);
+        self.worked_at(protocol, addr, name);
+    }
+
+    pub(crate) fn worked_at(
+        &mut self,
+        protocol: Protocol,
+        addr: SocketAddr,
+        name: Option<TlsName>,
+    ) {
+        self.grey.remove(&(protocol, addr, name));
+    }
+
+    /// Plans that have not ended.
+    pub fn plans(&self) -> usize {
+        self.plans.len()
+    }
+
+    /// Lookups that wait for an answer.
+    pub fn open_lookups(&self) -> usize {
+        self.dns.open()
+    }
+
+    /// Answers that are remembered.
+    pub fn remembered(&self) -> usize {
+        self.dns.remembered()
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> ResolveStats {
+        self.dns.stats
+    }
+
+    /// Tells the plans that wait for a lookup what it came to.
+    fn learn(&mut self, now: Instant, lookup: Lookup, known: &Known) {
+        for id in lookup.plans {
+            let Some(mut plan) = self.plans.remove(&id) else {
+                continue;
+            };
+            self.timers.remove(&(plan.wake(), id));
+            plan.learn(&lookup.key, known);
+            self.go_on(now, id, plan);
+        }
+    }
+
+    fn go_on(&mut self, now: Instant, id: PlanId, plan: Plan) {
+        if let Some(result) = self.advance(now, id, plan) {
+            self.outputs
+                .push_back(ResolveOutput::Planned { plan: id, result });
+        }
+    }
+
+    /// Runs a plan as far as it goes, and keeps it if it waits.
+    fn advance(
+        &mut self,
+        now: Instant,
+        id: PlanId,
+        mut plan: Plan,
+    ) -> Option<Result<Vec<Target>, PlanError>> {
+        match plan.run(now, id, &mut self.dns, &self.config) {
+            Ok(targets) => Some(Ok(self.ordered(now, targets))),
+            Err(Stop::Fails(error)) => Some(Err(error)),
+            Err(Stop::Waits { ready }) => {
+                plan.hurry(now, ready, &self.config);
+                self.timers.insert((plan.wake(), id));
+                self.plans.insert(id, plan);
+                None
+            }
+        }
+    }
+
+    /// Puts grey targets last, and marks the pairs that may race.
+    fn ordered(&self, now: Instant, targets: Vec<Target>) -> Vec<Target> {
+        let mut targets = targets;
+        for target in &mut targets {
+            target.reason.grey = self.grey.get(now, &grey_key(target)).is_some();
+        }
+        targets.sort_by_key(|target| target.reason.grey);
+        let races: Vec<_> = targets
+            .windows(2)
+            .map(|pair| matches!(pair, [a, b] if are_one_server(a, b)))
+            .collect();
+        for (target, races) in targets.iter_mut().skip(1).zip(races) {
+            target.races = races;
+        }
+        targets
+    }
+
+    fn emit_lookups(&mut self) {
+        while let Some((id, (kind, name))) = self.dns.next_fresh() {
+            self.outputs
+                .push_back(ResolveOutput::Lookup { id, kind, name });
+        }
+    }
+}
+
+fn grey_key(target: &Target) -> GreyKey {
+    (target.protocol, target.addr, target.tls_name.clone())
+}
+
+/// Whether two targets are the same server's, one for each address family, over a stream.
+fn are_one_server(a: &Target, b: &Target) -> bool {
+    let host = |target: &Target| match &target.reason.address {
+        AddressRule::Record { host, .. } => Some(host.clone()),
+        _ => None,
+    };
+    a.protocol == b.protocol
+        && a.protocol.is_stream()
+        && a.addr.port() == b.addr.port()
+        && Family::of(a.addr.ip()) != Family::of(b.addr.ip())
+        && host(a) == host(b)
+}

@@ -1,0 +1,204 @@
+use core::fmt;
+use core::net::SocketAddr;
+use std::io;
+
+use thiserror::Error;
+
+use super::records::service_of;
+use super::{DomainName, LookupKind};
+use crate::Protocol;
+use crate::tls::TlsName;
+
+/// A place that a message can be sent to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Target {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The address and port.
+    pub addr: SocketAddr,
+    /// What the server's certificate must name, with TLS and WSS: the host of the URI, before DNS
+    /// (RFC 5922 §4). Without it only a connection that is there will do.
+    pub tls_name: Option<TlsName>,
+    /// Whether connecting to it may begin while the target before it in the list is still
+    /// connecting (RFC 8305 §5): it is the same server by the other address family, and a stream.
+    /// The same request must not go over both (RFC 7984 §3.2).
+    pub races: bool,
+    /// Why it is a target.
+    pub reason: Reason,
+}
+
+impl Target {
+    /// A target that was found without DNS.
+    pub(crate) fn plain(
+        protocol: Protocol,
+        addr: SocketAddr,
+        tls_name: Option<TlsName>,
+        address: AddressRule,
+    ) -> Self {
+        Self {
+            protocol,
+            addr,
+            tls_name: tls_name.filter(|_| protocol.is_secure()),
+            races: false,
+            reason: Reason {
+                protocol: ProtocolRule::Given,
+                srv: None,
+                address,
+                grey: false,
+            },
+        }
+    }
+}
+
+/// The rules and records that gave a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Reason {
+    /// What decided on the protocol.
+    pub protocol: ProtocolRule,
+    /// The SRV record that named the server.
+    pub srv: Option<SrvChoice>,
+    /// Where the address came from.
+    pub address: AddressRule,
+    /// It failed lately, and so comes after the others.
+    pub grey: bool,
+}
+
+/// What decided on a target's protocol (RFC 3263 §4.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ProtocolRule {
+    /// The `transport` parameter, or what the caller asked for.
+    Given,
+    /// A NAPTR record.
+    Naptr {
+        /// Its order.
+        order: u16,
+        /// Its preference.
+        preference: u16,
+    },
+    /// There are SRV records for it, and no NAPTR records.
+    Srv,
+    /// Nothing else: the first of the configured order.
+    Default,
+}
+
+/// The SRV record of a target.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SrvChoice {
+    /// The name that was looked up.
+    pub name: DomainName,
+    /// The record's priority.
+    pub priority: u16,
+    /// The record's weight.
+    pub weight: u16,
+}
+
+/// Where a target's address came from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum AddressRule {
+    /// The caller gave the destination.
+    Given,
+    /// It is the far end of a connection that was asked for by hint, or that a response goes back
+    /// over.
+    Connection,
+    /// It is where the request of a response came from (RFC 3261 §18.2.2).
+    Source,
+    /// It is what the top Via of a response says (RFC 3261 §18.2.2, RFC 3581 §4).
+    Via,
+    /// The URI has an address.
+    Numeric,
+    /// `localhost` (RFC 6761 §6.3).
+    Loopback,
+    /// An A or AAAA record.
+    Record {
+        /// Which.
+        kind: LookupKind,
+        /// Of this name.
+        host: DomainName,
+    },
+}
+
+/// Such as `tls:192.0.2.1:5061 for example.com (NAPTR 50 50 SIPS+D2T; SRV …; A …)`.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.protocol, self.addr)?;
+        if let Some(name) = &self.tls_name {
+            write!(f, " for {name}")?;
+        }
+        let Reason {
+            protocol,
+            srv,
+            address,
+            grey,
+        } = &self.reason;
+        match protocol {
+            ProtocolRule::Given => f.write_str(" (given"),
+            ProtocolRule::Naptr { order, preference } => {
+                let service = service_of(self.protocol);
+                write!(f, " (NAPTR {order} {preference} {service}")
+            }
+            ProtocolRule::Srv => f.write_str(" (no NAPTR"),
+            ProtocolRule::Default => f.write_str(" (default"),
+        }?;
+        if let Some(SrvChoice {
+            name,
+            priority,
+            weight,
+        }) = srv
+        {
+            write!(f, "; SRV {name} {priority} {weight}")?;
+        }
+        match address {
+            AddressRule::Given => f.write_str("; given"),
+            AddressRule::Connection => f.write_str("; connection"),
+            AddressRule::Source => f.write_str("; source of the request"),
+            AddressRule::Via => f.write_str("; Via"),
+            AddressRule::Numeric => f.write_str("; numeric"),
+            AddressRule::Loopback => f.write_str("; localhost"),
+            AddressRule::Record { kind, host } => write!(f, "; {kind} {host}"),
+        }?;
+        f.write_str(if *grey { "; failed lately)" } else { ")" })
+    }
+}
+
+/// Why there is nowhere to send to.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The host cannot be a domain name.
+    #[error("{0:?} is no domain name")]
+    NotAName(String),
+    /// The URI has port 0.
+    #[error("port 0 cannot be sent to")]
+    PortZero,
+    /// The URI asks for a transport that is not known.
+    #[error("transport {0} is not supported")]
+    UnknownTransport(String),
+    /// `sips` over a transport that cannot protect it (RFC 3261 §26.2.2).
+    #[error("sips cannot go over {0}")]
+    Insecure(Protocol),
+    /// The protocol that it takes cannot be sent on, at all or over that address family.
+    #[error("nothing here sends over {0}")]
+    CannotSend(Protocol),
+    /// A lookup failed, and no other led to a target.
+    #[error("{kind} {name}: {error}")]
+    Lookup {
+        /// What was asked for.
+        kind: LookupKind,
+        /// The name.
+        name: DomainName,
+        /// What the lookup said; `TimedOut` where no answer came.
+        error: io::ErrorKind,
+    },
+    /// The domain has SRV records, and none that leads to a target: the service is not offered
+    /// (RFC 2782), or not to us.
+    #[error("{0} offers no service that can be reached")]
+    NotOffered(DomainName),
+    /// The name has no address, or none of a family that can be sent to.
+    #[error("{0} has no address that can be reached")]
+    NoAddress(DomainName),
+}
