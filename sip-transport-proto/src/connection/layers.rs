@@ -459,6 +459,7 @@ fn seal_stream(#[cfg(feature = "tls")] tls: &mut Security, message: &[u8], out: 
 
 impl Framing {
     /// Whether an answer to our leave is due.
+    #[cfg(any(feature = "tls", feature = "ws"))]
     fn is_closing(&self) -> bool {
         match self {
             Self::Stream(_) => false,
