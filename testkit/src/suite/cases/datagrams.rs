@@ -397,7 +397,9 @@ pub async fn an_unreachable_port_wakes_who_waits_once<H: AdapterHost>(host: &H) 
     let quiet = host.sleep(Duration::from_millis(50));
     first(wait, quiet).await;
     assert!(batch.is_empty() && batch.failures().is_empty());
-    assert!(polls < 10, "{polls} times");
+    // A busy machine wakes a task now and then for nothing; an event that stays does it thousands
+    // of times.
+    assert!(polls < 200, "{polls} times");
 }
 
 pub async fn sockets_with_reuse_port_share_an_address<H: AdapterHost>(host: &H) {
