@@ -1,0 +1,217 @@
+//! What came is read, piece by piece.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_core::message::{Head, ParseError};
+
+use super::layers::{Fault, Piece};
+use super::{Connection, ConnectionEvent, State, keeping};
+use crate::error::CloseReason;
+use crate::receive::Arrival;
+use crate::route::Way;
+use crate::shared::Shared;
+use crate::{Event, Tag, reply};
+
+impl Connection {
+    /// Reads on until there is an event, or nothing more to read for now.
+    pub(super) fn step(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            let arrival = self.arrival();
+            let polled = self.layers.poll();
+            let (head, data) = match polled {
+                Ok(Some(Piece::Message { mut head, data })) => {
+                    (head.check(data).map(|()| head), data)
+                }
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.config.limits), data),
+                Ok(Some(Piece::Open)) => {
+                    self.flush_layers(now);
+                    self.open(now, arrival.local);
+                    return None;
+                }
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Asked(check))) => {
+                    self.control.push_back(ConnectionEvent::Upgrade(check));
+                    return None;
+                }
+                #[cfg(feature = "ws")]
+                Ok(Some(Piece::Alive)) => {
+                    self.keepalive(now);
+                    continue;
+                }
+                Ok(Some(Piece::Pong)) => {
+                    self.pong(now);
+                    continue;
+                }
+                Ok(Some(Piece::Ping)) => {
+                    self.keepalive(now);
+                    // RFC 5626 §4.4.1. Left out where even two bytes are too many.
+                    if self.push_bytes(now, b"\r\n", None).is_ok() {
+                        self.shared.counters.pongs_out.one();
+                    }
+                    continue;
+                }
+                Ok(None) => {
+                    self.flush_layers(now);
+                    self.between_pieces(now, &arrival);
+                    return None;
+                }
+                Err(Fault::Framing(error)) => {
+                    // One reply where the request can be read, then the end: RFC 3261 §18.3.
+                    let tag = reply::tag(&mut self.seed);
+                    let data = self.layers.rest();
+                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let event = self.refuse(now, refused);
+                    self.control.push_back(ConnectionEvent::Event(event));
+                    self.close(now, CloseReason::Framing(error.kind()));
+                    return None;
+                }
+                Err(Fault::Layer(reason)) => {
+                    self.close(now, reason);
+                    return None;
+                }
+            };
+            match head {
+                Ok(head) => {
+                    let event = arrival.event(now, &self.shared, &head, data);
+                    let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
+                    let ours = event.is_some() && negotiates;
+                    let agreed = ours.then(|| keeping::agreement(&head, data)).flatten();
+                    let alias = self.alias.and_then(|_| keeping::alias_port(&head, data));
+                    self.valid_message(now);
+                    if let Some(seconds) = agreed {
+                        self.agreed(now, seconds);
+                    }
+                    self.offered(alias);
+                    if event.is_some() {
+                        return event;
+                    }
+                }
+                Err(error) => {
+                    let tag = reply::tag(&mut self.seed);
+                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    self.deadlines.message = None;
+                    return Some(self.refuse(now, refused));
+                }
+            }
+        }
+    }
+
+    /// We have taken leave: only the peer's is of interest.
+    pub(super) fn await_close(&mut self, reason: CloseReason) {
+        let failed = loop {
+            match self.layers.poll() {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        let over = failed || !self.layers.await_close() || self.layers.has_ended();
+        if over {
+            self.out.push_control(|out| self.layers.close(out));
+            if self.out.is_empty() {
+                self.finish(reason);
+            }
+        }
+    }
+
+    fn valid_message(&mut self, now: Instant) {
+        self.deadlines.message = None;
+        self.deadlines.active(now, &self.shared.config);
+        if !self.proven {
+            self.proven = true;
+            self.deadlines.first_message = None;
+            self.control.push_back(ConnectionEvent::Proven);
+        }
+    }
+
+    /// The peer offers the connection for requests the other way, or says nothing about it.
+    fn offered(&mut self, port: Option<u16>) {
+        if let (Some(known), Some(port)) = (&mut self.alias, port)
+            && *known != Some(port)
+        {
+            *known = Some(port);
+            self.control.push_back(ConnectionEvent::Alias { port });
+        }
+    }
+
+    pub(super) fn keepalive(&mut self, now: Instant) {
+        self.shared.counters.keepalives_in.one();
+        self.deadlines.active(now, &self.shared.config);
+    }
+
+    /// All that came is read. The message deadline counts from the first byte of a message.
+    fn between_pieces(&mut self, now: Instant, arrival: &Arrival) {
+        if self.state == State::Open && self.layers.are_inside_message() {
+            let at = now + self.shared.config.message_timeout;
+            self.deadlines.message.get_or_insert(at);
+        } else {
+            self.deadlines.message = None;
+        }
+        if !self.ended && !self.layers.has_ended() {
+            return;
+        }
+        // The peer closed inside a message: what came of it is no message (RFC 3261 §18.3).
+        let rest = self.layers.rest();
+        let cut = self.layers.are_inside_message().then_some(rest);
+        let cut = cut.filter(|rest| !rest.is_empty());
+        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
+        let refused = error.map(|error| {
+            let tag = reply::tag(&mut self.seed);
+            Refused::new(&self.shared, arrival, &error, rest, &tag)
+        });
+        if let Some(refused) = refused {
+            let event = self.refuse(now, refused);
+            self.control.push_back(ConnectionEvent::Event(event));
+        }
+        self.close(now, CloseReason::Peer);
+    }
+
+    fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
+        if let Some(reply) = refused.reply {
+            if self.push_bytes(now, &reply, None).is_ok() {
+                self.shared.counters.malformed_replies.one();
+            } else {
+                self.shared.counters.malformed_replies_suppressed.one();
+            }
+        }
+        refused.event
+    }
+
+    fn arrival(&self) -> Arrival {
+        Arrival {
+            protocol: self.protocol,
+            channel: self.channel,
+            way: Way::Connection(self.id),
+            local: self.local.unwrap_or(self.remote),
+            remote: self.remote,
+            force_rport: self.force_rport,
+        }
+    }
+}
+
+/// Indexes and checks what must be one message and nothing else (RFC 7118 §5). Content-Length may
+/// be missing.
+#[cfg(feature = "ws")]
+fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
+    let mut head = Head::default();
+    head.read_whole(data, limits)?;
+    head.check(data).map(|()| head)
+}
+
+/// A message that broke a rule: what the application hears, and what the peer does.
+struct Refused {
+    event: Event,
+    reply: Option<Bytes>,
+}
+
+impl Refused {
+    fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
+        let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
+        Self {
+            event: arrival.malformed(shared, *error, data),
+            reply: reply.map(|reply| reply.bytes),
+        }
+    }
+}
