@@ -142,8 +142,10 @@ fn each_target_says_which_rules_and_records_gave_it() {
 
 // conformance: 330, 331, 332
 #[test]
-fn only_connections_to_one_server_by_two_families_may_race() {
+fn only_connections_to_one_server_that_has_both_families_race() {
     let zone = "
+        _sip._tcp.b.example SRV 0 0 5060 z.example
+        z.example A 192.0.2.4 192.0.2.5
         _sip._tcp.a.example SRV 0 0 5060 x.example
         _sip._tcp.a.example SRV 1 0 5060 y.example
         _sip._udp.a.example SRV 0 0 5060 x.example
@@ -159,7 +161,7 @@ fn only_connections_to_one_server_by_two_families_may_race() {
     let expected = [
         ("tcp [2001:db8::1]:5060", false),
         ("tcp 192.0.2.1:5060", true),
-        ("tcp 192.0.2.2:5060", false),
+        ("tcp 192.0.2.2:5060", true),
         ("tcp [2001:db8::2]:5060", false),
         ("tcp 192.0.2.3:5060", true),
     ];
@@ -167,6 +169,11 @@ fn only_connections_to_one_server_by_two_families_may_race() {
     assert_eq!(races("sip:a.example;transport=tcp"), expected);
     assert!(
         races("sip:a.example;transport=udp")
+            .iter()
+            .all(|(_, races)| !races)
+    );
+    assert!(
+        races("sip:b.example;transport=tcp")
             .iter()
             .all(|(_, races)| !races)
     );

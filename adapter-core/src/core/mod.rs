@@ -190,9 +190,11 @@ impl Core {
         link
     }
 
-    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId) {
+    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
         write(&self.links).remove(&id);
-        self.with_router(|router| router.handle_closed(id));
+        let now = self.now();
+        let ((), asked) = self.ask(|router| router.handle_closed(now, id, reason));
+        self.run(asked);
     }
 
     fn link(&self, id: ConnectionId) -> Option<Arc<Link>> {

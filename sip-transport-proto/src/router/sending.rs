@@ -11,7 +11,7 @@ use crate::flow::{self, Came};
 use crate::outgoing::{NextHop, ViaFacts};
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
-use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
+use crate::{HintReport, Outgoing, Route, SendId, Sent};
 
 impl Router {
     /// Finds the way out for a message: a live hinted connection, else the destination given or
@@ -57,7 +57,9 @@ impl Router {
             self.connections.close(id);
         }
         let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
-        if !reused {
+        if cause == AttemptCause::Closed(CloseReason::Overtaken) {
+            outgoing.overtaken(cause);
+        } else if !reused {
             self.target_failed(now, &mut outgoing, cause);
         }
         if self.closing {
@@ -129,20 +131,9 @@ impl Router {
 
     /// Gives up the target at hand, and remembers it where the fault is its own.
     fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
-        let its_own = match &cause {
-            AttemptCause::Connect(_)
-            | AttemptCause::Tls(_)
-            | AttemptCause::WebSocket(_)
-            | AttemptCause::Deadline(Deadline::Connect | Deadline::Handshake)
-            | AttemptCause::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
-            AttemptCause::Deadline(_)
-            | AttemptCause::Closed(_)
-            | AttemptCause::NoRoute(_)
-            | AttemptCause::Send(_)
-            | AttemptCause::Left => false,
-        };
+        let is_its_own = cause.is_of_target();
         let target = outgoing.failed(cause);
-        if let Some(target) = target.filter(|_| its_own) {
+        if let Some(target) = target.filter(|_| is_its_own) {
             self.resolver.target_failed(now, target);
         }
     }
@@ -199,7 +190,10 @@ impl Router {
                 Err(cause) => return Err(self.failed(cause, outgoing)),
             }
         }
-        while let Some(target) = outgoing.target() {
+        while let Some(mut target) = outgoing.target() {
+            if let Some(rival) = self.connected_rival(&outgoing) {
+                target = outgoing.prefer(rival).unwrap_or(target);
+            }
             match self.try_target(now, target, &outgoing, report) {
                 Step::Route(route) => return Ok(ready(route, outgoing)),
                 Step::NeedsLocal(remote) => {
