@@ -255,11 +255,9 @@ impl AttemptCause {
             | Self::WebSocket(_)
             | Self::Deadline(Deadline::Connect | Deadline::Handshake)
             | Self::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
-            Self::Deadline(_)
-            | Self::Closed(_)
-            | Self::NoRoute(_)
-            | Self::Send(_)
-            | Self::Left => false,
+            Self::Deadline(_) | Self::Closed(_) | Self::NoRoute(_) | Self::Send(_) | Self::Left => {
+                false
+            }
         }
     }
 }

@@ -36,7 +36,10 @@ pub(super) struct Opening {
     pub(super) options: SendOptions,
     is_request: bool,
     /// What the peer is called in a WebSocket upgrade.
-    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "nothing else needs it"))]
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "nothing else needs it")
+    )]
     pub(super) name: Option<TlsName>,
 }
 
@@ -227,8 +230,10 @@ impl Router {
         let target = outgoing.target()?;
         let hinted = self.hinted_channel_to(&target, outgoing);
         let hinted = hinted.and_then(Result::ok).map(|channel| channel.id);
-        let connected =
-            |target: &Target| self.connection_to(target, hinted, &outgoing.options).is_some();
+        let connected = |target: &Target| {
+            self.connection_to(target, hinted, &outgoing.options)
+                .is_some()
+        };
         if connected(&target) {
             return None;
         }
@@ -251,8 +256,7 @@ impl Router {
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
-                let choice =
-                    self.channel_for(target, opening.is_request, &opening.options, local);
+                let choice = self.channel_for(target, opening.is_request, &opening.options, local);
                 match choice.map_err(Step::Failed)? {
                     Choice::Channel(id) => id,
                     _ => return Err(Step::NeedsLocal(remote)),
