@@ -114,7 +114,7 @@ fn same_via(one: &Sent, other: &Sent) {
     assert!(one.top_via().unwrap().equivalent(&other.top_via().unwrap()));
 }
 
-// RFC 3261 §9.1; conformance: 79, 116
+// RFC 3261 §9.1; conformance: 79, 116, 298
 #[test]
 fn a_cancel_has_the_via_and_goes_the_way_of_its_request() {
     let mut host = Host::new();

@@ -35,6 +35,25 @@ fn asked(uri: &str, can: &str) -> Vec<String> {
     world.asked
 }
 
+// conformance: 324
+#[test]
+fn every_server_of_an_answer_has_its_addresses_looked_up() {
+    let mut world = world(
+        "_sip._udp.a.example SRV 1 1 5060 x.example
+        _sip._udp.a.example SRV 1 1 5060 y.example
+        _sip._udp.a.example SRV 9 1 5060 z.example
+        x.example A 192.0.2.1
+        y.example A 192.0.2.2
+        z.example A 192.0.2.3",
+    );
+    let (result, _) = world.plan("sip:a.example;transport=udp", "udp4", first);
+    assert_eq!(result.unwrap().len(), 3);
+    for server in ["x", "y", "z"] {
+        let lookup = format!("A {server}.example");
+        assert!(world.asked.contains(&lookup), "{:?}", world.asked);
+    }
+}
+
 // conformance: 303, 310, 327, 328
 #[test]
 fn naptr_srv_and_addresses_are_asked_for_together() {

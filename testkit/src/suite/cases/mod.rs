@@ -12,6 +12,7 @@ pub mod hints;
 pub mod keeping;
 pub mod life;
 pub mod receiving;
+pub mod name_servers;
 pub mod resolving;
 pub mod responses;
 pub mod runtime;
