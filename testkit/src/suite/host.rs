@@ -96,6 +96,9 @@ pub trait Endpoint {
     /// Removes a channel.
     async fn remove_channel(&self, channel: ChannelId);
 
+    /// What has been counted on each channel.
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)>;
+
     /// The connections, open or being opened.
     fn connections(&self) -> Vec<ConnectionInfo>;
 
