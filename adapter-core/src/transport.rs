@@ -11,8 +11,8 @@ use sip_transport_proto::error::{ChannelError, NextError, SendCause, SendError};
 use sip_transport_proto::resolve::{Family, ResolveStats, Target};
 use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
 use sip_transport_proto::{
-    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing, Protocol,
-    SendOptions, Sent, SipEndpoint, Stats,
+    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing,
+    Protocol, SendOptions, Sent, SipEndpoint, Stats,
 };
 use thiserror::Error;
 

@@ -284,7 +284,7 @@ fn what_is_advertised_can_change_and_late_responses_still_come() {
         assert_eq!(known, Ok(()));
         assert_eq!(names(&mut host), contact);
     }
-    let mut taken = |host: &mut Host, own: &str| {
+    let taken = |host: &mut Host, own: &str| {
         let response = wire_response(&format!("SIP/2.0/UDP {own};branch=z9hG4bK1"));
         host.datagram(channel, "192.0.2.9:5060", &response)
             .is_some()
