@@ -208,9 +208,7 @@ impl Router {
     /// A connection is there: if it raced, it has won.
     pub(super) fn race_won(&mut self, winner: ConnectionId) {
         for loser in self.races.won(winner) {
-            if self.close_with(loser, CloseReason::Overtaken) {
-                self.shared.counters.attempts_overtaken.one();
-            }
+            self.close_with(loser, CloseReason::Overtaken);
         }
     }
 
