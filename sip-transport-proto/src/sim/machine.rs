@@ -2,10 +2,10 @@ use core::net::{IpAddr, SocketAddr};
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crate::error::{AcceptError, ChannelError, SendError};
+use crate::error::{AcceptError, ChannelError, NextError, SendError};
 use crate::resolve::{Answer, LookupId};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router, SendId,
+    ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router, SendId, Sent,
     SocketId, Submitted, Transport,
 };
 
@@ -59,6 +59,7 @@ machine! {
     fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError>;
     fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError>;
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError>;
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError>;
     fn close(&mut self, now: Instant, connection: ConnectionId) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn handle_datagram(

@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod crash;
 mod link;
 mod machine;
 mod network;
@@ -35,8 +36,9 @@ mod summary;
 mod trace;
 mod world;
 
+pub use crash::Crash;
 pub use link::Link;
 pub use machine::Machine;
 pub use network::{Answer, Datagram, HostId, Lookup, Network, Ready, Socket};
 pub use trace::Trace;
-pub use world::World;
+pub use world::{Packet, World};
