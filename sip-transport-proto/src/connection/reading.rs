@@ -11,7 +11,7 @@ use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Shared;
-use crate::{Event, Tag, reply};
+use crate::{Event, reply};
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -59,9 +59,8 @@ impl Connection {
                 }
                 Err(Fault::Framing(error)) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
-                    let tag = reply::tag(&mut self.seed);
                     let data = self.layers.rest();
-                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let refused = Refused::new(&self.shared, &arrival, &error, data, &self.seed);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
@@ -89,8 +88,7 @@ impl Connection {
                     }
                 }
                 Err(error) => {
-                    let tag = reply::tag(&mut self.seed);
-                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let refused = Refused::new(&self.shared, &arrival, &error, data, &self.seed);
                     self.deadlines.message = None;
                     return Some(self.refuse(now, refused));
                 }
@@ -157,10 +155,8 @@ impl Connection {
         let cut = self.layers.are_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
         let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
-        let refused = error.map(|error| {
-            let tag = reply::tag(&mut self.seed);
-            Refused::new(&self.shared, arrival, &error, rest, &tag)
-        });
+        let refused =
+            error.map(|error| Refused::new(&self.shared, arrival, &error, rest, &self.seed));
         if let Some(refused) = refused {
             let event = self.refuse(now, refused);
             self.control.push_back(ConnectionEvent::Event(event));
@@ -207,8 +203,14 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
-        let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
+    fn new(
+        shared: &Shared,
+        arrival: &Arrival,
+        error: &ParseError,
+        data: &[u8],
+        seed: &[u8; 32],
+    ) -> Self {
+        let reply = reply::to_malformed(data, error, arrival.remote, seed, None);
         Self {
             event: arrival.malformed(shared, *error, data),
             reply: reply.map(|reply| reply.bytes),
