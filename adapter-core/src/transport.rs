@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sip_transport_proto::error::{NextError, SendCause, SendError};
-use sip_transport_proto::resolve::{ResolveStats, Target};
+use sip_transport_proto::error::{ChannelError, NextError, SendCause, SendError};
+use sip_transport_proto::resolve::{Family, ResolveStats, Target};
 use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing, Protocol,
-    SendOptions, Sent, SipEndpoint, Stats,
+    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing,
+    Protocol, SendOptions, Sent, SipEndpoint, Stats,
 };
 use thiserror::Error;
 
@@ -198,6 +198,24 @@ impl<R> SipTransport<R> {
     /// There is no such channel.
     pub async fn remove_channel(&self, channel: ChannelId) -> io::Result<()> {
         self.core().remove_channel(channel)
+    }
+
+    /// Changes what peers of an address family are told in the place of a channel's bound address:
+    /// a name or address and a port, such as the one that STUN told of
+    /// ([`Event::MappedAddress`](sip_transport_proto::Event::MappedAddress)), or with `None` the
+    /// bound address again.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn advertise(
+        &self,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        let core = self.core();
+        let now = core.now();
+        core.with_router(|router| router.advertise(now, channel, family, advertised))
     }
 
     /// The connections, open or being opened.

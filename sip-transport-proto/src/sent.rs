@@ -27,6 +27,7 @@ static NOTHING: Filled = Filled {
     via: false,
     from: false,
     contacts: 0,
+    record_route: false,
     with: None,
 };
 
@@ -139,6 +140,8 @@ pub struct Filled {
     pub from: bool,
     /// How many Contacts.
     pub contacts: usize,
+    /// The topmost Record-Route.
+    pub record_route: bool,
     /// The host and port that took their place, as `host:port`, if any was filled in.
     pub with: Option<String>,
 }

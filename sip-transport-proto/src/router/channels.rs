@@ -1,13 +1,14 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use sip_core::{Host, HostPort};
+use sip_core::HostPort;
 
 use crate::error::ChannelError;
 use crate::ids::TransportId;
 use crate::own_names::Key;
+use crate::resolve::Family;
 use crate::shared::Shared;
-use crate::{ChannelConfig, ChannelId, Protocol};
+use crate::{Advertised, ChannelConfig, ChannelId, Protocol};
 
 /// A channel in use.
 #[derive(Debug)]
@@ -36,13 +37,7 @@ impl Channel {
             self.config.local.ip().into(),
             Some(self.config.local.port()),
         );
-        let advertised = self.config.advertised.as_ref().map(|(host, port)| {
-            let host = match host.parse::<IpAddr>() {
-                Ok(ip) => Host::from(ip),
-                Err(_) => Host::Name(host),
-            };
-            HostPort::new(host, *port)
-        });
+        let advertised = self.config.advertised.iter().map(Advertised::host_port);
         let bound = (!self.client_only).then_some(bound);
         bound
             .into_iter()
@@ -143,6 +138,28 @@ impl Channels {
             .names()
             .for_each(|name| shared.names.remove(now, &name));
         Some(channel)
+    }
+
+    /// Changes what peers of a family are told. False if there is no such channel.
+    pub(crate) fn advertise(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+        shared: &Shared,
+    ) -> bool {
+        let Some(channel) = self.get_mut(id) else {
+            return false;
+        };
+        let before = Vec::from_iter(channel.names());
+        channel.config.advertised.set(family, advertised);
+        channel.names().for_each(|name| shared.names.add(&name));
+        // Names that stay are not forgotten in between.
+        for name in &before {
+            shared.names.remove(now, name);
+        }
+        true
     }
 
     pub(crate) fn get(&self, id: ChannelId) -> Option<&Channel> {

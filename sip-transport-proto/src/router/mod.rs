@@ -19,19 +19,23 @@ use std::time::Instant;
 
 use sip_core::Flow;
 
+use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
 use crate::datagram::{DatagramSocket, Transmit};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
+use crate::outgoing::HostText;
 use crate::own_names::{Key, OwnNames};
-use crate::resolve::{Answer, DomainName, LookupId, LookupKind, ResolveStats, Resolver, Target};
+use crate::resolve::{
+    Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
+};
 use crate::shared::{Budget, Shared};
 use crate::tls::{Identity, TlsName};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol,
-    QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
+    Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
@@ -238,7 +242,8 @@ impl Router {
         self.check_certificate(&config)?;
         if config.anonymous {
             let name = format!("{}.invalid", self.tokens.tag().as_str());
-            config.advertised = Some((name.into(), None));
+            let host = HostText::Name(name.into());
+            config.advertised = PerFamily::both(Advertised { host, port: None });
         }
         self.channels.add(self.shared.id, config, &self.shared)
     }
@@ -260,6 +265,26 @@ impl Router {
             self.resume(now, waiting);
         }
         Ok(())
+    }
+
+    /// Changes what peers of an address family are told in the place of a channel's bound address:
+    /// a name or address and a port, such as the one that STUN told of
+    /// ([`Event::MappedAddress`]), or with `None` the bound address again. Messages that are routed
+    /// from now on have it; responses to earlier ones are still taken for ours.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn advertise(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        let known = self
+            .channels
+            .advertise(now, channel, family, advertised, &self.shared);
+        known.then_some(()).ok_or(ChannelError::Unknown(channel))
     }
 
     /// The channels, in the order in which they were added.

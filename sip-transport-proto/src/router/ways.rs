@@ -16,7 +16,7 @@ use crate::outgoing::{HostText, NextHop};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
-use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
+use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
 
 /// What trying one target came to.
 pub(super) enum Step {
@@ -105,7 +105,7 @@ impl Router {
             channel: channel.id,
             index,
         };
-        let place = place(channel, Some(ip));
+        let place = place(channel, Some(ip), remote.ip());
         let keep = keep_of(Some(&channel.config), outgoing);
         let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
         let channel = channel.id;
@@ -249,7 +249,10 @@ impl Router {
                 host: None,
                 port: PlacePort::Own,
             },
-            |channel| place(channel, record.local.map(|local| local.ip())),
+            |channel| {
+                let local = record.local.map(|local| local.ip());
+                place(channel, local, record.remote.ip())
+            },
         );
         report.local = match (outgoing.options.hints.local, record.local) {
             (None, _) => HintOutcome::NotGiven,
@@ -273,16 +276,13 @@ impl Router {
     }
 }
 
-/// What stands for a channel in headers: its advertised name, else the bound address, else the
-/// one used towards the peer; with the listening port, else the connection's own.
-fn place(channel: &Channel, local: Option<IpAddr>) -> Place {
+/// What stands for a channel in headers: what it advertises to the peer, else the bound address,
+/// else the one used towards the peer; with the listening port, else the connection's own.
+fn place(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> Place {
     let bound = channel.config.local;
-    if let Some((host, port)) = &channel.config.advertised {
-        let host = host
-            .parse()
-            .map_or_else(|_| HostText::Name(Arc::clone(host)), HostText::Ip);
+    if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
         return Place {
-            host: Some(host),
+            host: Some(host.clone()),
             port: port.map_or(PlacePort::Absent, PlacePort::Port),
         };
     }

@@ -2,10 +2,11 @@ use std::io;
 
 use adapter_core::{CurrentRuntime, Incoming, SipTransport, StaticResolver};
 use sip_transport_proto::error::SendError;
+use sip_transport_proto::resolve::Family;
 use sip_transport_proto::sip_core::{Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Event, SendOptions, Sent, SipEndpoint,
-    Stats,
+    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Event, SendOptions, Sent,
+    SipEndpoint, Stats,
 };
 
 use super::{Endpoint, Host, Setup};
@@ -87,6 +88,11 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
         if let Err(error) = self.transport.remove_channel(channel).await {
             panic!("{error}");
         }
+    }
+
+    fn advertise(&self, channel: ChannelId, advertised: Option<Advertised>) {
+        let known = self.transport.advertise(channel, Family::Ipv4, advertised);
+        assert_eq!(known, Ok(()));
     }
 
     fn connections(&self) -> Vec<ConnectionInfo> {

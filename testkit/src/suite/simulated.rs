@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use adapter_core::{Datagrams, Listener, RecvBatch, SendBatch, Stream};
 use sip_transport_proto::error::SendError;
+use sip_transport_proto::resolve::Family;
 use sip_transport_proto::sim::{HostId, Machine, Socket, World};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing, SendId,
-    SendOptions, Sent, SipEndpoint, Stats, Submitted, Transport,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing,
+    SendId, SendOptions, Sent, SipEndpoint, Stats, Submitted, Transport,
 };
 
 use super::{Endpoint, Host, Place, Setup};
@@ -310,6 +311,12 @@ impl<M: Machine> Endpoint for Simulated<M> {
 
     async fn remove_channel(&self, channel: ChannelId) {
         assert!(self.lock().world.remove_channel(self.host, channel));
+    }
+
+    fn advertise(&self, channel: ChannelId, advertised: Option<Advertised>) {
+        let world = &mut self.lock().world;
+        let known = world.advertise(self.host, channel, Family::Ipv4, advertised);
+        assert_eq!(known, Ok(()));
     }
 
     fn connections(&self) -> Vec<ConnectionInfo> {
