@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::error::Attempt;
+use crate::error::{Attempt, SendCause};
 use crate::resolve::Target;
 use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, Transmit, Way};
 
@@ -90,6 +90,11 @@ impl Sent {
             send: Some(self.id()),
         };
         Some((socket, transmit))
+    }
+
+    /// The error of a datagram for which its socket's queue has no room; counts it.
+    pub fn queue_full(&self, limit: usize) -> SendCause {
+        self.route.queue_full(limit)
     }
 
     /// What was put in the place of placeholders.

@@ -159,7 +159,7 @@ impl Transport {
         }
     }
 
-    /// What has happened, and what there is.
+    /// What has happened, and what there is. [`Router::channel_stats`] tells it by channel.
     pub fn stats(&self) -> Stats {
         self.router.stats()
     }
