@@ -95,7 +95,8 @@ fn over(host: &mut Host) {
     host.transport.shutdown(now);
     host.drain();
     host.pass(Duration::from_secs(30));
-    assert_eq!(host.transport.router().load(), (0, 0));
+    let held = host.transport.router().held();
+    assert_eq!((held.connections, held.waiting, held.races), (0, 0, 0));
     assert_eq!(host.deadline, None);
 }
 

@@ -211,7 +211,8 @@ fn run<M: Machine>(seed: u64) -> (String, Account) {
         let now = world.network().now();
         account.event(now, host == alice, event);
     }
-    assert_eq!(world.machine(alice).router().load(), (0, 0), "seed {seed}");
+    let held = world.machine(alice).router().held();
+    assert_eq!((held.connections, held.waiting, held.races), (0, 0, 0));
     assert_eq!(world.network().open_sockets(alice), 0, "seed {seed}");
     assert!(world.is_idle(alice));
     (world.trace().to_string(), account)

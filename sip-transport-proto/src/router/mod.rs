@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod held;
 mod hints;
 mod keeping;
 mod layers;
@@ -38,6 +39,8 @@ use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
     Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
+
+pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
@@ -430,7 +433,8 @@ impl Router {
         let Some(record) = self.connections.remove(connection) else {
             return;
         };
-        if record.local.is_none() && AttemptCause::from(reason).is_of_target() {
+        let failed = record.local.is_none() && AttemptCause::from(reason).is_of_target();
+        if failed && !self.closing {
             self.resolver
                 .failed_at(now, record.protocol, record.remote, record.name);
         }
@@ -534,6 +538,8 @@ impl Router {
     pub fn shutdown(&mut self) {
         self.closing = true;
         self.races.clear();
+        self.resolver.forget();
+        self.queries.forget();
         self.shared.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
         for connection in all {

@@ -47,6 +47,11 @@ impl Races {
         self.timers.first().map(|(at, _)| *at)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.races.len()
+    }
+
     fn begin(&mut self, rest: VecDeque<Target>, opening: Opening) -> RaceId {
         self.next = self.next.wrapping_add(1);
         let id = RaceId(self.next);
