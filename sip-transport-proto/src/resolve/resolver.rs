@@ -282,7 +282,7 @@ fn grey_key(target: &Target) -> GreyKey {
 /// Marks the targets that may race with the one before them (RFC 8305 §5): those of one server that
 /// has addresses of both families, over a stream.
 pub(crate) fn mark_races(targets: &mut [Target]) {
-    for server in targets.chunk_by_mut(|a, b| are_one_server(a, b)) {
+    for server in targets.chunk_by_mut(are_one_server) {
         let has = |family| server.iter().any(|t| Family::of(t.addr.ip()) == family);
         let both = has(Family::Ipv4) && has(Family::Ipv6);
         for (place, target) in server.iter_mut().enumerate() {
