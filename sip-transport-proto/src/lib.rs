@@ -53,6 +53,7 @@ mod sent;
 mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod size_rule;
 mod stun;
 mod substitute;
 pub mod tls;
@@ -77,5 +78,6 @@ pub use protocol::Protocol;
 pub use route::{Route, Way};
 pub use router::{ConnectionInfo, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
+pub use size_rule::{SizeOutcome, SizeRule};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

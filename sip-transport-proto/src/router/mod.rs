@@ -7,6 +7,7 @@ mod keeping;
 mod layers;
 mod queries;
 mod sending;
+mod size;
 mod targets;
 mod ways;
 
@@ -26,6 +27,7 @@ use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCau
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
+use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, DomainName, LookupId, LookupKind, ResolveStats, Resolver, Target};
 use crate::shared::{Budget, Shared};
 use crate::tls::{Identity, TlsName};
@@ -57,6 +59,8 @@ pub struct Router {
     connections: Connections,
     queries: Queries,
     resolver: Resolver,
+    /// Targets that gave no connection to a request that is too large for UDP.
+    without_tcp: Memory<SocketAddr, ()>,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
@@ -204,6 +208,7 @@ impl Router {
             }
         }
         let resolver = Resolver::new(config.resolve.clone());
+        let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
@@ -220,6 +225,7 @@ impl Router {
             connections: Connections::default(),
             queries: Queries::default(),
             resolver,
+            without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
@@ -376,6 +382,9 @@ impl Router {
             let name = record.name.clone();
             self.resolver
                 .worked_at(record.protocol, record.remote, name);
+            if record.protocol == Protocol::Tcp {
+                self.without_tcp.remove(&record.remote);
+            }
         }
     }
 
