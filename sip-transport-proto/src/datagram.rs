@@ -10,7 +10,7 @@ use crate::endpoint::normalise;
 use crate::receive::Arrival;
 use crate::reply::{self, Bucket};
 use crate::route::Way;
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
 use crate::{keep, stun};
 
@@ -21,7 +21,7 @@ use crate::{keep, stun};
 /// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     id: SocketId,
     local: SocketAddr,
     force_rport: bool,
@@ -47,7 +47,7 @@ pub struct Transmit {
 
 impl DatagramSocket {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Scope>,
         id: SocketId,
         channel: &ChannelConfig,
         seed: [u8; 32],
@@ -166,6 +166,11 @@ impl DatagramSocket {
         arrival.malformed(&self.shared, error, data)
     }
 
+    /// A datagram came that was longer than the buffer for it: counts it. It is of no use.
+    pub fn handle_truncated(&mut self) {
+        self.shared.counters.truncated.one();
+    }
+
     /// The next datagram to send. May change after [`handle_datagram`](Self::handle_datagram).
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -187,6 +192,7 @@ impl DatagramSocket {
             return self.shared.kept.answered(now, key, data, &self.shared);
         };
         if remote.port() == 0 || !self.bucket.take(now) {
+            self.shared.counters.stun_answers_suppressed.one();
             return None;
         }
         self.shared.counters.stun_answers.one();

@@ -126,10 +126,11 @@ pub struct Outgoing {
 
 /// What a way leads over.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Over {
-    Channel(ChannelId),
-    /// Whether it was open when it was chosen.
-    Connection(ConnectionId, bool),
+pub(crate) struct Over {
+    pub(crate) channel: ChannelId,
+    pub(crate) connection: Option<ConnectionId>,
+    /// Whether that was open when it was chosen.
+    pub(crate) open: bool,
 }
 
 /// How far a request is on its way around UDP (RFC 3261 §18.1.1).

@@ -123,12 +123,12 @@ fn the_via_names_the_transport_and_the_port_that_it_goes_over() {
 // conformance: 95
 #[test]
 fn what_counts_is_the_size_once_addresses_are_filled_in() {
-    const LONG: &str = "a-rather-long-name-for-a-host-of-a-test.example.com";
+    const LONG: &str = "a-rather-long-name-for-a-host-of-a-test.example.com:5060";
     let build = || sized(1_295, SERVER);
     by_udp(&mut host(), build(), SendOptions::new());
     let mut named = Host::new();
     named.channel(
-        ChannelConfig::new(Protocol::Udp, addr("192.0.2.1:5060")).advertised(LONG, Some(5060)),
+        ChannelConfig::new(Protocol::Udp, addr("192.0.2.1:5060")).advertised(LONG.parse().unwrap()),
     );
     named.waits(build(), SendOptions::new());
     assert!(build().to_bytes().len() < 1_300);

@@ -54,13 +54,13 @@ impl Target {
 impl Target {
     /// Makes it the same server over TCP, for a request that is too large for UDP
     /// (RFC 3261 §18.1.1). Who listens for UDP listens for TCP on the same port (§18.2.1).
-    pub(crate) fn to_tcp(&mut self) {
+    pub(crate) fn avoid_udp(&mut self) {
         let rule = core::mem::replace(&mut self.reason.protocol, ProtocolRule::Given);
         self.reason.protocol = ProtocolRule::Size(Box::new(rule));
         self.protocol = Protocol::Tcp;
     }
 
-    /// Makes it what it was before [`to_tcp`](Self::to_tcp). False if it was nothing else.
+    /// Makes it what it was before [`avoid_udp`](Self::avoid_udp). False if it was nothing else.
     pub(crate) fn back_to_udp(&mut self) -> bool {
         let ProtocolRule::Size(rule) = &mut self.reason.protocol else {
             return false;
@@ -101,7 +101,7 @@ pub enum ProtocolRule {
     /// There are SRV records for it, and no NAPTR records.
     Srv,
     /// The request is too large for UDP, which this rule had chosen (RFC 3261 §18.1.1).
-    Size(Box<ProtocolRule>),
+    Size(Box<Self>),
     /// Nothing else: the first of the configured order.
     Default,
 }

@@ -12,7 +12,7 @@ use crate::endpoint::{Hints, normalise};
 use crate::error::SendFailure;
 use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
-use crate::outgoing::{Outgoing, Over, SendOptions};
+use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
 use crate::{ChannelConfig, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
@@ -101,15 +101,17 @@ impl Router {
     /// for this port of its address.
     pub fn handle_alias(&mut self, connection: ConnectionId, port: u16) {
         let record = self.connections.get(connection);
+        let Some(channel) = record.and_then(|record| self.channels.get(record.channel)) else {
+            return;
+        };
         let allowed = record.is_some_and(|record| {
-            let channel = self.channels.get(record.channel);
             record.protocol == Protocol::Tls
                 && record.accepted
                 && record.identity.is_some()
-                && channel.is_some_and(|channel| channel.config.alias)
+                && channel.config.alias
         });
         if allowed && self.connections.alias(connection, port) {
-            self.shared.counters.aliases.one();
+            channel.scope.counters.aliases.one();
         }
     }
 
@@ -151,9 +153,9 @@ impl Router {
     }
 
     /// The message went another way than the datagram that its flow was kept for.
-    pub(super) fn keep_no_more(&self, over: Option<Over>, outgoing: &Outgoing) {
-        if let (Some(Over::Channel(channel)), Some(target)) = (over, outgoing.target()) {
-            let key = (channel, target.addr);
+    pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
+        if let (Some(over), Some(target)) = (outgoing.over, outgoing.target()) {
+            let key = (over.channel, target.addr);
             self.shared.kept.take_back(key, outgoing.id);
         }
     }
@@ -178,8 +180,8 @@ impl Router {
 
     /// Sends the keep-alives that are due.
     pub(super) fn keep_alive(&mut self, now: Instant) {
-        let shared = &self.shared;
-        while let Some(due) = shared.kept.poll(now, shared, &mut self.next_send) {
+        let scope = |channel| self.channels.scope(channel, &self.shared);
+        while let Some(due) = self.shared.kept.poll(now, scope, &mut self.next_send) {
             self.outputs.push_back(match due {
                 Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
                 Due::Tell(event) => RouterOutput::Event(event),

@@ -48,29 +48,31 @@ impl Router {
         mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
-        match (outgoing.over.take(), cause) {
-            (_, AttemptCause::Send(cause)) => return Err(self.failed(*cause, outgoing)),
-            (over, AttemptCause::TooLargeForUdp { len, .. }) => {
-                self.keep_no_more(over, &outgoing);
+        match cause {
+            AttemptCause::Send(cause) => return Err(self.failed(*cause, outgoing)),
+            AttemptCause::TooLargeForUdp { len, .. } => {
+                self.keep_no_more(&outgoing);
                 if !self.avoid_udp(now, &mut outgoing, len) {
                     return Err(self.failed(SendCause::TooLarge { len }, outgoing));
                 }
             }
             // The connection is still being opened, for others.
-            (_, cause @ AttemptCause::Deadline(Deadline::SizeRule)) => {
+            AttemptCause::Deadline(Deadline::SizeRule) => {
                 self.target_failed(now, &mut outgoing, cause);
             }
-            (over, cause) => {
-                if let Some(Over::Connection(id, _)) = over {
+            cause => {
+                let over = outgoing.over.take();
+                if let Some(id) = over.and_then(|over| over.connection) {
                     // Its machine knows before the router does: nothing more goes there.
                     self.connections.close(id);
                 }
-                let reused = matches!(over, Some(Over::Connection(_, true)));
+                let reused = over.is_some_and(|over| over.open);
                 if !(reused && matches!(cause, AttemptCause::Closed(_))) {
                     self.target_failed(now, &mut outgoing, cause);
                 }
             }
         }
+        outgoing.over = None;
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -275,9 +277,14 @@ impl Router {
 }
 
 fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
-    outgoing.over = Some(match route.way() {
-        Way::Connection(id) => Over::Connection(id, route.is_ready()),
-        Way::Datagram { .. } => Over::Channel(route.channel()),
+    let connection = match route.way() {
+        Way::Connection(id) => Some(id),
+        Way::Datagram { .. } => None,
+    };
+    outgoing.over = Some(Over {
+        channel: route.channel(),
+        connection,
+        open: connection.is_some() && route.is_ready(),
     });
     Routed::Ready(route, outgoing)
 }

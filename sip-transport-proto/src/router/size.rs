@@ -45,7 +45,7 @@ impl Router {
         let Some(target) = target.filter(|target| target.protocol == Protocol::Udp) else {
             return false;
         };
-        target.to_tcp();
+        target.avoid_udp();
         let until = now + self.shared.config.size_rule_timeout;
         outgoing.size = Size::Tcp { len, until };
         true

@@ -17,7 +17,7 @@ use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::size_rule::Sizing;
-use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
+use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
 
 /// What trying one target came to.
 pub(super) enum Step {
@@ -107,14 +107,15 @@ impl Router {
             channel: channel.id,
             index,
         };
-        let place = place(channel, Some(ip));
+        let place = place(channel, Some(ip), remote.ip());
         let keep = keep_of(Some(&channel.config), outgoing);
         let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
         let from = keep::Place { socket, source };
         self.keep_if_asked(now, from, remote, keep, outgoing.id);
         Step::Route(Route::new(Chosen {
-            shared: Arc::clone(&self.shared),
+            shared,
             send: outgoing.id,
             way: Way::Datagram { socket, source },
             protocol: target.protocol,
@@ -224,9 +225,12 @@ impl Router {
                     });
                 }
                 self.check_client(protocol)?;
-                let made = self
-                    .channels
-                    .add_client_only(self.shared.id, protocol, addr.ip());
+                let made = self.channels.add_client_only(
+                    self.shared.id,
+                    protocol,
+                    addr.ip(),
+                    &self.shared,
+                );
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -253,7 +257,10 @@ impl Router {
                 host: None,
                 port: PlacePort::Own,
             },
-            |channel| place(channel, record.local.map(|local| local.ip())),
+            |channel| {
+                let local = record.local.map(|local| local.ip());
+                place(channel, local, record.remote.ip())
+            },
         );
         report.local = match (outgoing.options.hints.local, record.local) {
             (None, _) => HintOutcome::NotGiven,
@@ -262,7 +269,7 @@ impl Router {
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
         Route::new(Chosen {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(self.channels.scope(record.channel, &self.shared)),
             send: outgoing.id,
             way: Way::Connection(id),
             protocol: record.protocol,
@@ -281,16 +288,13 @@ impl Router {
     }
 }
 
-/// What stands for a channel in headers: its advertised name, else the bound address, else the
-/// one used towards the peer; with the listening port, else the connection's own.
-fn place(channel: &Channel, local: Option<IpAddr>) -> Place {
+/// What stands for a channel in headers: what it advertises to the peer, else the bound address,
+/// else the one used towards the peer; with the listening port, else the connection's own.
+fn place(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> Place {
     let bound = channel.config.local;
-    if let Some((host, port)) = &channel.config.advertised {
-        let host = host
-            .parse()
-            .map_or_else(|_| HostText::Name(Arc::clone(host)), HostText::Ip);
+    if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
         return Place {
-            host: Some(host),
+            host: Some(host.clone()),
             port: port.map_or(PlacePort::Absent, PlacePort::Port),
         };
     }
