@@ -8,11 +8,12 @@ use thiserror::Error;
 
 use crate::advertised::PerFamily;
 use crate::resolve::{Family, ResolveConfig};
+use crate::tap::Tap;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, Keep, Protocol, SipEndpoint, SizeRule};
+use crate::{Advertised, Keep, Protocol, SipEndpoint, SizeRule, Tapped};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -48,6 +49,7 @@ pub struct Config {
     pub(crate) size_rule_memory: Duration,
     pub(crate) size_rule_targets: usize,
     pub(crate) hook: Option<Hook>,
+    pub(crate) tap: Option<Tap>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -90,6 +92,7 @@ impl Default for Config {
             size_rule_memory: Duration::from_secs(600),
             size_rule_targets: 4_096,
             hook: None,
+            tap: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -211,6 +214,27 @@ impl Config {
         hook: impl Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync + 'static,
     ) -> &mut Self {
         self.hook = Some(Hook(Arc::new(hook)));
+        self
+    }
+
+    /// A call for each message that comes and goes, byte by byte as the peer writes or reads it:
+    /// also for those that break a rule, responses that are not ours, and the replies that the
+    /// transport makes itself. Keep-alives are no messages. The messages of one connection are shown
+    /// in their order, each once it has come or is queued. Without it nothing is copied.
+    ///
+    /// It runs outside all locks, in the task of the connection or socket, which waits for it; it
+    /// must not panic.
+    ///
+    /// ```
+    /// use sip_transport_proto::{Config, Tapped};
+    ///
+    /// let mut config = Config::default();
+    /// config.tap(|Tapped { direction, local, remote, bytes, .. }| {
+    ///     println!("{direction} {local} {remote}: {} bytes", bytes.len());
+    /// });
+    /// ```
+    pub fn tap(&mut self, tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> &mut Self {
+        self.tap = Some(Tap::new(tap));
         self
     }
 

@@ -10,6 +10,7 @@ use crate::own_names::Key;
 use crate::shared::Scope;
 use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
 use crate::substitute::{self, Fill};
+use crate::tap::{Direction, TapCall, Tapped};
 use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint,
@@ -126,6 +127,18 @@ impl Route {
     /// its own address until it is open.
     pub fn is_ready(&self) -> bool {
         self.0.local.is_some()
+    }
+
+    /// A message that takes this route, for those who watch.
+    pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
+        self.0.shared.tap(Tapped {
+            direction: Direction::Out,
+            local: self.local(),
+            remote: self.remote_endpoint(),
+            at,
+            bytes,
+            error: None,
+        })
     }
 
     pub(crate) fn queue_full(&self, limit: usize) -> SendCause {
