@@ -710,7 +710,7 @@ fn the_longest_head_can_be_stamped() {
     assert!(message.wire_len() > Limits::HEAD_MAX);
 }
 
-// bad-inputs: R10; conformance: 176, 177, 291, 292
+// bad-inputs: R10; conformance: 176, 177, 291, 292, 120
 #[test]
 fn received_and_rport_are_written_into_the_top_via() {
     let v4 = "192.0.2.9:5061";

@@ -111,7 +111,7 @@ fn rport_is_added_where_the_channel_is_set_to() {
     assert_eq!(sent.remote().addr, addr("192.0.2.9:33333"));
 }
 
-// bad-inputs: R7; conformance: 61, 63
+// bad-inputs: R7; conformance: 61, 63, 120
 #[test]
 fn an_ipv6_source_stands_in_received_without_brackets_and_zone() {
     let mut host = Host::new();
