@@ -9,7 +9,8 @@ use sip_transport_proto::sip_core::Message;
 #[cfg(feature = "tls")]
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, SizeRule,
+    Substitution,
 };
 
 use crate::core::{Core, Submitted};
@@ -68,6 +69,12 @@ impl<'a> Send<'a> {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.options = self.options.tls(tls);
+        self
+    }
+
+    /// With another size from which on it goes over TCP in the place of UDP.
+    pub fn size_rule(mut self, rule: SizeRule) -> Self {
+        self.options = self.options.size_rule(rule);
         self
     }
 

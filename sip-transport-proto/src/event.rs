@@ -147,6 +147,9 @@ pub enum Deadline {
     Ping,
     /// The answer to a keep-alive (RFC 5626 §4.4.1).
     Pong,
+    /// A connection for a request that is too large for UDP (RFC 3261 §18.1.1): it goes over UDP
+    /// then.
+    SizeRule,
 }
 
 impl fmt::Display for Deadline {
@@ -163,6 +166,7 @@ impl fmt::Display for Deadline {
             Self::Race => "the next address is due",
             Self::Ping => "a keep-alive is due",
             Self::Pong => "no keep-alive was answered",
+            Self::SizeRule => "connecting took too long for what UDP can carry",
         })
     }
 }

@@ -2,6 +2,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sip_core::header::{Header as _, Route, Via};
 use sip_core::message::Message;
@@ -13,7 +14,9 @@ use crate::resolve::Target;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 use crate::tls::{TlsChoice, TlsName};
-use crate::{ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, Substitution};
+use crate::{
+    ChannelId, ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, SizeRule, Substitution,
+};
 
 /// How to send one message.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +28,7 @@ pub struct SendOptions {
     pub(crate) name: Option<TlsName>,
     pub(crate) tls: TlsChoice,
     pub(crate) keep: Option<Keep>,
+    pub(crate) size_rule: Option<SizeRule>,
     pub(crate) draw_by: Option<[u8; 32]>,
 }
 
@@ -64,7 +68,7 @@ impl SendOptions {
 
     /// Asks for a channel.
     #[must_use]
-    pub fn channel(mut self, channel: crate::ChannelId) -> Self {
+    pub fn channel(mut self, channel: ChannelId) -> Self {
         self.hints.channel = Some(channel);
         self
     }
@@ -94,6 +98,13 @@ impl SendOptions {
     #[must_use]
     pub fn keep(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
+        self
+    }
+
+    /// From which size on it goes over TCP in the place of UDP, for this message only.
+    #[must_use]
+    pub fn size_rule(mut self, rule: SizeRule) -> Self {
+        self.size_rule = Some(rule);
         self
     }
 
@@ -130,10 +141,32 @@ pub struct Outgoing {
     /// Targets still to be tried, best first, once they are known.
     pub(crate) targets: Option<VecDeque<Target>>,
     pub(crate) tried: Vec<Attempt>,
-    /// The connection of the way at hand, and whether it was open when it was chosen.
-    pub(crate) over: Option<(ConnectionId, bool)>,
+    /// What the way at hand leads over.
+    pub(crate) over: Option<Over>,
+    /// What the size rule did with the target at hand.
+    pub(crate) size: Size,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
+}
+
+/// What a way leads over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Over {
+    pub(crate) channel: ChannelId,
+    pub(crate) connection: Option<ConnectionId>,
+    /// Whether that was open when it was chosen.
+    pub(crate) open: bool,
+}
+
+/// How far a request is on its way around UDP (RFC 3261 §18.1.1).
+#[derive(Debug)]
+pub(crate) enum Size {
+    /// It may go over UDP, as far as is known.
+    Unknown,
+    /// It is so long that TCP is tried, until then.
+    Tcp { len: usize, until: Instant },
+    /// TCP failed of this.
+    Failed(Box<AttemptCause>),
 }
 
 /// Where the message itself says that it should go.
@@ -222,6 +255,7 @@ impl Outgoing {
             targets: None,
             tried: Vec::new(),
             over: None,
+            size: Size::Unknown,
             new_branch: false,
         })
     }
@@ -260,20 +294,33 @@ impl Outgoing {
     }
 
     /// Tells that another address of the server at hand was connected first. The target stays one,
-    /// in case that fails, but not twice.
-    pub(crate) fn overtaken(&mut self, cause: AttemptCause) {
-        if self.tried.iter().any(|attempt| attempt.cause == cause) {
-            self.failed(cause);
-        } else if let Some(target) = self.target() {
-            self.tried.push(Attempt { target, cause });
+    /// in case that fails; false if it has been so before.
+    pub(crate) fn overtaken(&mut self, cause: &AttemptCause) -> bool {
+        if self.tried.iter().any(|attempt| attempt.cause == *cause) {
+            return false;
         }
+        let attempt = self.target().map(|target| Attempt {
+            target,
+            cause: cause.clone(),
+        });
+        self.tried.extend(attempt);
+        true
     }
 
-    /// Gives up the target at hand, and tells it.
-    pub(crate) fn failed(&mut self, cause: AttemptCause) -> Option<&Target> {
-        let target = self.targets.as_mut()?.pop_front()?;
-        self.tried.push(Attempt { target, cause });
-        self.tried.last().map(|attempt| &attempt.target)
+    /// Gives up the target at hand.
+    pub(crate) fn failed(&mut self, cause: AttemptCause) {
+        self.size = Size::Unknown;
+        let target = self.targets.as_mut().and_then(VecDeque::pop_front);
+        let attempt = target.map(|target| Attempt { target, cause });
+        self.tried.extend(attempt);
+    }
+
+    /// Until when it may wait for a connection that is being opened.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        match self.size {
+            Size::Tcp { until, .. } => Some(until),
+            Size::Unknown | Size::Failed(_) => None,
+        }
     }
 
     /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS

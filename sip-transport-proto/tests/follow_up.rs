@@ -85,7 +85,7 @@ fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
     assert!(matches!(error, NextError::NoTargetLeft(_)), "{error}");
 }
 
-// conformance: 183
+// conformance: 86, 183
 #[test]
 fn the_next_target_is_named_the_socket_that_it_is_reached_from() {
     let zone: Zone = "

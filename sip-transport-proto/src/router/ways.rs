@@ -13,10 +13,11 @@ use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
 use crate::flow::{self, Came};
 use crate::keep;
-use crate::outgoing::{HostText, NextHop};
+use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
+use crate::size_rule::Sizing;
 use crate::tls::TlsName;
 use crate::{
     Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SendOptions, SocketId,
@@ -74,6 +75,7 @@ impl Router {
         mut report: HintReport,
     ) -> Step {
         let remote = target.addr;
+        let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
         let known = outgoing
             .options
@@ -132,7 +134,8 @@ impl Router {
         let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
         let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
-        self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
+        let from = keep::Place { socket, source };
+        self.keep_if_asked(now, from, remote, keep, outgoing.id);
         Step::Route(Route::new(Chosen {
             shared,
             send: outgoing.id,
@@ -145,6 +148,7 @@ impl Router {
             marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing,
         }))
     }
 
@@ -372,6 +376,10 @@ impl Router {
             marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing: match outgoing.size {
+                Size::Tcp { .. } => Sizing::Tcp,
+                Size::Unknown | Size::Failed(_) => Sizing::Free,
+            },
         })
     }
 }
