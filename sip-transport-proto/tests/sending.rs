@@ -583,7 +583,7 @@ fn a_message_larger_than_a_datagram_can_be_is_refused() {
     let body = vec![b'x'; 65_507];
     let mut request = options("sip:192.0.2.9");
     request.set_body(body).unwrap();
-    let error = host.submit(request, SendOptions::new()).unwrap_err();
+    let error = host.submit(request, to(udp("192.0.2.9:5060"))).unwrap_err();
     assert!(
         matches!(error.cause(), SendCause::TooLarge { .. }),
         "{error}"
