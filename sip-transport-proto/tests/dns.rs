@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::ErrorKind;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Host, addr, header, invite, ip, options, to, udp, wire_response};
 use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendFailure};
@@ -322,7 +322,7 @@ fn a_lookup_that_never_ends_delays_no_other_send_and_is_bounded() {
 // bad-inputs: D2, D6
 #[test]
 fn a_name_that_never_answers_delays_none_of_a_hundred_other_sends() {
-    let mut world = World::<Transport>::new(1, Instant::now());
+    let mut world = World::<Transport>::new(1, host().now);
     let trip = Duration::from_millis(10);
     let link = Link::default().with_latency(trip);
     world.network_mut().set_default_link(link);

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
-use sip_transport_proto::error::{SendCause, SendError};
+use sip_transport_proto::error::{CloseReason, SendCause, SendError};
 use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, Keep, KeepError, QueryId, Router, RouterOutput, SendId,
