@@ -1,10 +1,9 @@
 //! A UDP socket as its task and senders share it.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::SocketId;
+use sip_transport_proto::{SocketId, Transmit};
 
 use crate::sync::lock;
 use crate::{BatchFull, Datagrams, SendBatch};
@@ -31,17 +30,21 @@ impl Socket {
         }
     }
 
-    /// Queues a datagram; the socket's task sends it in its next turn. `send` 0 is nobody's.
-    pub(crate) fn queue(
-        &self,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
-        send: u64,
-        bytes: &[u8],
-    ) -> Result<(), BatchFull> {
+    /// Queues a datagram; the socket's task sends it in its next turn.
+    pub(crate) fn queue(&self, transmit: &Transmit) -> Result<(), BatchFull> {
+        let Transmit {
+            destination,
+            source,
+            ttl,
+            ref bytes,
+            send,
+            ..
+        } = *transmit;
+        // 0 is nobody's.
+        let send = send.map_or(0, u64::from);
         let mut out = lock(&self.out);
         let first = out.is_empty();
-        out.push(destination, source, send, |buffer| {
+        out.push_with_ttl(destination, source, ttl, send, |buffer| {
             buffer.extend_from_slice(bytes)
         })?;
         drop(out);

@@ -12,7 +12,7 @@ use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, Transmit, Way};
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
-    route: Route,
+    pub(crate) route: Route,
     bytes: Bytes,
     /// Where anything was.
     filled: Option<Box<Filled>>,
@@ -86,6 +86,7 @@ impl Sent {
         let transmit = Transmit {
             destination: self.route.remote(),
             source,
+            ttl: self.route.ttl(),
             bytes: self.bytes.clone(),
             send: Some(self.id()),
         };

@@ -138,9 +138,7 @@ impl Task<'_> {
         }
         while let Some(reply) = self.machine.poll_transmit() {
             // A reply that finds no room is one that need not be sent.
-            let _ = self
-                .socket
-                .queue(reply.destination, reply.source, 0, &reply.bytes);
+            let _ = self.socket.queue(&reply);
         }
         if self.machine.take_rearmed() {
             self.core.router_task.wake();

@@ -74,7 +74,7 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
-                    let event = arrival.event(now, &self.shared, &head, data);
+                    let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
                     let ours = event.is_some() && negotiates;
                     let agreed = ours.then(|| keeping::agreement(&head, data)).flatten();
