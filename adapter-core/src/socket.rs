@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::{SocketId, Transmit};
+use sip_transport_proto::{SocketId, TapCall, Transmit};
 
 use crate::sync::lock;
 use crate::{BatchFull, Datagrams, SendBatch};
@@ -14,13 +14,23 @@ pub(crate) struct Socket {
     pub(crate) id: SocketId,
     pub(crate) io: Box<dyn Datagrams>,
     pub(crate) worker: usize,
-    out: Mutex<SendBatch>,
+    out: Mutex<Outbox>,
     pub(crate) task: AtomicWaker,
+}
+
+#[derive(Debug)]
+struct Outbox {
+    batch: SendBatch,
+    /// Those of its messages that somebody watches, to be shown before they are sent.
+    taps: Vec<TapCall>,
 }
 
 impl Socket {
     pub(crate) fn new(id: SocketId, io: Box<dyn Datagrams>, worker: usize, limit: usize) -> Self {
-        let out = Mutex::new(SendBatch::new(limit));
+        let out = Mutex::new(Outbox {
+            batch: SendBatch::new(limit),
+            taps: Vec::new(),
+        });
         Self {
             id,
             io,
@@ -31,7 +41,7 @@ impl Socket {
     }
 
     /// Queues a datagram; the socket's task sends it in its next turn.
-    pub(crate) fn queue(&self, transmit: &Transmit) -> Result<(), BatchFull> {
+    pub(crate) fn queue(&self, transmit: &Transmit, tap: Option<TapCall>) -> Result<(), BatchFull> {
         let Transmit {
             destination,
             source,
@@ -43,10 +53,12 @@ impl Socket {
         // 0 is nobody's.
         let send = send.map_or(0, u64::from);
         let mut out = lock(&self.out);
-        let first = out.is_empty();
-        out.push_with_ttl(destination, source, ttl, send, |buffer| {
-            buffer.extend_from_slice(bytes)
-        })?;
+        let first = out.batch.is_empty();
+        out.batch
+            .push_with_ttl(destination, source, ttl, send, |buffer| {
+                buffer.extend_from_slice(bytes)
+            })?;
+        out.taps.extend(tap);
         drop(out);
         if first {
             self.task.wake();
@@ -54,8 +66,16 @@ impl Socket {
         Ok(())
     }
 
-    /// Takes what waits, leaving an empty batch: senders go on while it is sent.
-    pub(crate) fn take(&self, empty: &mut SendBatch) {
-        std::mem::swap(&mut *lock(&self.out), empty);
+    /// Bytes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        lock(&self.out).batch.bytes()
+    }
+
+    /// Takes what waits, leaving an empty batch: senders go on while it is sent. What is to be shown
+    /// of it comes back.
+    pub(crate) fn take(&self, empty: &mut SendBatch) -> Vec<TapCall> {
+        let mut out = lock(&self.out);
+        std::mem::swap(&mut out.batch, empty);
+        std::mem::take(&mut out.taps)
     }
 }

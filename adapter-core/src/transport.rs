@@ -270,11 +270,14 @@ impl<R> SipTransport<R> {
         self.core().with_router(|router| router.flow_options(flow))
     }
 
-    /// What has happened since the beginning.
+    /// What has happened since the beginning, and what there is.
     pub fn stats(&self) -> Stats {
-        let mut stats = self.core().with_router(|router| router.stats());
-        stats.application_queue_full = self.core().workers.iter().map(|w| w.queue.dropped()).sum();
-        stats
+        self.core().stats()
+    }
+
+    /// The same for each channel that there is, in the order in which they were added.
+    pub fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
+        self.core().channel_stats()
     }
 
     /// What has happened in looking for targets.

@@ -8,11 +8,12 @@ use thiserror::Error;
 
 use crate::advertised::PerFamily;
 use crate::resolve::{Family, ResolveConfig};
+use crate::tap::Tap;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, Keep, Membership, Protocol, SipEndpoint, multicast};
+use crate::{Advertised, Keep, Membership, Protocol, SipEndpoint, Tapped, multicast};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
     pub(crate) hook: Option<Hook>,
+    pub(crate) tap: Option<Tap>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -84,6 +86,7 @@ impl Default for Config {
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
             hook: None,
+            tap: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -207,6 +210,27 @@ impl Config {
         hook: impl Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync + 'static,
     ) -> &mut Self {
         self.hook = Some(Hook(Arc::new(hook)));
+        self
+    }
+
+    /// A call for each message that comes and goes, byte by byte as the peer writes or reads it:
+    /// also for those that break a rule, responses that are not ours, and the replies that the
+    /// transport makes itself. Keep-alives are no messages. The messages of one connection are shown
+    /// in their order, each once it has come or is queued. Without it nothing is copied.
+    ///
+    /// It runs outside all locks, in the task of the connection or socket, which waits for it; it
+    /// must not panic.
+    ///
+    /// ```
+    /// use sip_transport_proto::{Config, Tapped};
+    ///
+    /// let mut config = Config::default();
+    /// config.tap(|Tapped { direction, local, remote, bytes, .. }| {
+    ///     println!("{direction} {local} {remote}: {} bytes", bytes.len());
+    /// });
+    /// ```
+    pub fn tap(&mut self, tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> &mut Self {
+        self.tap = Some(Tap::new(tap));
         self
     }
 

@@ -10,7 +10,8 @@ use crate::endpoint::normalise;
 use crate::receive::Arrival;
 use crate::reply::{self, Bucket};
 use crate::route::Way;
-use crate::shared::Shared;
+use crate::shared::Scope;
+use crate::tap::{Direction, Tapped};
 use crate::{ChannelConfig, Event, Membership, Protocol, SendId, SocketId};
 use crate::{keep, stun};
 
@@ -21,7 +22,7 @@ use crate::{keep, stun};
 /// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     id: SocketId,
     local: SocketAddr,
     force_rport: bool,
@@ -50,7 +51,7 @@ pub struct Transmit {
 
 impl DatagramSocket {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Scope>,
         id: SocketId,
         channel: &ChannelConfig,
         seed: [u8; 32],
@@ -123,10 +124,12 @@ impl DatagramSocket {
             force_rport: self.force_rport,
         };
         let mut head = Head::default();
-        if let Err(error) = head.read(data, &self.shared.config.limits) {
-            return Some(self.malformed(now, &arrival, (remote, source), error, data));
+        let read = head.read(data, &self.shared.config.limits);
+        let checked = read.and_then(|()| head.check(data));
+        if self.shared.is_watched() {
+            self.shared.show(arrival.tapped(now, data, checked.err()));
         }
-        if let Err(error) = head.check(data) {
+        if let Err(error) = checked {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
         let event = arrival.event(now, &self.shared, &self.groups, &head, data);
@@ -162,12 +165,16 @@ impl DatagramSocket {
         error: ParseError,
         data: &[u8],
     ) -> Event {
-        let tag = reply::tag(&mut self.seed);
-        let reply = reply::to_malformed(data, &error, remote, &tag, Some(data.len()));
+        let reply = reply::to_malformed(data, &error, remote, &self.seed, Some(data.len()));
         if let Some(reply) = reply {
-            self.answer(now, remote, source, reply);
+            self.answer(now, arrival, (remote, source), reply);
         }
         arrival.malformed(&self.shared, error, data)
+    }
+
+    /// A datagram came that was longer than the buffer for it: counts it. It is of no use.
+    pub fn handle_truncated(&mut self) {
+        self.shared.counters.truncated.one();
     }
 
     /// The next datagram to send. May change after [`handle_datagram`](Self::handle_datagram).
@@ -191,6 +198,7 @@ impl DatagramSocket {
             return self.shared.kept.answered(now, key, data, &self.shared);
         };
         if remote.port() == 0 || !self.bucket.take(now) {
+            self.shared.counters.stun_answers_suppressed.one();
             return None;
         }
         self.shared.counters.stun_answers.one();
@@ -207,8 +215,8 @@ impl DatagramSocket {
     fn answer(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
-        source: Option<IpAddr>,
+        arrival: &Arrival,
+        (remote, source): (SocketAddr, Option<IpAddr>),
         reply: reply::Reply,
     ) {
         // Nothing can be sent to port 0.
@@ -219,6 +227,13 @@ impl DatagramSocket {
             return;
         }
         self.shared.counters.malformed_replies.one();
+        if self.shared.is_watched() {
+            self.shared.show(Tapped {
+                direction: Direction::Out,
+                remote: arrival.endpoint(normalise(destination)),
+                ..arrival.tapped(now, &reply.bytes, None)
+            });
+        }
         self.replies.push_back(Transmit {
             destination,
             source,

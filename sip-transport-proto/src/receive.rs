@@ -11,7 +11,8 @@ use crate::flow::{self, Came};
 use crate::multicast::Wanted;
 use crate::own_names::Key;
 use crate::route::Way;
-use crate::shared::Shared;
+use crate::shared::{Scope, Shared};
+use crate::tap::{Direction, Tapped};
 use crate::{ChannelId, Event, Membership, Protocol, SipEndpoint};
 
 /// Where a message came in.
@@ -34,7 +35,7 @@ impl Arrival {
         self.endpoint(self.remote)
     }
 
-    fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
+    pub(crate) fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
         let connection = match self.way {
             Way::Connection(id) => Some(id),
             Way::Datagram { .. } => None,
@@ -44,6 +45,23 @@ impl Arrival {
             addr,
             channel: Some(self.channel),
             connection,
+        }
+    }
+
+    /// What came, for those who watch.
+    pub(crate) fn tapped<'a>(
+        &self,
+        at: Instant,
+        bytes: &'a [u8],
+        error: Option<ParseError>,
+    ) -> Tapped<'a> {
+        Tapped {
+            direction: Direction::In,
+            local: self.local(),
+            remote: self.remote(),
+            at,
+            bytes,
+            error,
         }
     }
 
@@ -82,7 +100,7 @@ impl Arrival {
     pub(crate) fn event(
         &self,
         now: Instant,
-        shared: &Shared,
+        shared: &Scope,
         groups: &[Membership],
         head: &Head,
         data: &[u8],
@@ -129,8 +147,8 @@ impl Arrival {
         shared.names.contains(now, &Key::new(sent_by, default_port))
     }
 
-    pub(crate) fn malformed(&self, shared: &Shared, error: ParseError, bytes: &[u8]) -> Event {
-        shared.counters.malformed.one();
+    pub(crate) fn malformed(&self, shared: &Scope, error: ParseError, bytes: &[u8]) -> Event {
+        shared.counters.malformed(error.kind());
         Event::Malformed {
             local: self.local(),
             remote: self.remote(),

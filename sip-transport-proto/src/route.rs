@@ -7,8 +7,9 @@ use bytes::Bytes;
 use crate::error::{SendCause, SendError};
 use crate::outgoing::HostText;
 use crate::own_names::Key;
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::substitute::{self, Fill};
+use crate::tap::{Direction, TapCall, Tapped};
 use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint, SocketId,
@@ -27,7 +28,7 @@ pub struct Route(Arc<Chosen>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Scope>,
     pub(crate) send: SendId,
     pub(crate) way: Way,
     pub(crate) protocol: Protocol,
@@ -136,6 +137,23 @@ impl Route {
         SendError::new(cause, outgoing)
     }
 
+    /// A message that takes this route, for those who watch.
+    pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
+        self.0.shared.tap(Tapped {
+            direction: Direction::Out,
+            local: self.local(),
+            remote: self.remote_endpoint(),
+            at,
+            bytes,
+            error: None,
+        })
+    }
+
+    pub(crate) fn queue_full(&self, limit: usize) -> SendCause {
+        self.0.shared.counters.send_queue_full.one();
+        SendCause::QueueFull { limit }
+    }
+
     pub(crate) fn opened(&mut self, local: SocketAddr) {
         Arc::make_mut(&mut self.0).local = Some(local);
     }
@@ -187,8 +205,13 @@ impl Route {
         if let Some(name) = sent_by {
             self.remember(now, &name);
         }
-        self.0.shared.counters.messages_out.one();
-        self.0.shared.counters.bytes_out.add(bytes.len());
+        let counters = &self.0.shared.counters;
+        if outgoing.message.is_request() {
+            counters.requests_out.one();
+        } else {
+            counters.responses_out.one();
+        }
+        counters.bytes_out.add(bytes.len());
         Ok(Sent::new(self.clone(), bytes, filled))
     }
 

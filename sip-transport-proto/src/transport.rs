@@ -159,7 +159,7 @@ impl Transport {
         }
     }
 
-    /// What has happened, and what there is.
+    /// What has happened, and what there is. [`Router::channel_stats`] tells it by channel.
     pub fn stats(&self) -> Stats {
         self.router.stats()
     }
@@ -484,6 +484,7 @@ impl Transport {
             }
             #[cfg(feature = "ws")]
             Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
+            Some(ConnectionEvent::Tap(call)) => call.run(),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
             Some(ConnectionEvent::Closed) => {
@@ -654,6 +655,9 @@ impl Transport {
     /// Gives rendered bytes to their socket or connection.
     fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         if let Some((socket, transmit)) = sent.datagram() {
+            if let Some(call) = sent.tap(now) {
+                call.run();
+            }
             self.outputs
                 .push_back(Output::Datagram { socket, transmit });
         }

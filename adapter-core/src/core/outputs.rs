@@ -61,7 +61,7 @@ impl Core {
             RouterOutput::Datagram { socket, transmit } => {
                 if let Some(socket) = read(&self.sockets).get(&socket) {
                     // A keep-alive that finds no room is sent again, or the next one is.
-                    let _ = socket.queue(&transmit);
+                    let _ = socket.queue(&transmit, None);
                 }
             }
             RouterOutput::Event(event) => self.tell(0, event),

@@ -141,8 +141,8 @@ impl Core {
         if let Some((socket, transmit)) = sent.datagram() {
             let sockets = read(&self.sockets);
             let socket = sockets.get(&socket).ok_or(SendCause::ChannelRemoved)?;
-            let queued = socket.queue(&transmit);
-            return queued.map_err(|full| SendCause::QueueFull { limit: full.limit });
+            let queued = socket.queue(&transmit, sent.tap(now));
+            return queued.map_err(|full| sent.queue_full(full.limit));
         }
         let Way::Connection(id) = sent.way() else {
             return Ok(());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::{DatagramSocket, Event, SendId, error as proto};
+use sip_transport_proto::{DatagramSocket, Event, SendId, TapCall, error as proto};
 use tracing::warn;
 
 use crate::core::{Core, Worker};
@@ -85,7 +85,7 @@ impl Task<'_> {
                     .report(self.socket.worker, send, entry.destination, cause);
             }
             self.out.sent(self.out.len());
-            self.socket.take(&mut self.out);
+            drop(self.socket.take(&mut self.out));
             if self.out.is_empty() {
                 return;
             }
@@ -96,10 +96,11 @@ impl Task<'_> {
     fn send(&mut self, cx: &mut Context<'_>) {
         loop {
             if self.out.is_empty() {
-                self.socket.take(&mut self.out);
+                let taps = self.socket.take(&mut self.out);
                 if self.out.is_empty() {
                     return;
                 }
+                taps.into_iter().for_each(TapCall::run);
                 self.remember();
             }
             let blocked = self.socket.io.try_send(&mut self.out).is_err();
@@ -129,7 +130,11 @@ impl Task<'_> {
         }
         let now = self.worker.runtime.now();
         self.events.reserve(self.received.len());
-        for datagram in self.received.iter().filter(|datagram| !datagram.truncated) {
+        for datagram in self.received.iter() {
+            if datagram.truncated {
+                self.machine.handle_truncated();
+                continue;
+            }
             let local = Some(datagram.local).filter(|ip| !ip.is_unspecified());
             let event = self
                 .machine
@@ -138,7 +143,7 @@ impl Task<'_> {
         }
         while let Some(reply) = self.machine.poll_transmit() {
             // A reply that finds no room is one that need not be sent.
-            let _ = self.socket.queue(&reply);
+            let _ = self.socket.queue(&reply, None);
         }
         if self.machine.take_rearmed() {
             self.core.router_task.wake();

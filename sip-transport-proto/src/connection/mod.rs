@@ -13,10 +13,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::counters::Gauge;
 use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::keep::Keeping;
-use crate::shared::Shared;
+use crate::shared::Scope;
+use crate::tap::{Direction, TapCall, Tapped};
 use crate::tls::Identity;
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
@@ -59,7 +61,7 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///   [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Connection {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     id: ConnectionId,
     channel: ChannelId,
     protocol: Protocol,
@@ -89,7 +91,7 @@ pub struct Connection {
 /// What is known of a connection before it is open.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Scope>,
     pub(crate) id: ConnectionId,
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
@@ -132,6 +134,8 @@ pub enum ConnectionEvent {
     /// to [`Connection::decide`].
     #[cfg(feature = "ws")]
     Upgrade(UpgradeCheck),
+    /// A message for those who watch: [run](TapCall::run) it, with no lock held.
+    Tap(TapCall),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
     /// For [`Router::handle_alias`](crate::Router::handle_alias).
@@ -175,7 +179,7 @@ impl Connection {
         } = plan;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
-        Self {
+        let connection = Self {
             layers: Layers::new(layers, shared.config.limits),
             ended: false,
             out: SendQueue::new(Arc::clone(&shared)),
@@ -197,7 +201,9 @@ impl Connection {
             control: VecDeque::new(),
             deadlines,
             seed,
-        }
+        };
+        connection.gauges().for_each(|gauge| gauge.up(1));
+        connection
     }
 
     pub(crate) fn accepted(now: Instant, mut plan: Plan, local: SocketAddr) -> Self {
@@ -205,8 +211,10 @@ impl Connection {
         plan.keep = None;
         let first_message = now + plan.shared.config.first_message_timeout;
         let mut connection = Self::connecting(now, plan);
-        connection.accepted = true;
-        connection.proven = false;
+        connection.change(|connection| {
+            connection.accepted = true;
+            connection.proven = false;
+        });
         connection.deadlines.first_message = Some(first_message);
         connection.reached(now, local);
         connection
@@ -373,6 +381,7 @@ impl Connection {
             let cause = AttemptCause::Send(Box::new(SendCause::QueueFull { limit }));
             return Pushed::Returned(outgoing, cause);
         }
+        self.shared.counters.queued_bytes.up(len);
         self.pending_bytes = self.pending_bytes.saturating_add(len);
         self.pending.push_back((route, outgoing, len));
         Pushed::Waiting
@@ -401,10 +410,25 @@ impl Connection {
             return Err(SendCause::ConnectionClosed);
         }
         self.begin_keeping(now);
-        self.push_bytes(now, bytes, Some(send)).map_err(|limit| {
-            self.shared.counters.send_queue_full.one();
-            SendCause::QueueFull { limit }
-        })
+        match self.push_bytes(now, bytes, Some(send)) {
+            Ok(()) => {
+                self.tap_out(now, bytes);
+                Ok(())
+            }
+            Err(limit) => {
+                self.shared.counters.send_queue_full.one();
+                Err(SendCause::QueueFull { limit })
+            }
+        }
+    }
+
+    /// Shows a message that is queued to those who watch.
+    fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
+        let call = self.shared.tap(Tapped {
+            direction: Direction::Out,
+            ..self.arrival().tapped(at, bytes, None)
+        });
+        self.control.extend(call.map(ConnectionEvent::Tap));
     }
 
     /// Closes it. What is queued is still written, and the peer told, for up to 2 s, unless it has
@@ -421,7 +445,7 @@ impl Connection {
                     return self.finish(reason);
                 }
                 self.count_failed_attempt();
-                self.state = State::Closing(reason);
+                self.change(|this| this.state = State::Closing(reason));
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
                 self.return_pending(reason);
@@ -529,7 +553,7 @@ impl Connection {
         if self.layers.are_open() {
             self.open(now, local);
         } else {
-            self.state = State::Handshaking;
+            self.change(|this| this.state = State::Handshaking);
             self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
             self.flush_layers(now);
         }
@@ -537,7 +561,7 @@ impl Connection {
 
     /// Messages can pass.
     fn open(&mut self, now: Instant, local: SocketAddr) {
-        self.state = State::Open;
+        self.change(|this| this.state = State::Open);
         self.deadlines.handshake = None;
         self.deadlines.active(now, &self.shared.config);
         self.begin_keeping(now);
@@ -618,13 +642,43 @@ impl Connection {
     fn discharge(&mut self, len: usize) {
         self.pending_bytes = self.pending_bytes.saturating_sub(len);
         self.shared.queued.give_back(len);
+        self.shared.counters.queued_bytes.down(len);
+    }
+
+    /// Changes what it is counted as.
+    fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        self.gauges().for_each(|gauge| gauge.down(1));
+        change(self);
+        self.gauges().for_each(|gauge| gauge.up(1));
+    }
+
+    /// What it is counted as now.
+    fn gauges(&self) -> impl Iterator<Item = &Gauge> {
+        let counters = &self.shared.counters;
+        let state = match self.state {
+            State::Connecting => Some(&counters.connecting),
+            State::Handshaking => Some(&counters.handshaking),
+            State::Open => Some(&counters.open),
+            State::Closing(_) => Some(&counters.closing),
+            State::Closed(_) => None,
+        };
+        let side = if self.accepted {
+            &counters.connections_accepted
+        } else {
+            &counters.connections_opened
+        };
+        let unproven = (!self.proven).then_some(&counters.unproven);
+        state
+            .into_iter()
+            .flat_map(move |state| [Some(state), Some(side), unproven])
+            .flatten()
     }
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
         self.count_failed_attempt();
         self.shared.counters.closed.one();
-        self.state = State::Closed(reason);
+        self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
         self.control.push_back(ConnectionEvent::Closed);
@@ -668,6 +722,13 @@ impl Connection {
             channel: Some(self.channel),
             connection: Some(self.id),
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.gauges().for_each(|gauge| gauge.down(1));
+        self.discharge(self.pending_bytes);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What came is read, piece by piece.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use super::{Connection, ConnectionEvent, State, keeping};
 use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
-use crate::shared::Shared;
-use crate::{Event, Tag, reply};
+use crate::shared::Scope;
+use crate::{Event, TapCall, reply};
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -59,9 +60,9 @@ impl Connection {
                 }
                 Err(Fault::Framing(error)) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
-                    let tag = reply::tag(&mut self.seed);
                     let data = self.layers.rest();
-                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let refused =
+                        Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
@@ -74,6 +75,8 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
+                    let call = self.shared.tap(arrival.tapped(now, data, None));
+                    self.control.extend(call.map(ConnectionEvent::Tap));
                     let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
                     let ours = event.is_some() && negotiates;
@@ -89,8 +92,8 @@ impl Connection {
                     }
                 }
                 Err(error) => {
-                    let tag = reply::tag(&mut self.seed);
-                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let refused =
+                        Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
                     self.deadlines.message = None;
                     return Some(self.refuse(now, refused));
                 }
@@ -120,7 +123,7 @@ impl Connection {
         self.deadlines.message = None;
         self.deadlines.active(now, &self.shared.config);
         if !self.proven {
-            self.proven = true;
+            self.change(|this| this.proven = true);
             self.deadlines.first_message = None;
             self.control.push_back(ConnectionEvent::Proven);
         }
@@ -157,10 +160,8 @@ impl Connection {
         let cut = self.layers.are_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
         let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
-        let refused = error.map(|error| {
-            let tag = reply::tag(&mut self.seed);
-            Refused::new(&self.shared, arrival, &error, rest, &tag)
-        });
+        let refused =
+            error.map(|error| Refused::new(now, &self.shared, arrival, error, rest, &self.seed));
         if let Some(refused) = refused {
             let event = self.refuse(now, refused);
             self.control.push_back(ConnectionEvent::Event(event));
@@ -169,8 +170,11 @@ impl Connection {
     }
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
+        let tap = refused.tap.map(ConnectionEvent::Tap);
+        self.control.extend(tap);
         if let Some(reply) = refused.reply {
             if self.push_bytes(now, &reply, None).is_ok() {
+                self.tap_out(now, &reply);
                 self.shared.counters.malformed_replies.one();
             } else {
                 self.shared.counters.malformed_replies_suppressed.one();
@@ -179,7 +183,7 @@ impl Connection {
         refused.event
     }
 
-    fn arrival(&self) -> Arrival {
+    pub(super) fn arrival(&self) -> Arrival {
         Arrival {
             protocol: self.protocol,
             channel: self.channel,
@@ -204,14 +208,23 @@ fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
 struct Refused {
     event: Event,
     reply: Option<Bytes>,
+    tap: Option<TapCall>,
 }
 
 impl Refused {
-    fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
-        let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
+    fn new(
+        now: Instant,
+        shared: &Arc<Scope>,
+        arrival: &Arrival,
+        error: ParseError,
+        data: &[u8],
+        seed: &[u8; 32],
+    ) -> Self {
+        let reply = reply::to_malformed(data, &error, arrival.remote, seed, None);
         Self {
-            event: arrival.malformed(shared, *error, data),
+            event: arrival.malformed(shared, error, data),
             reply: reply.map(|reply| reply.bytes),
+            tap: shared.tap(arrival.tapped(now, data, Some(error))),
         }
     }
 }

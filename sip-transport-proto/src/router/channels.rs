@@ -1,4 +1,5 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::HostPort;
@@ -7,14 +8,15 @@ use crate::error::ChannelError;
 use crate::ids::TransportId;
 use crate::own_names::Key;
 use crate::resolve::Family;
-use crate::shared::Shared;
-use crate::{Advertised, ChannelConfig, ChannelId, Protocol};
+use crate::shared::Scope;
+use crate::{Advertised, ChannelConfig, ChannelId, Protocol, Stats};
 
 /// A channel in use.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
+    pub(crate) scope: Arc<Scope>,
     /// Made for a request that found no channel: nothing listens.
     pub(crate) client_only: bool,
     /// Whether it can be used: a datagram socket made on demand has to be bound first.
@@ -50,6 +52,8 @@ impl Channel {
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     list: Vec<Channel>,
+    /// Of removed channels, while something there may still be counted.
+    retired: Vec<Arc<Scope>>,
     next: u32,
 }
 
@@ -69,7 +73,7 @@ impl Channels {
         &mut self,
         transport: TransportId,
         config: ChannelConfig,
-        shared: &Shared,
+        shared: &Scope,
     ) -> Result<ChannelId, ChannelError> {
         if config.local.port() == 0 && config.listener {
             return Err(ChannelError::NoPort(config.local));
@@ -84,6 +88,7 @@ impl Channels {
         let channel = Channel {
             id,
             config,
+            scope: shared.another(),
             client_only: false,
             ready: true,
         };
@@ -98,6 +103,7 @@ impl Channels {
         transport: TransportId,
         protocol: Protocol,
         remote: IpAddr,
+        shared: &Scope,
     ) -> &Channel {
         let any = if remote.is_ipv4() {
             IpAddr::from(Ipv4Addr::UNSPECIFIED)
@@ -110,6 +116,7 @@ impl Channels {
         self.list.push(Channel {
             id,
             config,
+            scope: shared.another(),
             client_only: true,
             ready,
         });
@@ -126,18 +133,42 @@ impl Channels {
         id
     }
 
+    /// Removes a channel. What it has counted, and its connections count yet, stays in the sum.
     pub(crate) fn remove(
         &mut self,
         now: Instant,
         id: ChannelId,
-        shared: &Shared,
-    ) -> Option<Channel> {
+        shared: &Scope,
+    ) -> Option<ChannelConfig> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
         channel
             .names()
             .for_each(|name| shared.names.remove(now, &name));
-        Some(channel)
+        self.retired.push(channel.scope);
+        self.retired.retain(|scope| {
+            let in_use = Arc::strong_count(scope) > 1;
+            if !in_use {
+                shared.counters.take_over(&scope.counters);
+            }
+            in_use
+        });
+        Some(channel.config)
+    }
+
+    /// What has been counted on all channels, those that were removed too.
+    pub(crate) fn stats(&self) -> Stats {
+        let scopes = self.list.iter().map(|channel| &channel.scope);
+        let mut sum = Stats::default();
+        for scope in scopes.chain(&self.retired) {
+            sum += scope.counters.snapshot();
+        }
+        sum
+    }
+
+    /// The scope of a channel; `other` if there is no such channel.
+    pub(crate) fn scope<'a>(&'a self, id: ChannelId, other: &'a Arc<Scope>) -> &'a Arc<Scope> {
+        self.get(id).map_or(other, |channel| &channel.scope)
     }
 
     /// Changes what peers of a family are told. False if there is no such channel.
@@ -147,7 +178,7 @@ impl Channels {
         id: ChannelId,
         family: Family,
         advertised: Option<Advertised>,
-        shared: &Shared,
+        shared: &Scope,
     ) -> bool {
         let Some(channel) = self.get_mut(id) else {
             return false;

@@ -31,7 +31,7 @@ use crate::own_names::{Key, OwnNames};
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
-use crate::shared::{Budget, Shared};
+use crate::shared::{Budget, Scope, Shared};
 use crate::tls::{Identity, TlsName};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
@@ -55,7 +55,8 @@ use queries::{Asker, Queries};
 ///   [`handle_timeout`](Self::handle_timeout).
 #[derive(Debug)]
 pub struct Router {
-    shared: Arc<Shared>,
+    /// Counts what concerns no channel, and what removed channels have counted.
+    shared: Arc<Scope>,
     tokens: Tokens,
     channels: Channels,
     connections: Connections,
@@ -224,12 +225,11 @@ impl Router {
             key: tokens.array(),
             kept: KeptFlows::new(tokens.array()),
             config,
-            counters: Default::default(),
             names,
             queued: Budget::default(),
         };
         Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Scope::new(shared)),
             tokens,
             channels: Channels::default(),
             connections: Connections::default(),
@@ -312,7 +312,7 @@ impl Router {
         let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;
         datagrams.then(|| {
             DatagramSocket::new(
-                Arc::clone(&self.shared),
+                Arc::clone(&channel.scope),
                 socket,
                 &channel.config,
                 self.tokens.array(),
@@ -332,9 +332,9 @@ impl Router {
         remote: SocketAddr,
     ) -> Result<Connection, AcceptError> {
         let (local, remote) = (normalise(local), normalise(remote));
-        let protocol = match self.channels.get(channel) {
+        let (protocol, scope) = match self.channels.get(channel) {
             Some(c) if c.config.listener && c.protocol().is_stream() && !self.closing => {
-                c.protocol()
+                (c.protocol(), Arc::clone(&c.scope))
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
@@ -345,17 +345,17 @@ impl Router {
             Room::Free => {}
             Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
             Room::AddressFull => {
-                self.shared.counters.connections_limited.one();
+                scope.counters.connections_limited.one();
                 let limit = self.shared.config.max_unproven_per_ip;
                 return Err(AcceptError::PerAddress { limit });
             }
             Room::Full => {
-                self.shared.counters.connections_limited.one();
+                scope.counters.connections_limited.one();
                 let limit = self.shared.config.max_connections;
                 return Err(AcceptError::Full { limit });
             }
         }
-        self.shared.counters.accepted.one();
+        scope.counters.accepted.one();
         let layers = self.server_layers(channel, protocol);
         let plan = self.plan_connection(channel, (protocol, remote), Some(local), None, layers);
         Ok(Connection::accepted(now, plan, local))
@@ -373,7 +373,7 @@ impl Router {
         let transport = self.shared.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::Plan {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(self.channels.scope(channel, &self.shared)),
             id: self
                 .connections
                 .add(transport, channel, protocol, remote, accepted_at, name),
@@ -556,9 +556,22 @@ impl Router {
         (self.connections.len(), self.queries.len())
     }
 
-    /// What has happened since the beginning.
+    /// What has happened since the beginning, and what there is.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.snapshot()
+        let mut stats = self.shared.counters.snapshot();
+        stats += self.channels.stats();
+        stats.sends_waiting = self.queries.len() as u64;
+        stats.kept_flows = self.shared.kept.len() as u64;
+        stats
+    }
+
+    /// The same for each channel that there is, in the order in which they were added.
+    pub fn channel_stats(&self) -> impl Iterator<Item = (SipEndpoint, Stats)> {
+        self.channels.iter().map(|channel| {
+            let mut endpoint = SipEndpoint::new(channel.protocol(), channel.config.local);
+            endpoint.channel = Some(channel.id);
+            (endpoint, channel.scope.counters.snapshot())
+        })
     }
 
     /// How long the answer to a [`RouterOutput::Lookup`] is waited for.
@@ -586,8 +599,12 @@ impl Router {
     }
 
     fn close_for(&mut self, connection: ConnectionId, reason: CloseReason) {
-        if self.close_with(connection, reason) && reason == CloseReason::Limit {
-            self.shared.counters.connections_limited.one();
+        if self.close_with(connection, reason)
+            && reason == CloseReason::Limit
+            && let Some(record) = self.connections.get(connection)
+        {
+            let scope = self.channels.scope(record.channel, &self.shared);
+            scope.counters.connections_limited.one();
         }
     }
 

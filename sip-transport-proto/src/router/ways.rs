@@ -123,10 +123,11 @@ impl Router {
         } else {
             place(channel, Some(ip), remote.ip())
         };
+        let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
         self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
         Step::Route(Route::new(Chosen {
-            shared: Arc::clone(&self.shared),
+            shared,
             send: outgoing.id,
             way: Way::Datagram { socket, source },
             protocol: target.protocol,
@@ -253,9 +254,12 @@ impl Router {
                     });
                 }
                 self.check_client(protocol)?;
-                let made = self
-                    .channels
-                    .add_client_only(self.shared.id, protocol, addr.ip());
+                let made = self.channels.add_client_only(
+                    self.shared.id,
+                    protocol,
+                    addr.ip(),
+                    &self.shared,
+                );
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -294,7 +298,7 @@ impl Router {
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
         Route::new(Chosen {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(self.channels.scope(record.channel, &self.shared)),
             send: outgoing.id,
             way: Way::Connection(id),
             protocol: record.protocol,

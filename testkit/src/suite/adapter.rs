@@ -107,6 +107,10 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
         self.transport.queued_bytes()
     }
 
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
+        self.transport.channel_stats()
+    }
+
     fn stats(&self) -> Stats {
         self.transport.stats()
     }

@@ -96,6 +96,9 @@ pub trait Endpoint {
     /// Removes a channel.
     async fn remove_channel(&self, channel: ChannelId);
 
+    /// What has been counted on each channel.
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)>;
+
     /// Changes what a channel advertises to peers of IPv4.
     fn advertise(&self, channel: ChannelId, advertised: Option<Advertised>);
 

@@ -164,6 +164,12 @@ macro_rules! suite {
                 shutdown_writes_what_is_queued_and_ends_later_sends,
             }
         }}
+        $crate::cases_over! { all [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            watching::{
+                each_message_is_shown_once_with_its_bytes_and_end_points,
+                what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
+            }
+        }}
         $crate::cases_over! { handshakes [tls Tls, ws Ws, wss Wss] $host: {
             handshakes::{
                 a_peer_that_leaves_during_the_handshake_ends_that_connection_only,
@@ -179,6 +185,7 @@ macro_rules! suite {
                 another_name_at_the_same_address_opens_another_connection,
                 a_certificate_for_both_names_shares_the_connection,
                 what_needs_tls_never_leaves_on_a_plain_connection,
+                a_sips_route_protects_a_sip_request,
                 a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
@@ -192,6 +199,7 @@ macro_rules! suite {
                 a_refused_upgrade_is_answered_and_closed,
                 an_upgrade_that_the_server_refuses_fails_the_sends_that_wait,
                 two_messages_in_one_frame_get_one_400,
+                a_message_that_is_no_sip_is_told_of_and_never_delivered,
                 a_message_in_many_fragments_comes_whole,
                 the_length_of_a_message_may_be_missing_and_must_not_be_wrong,
                 a_response_comes_back_in_the_kind_of_its_request_but_binary_if_not_utf8,

@@ -334,6 +334,12 @@ impl<M: Machine> Endpoint for Simulated<M> {
         shared.world.machine(self.host).router().queued_bytes()
     }
 
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
+        let shared = self.lock();
+        let router = shared.world.machine(self.host).router();
+        router.channel_stats().collect()
+    }
+
     fn stats(&self) -> Stats {
         self.lock().world.machine(self.host).router().stats()
     }
