@@ -63,7 +63,9 @@ fn a_request_to_a_group_says_so_in_its_via_and_leaves_from_a_member() {
     ] {
         let (mut host, channel) = member();
         let mut how = SendOptions::new();
-        how = asked.map_or(how.clone(), |ttl| how.multicast_ttl(ttl));
+        if let Some(ttl) = asked {
+            how = how.multicast_ttl(ttl);
+        }
         let sent = host.send(options(uri), how);
         let port = if uri.ends_with(":5070") { 5070 } else { 5060 };
         assert_eq!(sent.remote().addr, (GROUP, port).into());
