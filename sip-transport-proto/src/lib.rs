@@ -81,7 +81,7 @@ pub use multicast::Membership;
 pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 pub use route::{Route, Way};
-pub use router::{ConnectionInfo, Routed, Router, RouterOutput};
+pub use router::{ConnectionInfo, Held, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use tap::{Direction, TapCall, Tapped};
 pub use tokens::{Branch, Tag, Tokens};

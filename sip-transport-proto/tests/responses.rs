@@ -158,6 +158,28 @@ fn with_its_connection_closed_a_response_opens_one_to_the_source_and_the_sent_by
     }
 }
 
+// RFC 3261 §18.2.2; conformance: 126
+#[test]
+fn a_response_keeps_the_protocol_of_its_request_where_the_channel_is_gone_too() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let channel = host.tcp("192.0.2.1:5060");
+    let id = host.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    let received = Received::from(host.events.pop_front().unwrap());
+    let now = host.now;
+    host.transport.remove_channel(now, channel).unwrap();
+    host.drain();
+    let error = host.submit(ok(&received.request), SendOptions::new());
+    let cause = error.unwrap_err().cause().clone();
+    let no_channel = SendCause::NoChannel {
+        protocol: Protocol::Tcp,
+        remote: ip("192.0.2.9"),
+    };
+    assert_eq!(cause, no_channel);
+    assert!(host.datagrams.is_empty());
+}
+
 // bad-inputs: C8
 #[test]
 fn a_response_never_goes_to_a_newer_connection_of_somebody_else() {

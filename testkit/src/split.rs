@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{
-    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
+    AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
 };
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
@@ -335,6 +335,16 @@ impl Machine for Split {
 
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing)?;
+        let send = match &routed {
+            Routed::Waiting(send) => *send,
+            Routed::Ready(_, outgoing) => outgoing.id(),
+        };
+        self.routed(send, Ok(routed));
+        Ok(Submitted::Waiting(send))
+    }
+
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
+        let routed = self.router.try_next(now, sent)?;
         let send = match &routed {
             Routed::Waiting(send) => *send,
             Routed::Ready(_, outgoing) => outgoing.id(),

@@ -42,10 +42,10 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         Some(&entry.value)
     }
 
-    /// Keeps a value until then, unless it alone is too heavy. Tells how many had to go for it.
+    /// Keeps a value until then, unless there may be none or it alone is too heavy. Tells how many had to go for it.
     pub(super) fn insert(&mut self, key: K, value: V, until: Instant, weight: usize) -> usize {
         self.remove(&key);
-        if weight > self.max_weight {
+        if self.max_entries == 0 || weight > self.max_weight {
             return 0;
         }
         let mut forgotten = 0_usize;

@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod held;
 mod hints;
 mod keeping;
 mod layers;
@@ -37,6 +38,8 @@ use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
     Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
+
+pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
@@ -509,6 +512,8 @@ impl Router {
     /// every later one.
     pub fn shutdown(&mut self) {
         self.closing = true;
+        self.resolver.forget();
+        self.queries.forget();
         self.shared.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
         for connection in all {
