@@ -55,6 +55,7 @@ mod sent;
 mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod size_rule;
 mod stun;
 mod substitute;
 mod tap;
@@ -83,6 +84,7 @@ pub use protocol::Protocol;
 pub use route::{Route, Way};
 pub use router::{ConnectionInfo, Held, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
+pub use size_rule::{SizeOutcome, SizeRule};
 pub use tap::{Direction, TapCall, Tapped};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

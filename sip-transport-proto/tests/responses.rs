@@ -33,7 +33,7 @@ fn with_rport_a_response_goes_to_the_source_port() {
     );
 }
 
-// RFC 3261 §18.2.2; conformance: 131
+// RFC 3261 §18.2.2; conformance: 131, 432
 #[test]
 fn without_rport_a_response_goes_to_the_sent_by_port_or_the_default_one() {
     assert_eq!(
@@ -109,7 +109,7 @@ fn a_response_to_a_link_local_peer_keeps_its_scope() {
     assert_eq!(host.datagrams[0].1.destination, remote.into());
 }
 
-// RFC 3261 §18.2.2; conformance: 125
+// RFC 3261 §18.2.2; conformance: 125, 432
 #[test]
 fn a_response_goes_over_the_connection_of_its_request() {
     let mut host = Host::new();

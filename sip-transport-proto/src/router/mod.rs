@@ -8,6 +8,7 @@ mod keeping;
 mod layers;
 mod queries;
 mod sending;
+mod size;
 mod targets;
 mod ways;
 
@@ -29,6 +30,7 @@ use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::outgoing::HostText;
 use crate::own_names::{Key, OwnNames};
+use crate::resolve::memory::Memory;
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
@@ -65,6 +67,8 @@ pub struct Router {
     connections: Connections,
     queries: Queries,
     resolver: Resolver,
+    /// Targets that gave no connection to a request that is too large for UDP.
+    without_tcp: Memory<SocketAddr, ()>,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
@@ -223,6 +227,7 @@ impl Router {
             }
         }
         let resolver = Resolver::new(config.resolve.clone());
+        let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
@@ -238,6 +243,7 @@ impl Router {
             connections: Connections::default(),
             queries: Queries::default(),
             resolver,
+            without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
@@ -416,6 +422,9 @@ impl Router {
             let name = record.name.clone();
             self.resolver
                 .worked_at(record.protocol, record.remote, name);
+            if record.protocol == Protocol::Tcp {
+                self.without_tcp.remove(&record.remote);
+            }
         }
     }
 
@@ -619,7 +628,11 @@ impl Router {
     }
 
     fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
-        self.shared.counters.sends_failed.one();
+        let scope = match outgoing.over {
+            Some(over) => self.channels.scope(over.channel, &self.shared),
+            None => &self.shared,
+        };
+        scope.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
 }

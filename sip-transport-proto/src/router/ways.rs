@@ -13,10 +13,11 @@ use crate::error::{CloseReason, SendCause};
 use crate::flow::{self, Came};
 use crate::keep;
 use crate::multicast;
-use crate::outgoing::{HostText, NextHop};
+use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
+use crate::size_rule::Sizing;
 use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
 
 /// What trying one target came to.
@@ -61,6 +62,7 @@ impl Router {
         if remote.is_ipv6() && remote.ip().is_multicast() && !self.shared.config.ipv6_multicast {
             return Step::Failed(SendCause::Ipv6Multicast(remote.ip()));
         }
+        let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
         let known = outgoing
             .options
@@ -125,7 +127,8 @@ impl Router {
         };
         let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
-        self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
+        let from = keep::Place { socket, source };
+        self.keep_if_asked(now, from, remote, keep, outgoing.id);
         Step::Route(Route::new(Chosen {
             shared,
             send: outgoing.id,
@@ -139,6 +142,7 @@ impl Router {
             ttl,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing,
         }))
     }
 
@@ -310,6 +314,10 @@ impl Router {
             ttl: None,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing: match outgoing.size {
+                Size::Tcp { .. } => Sizing::Tcp,
+                Size::Unknown | Size::Failed(_) => Sizing::Free,
+            },
         })
     }
 }
