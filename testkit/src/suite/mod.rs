@@ -121,6 +121,9 @@ macro_rules! suite {
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
             }
+            multicast::{
+                a_request_to_a_group_is_answered_over_the_group,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
