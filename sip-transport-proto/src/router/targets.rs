@@ -18,7 +18,7 @@ use crate::resolve::{
     Target, mark_races,
 };
 use crate::route::Way;
-use crate::{Outgoing, Protocol, QueryId, Tokens};
+use crate::{Membership, Outgoing, Protocol, QueryId, Tokens, multicast};
 
 /// The targets of a message, or the plan that will tell.
 pub(super) enum Found {
@@ -244,6 +244,14 @@ impl Router {
     /// aim us at anyone.
     fn flow_back(&self, outgoing: &Outgoing, flow: &Flow, came: Came) -> Result<Target, SendCause> {
         let protocol = self.reconnectable(outgoing)?;
+        let joined = came.group.and_then(|wanted| {
+            let groups = &self.channels.get(came.channel)?.config.groups;
+            groups.get(usize::from(wanted.index))
+        });
+        if let Some(Membership { group, .. }) = joined {
+            let addr = SocketAddr::new((*group).into(), came.reply_port);
+            return Ok(Target::plain(protocol, addr, None, AddressRule::Via));
+        }
         let mut addr = flow.remote();
         addr.set_port(came.reply_port);
         let name = outgoing.peer_name(protocol);
@@ -253,9 +261,16 @@ impl Router {
     /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
     fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
         let protocol = self.reconnectable(outgoing)?;
+        let port = via.port.unwrap_or_else(|| protocol.default_port());
+        if let Some((group, _)) = via.group.filter(|(group, _)| self.hears(*group))
+            && protocol == Protocol::Udp
+        {
+            let addr = SocketAddr::new(group, port);
+            return Ok(Target::plain(protocol, addr, None, AddressRule::Via));
+        }
         let ip = via.ip.filter(|ip| is_one_host(*ip));
         let ip = ip.ok_or(SendCause::NoResponseAddress)?;
-        let sent_by = SocketAddr::new(ip, via.port.unwrap_or_else(|| protocol.default_port()));
+        let sent_by = SocketAddr::new(ip, port);
         let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
         let (addr, name) = match source {
             Some(source) if !protocol.is_stream() => (source, None),
@@ -271,6 +286,12 @@ impl Router {
             _ => (sent_by, outgoing.peer_name(protocol)),
         };
         Ok(Target::plain(protocol, addr, name, AddressRule::Via))
+    }
+
+    /// Whether a channel has joined that group.
+    fn hears(&self, group: IpAddr) -> bool {
+        let mut channels = self.channels.iter();
+        channels.any(|channel| multicast::member(&channel.config.groups, group).is_some())
     }
 
     /// RFC 7118 §5: nobody can connect to a WebSocket client.
