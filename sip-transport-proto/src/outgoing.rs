@@ -7,13 +7,14 @@ use std::time::Instant;
 use sip_core::header::{Header as _, Route, Via};
 use sip_core::message::Message;
 use sip_core::uri::{SipUri, Uri};
-use sip_core::{Flow, Host, Name};
+use sip_core::{Flow, Host, HostPort, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
 use crate::tls::TlsName;
 use crate::{
-    ChannelId, ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, SizeRule, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Protocol, ResponsePolicy, SendId, SipEndpoint, SizeRule,
+    Substitution,
 };
 
 /// How to send one message.
@@ -26,6 +27,7 @@ pub struct SendOptions {
     pub(crate) name: Option<TlsName>,
     pub(crate) keep: Option<Keep>,
     pub(crate) size_rule: Option<SizeRule>,
+    pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) draw_by: Option<[u8; 32]>,
 }
 
@@ -104,6 +106,13 @@ impl SendOptions {
         self
     }
 
+    /// How far it may go, for this response only.
+    #[must_use]
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
+        self
+    }
+
     /// Fills in From and Contact of a message that came from the wire too. A proxy must not: it
     /// would put its own address into a caller's Contact.
     #[must_use]
@@ -131,6 +140,8 @@ pub struct Outgoing {
     pub(crate) over: Option<Over>,
     /// What the size rule did with the target at hand.
     pub(crate) size: Size,
+    /// After its targets, those of its sent-by are to be found.
+    pub(crate) sent_by_left: bool,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
 }
@@ -178,6 +189,7 @@ pub(crate) enum NextHop {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ViaFacts {
     pub(crate) protocol: Option<Protocol>,
+    pub(crate) maddr: Option<IpAddr>,
     /// `received`, else a sent-by that is an address.
     pub(crate) ip: Option<IpAddr>,
     /// The sent-by's port.
@@ -242,6 +254,7 @@ impl Outgoing {
             tried: Vec::new(),
             over: None,
             size: Size::Unknown,
+            sent_by_left: false,
             new_branch: false,
         })
     }
@@ -289,12 +302,15 @@ impl Outgoing {
                 TlsName::try_from(domain.as_host()).ok()
             }
             NextHop::Unknown(_) => None,
-            NextHop::Flow(_) | NextHop::Via(_) => {
-                let row = self.message.raw(Name::Via)?;
-                let first = sip_core::header::list::split(row).next()?;
-                TlsName::try_from(Via::parse(first).ok()?.sent_by().host()).ok()
-            }
+            NextHop::Flow(_) | NextHop::Via(_) => TlsName::try_from(self.sent_by()?.host()).ok(),
         })
+    }
+
+    /// The sent-by of the top Via.
+    pub(crate) fn sent_by(&self) -> Option<HostPort<'_>> {
+        let row = self.message.raw(Name::Via)?;
+        let first = sip_core::header::list::split(row).next()?;
+        Some(Via::parse(first).ok()?.sent_by())
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.
@@ -371,6 +387,7 @@ impl ViaFacts {
         let via = Via::parse(first).map_err(|error| SendCause::Malformed { what: "Via", error })?;
         Ok(Self {
             protocol: Protocol::from_token(via.transport()),
+            maddr: via.maddr().and_then(|host| host.ip()),
             ip: via.received().or_else(|| via.sent_by().host().ip()),
             port: via.sent_by().port(),
             rport: via.rport(),

@@ -10,9 +10,8 @@ use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
-use crate::flow::{self, Came};
 use crate::keep;
-use crate::outgoing::{HostText, NextHop, Size};
+use crate::outgoing::{HostText, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
@@ -132,14 +131,8 @@ impl Router {
 
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Flow(flow) = &outgoing.next_hop else {
-            return None;
-        };
-        let Came {
-            way: Way::Datagram { socket, .. },
-            ..
-        } = flow::decode(flow, self.shared.id)?
-        else {
+        let (flow, came) = self.came(outgoing)?;
+        let Way::Datagram { socket, .. } = came.way else {
             return None;
         };
         let config = &self.channels.get(socket.channel)?.config;
@@ -162,6 +155,9 @@ impl Router {
         if let Some((id, record)) = found {
             let record = record.clone();
             return Step::Route(self.over(id, &record, outgoing, report));
+        }
+        if !self.may_connect(outgoing, protocol) {
+            return Step::Failed(SendCause::ConnectionClosed);
         }
         let channel = match hinted {
             Some(id) => id,
