@@ -7,7 +7,7 @@ use std::time::Instant;
 use sip_core::header::{Header as _, Route, Via};
 use sip_core::message::Message;
 use sip_core::uri::{SipUri, Uri};
-use sip_core::{Flow, Host, HostPort, Name};
+use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
@@ -189,7 +189,6 @@ pub(crate) enum NextHop {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ViaFacts {
     pub(crate) protocol: Option<Protocol>,
-    pub(crate) maddr: Option<IpAddr>,
     /// `received`, else a sent-by that is an address.
     pub(crate) ip: Option<IpAddr>,
     /// The sent-by's port.
@@ -302,15 +301,17 @@ impl Outgoing {
                 TlsName::try_from(domain.as_host()).ok()
             }
             NextHop::Unknown(_) => None,
-            NextHop::Flow(_) | NextHop::Via(_) => TlsName::try_from(self.sent_by()?.host()).ok(),
+            NextHop::Flow(_) | NextHop::Via(_) => {
+                TlsName::try_from(self.top_via()?.sent_by().host()).ok()
+            }
         })
     }
 
-    /// The sent-by of the top Via.
-    pub(crate) fn sent_by(&self) -> Option<HostPort<'_>> {
+    /// The top Via, if it can be read.
+    pub(crate) fn top_via(&self) -> Option<Via<'_>> {
         let row = self.message.raw(Name::Via)?;
         let first = sip_core::header::list::split(row).next()?;
-        Some(Via::parse(first).ok()?.sent_by())
+        Via::parse(first).ok()
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.
@@ -387,7 +388,6 @@ impl ViaFacts {
         let via = Via::parse(first).map_err(|error| SendCause::Malformed { what: "Via", error })?;
         Ok(Self {
             protocol: Protocol::from_token(via.transport()),
-            maddr: via.maddr().and_then(|host| host.ip()),
             ip: via.received().or_else(|| via.sent_by().host().ip()),
             port: via.sent_by().port(),
             rport: via.rport(),

@@ -7,6 +7,7 @@ mod hints;
 mod keeping;
 mod layers;
 mod queries;
+mod responses;
 mod sending;
 mod size;
 mod targets;

@@ -228,7 +228,7 @@ impl Router {
         while let Some(target) = outgoing.target() {
             match self.try_target(now, target, &outgoing, report) {
                 Step::Route(route) => {
-                    outgoing.sent_by_left = self.may_turn_to_sent_by(&outgoing);
+                    outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
                     return Ok(ready(route, outgoing));
                 }
                 Step::NeedsLocal(remote) => {

@@ -11,13 +11,13 @@ use super::queries::Asker;
 use super::{Router, RouterOutput};
 use crate::endpoint::normalise;
 use crate::error::{Attempt, SendCause};
-use crate::flow::{self, Came};
+use crate::flow;
 use crate::outgoing::{HostText, NextHop, ViaFacts};
 use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
 };
 use crate::route::Way;
-use crate::{Outgoing, Protocol, QueryId, ResponsePolicy, Tokens};
+use crate::{Outgoing, Protocol, QueryId, Tokens};
 
 /// The targets of a message, or the plan that will tell.
 pub(super) enum Found {
@@ -237,7 +237,7 @@ impl Router {
 
     /// The protocol to use: what is asked for, with protection added where a hinted channel has
     /// it; without a wish, the hinted channel's, else UDP, else for `sips` TLS.
-    fn protocol_for(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
+    pub(super) fn protocol_for(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
         let hinted = outgoing.options.hints.channel;
         if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
             return Ok(channel.protocol());
@@ -258,10 +258,7 @@ impl Router {
     fn flow_back(&self, outgoing: &Outgoing, flow: &Flow) -> Result<Target, SendCause> {
         let came = flow::decode(flow, self.shared.id).ok_or(SendCause::NoResponseAddress)?;
         let protocol = self.reconnectable(outgoing)?;
-        if self.response_policy(outgoing).maddr
-            && let Ok(via) = ViaFacts::read(&outgoing.message)
-            && let Some(target) = self.maddr_back(outgoing, protocol, &via)
-        {
+        if let Some(target) = self.maddr_back(outgoing, protocol) {
             return Ok(target);
         }
         let mut addr = flow.remote();
@@ -273,7 +270,7 @@ impl Router {
     /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
     fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
         let protocol = self.protocol_for(outgoing)?;
-        if let Some(target) = self.maddr_back(outgoing, protocol, via) {
+        if let Some(target) = self.maddr_back(outgoing, protocol) {
             return Ok(target);
         }
         let ip = via.ip.filter(|ip| is_one_host(*ip));
@@ -291,84 +288,6 @@ impl Router {
             None => (SocketAddr::new(ip, port), outgoing.peer_name(protocol)),
         };
         Ok(Target::plain(protocol, addr, name, AddressRule::Via))
-    }
-
-    /// RFC 3261 §18.2.2: a response over UDP goes to the `maddr`, where that may be followed.
-    fn maddr_back(
-        &self,
-        outgoing: &Outgoing,
-        protocol: Protocol,
-        via: &ViaFacts,
-    ) -> Option<Target> {
-        let ip = via.maddr.filter(|_| protocol == Protocol::Udp)?;
-        let may = self.response_policy(outgoing).maddr && is_one_host(ip);
-        let port = via.port.unwrap_or_else(|| protocol.default_port());
-        let addr = SocketAddr::new(ip, port);
-        may.then(|| Target::plain(protocol, addr, None, AddressRule::Via))
-    }
-
-    /// The way by which the request of a response came, if that was here.
-    pub(super) fn came(&self, outgoing: &Outgoing) -> Option<(Flow, Came)> {
-        let response = !outgoing.message.is_request();
-        let flow = outgoing.message.flow().filter(|_| response)?;
-        Some((flow, flow::decode(&flow, self.shared.id)?))
-    }
-
-    /// Whether a connection may be opened for a message. RFC 7118 §5: nobody can connect to a
-    /// WebSocket client.
-    pub(super) fn may_connect(&self, outgoing: &Outgoing, protocol: Protocol) -> bool {
-        outgoing.message.is_request()
-            || !protocol.is_websocket() && self.response_policy(outgoing).connect
-    }
-
-    /// How far a response may go: as it says, else the channel that its request came in on, or
-    /// that is hinted at.
-    pub(super) fn response_policy(&self, outgoing: &Outgoing) -> ResponsePolicy {
-        let of_channel = || {
-            let came = self.came(outgoing).map(|(_, came)| came.channel);
-            let channel = came.or(outgoing.options.hints.channel)?;
-            self.channels.get(channel)?.config.responses
-        };
-        let given = outgoing.options.responses.or_else(of_channel);
-        given.unwrap_or(self.shared.config.responses)
-    }
-
-    /// Where RFC 3263 §5 begins for a response: the sent-by of its top Via, if its targets end and
-    /// it may go there.
-    fn sent_by_hop(&self, outgoing: &Outgoing) -> Option<NextHop> {
-        if !matches!(outgoing.next_hop, NextHop::Flow(_) | NextHop::Via(_)) {
-            return None;
-        }
-        let policy = self.response_policy(outgoing);
-        if !policy.sent_by || outgoing.options.to.is_some() {
-            return None;
-        }
-        let protocol = self.protocol_for(outgoing).ok()?;
-        if protocol.is_stream() && !self.may_connect(outgoing, protocol) {
-            return None;
-        }
-        let sent_by = outgoing.sent_by()?;
-        Some(NextHop::Host {
-            host: sent_by.host().into(),
-            domain: None,
-            port: sent_by.port(),
-            transport: Some(protocol),
-        })
-    }
-
-    /// Whether a response has its sent-by to turn to.
-    pub(super) fn may_turn_to_sent_by(&self, outgoing: &Outgoing) -> bool {
-        self.sent_by_hop(outgoing).is_some()
-    }
-
-    /// Has a response look for the servers of its sent-by from now on. False if it may not.
-    pub(super) fn turn_to_sent_by(&self, outgoing: &mut Outgoing) -> bool {
-        let Some(hop) = self.sent_by_hop(outgoing) else {
-            return false;
-        };
-        outgoing.next_hop = hop;
-        outgoing.targets = None;
-        true
     }
 
     /// RFC 7118 §5: nobody can connect to a WebSocket client.
