@@ -19,7 +19,10 @@ impl Router {
         }
         let via = outgoing.top_via()?;
         let ip = via.maddr()?.ip().filter(|ip| is_one_host(*ip))?;
-        let port = via.sent_by().port().unwrap_or(protocol.default_port());
+        let port = via
+            .sent_by()
+            .port()
+            .unwrap_or_else(|| protocol.default_port());
         let addr = SocketAddr::new(ip, port);
         Some(Target::plain(protocol, addr, None, AddressRule::Via))
     }
