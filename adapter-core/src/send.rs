@@ -57,6 +57,12 @@ impl<'a> Send<'a> {
         self
     }
 
+    /// With this TTL, if it goes to a group.
+    pub fn multicast_ttl(mut self, ttl: u8) -> Self {
+        self.options = self.options.multicast_ttl(ttl);
+        self
+    }
+
     /// Keeping alive the flow that it goes out on.
     pub fn keep(mut self, keep: Keep) -> Self {
         self.options = self.options.keep(keep);

@@ -26,6 +26,7 @@ pub struct SendOptions {
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
     pub(crate) keep: Option<Keep>,
+    pub(crate) multicast_ttl: Option<u8>,
     pub(crate) size_rule: Option<SizeRule>,
     pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) draw_by: Option<[u8; 32]>,
@@ -86,6 +87,14 @@ impl SendOptions {
     #[must_use]
     pub fn keep(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
+        self
+    }
+
+    /// How many routers a datagram to a group may pass, plus one. Default: the `ttl` of the next
+    /// hop's URI, for a response that of its top Via, else 1 (RFC 3261 §18.1.1, §18.2.2).
+    #[must_use]
+    pub fn multicast_ttl(mut self, ttl: u8) -> Self {
+        self.multicast_ttl = Some(ttl);
         self
     }
 
@@ -178,6 +187,8 @@ pub(crate) enum NextHop {
         domain: Option<HostText>,
         port: Option<u16>,
         transport: Option<Protocol>,
+        /// For a group.
+        ttl: Option<u8>,
     },
     /// The way that the request of this response came.
     Flow(Flow),
@@ -195,6 +206,8 @@ pub(crate) struct ViaFacts {
     pub(crate) port: Option<u16>,
     /// Whether the client asked for `rport`, and what was filled in.
     pub(crate) rport: Option<Option<u16>>,
+    /// A group that the response is to be sent to, and the TTL.
+    pub(crate) group: Option<(IpAddr, Option<u8>)>,
 }
 
 /// A host that outlives the message it was read from.
@@ -369,6 +382,7 @@ fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
         domain: maddr.map(|_| uri.host().into()),
         port: uri.port(),
         transport,
+        ttl: uri.ttl(),
     })
 }
 
@@ -391,6 +405,11 @@ impl ViaFacts {
             ip: via.received().or_else(|| via.sent_by().host().ip()),
             port: via.sent_by().port(),
             rport: via.rport(),
+            group: via
+                .maddr()
+                .and_then(|maddr| maddr.ip())
+                .filter(IpAddr::is_multicast)
+                .map(|group| (group, via.ttl())),
         })
     }
 }

@@ -13,7 +13,7 @@ use crate::{Outgoing, Route, SendId, SipEndpoint, SizeOutcome, SocketId, TapCall
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
-    route: Route,
+    pub(crate) route: Route,
     bytes: Bytes,
     /// Where anything was.
     filled: Option<Box<Filled>>,
@@ -87,6 +87,7 @@ impl Sent {
         let transmit = Transmit {
             destination: self.route.remote(),
             source,
+            ttl: self.route.ttl(),
             bytes: self.bytes.clone(),
             send: Some(self.id()),
         };

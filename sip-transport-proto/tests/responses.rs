@@ -247,6 +247,7 @@ fn a_response_without_a_flow_takes_the_connection_that_its_via_names() {
     assert_eq!(host.connects[0].1, addr("192.0.2.9:5070"));
 }
 
+// conformance: 132, 293
 #[test]
 fn a_datagram_response_without_a_flow_goes_where_its_via_says() {
     for (via, remote) in [
@@ -275,6 +276,7 @@ fn a_datagram_response_without_a_flow_goes_where_its_via_says() {
     }
 }
 
+// conformance: 132
 #[test]
 fn a_response_whose_via_names_no_address_is_an_error() {
     let mut host = Host::new();

@@ -73,6 +73,7 @@ impl Router {
             domain: None,
             port: sent_by.port(),
             transport: Some(protocol),
+            ttl: None,
         })
     }
 

@@ -17,7 +17,7 @@ use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
 };
 use crate::route::Way;
-use crate::{Outgoing, Protocol, QueryId, Tokens};
+use crate::{Membership, Outgoing, Protocol, QueryId, Tokens, multicast};
 
 /// The targets of a message, or the plan that will tell.
 pub(super) enum Found {
@@ -261,6 +261,14 @@ impl Router {
         if let Some(target) = self.maddr_back(outgoing, protocol) {
             return Ok(target);
         }
+        let joined = came.group.and_then(|wanted| {
+            let groups = &self.channels.get(came.channel)?.config.groups;
+            groups.get(usize::from(wanted.index))
+        });
+        if let Some(Membership { group, .. }) = joined {
+            let addr = SocketAddr::new((*group).into(), came.reply_port);
+            return Ok(Target::plain(protocol, addr, None, AddressRule::Via));
+        }
         let mut addr = flow.remote();
         addr.set_port(came.reply_port);
         let name = outgoing.peer_name(protocol);
@@ -273,9 +281,15 @@ impl Router {
         if let Some(target) = self.maddr_back(outgoing, protocol) {
             return Ok(target);
         }
+        let port = via.port.unwrap_or_else(|| protocol.default_port());
+        if let Some((group, _)) = via.group.filter(|(group, _)| self.hears(*group))
+            && protocol == Protocol::Udp
+        {
+            let addr = SocketAddr::new(group, port);
+            return Ok(Target::plain(protocol, addr, None, AddressRule::Via));
+        }
         let ip = via.ip.filter(|ip| is_one_host(*ip));
         let ip = ip.ok_or(SendCause::NoResponseAddress)?;
-        let port = via.port.unwrap_or_else(|| protocol.default_port());
         let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
         // Over a stream: the client's own connection, if it is still there.
         let is_there = |source: &SocketAddr| {
@@ -288,6 +302,12 @@ impl Router {
             None => (SocketAddr::new(ip, port), outgoing.peer_name(protocol)),
         };
         Ok(Target::plain(protocol, addr, name, AddressRule::Via))
+    }
+
+    /// Whether a channel has joined that group.
+    fn hears(&self, group: IpAddr) -> bool {
+        let mut channels = self.channels.iter();
+        channels.any(|channel| multicast::member(&channel.config.groups, group).is_some())
     }
 
     /// RFC 7118 §5: nobody can connect to a WebSocket client.

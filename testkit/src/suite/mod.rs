@@ -124,6 +124,9 @@ macro_rules! suite {
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
             }
+            multicast::{
+                a_request_to_a_group_is_answered_over_the_group,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
@@ -193,6 +196,7 @@ macro_rules! suite {
                 a_certificate_for_both_names_shares_the_connection,
                 what_needs_tls_never_leaves_on_a_plain_connection,
                 a_sips_route_protects_a_sip_request,
+                a_contact_says_no_transport_tls_where_that_is_left_out,
                 a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
