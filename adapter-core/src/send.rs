@@ -9,8 +9,8 @@ use sip_transport_proto::sip_core::Message;
 #[cfg(feature = "tls")]
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, SizeRule,
-    Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Outgoing, ResponsePolicy, SendOptions, Sent, SipEndpoint,
+    SizeRule, Substitution,
 };
 
 use crate::core::{Core, Submitted};
@@ -75,6 +75,12 @@ impl<'a> Send<'a> {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.options = self.options.tls(tls);
+        self
+    }
+
+    /// With another word on how far a response may go.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.options = self.options.responses(policy);
         self
     }
 

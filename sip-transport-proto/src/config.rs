@@ -13,7 +13,10 @@ use crate::tap::Tap;
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, Keep, Membership, Protocol, SipEndpoint, SizeRule, Tapped, multicast};
+use crate::{
+    Advertised, Keep, Membership, Protocol, ResponsePolicy, SipEndpoint, SizeRule, Tapped,
+    multicast,
+};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -46,6 +49,7 @@ pub struct Config {
     pub(crate) pong_timeout: Duration,
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
+    pub(crate) responses: ResponsePolicy,
     pub(crate) size_rule: SizeRule,
     pub(crate) size_rule_timeout: Duration,
     pub(crate) size_rule_memory: Duration,
@@ -91,6 +95,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(10),
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
+            responses: ResponsePolicy::new(),
             size_rule: SizeRule::Rfc,
             size_rule_timeout: Duration::from_secs(2),
             size_rule_memory: Duration::from_secs(600),
@@ -211,6 +216,13 @@ impl Config {
     /// follows it. Default: yes.
     pub fn contact_transport_tls(&mut self, write: bool) -> &mut Self {
         self.contact_transport_tls = write;
+        self
+    }
+
+    /// How far responses may go that cannot go back the way of their request. Default:
+    /// [`ResponsePolicy::new`].
+    pub fn responses(&mut self, policy: ResponsePolicy) -> &mut Self {
+        self.responses = policy;
         self
     }
 
@@ -411,6 +423,7 @@ pub struct ChannelConfig {
     pub(crate) keep: Option<Keep>,
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
+    pub(crate) responses: Option<ResponsePolicy>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -433,6 +446,7 @@ impl ChannelConfig {
             keep: None,
             accept_keep: None,
             alias: false,
+            responses: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -536,6 +550,13 @@ impl ChannelConfig {
     /// covers, over its own connection. On other protocols it means nothing. Default: no.
     pub fn alias(mut self, alias: bool) -> Self {
         self.alias = alias;
+        self
+    }
+
+    /// How far responses to requests may go that came in on it. Default: as
+    /// [`Config::responses`] says.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
         self
     }
 

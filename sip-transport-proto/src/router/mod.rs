@@ -8,6 +8,7 @@ mod keeping;
 mod layers;
 mod queries;
 mod races;
+mod responses;
 mod sending;
 mod size;
 mod targets;
