@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use sip_transport_proto::trace::{LIMIT, SOCKET, Seldom};
 use sip_transport_proto::{DatagramSocket, Event, SendId, TapCall, error as proto};
 use tracing::warn;
 
@@ -33,6 +34,7 @@ pub(crate) async fn datagrams(core: Arc<Core>, socket: Arc<Socket>, machine: Dat
         out: SendBatch::new(core.datagram_queue),
         recent: VecDeque::new(),
         events: Vec::new(),
+        said: Seldom::default(),
     };
     poll_fn(|cx| task.turn(cx)).await;
 }
@@ -47,6 +49,7 @@ struct Task<'a> {
     out: SendBatch,
     recent: VecDeque<(SocketAddr, u64, Instant)>,
     events: Vec<Event>,
+    said: Seldom,
 }
 
 impl Drop for Task<'_> {
@@ -126,7 +129,9 @@ impl Task<'_> {
         match self.socket.io.poll_recv(cx, &mut self.received) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => warn!(%error, "cannot receive"),
+            Poll::Ready(Err(error)) => {
+                warn!(target: SOCKET, %error, local = %self.machine.local(), "cannot receive");
+            }
         }
         let now = self.worker.runtime.now();
         self.events.reserve(self.received.len());
@@ -152,7 +157,13 @@ impl Task<'_> {
         }
         let failures = std::mem::take(self.received.failures());
         self.failed(failures);
-        self.worker.queue.offer(&mut self.events);
+        let dropped = self.worker.queue.offer(&mut self.events);
+        if dropped > 0
+            && let Some(left_out) = self.said.now(now)
+        {
+            let local = self.machine.local();
+            warn!(target: LIMIT, dropped, left_out, %local, "messages are not fetched in time");
+        }
         Poll::Ready(())
     }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::Flow;
+use tracing::warn;
 
 use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
@@ -31,8 +32,9 @@ use crate::own_names::{Key, OwnNames};
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
-use crate::shared::{Budget, Scope, Shared};
+use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
+use crate::trace::{LIMIT, SOCKET};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
     Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
@@ -216,6 +218,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            said: Warnings::default(),
         };
         Self {
             shared: Arc::new(Scope::new(shared)),
@@ -326,10 +329,15 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        match self
+        let room = self
             .connections
-            .room(&self.shared.config, Some(remote.ip()))
+            .room(&self.shared.config, Some(remote.ip()));
+        if room != Room::Free
+            && let Some(left_out) = self.shared.said.connections.now(now)
         {
+            warn!(target: LIMIT, ?room, %channel, %remote, left_out, "too many connections");
+        }
+        match room {
             Room::Free => {}
             Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
             Room::AddressFull => {
@@ -427,12 +435,14 @@ impl Router {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.config.local = local;
                     channel.ready = true;
+                    channel.say("added, to send only");
                 }
                 for waiting in self.queries.bound(channel) {
                     self.resume(now, waiting);
                 }
             }
             Err(kind) => {
+                warn!(target: SOCKET, id = %channel, error = %kind, "cannot bind to send");
                 self.channels.remove(now, channel, &self.shared);
                 for waiting in self.queries.bound(channel) {
                     self.fail_target(now, waiting, AttemptCause::NoRoute(kind));

@@ -1,0 +1,312 @@
+//! What is said through `tracing`, and what it costs when nobody listens.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use std::alloc::System;
+use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::{Host, numbered, ok, options, tcp, to, wire_request};
+use sip_transport_proto::trace::{CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE, Seldom};
+use sip_transport_proto::{Config, Event, SendOptions};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Metadata, Subscriber, subscriber};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Tests share the allocator and the highest level that anybody listens to.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone, Debug)]
+struct Said {
+    target: &'static str,
+    level: Level,
+    text: String,
+}
+
+/// Writes down what is said up to a level.
+#[derive(Clone)]
+struct Listener {
+    upto: Level,
+    said: Arc<Mutex<Vec<Said>>>,
+}
+
+impl Listener {
+    fn new(upto: Level) -> Self {
+        Self {
+            upto,
+            said: Arc::default(),
+        }
+    }
+
+    fn during(upto: Level, act: impl FnOnce()) -> Vec<Said> {
+        let listener = Self::new(upto);
+        subscriber::with_default(listener.clone(), act);
+        let said = std::mem::take(&mut *listener.said.lock().unwrap());
+        let ours = |said: &Said| said.target.starts_with("sip_transport::");
+        said.into_iter().filter(ours).collect()
+    }
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        write!(self.0, "{field}={value:?} ").unwrap();
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= self.upto
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::from_level(self.upto))
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.said.lock().unwrap().push(Said {
+            target: event.metadata().target(),
+            level: *event.metadata().level(),
+            text: text.0,
+        });
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A bit of everything: good, broken and stray messages, both ways, over UDP and TCP.
+fn converse(host: &mut Host) {
+    let datagrams = host.udp("192.0.2.1:5060");
+    let streams = host.tcp("192.0.2.1:5060");
+    let good = wire_request(
+        "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK1;rport",
+        "Subject: secret\r\n",
+    );
+    let request = host.request(datagrams, "192.0.2.9:5060", &good).request;
+    host.send(ok(&request), SendOptions::new());
+    let broken = String::from_utf8(good)
+        .unwrap()
+        .replace("CSeq: 1", "CSeq: secret");
+    host.datagram(datagrams, "192.0.2.9:5060", broken.as_bytes());
+    let id = host.accept(streams, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    host.send(options("sip:secret@x.example"), to(tcp("192.0.2.9:33333")));
+    host.written(id);
+    host.feed(id, b"secret sip:secret SIP/2.0\r\nsecret\r\n\r\n");
+    host.written(id);
+    host.waits(
+        options("sip:192.0.2.9:5070;transport=tcp"),
+        SendOptions::new(),
+    );
+    host.refuse();
+    host.transport.remove_channel(host.now, streams).unwrap();
+    host.drain();
+}
+
+fn count<'a>(said: &'a [Said], target: &str, has: &str) -> Vec<&'a Said> {
+    let fits = |said: &&Said| said.target == target && said.text.contains(has);
+    said.iter().filter(fits).collect()
+}
+
+// conformance: 359
+#[test]
+fn a_connection_is_told_of_at_debug_when_it_opens_and_with_the_reason_when_it_closes() {
+    let _alone = alone();
+    let said = Listener::during(Level::DEBUG, || converse(&mut Host::new()));
+    assert_eq!(count(&said, CONNECTION, "message=open ").len(), 1);
+    let closed = count(&said, CONNECTION, "message=closed ");
+    let [broken, refused] = &closed[..] else {
+        panic!("{closed:?}");
+    };
+    assert_eq!((broken.level, refused.level), (Level::DEBUG, Level::DEBUG));
+    assert!(
+        broken.text.contains("remote=tcp:192.0.2.9:33333"),
+        "{broken:?}"
+    );
+    assert!(
+        broken.text.contains("reason=the stream cannot be read"),
+        "{broken:?}"
+    );
+    assert!(
+        refused.text.contains("reason=could not connect"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn channels_are_told_of_at_info() {
+    let _alone = alone();
+    let said = Listener::during(Level::INFO, || converse(&mut Host::new()));
+    let told = count(&said, CHANNEL, "");
+    assert!(told.iter().all(|said| said.level == Level::INFO));
+    assert_eq!(count(&said, CHANNEL, "message=added").len(), 2);
+    assert_eq!(count(&said, CHANNEL, "message=removed").len(), 1);
+    assert_eq!(said.len(), 3);
+}
+
+#[test]
+fn nothing_of_a_message_is_told_above_trace() {
+    let _alone = alone();
+    let said = Listener::during(Level::TRACE, || converse(&mut Host::new()));
+    let spilt = |said: &&Said| {
+        let texts = ["secret", "OPTIONS", "SIP/2.0", "z9hG4bK"];
+        texts.iter().any(|text| said.text.contains(text))
+    };
+    assert!(
+        said.iter()
+            .filter(spilt)
+            .all(|said| said.level == Level::TRACE)
+    );
+    // Two came over UDP and two over TCP; what is no request at all has no answer.
+    for target in [MESSAGE, CONTENT] {
+        assert_eq!(count(&said, target, "direction=in").len(), 4);
+        assert_eq!(count(&said, target, "direction=out").len(), 3);
+    }
+    assert_eq!(count(&said, CONTENT, "Subject: secret").len(), 2);
+    // How it begins, and not what is in it.
+    let began = count(
+        &said,
+        MESSAGE,
+        "start_line=OPTIONS sip:a@192.0.2.1 SIP/2.0 ",
+    );
+    assert_eq!(began.len(), 3);
+    assert!(count(&said, MESSAGE, "Subject").is_empty());
+    assert_eq!(count(&said, MESSAGE, "error=").len(), 2);
+    assert_eq!(
+        count(
+            &said,
+            MESSAGE,
+            "local=udp:192.0.2.1:5060 remote=udp:192.0.2.9:5060 length="
+        )
+        .len(),
+        4
+    );
+}
+
+#[test]
+fn a_limit_that_is_reached_is_told_of_now_and_then() {
+    let _alone = alone();
+    let mut config = Config::default();
+    config.send_queue(2_000).unwrap();
+    let mut host = Host::with(config);
+    let streams = host.tcp("192.0.2.1:5060");
+    let id = host.accept(streams, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    let fill = |host: &mut Host| {
+        Listener::during(Level::WARN, || {
+            for _ in 0..100 {
+                let request = options("sip:x.example");
+                drop(host.submit(request, to(tcp("192.0.2.9:33333"))));
+            }
+        })
+    };
+    let said = fill(&mut host);
+    let [said] = &count(&said, LIMIT, "a send queue is full limit=2000")[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(said.level, Level::WARN);
+    assert!(said.text.contains("left_out=0"), "{said:?}");
+    assert!(fill(&mut host).is_empty());
+    host.now += Duration::from_secs(11);
+    assert_eq!(count(&fill(&mut host), LIMIT, "left_out=1").len(), 1);
+}
+
+#[test]
+fn what_is_left_out_is_counted() {
+    let now = Host::new().now;
+    let seldom = Seldom::default();
+    assert_eq!(seldom.now(now), Some(0));
+    for _ in 0..7 {
+        assert_eq!(seldom.now(now + Duration::from_secs(9)), None);
+    }
+    assert_eq!(seldom.now(now + Duration::from_secs(10)), Some(7));
+    assert_eq!(seldom.now(now + Duration::from_secs(20)), Some(0));
+}
+
+/// How often something is allocated while messages cross.
+fn allocations() -> usize {
+    let mut host = Host::new();
+    let datagrams = host.udp("192.0.2.1:5060");
+    let streams = host.tcp("192.0.2.1:5060");
+    let id = host.accept(streams, "192.0.2.1:5060", "192.0.2.9:33333");
+    let via = "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK1;rport";
+    let (datagram, stream) = (wire_request(via, ""), numbered(1));
+    let exchange = |host: &mut Host| {
+        let received = host.request(datagrams, "192.0.2.9:5060", &datagram);
+        host.send(ok(&received.request), SendOptions::new());
+        host.datagrams.clear();
+        host.feed(id, &stream);
+        let Some(Event::Request { request, .. }) = host.events.pop_front() else {
+            panic!("no request");
+        };
+        host.send(ok(&request), SendOptions::new());
+        host.written(id);
+    };
+    for _ in 0..10 {
+        exchange(&mut host);
+    }
+    let before = ALLOCATOR.stats();
+    for _ in 0..100 {
+        exchange(&mut host);
+    }
+    let after = ALLOCATOR.stats();
+    after.allocations + after.reallocations - before.allocations - before.reallocations
+}
+
+#[test]
+fn nothing_is_copied_or_formatted_for_messages_that_nobody_watches() {
+    let _alone = alone();
+    let unwatched = allocations();
+    let listening = |level| {
+        let mut count = 0;
+        subscriber::with_default(Listener::new(level), || count = allocations());
+        count
+    };
+    assert_eq!(listening(Level::DEBUG), unwatched);
+    // So that the test can fail: four messages a round, each written twice.
+    assert!(listening(Level::TRACE) > unwatched + 400);
+}
+
+#[test]
+fn a_tap_that_is_set_is_called_without_a_subscriber_and_nothing_else_happens() {
+    let _alone = alone();
+    let seen = Arc::new(Mutex::new(0));
+    let mut config = Config::default();
+    let count = Arc::clone(&seen);
+    config.tap(move |_| *count.lock().unwrap() += 1);
+    let (mut tapped, mut plain) = (Host::with(config), Host::new());
+    tapped.now = plain.now;
+    converse(&mut tapped);
+    converse(&mut plain);
+    assert_eq!(*seen.lock().unwrap(), 7);
+    // A tap watches; it changes nothing.
+    assert_eq!(tapped.transport.stats(), plain.transport.stats());
+    assert_eq!(
+        format!("{:?}", tapped.events),
+        format!("{:?}", plain.events)
+    );
+}
