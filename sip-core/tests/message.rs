@@ -281,7 +281,25 @@ fn a_status_code_is_three_digits_of_100_to_699() {
     }
 }
 
-// conformance: 38; bad-inputs: R13
+// conformance: 12
+#[test]
+fn a_code_that_nobody_knows_counts_as_its_class() {
+    for (code, known, class) in [
+        (100, 100, 1),
+        (180, 180, 1),
+        (199, 183, 1),
+        (299, 200, 2),
+        (431, 400, 4),
+        (486, 486, 4),
+        (599, 500, 5),
+        (699, 600, 6),
+    ] {
+        let code = StatusCode::new(code).unwrap();
+        assert_eq!((code.as_known().code(), code.class()), (known, class));
+    }
+}
+
+// conformance: 6, 38; bad-inputs: R13
 #[test]
 fn unknown_methods_and_schemes_are_delivered() {
     for (method, uri) in [("invite", "tel:+1555"), ("X-!%*_+`'~.", "urn:service:sos")] {
@@ -401,6 +419,7 @@ fn control_characters_stand_in_quoted_pairs_only() {
     assert_eq!(kind(with_rows("X: \"\\\nb\"")), ParseErrorKind::BareLf);
 }
 
+// conformance: 31
 #[test]
 fn control_characters_in_a_body_are_body() {
     for body in [&b"\0\x01\r\n\n\r"[..], b"\r", b"\n", b"\x7f\0"] {
@@ -409,7 +428,7 @@ fn control_characters_in_a_body_are_body() {
     }
 }
 
-// conformance: 19, 20; bad-inputs: R16, R17
+// conformance: 18, 19, 20; bad-inputs: R16, R17
 #[test]
 fn lists_read_the_same_over_rows_and_commas() {
     let split = |rows: &str| {
@@ -428,6 +447,11 @@ fn lists_read_the_same_over_rows_and_commas() {
     );
     assert_eq!(
         split("Route: <sip:a;lr> ,<sip:b;lr>,\r\n <sip:c;lr>"),
+        expected
+    );
+    // Within one name the order counts.
+    assert_ne!(
+        split("Route: <sip:b;lr>, <sip:a;lr>\r\nRoute: <sip:c;lr>"),
         expected
     );
 
@@ -529,6 +553,20 @@ fn cseq_and_max_forwards_are_checked() {
     valid("BYE sip:x SIP/2.0", "1 BYE", "Max-Forwards: 0068\r\n")
         .check()
         .unwrap();
+}
+
+// conformance: 24
+#[test]
+fn a_header_of_the_other_class_of_messages_is_ignored() {
+    let of_requests =
+        "Route: <sip:p;lr>\r\nProxy-Require: x\r\nPriority: urgent\r\nMax-Forwards: 70\r\n";
+    let response = valid("SIP/2.0 200 OK", "1 BYE", of_requests);
+    response.check().unwrap();
+    assert_eq!(response.status(), Some(StatusCode::OK));
+    let of_responses = "WWW-Authenticate: Digest\r\nWarning: x\r\nRetry-After: soon\r\n";
+    let request = valid("BYE sip:x SIP/2.0", "1 BYE", of_responses);
+    request.check().unwrap();
+    assert_eq!(request.method(), Some(Method::Bye));
 }
 
 // conformance: 43, 161, 255; bad-inputs: P5

@@ -61,7 +61,7 @@ fn sip_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    // conformance: 191, 200; bad-inputs: R6, R18
+    // conformance: 191, 200, 197; bad-inputs: R6, R18
     #[test]
     fn what_was_parsed_is_printed_byte_for_byte(text in sip_text()) {
         let uri = Uri::try_from(text.as_str()).unwrap();

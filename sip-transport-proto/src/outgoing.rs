@@ -22,6 +22,7 @@ pub struct SendOptions {
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
     pub(crate) keep: Option<Keep>,
+    pub(crate) draw_by: Option<[u8; 32]>,
 }
 
 impl SendOptions {
@@ -79,6 +80,16 @@ impl SendOptions {
     #[must_use]
     pub fn keep(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
+        self
+    }
+
+    /// Draws among the servers of one priority by these bytes in place of chance: the same bytes
+    /// find the same server, unless it has failed lately. For a stateless proxy, whose
+    /// retransmissions, CANCEL and ACK have to go where the request went (RFC 3263 §4.4): made of
+    /// what they share, as its branch is.
+    #[must_use]
+    pub fn draw_by(mut self, seed: [u8; 32]) -> Self {
+        self.draw_by = Some(seed);
         self
     }
 

@@ -650,7 +650,7 @@ fn a_malformed_response_is_reported_and_not_answered() {
     assert!(host.datagrams.is_empty());
 }
 
-// bad-inputs: C10, C13
+// bad-inputs: C10, C13; conformance: 168
 #[test]
 fn datagrams_leave_no_state_behind() {
     let mut host = Host::new();
@@ -694,7 +694,7 @@ fn what_has_no_end_is_given_up_at_its_limit() {
     }
 }
 
-// bad-inputs: R13, R14
+// bad-inputs: R13, R14; conformance: 164
 #[test]
 fn unusual_but_valid_requests_are_delivered() {
     let good = String::from_utf8(wire_request(VIA, "")).unwrap();

@@ -115,7 +115,7 @@ fn a_transport_that_there_is_not_is_an_error() {
     );
 }
 
-// RFC 3261 §26.2.2; conformance: 85; bad-inputs: C2, R15
+// RFC 3261 §26.2.2; conformance: 85, 277; bad-inputs: C2, R15
 #[test]
 fn sips_never_goes_out_unprotected() {
     let mut host = Host::new();
@@ -606,6 +606,7 @@ fn a_message_without_content_length_gets_one_on_a_stream() {
     assert!(sent.bytes().ends_with(b"\r\n\r\nbody"));
 }
 
+// conformance: 90
 #[test]
 fn a_setting_that_cannot_be_is_refused() {
     let mut config = Config::default();
@@ -613,7 +614,7 @@ fn a_setting_that_cannot_be_is_refused() {
         setting, expected, ..
     } = config.send_queue(0).unwrap_err();
     assert_eq!((setting, expected), ("send_queue", "more than zero"));
-    // RFC 3261 §18; conformance: 90
+    // RFC 3261 §18
     assert!(config.idle_timeout(Duration::from_millis(31_999)).is_err());
     assert!(config.idle_timeout(Duration::from_secs(32)).is_ok());
     let unbound = ChannelConfig::new(Protocol::Udp, addr("192.0.2.1:0"));

@@ -17,7 +17,7 @@ use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
 };
 use crate::route::Way;
-use crate::{Outgoing, Protocol, QueryId};
+use crate::{Outgoing, Protocol, QueryId, Tokens};
 
 /// The targets of a message, or the plan that will tell.
 pub(super) enum Found {
@@ -75,7 +75,9 @@ impl Router {
             question = question.name(name);
         }
         let can = self.capabilities(outgoing);
-        let progress = self.resolver.start(now, question, can, &mut self.tokens);
+        let mut given = outgoing.options.draw_by.map(Tokens::new);
+        let tokens = given.as_mut().unwrap_or(&mut self.tokens);
+        let progress = self.resolver.start(now, question, can, tokens);
         self.follow_resolver(now);
         match progress {
             Progress::Waiting(plan) => Ok(Found::Waits(plan)),
