@@ -7,6 +7,7 @@ use crate::connection::{Connection, ConnectionEvent, Pushed};
 use crate::datagram::{DatagramSocket, Transmit};
 use crate::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
+    SendFailure,
 };
 use crate::resolve::{Answer, DomainName, Family, LookupId, LookupKind, Target};
 use crate::route::Way;
@@ -313,7 +314,9 @@ impl Transport {
         kind: io::ErrorKind,
     ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(now, send, remote, kind);
+            let event = self
+                .router
+                .send_failed(now, send, remote, SendFailure::Io(kind));
             self.outputs.extend(event.map(Output::Event));
         }
     }

@@ -132,7 +132,6 @@ fn count<'a>(said: &'a [Said], target: &str, has: &str) -> Vec<&'a Said> {
     said.iter().filter(fits).collect()
 }
 
-// conformance: 359
 #[test]
 fn a_connection_is_told_of_at_debug_when_it_opens_and_with_the_reason_when_it_closes() {
     let _alone = alone();

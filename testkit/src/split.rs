@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{
-    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
+    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError, SendFailure,
 };
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
@@ -380,7 +380,9 @@ impl Machine for Split {
         kind: ErrorKind,
     ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(now, send, remote, kind);
+            let event = self
+                .router
+                .send_failed(now, send, remote, SendFailure::Io(kind));
             self.outputs.extend(event.map(Output::Event));
         }
     }

@@ -140,13 +140,8 @@ impl Core {
         remote: SocketAddr,
         cause: SendFailure,
     ) {
-        let event = match cause {
-            SendFailure::Io(kind) => {
-                let now = self.now();
-                self.with_router(|router| router.send_failed(now, send, remote, kind))
-            }
-            cause => Some(Event::SendFailed { send, cause }),
-        };
+        let now = self.now();
+        let event = self.with_router(|router| router.send_failed(now, send, remote, cause));
         if let Some(event) = event {
             self.tell(worker, event);
         }

@@ -17,7 +17,7 @@ use crate::{RecvBatch, SendBatch, SendFailure};
 const ROUNDS: usize = 4;
 /// Sends that an ICMP error can be told of: the last ones, for as long as a transaction lives
 /// (64·T1, RFC 3261 §17.1.1.1).
-const REMEMBERED: usize = 1_024;
+const REMEMBERED: usize = 8_192;
 const MEMORY: Duration = Duration::from_secs(32);
 
 /// Runs a UDP socket until its channel is removed or the transport stops.
@@ -118,7 +118,9 @@ impl Task<'_> {
     fn remember(&mut self) {
         let now = self.core.now();
         for entry in self.out.iter().filter(|entry| entry.id != 0) {
-            if self.recent.len() == REMEMBERED {
+            let too_old =
+                |sent: &(SocketAddr, u64, Instant)| now.saturating_duration_since(sent.2) > MEMORY;
+            while self.recent.len() == REMEMBERED || self.recent.front().is_some_and(too_old) {
                 self.recent.pop_front();
             }
             self.recent.push_back((entry.destination, entry.id, now));
@@ -181,7 +183,10 @@ impl Task<'_> {
                 Some(id) => send == id,
                 None => to == destination && now.saturating_duration_since(at) <= MEMORY,
             });
-            let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
+            let found = found.and_then(|at| self.recent.remove(at));
+            // What the system refuses is told of however many were sent with it.
+            let found = found.map(|(_, send, _)| send).or(id.filter(|id| *id != 0));
+            let Some(send) = found else {
                 continue;
             };
             let (send, cause) = (SendId::from(send), proto::SendFailure::Io(error.kind()));

@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod failures;
 mod hints;
 mod keeping;
 mod layers;
@@ -42,6 +43,7 @@ use crate::{
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
+use failures::Told;
 use queries::{Asker, Queries};
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
@@ -67,6 +69,7 @@ pub struct Router {
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
+    told: Told,
     next_send: u64,
     closing: bool,
 }
@@ -229,6 +232,7 @@ impl Router {
             resolver,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
+            told: Told::default(),
             next_send: 1,
             closing: false,
         }

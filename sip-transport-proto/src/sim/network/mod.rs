@@ -141,7 +141,8 @@ struct Listener {
 #[derive(Debug)]
 enum Happening {
     Datagram {
-        from: Socket,
+        /// The socket may have closed meanwhile; the datagram is on its way.
+        from: (HostId, Socket),
         source: SocketAddr,
         destination: SocketAddr,
         data: Vec<u8>,
