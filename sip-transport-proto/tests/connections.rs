@@ -203,6 +203,7 @@ fn a_failed_connect_is_reported_to_every_send_that_waited() {
     assert_eq!(host.transport.router().queued_bytes(), 0);
 }
 
+// conformance: 359
 #[test]
 fn a_connection_is_opened_and_closed_once_each() {
     let mut host = host();

@@ -135,18 +135,21 @@ fn a_server_that_nobody_answers_for_is_told_of_once_and_tried_last() {
     assert_eq!(next(&mut host, sent).remote().addr, addr(B));
 }
 
+// conformance: 155
 #[test]
 fn what_is_wrong_with_the_message_is_no_fault_of_the_server() {
     let mut host = host();
     let sent = send(&mut host, "sip:bob@example.com");
     let now = host.now;
-    host.transport.handle_datagram_failed(
-        now,
-        Some(sent.id()),
-        sent.remote().addr,
-        ErrorKind::InvalidInput,
-    );
-    host.drain();
+    for cause in [
+        SendFailure::Io(ErrorKind::InvalidInput),
+        SendFailure::TooLarge,
+    ] {
+        let remote = sent.remote().addr;
+        host.transport
+            .handle_datagram_failed(now, Some(sent.id()), remote, cause);
+        host.drain();
+    }
     assert_eq!(
         send(&mut host, "sip:bob@example.com").remote().addr,
         addr(A)

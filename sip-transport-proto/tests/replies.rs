@@ -88,7 +88,7 @@ fn the_reply_has_the_headers_of_the_request_and_a_tag() {
     assert_eq!(message.raw("Content-Length"), Some(&b"0"[..]));
 }
 
-// RFC 3261 §8.2.7; conformance: 169
+// RFC 3261 §8.2.7
 #[test]
 fn the_same_request_gets_the_same_tag_and_another_another() {
     let run = |seed| {
@@ -199,7 +199,7 @@ fn without_a_readable_via_there_is_no_reply() {
     assert!(replies(b"OPTIONS").is_empty());
 }
 
-// RFC 3261 §17.1.1.3
+// RFC 3261 §17.1.1.3; conformance: 157
 #[test]
 fn ack_and_responses_get_none() {
     assert!(replies(bad(VIA).replace("OPTIONS", "ACK").as_bytes()).is_empty());

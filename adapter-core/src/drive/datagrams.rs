@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::core::{Core, Worker};
 use crate::socket::Socket;
-use crate::{RecvBatch, SendBatch, SendFailure};
+use crate::{RecvBatch, SendBatch, SendFailure, sys};
 
 /// Batches in one turn, before other tasks get theirs.
 const ROUNDS: usize = 4;
@@ -189,9 +189,12 @@ impl Task<'_> {
             let Some(send) = found else {
                 continue;
             };
-            let (send, cause) = (SendId::from(send), proto::SendFailure::Io(error.kind()));
+            let cause = match sys::is_too_long(&error) {
+                true => proto::SendFailure::TooLarge,
+                false => error.kind().into(),
+            };
             self.core
-                .report(self.socket.worker, send, destination, cause);
+                .report(self.socket.worker, send.into(), destination, cause);
         }
     }
 }

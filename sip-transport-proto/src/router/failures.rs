@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
+use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
 use std::time::Instant;
 
 use super::Router;
@@ -47,16 +47,15 @@ impl Router {
         now: Instant,
         send: SendId,
         remote: SocketAddr,
-        cause: SendFailure,
+        cause: impl Into<SendFailure>,
     ) -> Option<Event> {
-        if let SendFailure::Io(kind) = cause {
-            if is_unreachable(kind) {
-                self.resolver
-                    .failed_at(now, Protocol::Udp, normalise(remote), None);
-            }
-            if let Some(event) = self.shared.kept.failed(send, kind) {
-                return event;
-            }
+        let cause = cause.into();
+        if is_about_peer(cause) {
+            self.resolver
+                .failed_at(now, Protocol::Udp, normalise(remote), None);
+        }
+        if let Some(event) = self.shared.kept.failed(send, cause) {
+            return event;
         }
         if !self.told.tell(send) {
             return None;
@@ -67,10 +66,9 @@ impl Router {
 }
 
 /// Whether an error of a datagram is about its destination, not about us or this datagram.
-fn is_unreachable(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+fn is_about_peer(cause: SendFailure) -> bool {
     matches!(
-        kind,
-        ConnectionRefused | HostUnreachable | NetworkUnreachable
+        cause,
+        SendFailure::Io(ConnectionRefused | HostUnreachable | NetworkUnreachable)
     )
 }

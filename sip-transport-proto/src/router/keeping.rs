@@ -12,7 +12,7 @@ use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
 use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
-use crate::{ChannelConfig, ChannelId, ConnectionId, Keep, KeepError, Protocol, SipEndpoint};
+use crate::{ChannelConfig, ConnectionId, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
 impl Router {
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -44,7 +44,7 @@ impl Router {
             socket: channel.socket(0),
             source: None,
         };
-        self.keep_datagrams(now, channel, addr, place, keep);
+        self.keep_datagrams(now, addr, place, keep, None);
         Ok(())
     }
 
@@ -120,24 +120,33 @@ impl Router {
         place: Place,
         remote: SocketAddr,
         keep: Option<Keep>,
+        send: SendId,
     ) {
         // Nobody answers for a group.
         if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
-            self.keep_datagrams(now, place.socket.channel, remote, place, keep);
+            self.keep_datagrams(now, remote, place, keep, Some(send));
+        }
+    }
+
+    /// The message went another way than the datagram that its flow was kept for.
+    pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
+        if let (Some(over), Some(target)) = (outgoing.over, outgoing.target()) {
+            let key = (over.channel, target.addr);
+            self.shared.kept.take_back(key, outgoing.id);
         }
     }
 
     fn keep_datagrams(
         &mut self,
         now: Instant,
-        channel: ChannelId,
         remote: SocketAddr,
         place: Place,
         keep: Keep,
+        send: Option<SendId>,
     ) {
         let before = self.shared.kept.deadline();
         let shared = &self.shared;
-        let room = shared.kept.ask(now, (channel, remote), place, keep, shared);
+        let room = shared.kept.ask(now, remote, place, keep, send, shared);
         self.outputs.extend(room.map(RouterOutput::Event));
         let sooner = |(at, _)| before.is_none_or(|(before, _)| at < before);
         if self.shared.kept.deadline().is_some_and(sooner) {

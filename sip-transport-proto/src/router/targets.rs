@@ -281,7 +281,7 @@ impl Router {
 }
 
 /// Whether a response may go there: not to a group or everybody (RFC 4475 §3.3.10).
-fn is_one_host(ip: IpAddr) -> bool {
+pub(super) fn is_one_host(ip: IpAddr) -> bool {
     let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     !(everybody || ip.is_multicast() || ip.is_unspecified())
 }

@@ -95,6 +95,10 @@ macro_rules! suite {
             responses::{
                 a_response_over_udp_goes_where_via_and_source_say,
             }
+            size::{
+                a_large_request_goes_over_tcp_to_the_same_port,
+                a_large_request_goes_over_udp_where_nobody_takes_tcp,
+            }
             hints::{
                 a_channel_hint_is_honoured_or_overruled_with_the_reason,
             }

@@ -50,7 +50,7 @@ fn name(name: &str) -> TlsName {
 }
 
 // bad-inputs: C1
-// conformance: 270, 389, 393, 357
+// conformance: 270, 357, 389, 393
 pub async fn another_name_at_the_same_address_opens_another_connection<H: Host>(
     host: &H,
     protocol: Protocol,
@@ -77,7 +77,7 @@ pub async fn another_name_at_the_same_address_opens_another_connection<H: Host>(
     }
 }
 
-// conformance: 389, 357
+// conformance: 357, 389
 pub async fn a_certificate_for_both_names_shares_the_connection<H: Host>(
     host: &H,
     protocol: Protocol,
