@@ -1,26 +1,21 @@
-//! What is said through `tracing`, and what it costs when nobody listens.
+//! What is said through `tracing`.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod common;
 
-use std::alloc::System;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::{Host, numbered, ok, options, tcp, to, wire_request};
 use sip_transport_proto::trace::{CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE, Seldom};
-use sip_transport_proto::{Config, Event, SendOptions};
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use sip_transport_proto::{Config, SendOptions};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber, subscriber};
 
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// Tests share the allocator and the highest level that anybody listens to.
+/// Tests share the highest level that anybody listens to.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -244,50 +239,6 @@ fn what_is_left_out_is_counted() {
     }
     assert_eq!(seldom.now(now + Duration::from_secs(10)), Some(7));
     assert_eq!(seldom.now(now + Duration::from_secs(20)), Some(0));
-}
-
-/// How often something is allocated while messages cross.
-fn allocations() -> usize {
-    let mut host = Host::new();
-    let datagrams = host.udp("192.0.2.1:5060");
-    let streams = host.tcp("192.0.2.1:5060");
-    let id = host.accept(streams, "192.0.2.1:5060", "192.0.2.9:33333");
-    let via = "SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK1;rport";
-    let (datagram, stream) = (wire_request(via, ""), numbered(1));
-    let exchange = |host: &mut Host| {
-        let received = host.request(datagrams, "192.0.2.9:5060", &datagram);
-        host.send(ok(&received.request), SendOptions::new());
-        host.datagrams.clear();
-        host.feed(id, &stream);
-        let Some(Event::Request { request, .. }) = host.events.pop_front() else {
-            panic!("no request");
-        };
-        host.send(ok(&request), SendOptions::new());
-        host.written(id);
-    };
-    for _ in 0..10 {
-        exchange(&mut host);
-    }
-    let before = ALLOCATOR.stats();
-    for _ in 0..100 {
-        exchange(&mut host);
-    }
-    let after = ALLOCATOR.stats();
-    after.allocations + after.reallocations - before.allocations - before.reallocations
-}
-
-#[test]
-fn nothing_is_copied_or_formatted_for_messages_that_nobody_watches() {
-    let _alone = alone();
-    let unwatched = allocations();
-    let listening = |level| {
-        let mut count = 0;
-        subscriber::with_default(Listener::new(level), || count = allocations());
-        count
-    };
-    assert_eq!(listening(Level::DEBUG), unwatched);
-    // So that the test can fail: four messages a round, each written twice.
-    assert!(listening(Level::TRACE) > unwatched + 400);
 }
 
 #[test]
