@@ -185,7 +185,9 @@ impl Task<'_> {
             });
             let found = found.and_then(|at| self.recent.remove(at));
             // What the system refuses is told of however many were sent with it.
-            let found = found.map(|(_, send, _)| send).or(id.filter(|id| *id != 0));
+            let found = found
+                .map(|(_, send, _)| send)
+                .or_else(|| id.filter(|id| *id != 0));
             let Some(send) = found else {
                 continue;
             };
