@@ -260,3 +260,43 @@ fn a_tap_that_is_set_is_called_without_a_subscriber_and_nothing_else_happens() {
         format!("{:?}", plain.events)
     );
 }
+
+#[cfg(feature = "tls")]
+mod tls_common;
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_certificate_that_stands_in_the_way_is_warned_of() {
+    use sip_transport_proto::Protocol;
+    use sip_transport_proto::tls::Tls;
+    use tls_common::{Certificates, End};
+
+    let _alone = alone();
+    let made = Certificates::new();
+    let mut config = Config::default();
+    config.tls(made.client());
+    let mut host = Host::with(config);
+    host.local = Some(common::ip("192.0.2.1"));
+    let said = Listener::during(Level::WARN, || {
+        for _ in 0..2 {
+            host.waits(options("sips:192.0.2.9"), SendOptions::new());
+            let id = host.connected("192.0.2.1:40000");
+            let config = made.server(&["elsewhere.example"]);
+            let mut server = End::new(Tls::server(&config, Protocol::Tls).unwrap());
+            while !host.transport.transmit(id).is_empty() {
+                let wire = host.written(id);
+                drop(server.read(&wire));
+                host.feed(id, &server.flush());
+            }
+        }
+    });
+    // The second is left out, as it comes at once.
+    let [said] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!((said.target, said.level), (CONNECTION, Level::WARN));
+    let error = "error=the peer's certificate does not have the name wanted";
+    for text in ["addr=192.0.2.9:5061", "name=192.0.2.9", error] {
+        assert!(said.text.contains(text), "{text}: {said:?}");
+    }
+}
