@@ -150,9 +150,7 @@ impl Task<'_> {
         }
         while let Some(reply) = self.machine.poll_transmit() {
             // A reply that finds no room is one that need not be sent.
-            let _ = self
-                .socket
-                .queue(reply.destination, reply.source, 0, &reply.bytes, None);
+            let _ = self.socket.queue(&reply, None);
         }
         if self.machine.take_rearmed() {
             self.core.router_task.wake();

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use sip_transport_proto::Membership;
 use sip_transport_proto::trace::SOCKET;
 use socket2::{Protocol, Socket, Type};
 
@@ -36,6 +37,13 @@ impl UdpSocket {
         socket.bind(&local.into())?;
         let local = local_addr(&socket)?;
         set_receive_buffer(&socket, local, options.receive_buffer)?;
+        for Membership { group, interface } in &options.groups {
+            socket.join_multicast_v4(group, interface)?;
+        }
+        if let Some(first) = options.groups.first() {
+            // Where the source address of a datagram does not say it.
+            socket.set_multicast_if_v4(&first.interface)?;
+        }
         Ok(Self {
             socket: socket.into(),
             local,

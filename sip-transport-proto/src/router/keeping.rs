@@ -203,5 +203,6 @@ pub(super) fn via_marks(
         keep: offers && outgoing.message.method() != Some(Method::Ack),
         alias: protocol == Protocol::Tls && channel.is_some_and(|channel| channel.alias),
         agreed: None,
+        group: None,
     }
 }

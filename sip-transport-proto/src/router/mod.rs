@@ -8,6 +8,7 @@ mod hints;
 mod keeping;
 mod layers;
 mod queries;
+mod responses;
 mod sending;
 mod size;
 mod targets;
@@ -40,8 +41,8 @@ use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
 use crate::trace::{LIMIT, SOCKET};
 use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
-    Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
+    Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
 
 pub use held::Held;
@@ -187,6 +188,17 @@ pub struct ConnectionInfo {
     pub identity: Option<Arc<Identity>>,
 }
 
+fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
+    let known = usize::from(u8::MAX);
+    let wrong = |(at, joined): &(usize, &Membership)| {
+        !joined.group.is_multicast() || !config.can_join() || *at >= known
+    };
+    let first = config.groups.iter().enumerate().find(wrong);
+    first.map_or(Ok(()), |(_, joined)| {
+        Err(ChannelError::CannotJoin(joined.group))
+    })
+}
+
 fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
     ConnectionInfo {
         id,
@@ -256,6 +268,7 @@ impl Router {
             return Err(ChannelError::Unsupported(config.protocol));
         }
         self.check_certificate(&config)?;
+        check_groups(&config)?;
         if config.anonymous {
             let name = format!("{}.invalid", self.tokens.tag().as_str());
             let host = HostText::Name(name.into());

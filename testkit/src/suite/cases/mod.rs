@@ -11,6 +11,7 @@ pub mod handshakes;
 pub mod hints;
 pub mod keeping;
 pub mod life;
+pub mod multicast;
 pub mod receiving;
 pub mod resolving;
 pub mod responses;
