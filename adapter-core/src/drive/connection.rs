@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use sip_transport_proto::error::CloseReason;
+use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
@@ -112,7 +113,7 @@ impl Task {
             match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
-                    debug!(%remote, %error, "cannot connect");
+                    debug!(target: CONNECTION, %remote, %error, "cannot connect");
                     lock(&self.link.machine).handle_error(error.kind());
                     Poll::Ready(None)
                 }

@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod failures;
 mod held;
 mod hints;
 mod keeping;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::Flow;
+use tracing::warn;
 
 use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
@@ -36,8 +38,9 @@ use crate::resolve::memory::Memory;
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
-use crate::shared::{Budget, Scope, Shared};
+use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
+use crate::trace::{LIMIT, SOCKET};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
     Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
@@ -47,6 +50,7 @@ pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
+use failures::Told;
 use queries::{Asker, Queries, WaitingForLocal};
 use races::Races;
 
@@ -76,6 +80,7 @@ pub struct Router {
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
+    told: Told,
     next_send: u64,
     closing: bool,
 }
@@ -239,6 +244,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            said: Warnings::default(),
         };
         Self {
             shared: Arc::new(Scope::new(shared)),
@@ -251,6 +257,7 @@ impl Router {
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
+            told: Told::default(),
             next_send: 1,
             closing: false,
         }
@@ -352,10 +359,15 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        match self
+        let room = self
             .connections
-            .room(&self.shared.config, Some(remote.ip()))
+            .room(&self.shared.config, Some(remote.ip()));
+        if room != Room::Free
+            && let Some(left_out) = self.shared.said.connections.now(now)
         {
+            warn!(target: LIMIT, ?room, %channel, %remote, left_out, "too many connections");
+        }
+        match room {
             Room::Free => {}
             Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
             Room::AddressFull => {
@@ -475,12 +487,14 @@ impl Router {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.config.local = local;
                     channel.ready = true;
+                    channel.say("added, to send only");
                 }
                 for waiting in self.queries.bound(channel) {
                     self.resume(now, waiting);
                 }
             }
             Err(kind) => {
+                warn!(target: SOCKET, id = %channel, error = %kind, "cannot bind to send");
                 self.channels.remove(now, channel, &self.shared);
                 for waiting in self.queries.bound(channel) {
                     self.fail_target(now, waiting, AttemptCause::NoRoute(kind));

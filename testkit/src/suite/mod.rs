@@ -233,6 +233,8 @@ macro_rules! adapter_suite {
                 sending_within_the_receive_loop_never_deadlocks,
                 every_send_ends_while_connections_come_and_go,
                 a_resent_message_is_the_same_to_the_byte,
+                every_datagram_that_cannot_go_is_told_of_once,
+                a_removed_channel_sends_or_tells_of_what_was_queued,
                 shutdown_ends_incoming_and_every_task,
                 dropping_all_handles_leaves_no_task,
                 dropping_incoming_discards_and_counts,
