@@ -78,7 +78,7 @@ enum Socket {
 enum Question {
     Bound(ChannelId),
     Lookup(LookupId, LookupKind),
-    LocalAddress(QueryId, IpAddr),
+    LocalAddress(QueryId, IpAddr, Instant),
 }
 
 /// More outputs to one input than any of these scripts can bring about.
@@ -92,6 +92,8 @@ const WAITING: usize = 5;
 const QUEUE: usize = 2_500;
 const UNPROVEN_QUEUE: usize = 1_500;
 const ALL_QUEUES: usize = 4_000;
+/// How long an answer of the system is waited for.
+const QUERY: Duration = Duration::from_secs(6);
 /// Answers that the peer's bytes call for go above them.
 const CONTROL: usize = 64 * 1024;
 
@@ -252,11 +254,13 @@ impl World {
             }
             (1, Some((id, Socket::Open))) => {
                 let data = take(script, usize::from(choice) * 8);
+                self.garbled(id);
                 let taken = self.sip.handle_data(now, id, data);
                 assert!(taken <= data.len());
             }
             (2, Some((id, Socket::Open))) => {
                 let data = options("TCP", choice);
+                self.garbled(id);
                 self.sip.handle_data(now, id, data.as_bytes());
             }
             (3, _) => self.datagram(choice, options("UDP", choice).as_bytes()),
@@ -356,14 +360,19 @@ impl World {
         let remote = SocketAddr::new(peer(choice).ip(), 40_000 + u16::from(choice));
         let from_there = |c: &Connection| c.remote.ip() == remote.ip();
         let unproven = self.model.unproven().count();
-        let of_peer = self.model.unproven().filter(|(_, c)| from_there(c)).count();
+        let of_peer = |sure: bool| {
+            let all = self.model.unproven();
+            all.filter(|(_, c)| from_there(c) && !(sure && c.doubtful))
+                .count()
+        };
+        let (surely, maybe) = (of_peer(true), of_peer(false));
         let full = unproven >= UNPROVEN || self.model.connections.len() >= CONNECTIONS;
         let result = self
             .sip
             .handle_accepted(self.now, channel, us(5060), remote);
         match result {
             Ok(id) => {
-                assert!(listens && of_peer < UNPROVEN_PER_IP);
+                assert!(listens && surely < UNPROVEN_PER_IP);
                 assert!(!full || unproven > 0, "more connections than may be");
                 self.open.insert(id, Socket::Open);
                 self.ever.1.push(id);
@@ -383,7 +392,7 @@ impl World {
                 self.model.connections.insert(id, connection);
             }
             Err(AcceptError::Unknown(_)) => assert!(!listens || self.closing),
-            Err(AcceptError::PerAddress { .. }) => assert!(of_peer >= UNPROVEN_PER_IP),
+            Err(AcceptError::PerAddress { .. }) => assert!(maybe >= UNPROVEN_PER_IP),
             Err(AcceptError::Full { .. }) => assert!(full && unproven == 0),
             Err(other) => panic!("{other}"),
         }
@@ -409,6 +418,13 @@ impl World {
     fn doubt(&mut self, id: ConnectionId) {
         if let Some(connection) = self.model.connections.get_mut(&id) {
             connection.doubtful = true;
+        }
+    }
+
+    /// Bytes come that are no TLS.
+    fn garbled(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.model.connections.get_mut(&id) {
+            connection.doubtful |= connection.protocol.is_secure();
         }
     }
 
@@ -490,7 +506,9 @@ impl World {
                         ..SrvRecord::default()
                     })],
                     LookupKind::Naptr => Vec::new(),
-                    LookupKind::A => [address(found), address(peer(choice + 1).ip())].concat(),
+                    LookupKind::A => {
+                        [address(found), address(peer(choice.wrapping_add(1)).ip())].concat()
+                    }
                     LookupKind::Aaaa => address(Ipv6Addr::LOCALHOST.into()),
                 };
                 let answer = match choice % 4 {
@@ -503,9 +521,10 @@ impl World {
                 };
                 self.sip.handle_lookup(now, id, answer);
             }
-            Question::LocalAddress(query, remote) => {
+            Question::LocalAddress(query, remote, asked) => {
                 let local = route(remote);
-                if !fails {
+                let in_time = now.duration_since(asked) < QUERY;
+                if !fails && in_time {
                     self.model.locals.insert(remote, (local, now));
                 }
                 let result = if fails { Err(failure) } else { Ok(local) };
@@ -660,7 +679,8 @@ impl World {
         let secure = message
             .request_uri()
             .is_some_and(|uri| uri.starts_with(b"sips:"));
-        let ask = Ask {
+        let mut ask = Ask {
+            target: None,
             request: message.is_request(),
             secure,
             next,
@@ -679,6 +699,9 @@ impl World {
         let outgoing = Outgoing::new(message, options);
         let before = self.before();
         let (verdict, _) = self.model.decide(self.now, &ask, None);
+        if !matches!(verdict, Verdict::Over(_)) {
+            ask.target = self.model.target(&ask);
+        }
         let result = self.sip.send(self.now, outgoing);
         self.submitted(ask, &verdict, before, result);
     }
@@ -718,10 +741,12 @@ impl World {
     ) {
         self.adopt();
         let over = match verdict {
-            Verdict::Over(id) => self.model.connections.get(id).map(|c| (*id, c.doubtful)),
+            // Over TLS it also counts whom the peer has to prove to be, which is not looked at here.
+            Verdict::Over(id) => self.model.connections.get(id).map(|c| (*id, c.protocol)),
             _ => None,
         };
-        let doubtful = over.is_some_and(|(_, doubtful)| doubtful);
+        let doubtful =
+            over.is_some_and(|(id, protocol)| protocol.is_secure() || self.model.is_doubtful(id));
         let is_name = matches!(ask.next, Next::Name(_)) && ask.to.is_none();
         match result {
             Ok(Submitted::Sent(sent)) => {
@@ -736,7 +761,7 @@ impl World {
                         assert_eq!(sent.way(), Way::Connection(*id), "{verdict:?}");
                         assert_eq!(self.open.get(id), Some(&Socket::Open));
                     }
-                    _ => panic!("{verdict:?}, and sent to {}", sent.remote()),
+                    _ => panic!("{verdict:?}, and sent {:?}: {ask:?}", sent.way()),
                 }
                 self.sent(ask, sent, true);
             }
@@ -748,7 +773,7 @@ impl World {
                     Verdict::Over(id) => {
                         assert_eq!(self.open.get(id), Some(&Socket::Connecting));
                     }
-                    _ => panic!("{verdict:?}, and it waits"),
+                    _ => panic!("{verdict:?}, and it waits: {ask:?}"),
                 }
                 assert!(self.waiting.insert(id, ask).is_none(), "{id:?} again");
             }
@@ -768,10 +793,9 @@ impl World {
                         assert!(self.model.connections.len() >= CONNECTIONS);
                     }
                     SendCause::QueueFull { limit } => {
-                        let (own, size) = match over {
-                            Some((id, _)) => (self.sip.transmit(id).len(), ask.text.len() + 200),
-                            None => (ALL_QUEUES, 0),
-                        };
+                        // Via, Contact and what else is filled in make it longer.
+                        let size = ask.text.len() + 200;
+                        let own = over.map_or(QUEUE, |(id, _)| self.sip.transmit(id).len());
                         match *limit {
                             ALL_QUEUES => assert!(queued + size > ALL_QUEUES),
                             // What waits for it to open counts too.
@@ -780,7 +804,7 @@ impl World {
                     }
                     cause => {
                         let fails = matches!(verdict, Verdict::Fails) || is_name || doubtful;
-                        assert!(fails, "{verdict:?}, and {cause:?}");
+                        assert!(fails, "{verdict:?}, and {cause:?}: {ask:?}");
                     }
                 }
             }
@@ -798,11 +822,15 @@ impl World {
         let mut strict = None;
         match sent.way() {
             Way::Datagram { .. } => {
-                let doubtful = match &verdict {
-                    Verdict::Over(id) => self.model.connections.get(id).is_some_and(|c| c.doubtful),
-                    _ => false,
+                let came = match &ask.next {
+                    Next::Back { local, .. } => local.connection,
+                    _ => None,
                 };
-                if !doubtful {
+                if ![hinted, came]
+                    .into_iter()
+                    .flatten()
+                    .any(|id| self.model.is_doubtful(id))
+                {
                     assert_eq!(sent.hints(), report);
                     assert!(matches!(verdict, Verdict::Datagram(..)), "{verdict:?}");
                     strict = Some(&verdict);
@@ -822,7 +850,7 @@ impl World {
                     let wanted = if by_name {
                         target
                     } else {
-                        self.model.target(&ask)
+                        ask.target.or_else(|| self.model.target(&ask))
                     };
                     assert_eq!(Some(to), wanted);
                 }
@@ -1027,7 +1055,7 @@ impl World {
             Output::Lookup { id, kind, .. } => self.questions.push(Question::Lookup(id, kind)),
             Output::LocalAddress { query, remote } => {
                 self.questions
-                    .push(Question::LocalAddress(query, remote.ip()));
+                    .push(Question::LocalAddress(query, remote.ip(), self.now));
             }
             _ => {}
         }

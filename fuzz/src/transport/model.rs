@@ -72,6 +72,8 @@ pub(super) struct Ask {
     pub(super) to: Option<SipEndpoint>,
     pub(super) hints: Hints,
     pub(super) fill: Fill,
+    /// Where it leads, once that was decided: channels may come and go while it waits.
+    pub(super) target: Option<(Protocol, SocketAddr)>,
     /// The message as given.
     pub(super) text: String,
 }
@@ -144,6 +146,11 @@ impl Model {
         self.connections.get(&id).filter(|c| !c.closing)
     }
 
+    /// Whether it may have ended without our knowing.
+    pub(super) fn is_doubtful(&self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|c| c.doubtful)
+    }
+
     /// Accepted connections that have brought nothing valid, the oldest first.
     pub(super) fn unproven(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
         let all = self.connections.iter().map(|(&id, c)| (id, c));
@@ -190,7 +197,7 @@ impl Model {
                 return (Verdict::Over(id), report);
             }
         }
-        let target = target.or_else(|| self.target(ask));
+        let target = target.or(ask.target).or_else(|| self.target(ask));
         let Some((protocol, remote)) = target else {
             let waits = matches!(ask.next, Next::Name(_)) && ask.to.is_none();
             let verdict = if waits { Verdict::Wait } else { Verdict::Fails };
@@ -404,11 +411,15 @@ impl Model {
         let on_it = |c: &Connection| hinted.is_none_or(|hinted| hinted.id == c.channel);
         let there =
             |c: &Connection| !c.closing && c.protocol == protocol && c.remote == remote && on_it(c);
-        // The newest. Over TLS whose peer it is counts too: here, who is behind an address.
+        // The newest.
         let found = self.connections.iter().rev().find(|(_, c)| there(c));
         if let Some((id, connection)) = found {
             report.local = self.local_outcome(ask, connection);
             return Verdict::Over(*id);
+        }
+        if protocol.is_secure() && matches!(ask.next, Next::Nowhere) {
+            // Nobody knows whom the peer has to prove to be.
+            return Verdict::Fails;
         }
         let channel = match hinted {
             Some(channel) => channel,

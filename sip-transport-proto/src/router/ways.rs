@@ -58,11 +58,11 @@ impl Router {
     ) -> Step {
         let remote = target.addr;
         let arrival = self.arrival(outgoing, remote);
-        let known = outgoing
-            .options
-            .hints
-            .local
-            .or_else(|| arrival.map(|(_, ip)| ip));
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let hint = outgoing.options.hints.local;
+        let known = hint
+            .filter(usable)
+            .or_else(|| arrival.map(|(_, ip)| ip).filter(usable));
         let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
         let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
@@ -80,13 +80,7 @@ impl Router {
             return Step::NeedsBind(channel.id);
         }
         let bound = channel.config.local;
-        let hint = outgoing.options.hints.local;
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
-        let source = if channel.is_wildcard() {
-            known.filter(usable)
-        } else {
-            None
-        };
+        let source = known.filter(|_| channel.is_wildcard());
         report.local = match hint {
             None => HintOutcome::NotGiven,
             Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
