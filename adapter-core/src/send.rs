@@ -6,8 +6,11 @@ use std::task::{Context, Poll};
 use futures_channel::oneshot;
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::Message;
+#[cfg(feature = "tls")]
+use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Outgoing, ResponsePolicy, SendOptions, Sent, SipEndpoint,
+    SizeRule, Substitution,
 };
 
 use crate::core::{Core, Submitted};
@@ -56,9 +59,34 @@ impl<'a> Send<'a> {
         self
     }
 
+    /// With this TTL, if it goes to a group.
+    pub fn multicast_ttl(mut self, ttl: u8) -> Self {
+        self.options = self.options.multicast_ttl(ttl);
+        self
+    }
+
     /// Keeping alive the flow that it goes out on.
     pub fn keep(mut self, keep: Keep) -> Self {
         self.options = self.options.keep(keep);
+        self
+    }
+
+    /// Connecting under this TLS configuration, and over connections that were made under it.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.options = self.options.tls(tls);
+        self
+    }
+
+    /// With another word on how far a response may go.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.options = self.options.responses(policy);
+        self
+    }
+
+    /// With another size from which on it goes over TCP in the place of UDP.
+    pub fn size_rule(mut self, rule: SizeRule) -> Self {
+        self.options = self.options.size_rule(rule);
         self
     }
 

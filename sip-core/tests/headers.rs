@@ -146,7 +146,7 @@ fn rport_and_ttl_keep_to_their_range() {
     ]);
 }
 
-// bad-inputs: P5; conformance: 22, 51, 60
+// bad-inputs: P5; conformance: 22, 44, 51, 60
 #[test]
 fn a_broken_via_is_refused() {
     refuses::<Via<'_>>(&[
@@ -308,7 +308,7 @@ fn a_token_is_of_its_characters_only() {
     }
 }
 
-// conformance: 41, 42; bad-inputs: R16
+// conformance: 16, 41, 42; bad-inputs: R16
 #[test]
 fn the_uri_is_what_stands_behind_the_display_name() {
     for (value, name, uri) in [
@@ -400,7 +400,7 @@ fn bytes_that_are_not_utf8_are_kept() {
     assert!(From::parse(b"caf\xE9 <sip:a@b.example>").is_err());
 }
 
-// conformance: 22, 43, 49, 221, 460, 461, 462; bad-inputs: P8
+// conformance: 22, 41, 43, 49, 221, 460, 461, 462; bad-inputs: P8
 #[test]
 fn a_broken_address_is_refused() {
     const BROKEN: &[&str] = &[
@@ -938,7 +938,7 @@ fn a_mime_version_is_two_numbers() {
     refuses::<MimeVersion>(&["", "1", "1.", ".0", "1.0.0", "1. 0", "-1.0", "4294967296.0"]);
 }
 
-// conformance: 44, 45, 250
+// conformance: 44, 45, 67, 250
 #[test]
 fn user_agent_is_products_and_nested_comments() {
     let agent = UserAgent::parse(b"Softphone Beta1.5/2 (a (b) \\) c) x / y").unwrap();
@@ -1249,7 +1249,7 @@ fn privacy_is_tokens_with_semicolons() {
     refuses::<Privacy<'_>>(&["", ";", "id;", ";id", "id,critical", "id critical"]);
 }
 
-// conformance: 247
+// conformance: 20, 247
 #[test]
 fn a_digest_challenge_has_its_parameters_in_any_order() {
     let value = b"Digest realm=\"atlanta.com\",\r\n domain=\"sip:ss1.carrier.com\", qop=\"auth,auth-int\",\r\n \
@@ -1274,7 +1274,13 @@ fn a_digest_challenge_has_its_parameters_in_any_order() {
             .to_string()
             .starts_with("Digest realm=\"atlanta.com\", domain=")
     );
+    // RFC 3261 §7.3.1: its commas part no values.
     assert_eq!(list::values::<WwwAuthenticate<'_>>(value).count(), 1);
+    let rows = "WWW-Authenticate: A b=\"c, D e=f\", g=h\r\nWWW-Authenticate: I j=k";
+    let message = Message::parse(format!("SIP/2.0 401 \r\n{rows}\r\n\r\n")).unwrap();
+    let challenges = message.headers::<WwwAuthenticate<'_>>();
+    let schemes: Vec<_> = challenges.map(|c| c.unwrap().scheme()).collect();
+    assert_eq!(schemes, ["A", "I"]);
     assert!(!format!("{challenge:?}").contains("f84f1cec"));
 }
 

@@ -1,5 +1,5 @@
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ use crate::tap::Tap;
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, Keep, Protocol, SipEndpoint, Tapped};
+use crate::{
+    Advertised, Keep, Membership, Protocol, ResponsePolicy, SipEndpoint, SizeRule, Tapped,
+    multicast,
+};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -22,9 +25,11 @@ pub struct Config {
     pub(crate) names: Vec<(Arc<str>, Option<u16>)>,
     pub(crate) drop_stray_responses: bool,
     pub(crate) create_client_channels: bool,
+    pub(crate) ipv6_multicast: bool,
     pub(crate) substitution: Substitution,
     pub(crate) contact_transport_tls: bool,
     pub(crate) connect_timeout: Duration,
+    pub(crate) attempt_delay: Duration,
     pub(crate) handshake_timeout: Duration,
     pub(crate) first_message_timeout: Duration,
     pub(crate) message_timeout: Duration,
@@ -44,6 +49,11 @@ pub struct Config {
     pub(crate) pong_timeout: Duration,
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
+    pub(crate) responses: ResponsePolicy,
+    pub(crate) size_rule: SizeRule,
+    pub(crate) size_rule_timeout: Duration,
+    pub(crate) size_rule_memory: Duration,
+    pub(crate) size_rule_targets: usize,
     pub(crate) hook: Option<Hook>,
     pub(crate) tap: Option<Tap>,
     #[cfg(feature = "tls")]
@@ -61,9 +71,11 @@ impl Default for Config {
             names: Vec::new(),
             drop_stray_responses: true,
             create_client_channels: true,
+            ipv6_multicast: false,
             substitution: Substitution::Rfc,
             contact_transport_tls: true,
             connect_timeout: Duration::from_secs(10),
+            attempt_delay: Duration::from_millis(250),
             handshake_timeout: Duration::from_secs(10),
             first_message_timeout: Duration::from_secs(20),
             message_timeout: Duration::from_secs(20),
@@ -83,6 +95,11 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(10),
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
+            responses: ResponsePolicy::new(),
+            size_rule: SizeRule::Rfc,
+            size_rule_timeout: Duration::from_secs(2),
+            size_rule_memory: Duration::from_secs(600),
+            size_rule_targets: 4_096,
             hook: None,
             tap: None,
             #[cfg(feature = "tls")]
@@ -123,6 +140,9 @@ pub struct ConfigError {
     /// What it accepts.
     pub expected: &'static str,
 }
+
+/// Connection attempts to one server must not follow each other faster (RFC 8305 §5).
+const SHORTEST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
 /// 64·T1 (RFC 3261 §17.1.1.1): a connection must outlive the transactions that use it (§18).
 const SHORTEST_IDLE: Duration = Duration::from_secs(32);
@@ -177,6 +197,14 @@ impl Config {
         self
     }
 
+    /// Whether requests may go to IPv6 groups. RFC 3261 §18.1.1 leaves undefined what they mean:
+    /// their top Via gets `maddr` and no `ttl`, and responses that are sent to the group are not
+    /// heard. Default: no.
+    pub fn ipv6_multicast(&mut self, allow: bool) -> &mut Self {
+        self.ipv6_multicast = allow;
+        self
+    }
+
     /// How placeholders are filled in. Default: [`Substitution::Rfc`].
     pub fn substitution(&mut self, substitution: Substitution) -> &mut Self {
         self.substitution = substitution;
@@ -188,6 +216,19 @@ impl Config {
     /// follows it. Default: yes.
     pub fn contact_transport_tls(&mut self, write: bool) -> &mut Self {
         self.contact_transport_tls = write;
+        self
+    }
+
+    /// How far responses may go that cannot go back the way of their request. Default:
+    /// [`ResponsePolicy::new`].
+    pub fn responses(&mut self, policy: ResponsePolicy) -> &mut Self {
+        self.responses = policy;
+        self
+    }
+
+    /// From which size on requests go over TCP in the place of UDP. Default: [`SizeRule::Rfc`].
+    pub fn size_rule(&mut self, rule: SizeRule) -> &mut Self {
+        self.size_rule = rule;
         self
     }
 
@@ -271,6 +312,24 @@ impl Config {
         Ok(self)
     }
 
+    /// Where a server has addresses of both families: how long to wait for a connection to one of
+    /// them before the next is tried beside it. One that fails is followed at once, and the first
+    /// that is connected ends the others (RFC 8305 §5, where it is the Connection Attempt Delay;
+    /// 100 ms to 2 s are advised). Default: 250 ms.
+    ///
+    /// # Errors
+    /// Less than 10 ms is refused.
+    pub fn attempt_delay(&mut self, value: Duration) -> Result<&mut Self, ConfigError> {
+        if value < SHORTEST_ATTEMPT_DELAY {
+            return Err(ConfigError {
+                setting: "attempt_delay",
+                expected: "10 ms or more",
+            });
+        }
+        self.attempt_delay = value;
+        Ok(self)
+    }
+
     /// Lowers the numbers of connections to what a process with this many descriptors for them can
     /// have: [`max_connections`](Self::max_connections), and a quarter of it for
     /// [`max_unproven`](Self::max_unproven). At least one is left.
@@ -322,6 +381,14 @@ impl Config {
         /// UDP flows that are kept. The one that was asked for first makes room for another.
         /// Default: 16,384.
         max_kept_flows: usize = 0;
+        /// How long a request that is too large for UDP waits for a connection before it goes over
+        /// UDP after all. Default: 2 s.
+        size_rule_timeout: Duration = Duration::ZERO;
+        /// For how long a target that gave no connection to such a request gets the next ones over
+        /// UDP at once. Default: 600 s.
+        size_rule_memory: Duration = Duration::ZERO;
+        /// How many such targets are remembered; the first makes room for another. Default: 4,096.
+        size_rule_targets: usize = 0;
     }
 }
 
@@ -351,10 +418,12 @@ pub struct ChannelConfig {
     pub(crate) force_rport: bool,
     pub(crate) sockets: u16,
     pub(crate) advertised: PerFamily,
+    pub(crate) groups: Vec<Membership>,
     pub(crate) anonymous: bool,
     pub(crate) keep: Option<Keep>,
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
+    pub(crate) responses: Option<ResponsePolicy>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -372,10 +441,12 @@ impl ChannelConfig {
             force_rport: false,
             sockets: 1,
             advertised: PerFamily::default(),
+            groups: Vec::new(),
             anonymous: false,
             keep: None,
             accept_keep: None,
             alias: false,
+            responses: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -439,6 +510,17 @@ impl ChannelConfig {
         self
     }
 
+    /// Hears an IPv4 group, joined on the interface that has this address; the unspecified one
+    /// leaves the choice to the system. The channel has to be UDP on all IPv4 addresses.
+    ///
+    /// Requests to a group leave on a channel that has joined it, as their responses come back to
+    /// the group (RFC 3261 §18.1.1), and from that interface, with `maddr` and `ttl` in their top
+    /// Via. Requests that come with the group as `maddr` are answered there (§18.2.2).
+    pub fn join(mut self, group: Ipv4Addr, interface: Ipv4Addr) -> Self {
+        self.groups.push(Membership { group, interface });
+        self
+    }
+
     /// Whether a random name under `.invalid` is advertised, as clients that nobody can connect to
     /// do (RFC 7118 §5, appendix B.1). Default: no.
     pub fn anonymous(mut self, anonymous: bool) -> Self {
@@ -471,10 +553,22 @@ impl ChannelConfig {
         self
     }
 
+    /// How far responses to requests may go that came in on it. Default: as
+    /// [`Config::responses`] says.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
+        self
+    }
+
     /// The same on another address: the one that was bound.
     pub fn at(mut self, local: SocketAddr) -> Self {
         self.local = local;
         self
+    }
+
+    /// The groups that it hears.
+    pub fn memberships(&self) -> &[Membership] {
+        &self.groups
     }
 
     /// Whether connections are accepted on it.
@@ -509,8 +603,25 @@ impl ChannelConfig {
         core::iter::once(own).chain(other)
     }
 
+    /// Whether it can hear its groups: on Linux a socket bound to one address hears none.
+    pub(crate) fn can_join(&self) -> bool {
+        let everywhere = self.local.ip().is_unspecified();
+        let ipv4 = self.families().any(|family| family == Family::Ipv4);
+        self.protocol == Protocol::Udp && everywhere && ipv4
+    }
+
     /// Whether it can carry packets to `remote`.
     pub(crate) fn reaches(&self, remote: IpAddr) -> bool {
+        if remote.is_multicast() {
+            let joined = multicast::member(&self.groups, remote).is_some();
+            // RFC 3261 §18.1.1: who sends to a group has to hear it.
+            let heard = if remote.is_ipv4() {
+                joined
+            } else {
+                self.local.is_ipv6()
+            };
+            return self.protocol == Protocol::Udp && heard;
+        }
         let local = self.local.ip();
         let family = local.is_ipv4() == remote.is_ipv4() || (self.dual_stack && remote.is_ipv4());
         // What is bound to loopback cannot leave the machine.

@@ -148,6 +148,9 @@ counters! {
         connected,
         /// Connection attempts that failed.
         connect_failed,
+        /// Connection attempts given up because another address of the server was connected first
+        /// (RFC 8305 §5).
+        attempts_overtaken,
         /// Connections closed.
         closed,
         /// Connections closed because a deadline passed.
@@ -156,6 +159,13 @@ counters! {
         send_queue_full,
         /// Sends that ended in an error.
         sends_failed,
+        /// Requests that went over TCP because they are too large for UDP (RFC 3261 §18.1.1).
+        size_rule_tcp,
+        /// Requests that went over UDP although they are too large, as TCP failed.
+        size_rule_udp,
+        /// Targets without TCP that were forgotten before their time, for others (not told by
+        /// channel).
+        size_rule_forgotten,
         /// Messages that were queued but did not reach the kernel, and ICMP errors.
         send_failures_reported,
     }

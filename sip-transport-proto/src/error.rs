@@ -5,7 +5,7 @@ mod websocket;
 pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::io;
 
 use sip_core::ValueError;
@@ -120,7 +120,7 @@ pub enum SendCause {
     /// A response whose Via names no address, or one that this transport will not take from a Via.
     #[error("the response's Via names no address to send to")]
     NoResponseAddress,
-    /// There is no channel for this, and none may be made.
+    /// There is no channel for this, and none may be made. For a group: none has joined it.
     #[error("no channel carries {protocol} to {remote}")]
     NoChannel {
         /// The protocol wanted.
@@ -128,6 +128,10 @@ pub enum SendCause {
         /// The destination.
         remote: IpAddr,
     },
+    /// A group of IPv6, which [`Config::ipv6_multicast`](crate::Config::ipv6_multicast) does not
+    /// allow (RFC 3261 §18.1.1).
+    #[error("sending to {0} is not allowed: multicast over IPv6")]
+    Ipv6Multicast(IpAddr),
     /// The connection that a response needs is closed, and none may be opened.
     #[error("the connection is closed")]
     ConnectionClosed,
@@ -237,6 +241,15 @@ pub enum AttemptCause {
     /// The connection closed before the message could be handed to it.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
+    /// The request is too large for UDP (RFC 3261 §18.1.1): [`Route::render`](crate::Route::render)
+    /// says so, and [`Router::retry`](crate::Router::retry) goes on over TCP.
+    #[error("{len} bytes are more than the {limit} that may go over UDP")]
+    TooLargeForUdp {
+        /// The request's length.
+        len: usize,
+        /// The longest that may.
+        limit: usize,
+    },
     /// The send could not even begin.
     #[error("{0}")]
     Send(Box<SendCause>),
@@ -244,6 +257,48 @@ pub enum AttemptCause {
     /// or a 503 (RFC 3263 §4.3).
     #[error("the application went on to the next target")]
     Left,
+}
+
+impl AttemptCause {
+    /// Whether the fault is the target's own: then it is tried last for a while.
+    pub(crate) fn is_of_target(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::Tls(_)
+            | Self::WebSocket(_)
+            | Self::Deadline(Deadline::Connect | Deadline::Handshake)
+            | Self::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
+            Self::Deadline(_)
+            | Self::Closed(_)
+            | Self::NoRoute(_)
+            | Self::TooLargeForUdp { .. }
+            | Self::Send(_)
+            | Self::Left => false,
+        }
+    }
+}
+
+impl From<CloseReason> for AttemptCause {
+    /// What a send failed of that waited for the connection.
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::ConnectFailed(kind) => Self::Connect(kind),
+            CloseReason::Deadline(deadline) => Self::Deadline(deadline),
+            CloseReason::Tls(error) => Self::Tls(error),
+            CloseReason::WebSocket(error) => Self::WebSocket(error),
+            reason => Self::Closed(reason),
+        }
+    }
+}
+
+impl From<SendCause> for AttemptCause {
+    /// A closed connection is its target's matter; of anything else the send ends.
+    fn from(cause: SendCause) -> Self {
+        match cause {
+            SendCause::ConnectionClosed => Self::Closed(CloseReason::Peer),
+            cause => Self::Send(Box::new(cause)),
+        }
+    }
 }
 
 /// Why a connection closed.
@@ -274,6 +329,9 @@ pub enum CloseReason {
     /// It made room for another connection.
     #[error("closed to keep within the limits")]
     Limit,
+    /// Another address of the same server was connected first (RFC 8305 §5).
+    #[error("another address of the server was faster")]
+    Overtaken,
     /// The application asked for it.
     #[error("closed by the application")]
     Application,
@@ -320,12 +378,23 @@ pub enum SendFailure {
     /// (RFC 3261 §18.4).
     #[error("{0}")]
     Io(io::ErrorKind),
+    /// The operating system says that the datagram is too long for its way (EMSGSIZE). Nothing is
+    /// wrong with the peer: the same message may reach it over TCP, which it takes if sent with
+    /// [`SizeRule::PathMtu`](crate::SizeRule::PathMtu).
+    #[error("the datagram is too long for its way")]
+    TooLarge,
     /// The connection closed before all of it was written.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
     /// The channel was removed before it was written.
     #[error("the channel was removed")]
     ChannelRemoved,
+}
+
+impl From<io::ErrorKind> for SendFailure {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self::Io(kind)
+    }
 }
 
 /// Why a channel was not added.
@@ -338,6 +407,9 @@ pub enum ChannelError {
     /// A listener for TLS needs a configuration with a certificate.
     #[error("a {0} listener needs a TLS configuration with a certificate")]
     NoCertificate(Protocol),
+    /// Groups are IPv4 multicast addresses, at most 255, and for UDP on all IPv4 addresses.
+    #[error("{0} cannot be heard: groups are for UDP on all IPv4 addresses")]
+    CannotJoin(Ipv4Addr),
     /// The address has no port: channels are added after binding.
     #[error("{0} has no port: bind first")]
     NoPort(SocketAddr),

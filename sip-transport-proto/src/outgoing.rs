@@ -1,7 +1,8 @@
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sip_core::header::{Header as _, Route, Via};
 use sip_core::message::Message;
@@ -10,8 +11,13 @@ use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
-use crate::tls::TlsName;
-use crate::{ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, Substitution};
+#[cfg(feature = "tls")]
+use crate::tls::TlsConfig;
+use crate::tls::{TlsChoice, TlsName};
+use crate::{
+    ChannelId, ConnectionId, Hints, Keep, Protocol, ResponsePolicy, SendId, SipEndpoint, SizeRule,
+    Substitution,
+};
 
 /// How to send one message.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +27,11 @@ pub struct SendOptions {
     pub(crate) substitution: Option<Substitution>,
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
+    pub(crate) tls: TlsChoice,
     pub(crate) keep: Option<Keep>,
+    pub(crate) multicast_ttl: Option<u8>,
+    pub(crate) size_rule: Option<SizeRule>,
+    pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) draw_by: Option<[u8; 32]>,
 }
 
@@ -48,9 +58,20 @@ impl SendOptions {
         self
     }
 
+    /// Connects under this TLS configuration, in place of the channel's and the transport's. The
+    /// message goes over no connection that was made under another, unless a hint or the flow of a
+    /// response names it; so keep one configuration for all sends that are to share connections,
+    /// and clone it: what is built anew is another.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = TlsChoice(Some(tls));
+        self
+    }
+
     /// Asks for a channel.
     #[must_use]
-    pub fn channel(mut self, channel: crate::ChannelId) -> Self {
+    pub fn channel(mut self, channel: ChannelId) -> Self {
         self.hints.channel = Some(channel);
         self
     }
@@ -83,6 +104,21 @@ impl SendOptions {
         self
     }
 
+    /// How many routers a datagram to a group may pass, plus one. Default: the `ttl` of the next
+    /// hop's URI, for a response that of its top Via, else 1 (RFC 3261 §18.1.1, §18.2.2).
+    #[must_use]
+    pub fn multicast_ttl(mut self, ttl: u8) -> Self {
+        self.multicast_ttl = Some(ttl);
+        self
+    }
+
+    /// From which size on it goes over TCP in the place of UDP, for this message only.
+    #[must_use]
+    pub fn size_rule(mut self, rule: SizeRule) -> Self {
+        self.size_rule = Some(rule);
+        self
+    }
+
     /// Draws among the servers of one priority by these bytes in place of chance: the same bytes
     /// find the same server, unless it has failed lately. For a stateless proxy, whose
     /// retransmissions, CANCEL and ACK have to go where the request went (RFC 3263 §4.4): made of
@@ -90,6 +126,13 @@ impl SendOptions {
     #[must_use]
     pub fn draw_by(mut self, seed: [u8; 32]) -> Self {
         self.draw_by = Some(seed);
+        self
+    }
+
+    /// How far it may go, for this response only.
+    #[must_use]
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
         self
     }
 
@@ -116,10 +159,34 @@ pub struct Outgoing {
     /// Targets still to be tried, best first, once they are known.
     pub(crate) targets: Option<VecDeque<Target>>,
     pub(crate) tried: Vec<Attempt>,
-    /// The connection of the way at hand, and whether it was open when it was chosen.
-    pub(crate) over: Option<(ConnectionId, bool)>,
+    /// What the way at hand leads over.
+    pub(crate) over: Option<Over>,
+    /// What the size rule did with the target at hand.
+    pub(crate) size: Size,
+    /// After its targets, those of its sent-by are to be found.
+    pub(crate) sent_by_left: bool,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
+}
+
+/// What a way leads over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Over {
+    pub(crate) channel: ChannelId,
+    pub(crate) connection: Option<ConnectionId>,
+    /// Whether that was open when it was chosen.
+    pub(crate) open: bool,
+}
+
+/// How far a request is on its way around UDP (RFC 3261 §18.1.1).
+#[derive(Debug)]
+pub(crate) enum Size {
+    /// It may go over UDP, as far as is known.
+    Unknown,
+    /// It is so long that TCP is tried, until then.
+    Tcp { len: usize, until: Instant },
+    /// TCP failed of this.
+    Failed(Box<AttemptCause>),
 }
 
 /// Where the message itself says that it should go.
@@ -134,6 +201,8 @@ pub(crate) enum NextHop {
         domain: Option<HostText>,
         port: Option<u16>,
         transport: Option<Protocol>,
+        /// For a group.
+        ttl: Option<u8>,
     },
     /// The way that the request of this response came.
     Flow(Flow),
@@ -151,6 +220,8 @@ pub(crate) struct ViaFacts {
     pub(crate) port: Option<u16>,
     /// Whether the client asked for `rport`, and what was filled in.
     pub(crate) rport: Option<Option<u16>>,
+    /// A group that the response is to be sent to, and the TTL.
+    pub(crate) group: Option<(IpAddr, Option<u8>)>,
 }
 
 /// A host that outlives the message it was read from.
@@ -208,6 +279,8 @@ impl Outgoing {
             targets: None,
             tried: Vec::new(),
             over: None,
+            size: Size::Unknown,
+            sent_by_left: false,
             new_branch: false,
         })
     }
@@ -226,11 +299,53 @@ impl Outgoing {
         self.targets.as_ref()?.front().cloned()
     }
 
-    /// Gives up the target at hand, and tells it.
-    pub(crate) fn failed(&mut self, cause: AttemptCause) -> Option<&Target> {
-        let target = self.targets.as_mut()?.pop_front()?;
-        self.tried.push(Attempt { target, cause });
-        self.tried.last().map(|attempt| &attempt.target)
+    /// The targets that race with the one at hand (RFC 8305 §5).
+    pub(crate) fn rivals(&self) -> impl Iterator<Item = &Target> {
+        let others = self.targets.iter().flatten().skip(1);
+        others.take_while(|target| target.races)
+    }
+
+    /// Puts another address of the server at hand first.
+    pub(crate) fn prefer(&mut self, rival: SocketAddr) -> Option<Target> {
+        let targets = self.targets.as_mut()?;
+        let place = targets.iter().position(|target| target.addr == rival)?;
+        let mut preferred = targets.remove(place)?;
+        preferred.races = false;
+        if let Some(other) = targets.front_mut() {
+            other.races = true;
+        }
+        targets.push_front(preferred);
+        self.target()
+    }
+
+    /// Tells that another address of the server at hand was connected first. The target stays one,
+    /// in case that fails; false if it has been so before.
+    pub(crate) fn overtaken(&mut self, cause: &AttemptCause) -> bool {
+        if self.tried.iter().any(|attempt| attempt.cause == *cause) {
+            return false;
+        }
+        let attempt = self.target().map(|target| Attempt {
+            target,
+            cause: cause.clone(),
+        });
+        self.tried.extend(attempt);
+        true
+    }
+
+    /// Gives up the target at hand.
+    pub(crate) fn failed(&mut self, cause: AttemptCause) {
+        self.size = Size::Unknown;
+        let target = self.targets.as_mut().and_then(VecDeque::pop_front);
+        let attempt = target.map(|target| Attempt { target, cause });
+        self.tried.extend(attempt);
+    }
+
+    /// Until when it may wait for a connection that is being opened.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        match self.size {
+            Size::Tcp { until, .. } => Some(until),
+            Size::Unknown | Size::Failed(_) => None,
+        }
     }
 
     /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS
@@ -247,11 +362,16 @@ impl Outgoing {
             }
             NextHop::Unknown(_) => None,
             NextHop::Flow(_) | NextHop::Via(_) => {
-                let row = self.message.raw(Name::Via)?;
-                let first = sip_core::header::list::split(row).next()?;
-                TlsName::try_from(Via::parse(first).ok()?.sent_by().host()).ok()
+                TlsName::try_from(self.top_via()?.sent_by().host()).ok()
             }
         })
+    }
+
+    /// The top Via, if it can be read.
+    pub(crate) fn top_via(&self) -> Option<Via<'_>> {
+        let row = self.message.raw(Name::Via)?;
+        let first = sip_core::header::list::split(row).next()?;
+        Via::parse(first).ok()
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.
@@ -309,6 +429,7 @@ fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
         domain: maddr.map(|_| uri.host().into()),
         port: uri.port(),
         transport,
+        ttl: uri.ttl(),
     })
 }
 
@@ -331,6 +452,11 @@ impl ViaFacts {
             ip: via.received().or_else(|| via.sent_by().host().ip()),
             port: via.sent_by().port(),
             rport: via.rport(),
+            group: via
+                .maddr()
+                .and_then(|maddr| maddr.ip())
+                .filter(IpAddr::is_multicast)
+                .map(|group| (group, via.ttl())),
         })
     }
 }

@@ -8,12 +8,12 @@ use sip_core::message::{Message, ParseError};
 
 use crate::error::{Attempt, SendCause};
 use crate::resolve::Target;
-use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, TapCall, Transmit, Way};
+use crate::{Outgoing, Route, SendId, SipEndpoint, SizeOutcome, SocketId, TapCall, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
 pub struct Sent {
-    route: Route,
+    pub(crate) route: Route,
     bytes: Bytes,
     /// Where anything was.
     filled: Option<Box<Filled>>,
@@ -87,6 +87,7 @@ impl Sent {
         let transmit = Transmit {
             destination: self.route.remote(),
             source,
+            ttl: self.route.ttl(),
             bytes: self.bytes.clone(),
             send: Some(self.id()),
         };
@@ -119,12 +120,17 @@ impl Sent {
         self.route.hints()
     }
 
+    /// What its size had to do with the way it took (RFC 3261 §18.1.1).
+    pub fn size_rule(&self) -> SizeOutcome {
+        self.route.size_outcome(self.bytes.len())
+    }
+
     /// Keeps the targets and, if there are more of them to try it on, the message as given.
     #[must_use]
     pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
         self.tried = core::mem::take(&mut outgoing.tried);
         self.targets = outgoing.targets.take().unwrap_or_default();
-        if self.targets_left() > 0 {
+        if self.targets_left() > 0 || outgoing.sent_by_left {
             self.rest = Some(outgoing);
         }
         self
@@ -141,9 +147,14 @@ impl Sent {
         &self.tried
     }
 
-    /// How many targets are left to try after this one.
+    /// How many targets are left to try after this one. A response's sent-by, which is looked up
+    /// when its turn comes, counts as one.
     pub fn targets_left(&self) -> usize {
-        self.targets.len().saturating_sub(1)
+        let sent_by = self.rest.as_ref().is_some_and(|rest| rest.sent_by_left);
+        self.targets
+            .len()
+            .saturating_sub(1)
+            .saturating_add(sent_by.into())
     }
 }
 
@@ -208,6 +219,8 @@ pub enum Overruled {
     ConnectionWins,
     /// The channel is bound to another address.
     Bound,
+    /// A response would need a new connection there, and none may be opened for it.
+    NoConnection,
 }
 
 impl fmt::Display for Overruled {
@@ -221,6 +234,7 @@ impl fmt::Display for Overruled {
             Self::Insecure => "sips must not go out unprotected",
             Self::ConnectionWins => "the connection hint wins",
             Self::Bound => "the channel is bound to another address",
+            Self::NoConnection => "no connection may be opened for a response",
         })
     }
 }

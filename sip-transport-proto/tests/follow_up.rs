@@ -85,7 +85,7 @@ fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
     assert!(matches!(error, NextError::NoTargetLeft(_)), "{error}");
 }
 
-// conformance: 183
+// conformance: 86, 183
 #[test]
 fn the_next_target_is_named_the_socket_that_it_is_reached_from() {
     let zone: Zone = "
@@ -151,7 +151,7 @@ fn same_via(one: &Sent, other: &Sent) {
     assert!(one.top_via().unwrap().equivalent(&other.top_via().unwrap()));
 }
 
-// RFC 3261 §9.1; conformance: 79, 116
+// RFC 3261 §9.1; conformance: 79, 116, 298
 #[test]
 fn a_cancel_has_the_via_and_goes_the_way_of_its_request() {
     let mut host = Host::new();

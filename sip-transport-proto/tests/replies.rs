@@ -199,7 +199,7 @@ fn without_a_readable_via_there_is_no_reply() {
     assert!(replies(b"OPTIONS").is_empty());
 }
 
-// RFC 3261 §17.1.1.3
+// RFC 3261 §17.1.1.3; conformance: 157
 #[test]
 fn ack_and_responses_get_none() {
     assert!(replies(bad(VIA).replace("OPTIONS", "ACK").as_bytes()).is_empty());

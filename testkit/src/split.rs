@@ -83,17 +83,20 @@ impl Split {
     fn push(&mut self, now: Instant, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
         let Way::Connection(id) = route.way() else {
-            let result = self.render(now, &route, outgoing);
-            if let Ok((sent, _)) = &result
-                && let Some((socket, transmit)) = sent.datagram()
-            {
-                if let Some(call) = sent.tap(now) {
-                    call.run();
+            match route.render(now, &outgoing) {
+                Ok(sent) => {
+                    if let Some((socket, transmit)) = sent.datagram() {
+                        if let Some(call) = sent.tap(now) {
+                            call.run();
+                        }
+                        self.outputs
+                            .push_back(Output::Datagram { socket, transmit });
+                    }
+                    self.complete(send, Ok(sent.keep(outgoing)));
                 }
-                self.outputs
-                    .push_back(Output::Datagram { socket, transmit });
+                Err(cause) => self.tasks.push(Task::Retry(outgoing, cause)),
             }
-            return self.complete(send, result.map(|(sent, outgoing)| sent.keep(outgoing)));
+            return;
         };
         self.keep_machines();
         let pushed = match self.connections.get_mut(&id) {
@@ -114,33 +117,15 @@ impl Split {
 
     fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
-        let (sent, outgoing) = match self.render(now, &route, outgoing) {
-            Ok(rendered) => rendered,
-            Err(error) => return self.complete(send, Err(error)),
-        };
-        let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-        match self
-            .with(id, queue)
-            .unwrap_or(Err(SendCause::ConnectionClosed))
-        {
-            Ok(()) => self.complete(send, Ok(sent.keep(outgoing))),
-            Err(SendCause::ConnectionClosed) => {
-                let cause = AttemptCause::Closed(CloseReason::Peer);
-                self.tasks.push(Task::Retry(outgoing, cause));
-            }
-            Err(cause) => self.complete(send, Err(route.failed(cause, outgoing))),
-        }
-    }
-
-    fn render(
-        &self,
-        now: Instant,
-        route: &Route,
-        outgoing: Box<Outgoing>,
-    ) -> Result<(Sent, Box<Outgoing>), SendError> {
-        match route.render(now, &outgoing) {
-            Ok(sent) => Ok((sent, outgoing)),
-            Err(cause) => Err(route.failed(cause, outgoing)),
+        let queued = route.render(now, &outgoing).and_then(|sent| {
+            let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
+            self.with(id, queue)
+                .unwrap_or(Err(SendCause::ConnectionClosed))?;
+            Ok(sent)
+        });
+        match queued {
+            Ok(sent) => self.complete(send, Ok(sent.keep(outgoing))),
+            Err(cause) => self.tasks.push(Task::Retry(outgoing, cause)),
         }
     }
 
@@ -159,9 +144,15 @@ impl Split {
         self.tasks.push(Task::Connection(id));
         match event {
             ConnectionEvent::Event(event) => self.outputs.push_back(Output::Event(event)),
+            ConnectionEvent::Reached => {
+                self.router.handle_reached(id);
+                self.tasks.push(Task::Router);
+            }
             ConnectionEvent::Connected { local, identity } => {
-                self.router.handle_connected(id, local, identity);
-                self.tasks.push(Task::NextPending(id));
+                if self.router.handle_connected(id, local, identity) {
+                    self.tasks.push(Task::NextPending(id));
+                }
+                self.tasks.push(Task::Router);
             }
             ConnectionEvent::Upgrade(check) => {
                 if let Some(machine) = self.connections.get_mut(&id) {
@@ -171,9 +162,10 @@ impl Split {
             ConnectionEvent::Tap(call) => call.run(),
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
-            ConnectionEvent::Closed => {
-                self.router.handle_closed(id);
+            ConnectionEvent::Closed { reason } => {
+                self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));
+                self.tasks.push(Task::Router);
             }
             ConnectionEvent::Returned(outgoing, cause) => {
                 self.tasks.push(Task::Retry(outgoing, cause));

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
-use sip_transport_proto::error::SendCause;
+use sip_transport_proto::error::CloseReason;
+use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
 use crate::Stream;
 use crate::alarm::Alarm;
-use crate::core::{CLOSED, Core, Worker};
+use crate::core::{Core, Worker};
 use crate::link::Link;
 use crate::sync::lock;
 
@@ -71,7 +72,8 @@ impl Drop for Task {
             lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
             self.last_events();
         }
-        self.core.forget_link(self.id);
+        let interrupted = CloseReason::Io(io::ErrorKind::Interrupted);
+        self.core.forget_link(self.id, interrupted);
     }
 }
 
@@ -111,11 +113,20 @@ impl Task {
             match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
-                    debug!(%remote, %error, "cannot connect");
+                    debug!(target: CONNECTION, %remote, %error, "cannot connect");
                     lock(&self.link.machine).handle_error(error.kind());
                     Poll::Ready(None)
                 }
-                Poll::Pending => self.wait(cx, worker).map(|()| None),
+                Poll::Pending => loop {
+                    if self.wait(cx, worker).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if lock(&self.link.machine).is_closed() {
+                        return Poll::Ready(None);
+                    }
+                    // Sends that wait no longer.
+                    self.events(cx, worker);
+                },
             }
         })
         .await?;
@@ -252,9 +263,17 @@ impl Task {
     fn handle(&self, event: ConnectionEvent) {
         let (core, id) = (&self.core, self.id);
         match event {
+            ConnectionEvent::Reached => {
+                let ((), asked) = core.ask(|router| router.handle_reached(id));
+                core.run(asked);
+            }
             ConnectionEvent::Connected { local, identity } => {
-                core.with_router(|router| router.handle_connected(id, local, identity));
-                self.render_pending();
+                let (serves, asked) =
+                    core.ask(|router| router.handle_connected(id, local, identity));
+                if serves {
+                    self.render_pending();
+                }
+                core.run(asked);
             }
             #[cfg(feature = "ws")]
             ConnectionEvent::Upgrade(check) => {
@@ -266,7 +285,7 @@ impl Task {
             ConnectionEvent::Alias { port } => {
                 core.with_router(|router| router.handle_alias(id, port));
             }
-            ConnectionEvent::Closed => core.forget_link(id),
+            ConnectionEvent::Closed { reason } => core.forget_link(id, reason),
             ConnectionEvent::Returned(outgoing, cause) => {
                 core.retry(core.now(), outgoing, cause);
             }
@@ -284,12 +303,7 @@ impl Task {
             let (send, now) = (outgoing.id(), self.core.now());
             match self.core.give(now, &route, outgoing) {
                 Ok(sent) => self.core.complete(send, Ok(sent)),
-                Err((SendCause::ConnectionClosed, outgoing)) => {
-                    self.core.retry(now, outgoing, CLOSED);
-                }
-                Err((cause, outgoing)) => {
-                    self.core.complete(send, Err(route.failed(cause, outgoing)));
-                }
+                Err((outgoing, cause)) => self.core.retry(now, outgoing, cause),
             }
         }
     }

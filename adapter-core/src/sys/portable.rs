@@ -8,6 +8,9 @@ use socket2::Socket;
 use super::canonical;
 use crate::batch::{Received, RecvBatch, SendBatch};
 
+/// WSAEMSGSIZE on Windows; the BSDs and macOS agree on the other.
+pub(super) const EMSGSIZE: i32 = if cfg!(windows) { 10_040 } else { 40 };
+
 pub(super) fn prepare(_socket: &Socket, _local: SocketAddr) -> io::Result<()> {
     Ok(())
 }
@@ -63,15 +66,19 @@ fn send_head(
         SocketAddr::V4(v4) if local.is_ipv6() => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
         other => other,
     };
+    if let Some(ttl) = entry.ttl
+        && let Err(error) = socket.set_multicast_ttl_v4(ttl.into())
+    {
+        return Some(Err(error));
+    }
     Some(socket.send_to(entry.data, destination))
 }
 
+/// On Windows also a datagram that is longer than the buffer.
 fn is_about_a_peer(error: &io::Error) -> bool {
     use io::ErrorKind::*;
-    /// A datagram longer than the buffer, on Windows.
-    const WSAEMSGSIZE: i32 = 10040;
     matches!(
         error.kind(),
         ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
-    ) || cfg!(windows) && error.raw_os_error() == Some(WSAEMSGSIZE)
+    ) || cfg!(windows) && error.raw_os_error() == Some(EMSGSIZE)
 }

@@ -15,6 +15,8 @@ pub(crate) struct Deadlines {
     pub(crate) linger: Option<Instant>,
     pub(crate) ping: Option<Instant>,
     pub(crate) pong: Option<Instant>,
+    /// When some of the sends that wait for the connection to open have waited long enough.
+    pub(crate) size_rule: Option<Instant>,
     paused: Option<Instant>,
 }
 
@@ -60,6 +62,7 @@ impl Deadlines {
             (self.write, Deadline::Write),
             (self.linger, Deadline::Linger),
             (self.ping, Deadline::Ping),
+            (self.size_rule, Deadline::SizeRule),
         ];
         let reading = [
             (self.first_message, Deadline::FirstMessage),

@@ -54,7 +54,7 @@
 
 mod config;
 mod dns;
-mod memory;
+pub(crate) mod memory;
 mod name;
 mod plan;
 mod procedure;
@@ -73,3 +73,5 @@ pub use records::{Answer, LookupKind, NaptrRecord, Record, SrvRecord};
 pub use resolver::{PlanId, Progress, ResolveOutput, Resolver};
 pub use target::{AddressRule, PlanError, ProtocolRule, Reason, SrvChoice, Target};
 pub use zone::{Zone, ZoneError};
+
+pub(crate) use resolver::mark_races;

@@ -20,9 +20,10 @@ pub struct Target {
     /// What the server's certificate must name, with TLS and WSS: the host of the URI, before DNS
     /// (RFC 5922 §4). Without it only a connection that is there will do.
     pub tls_name: Option<TlsName>,
-    /// Whether connecting to it may begin while the target before it in the list is still
-    /// connecting (RFC 8305 §5): it is the same server by the other address family, and a stream.
-    /// The same request must not go over both (RFC 7984 §3.2).
+    /// Whether connecting to it begins while the target before it in the list is still connecting
+    /// (RFC 8305 §5): it is another address of the same server, which has some of both families,
+    /// and a stream. Whichever is connected first carries the message, which never goes over both
+    /// (RFC 7984 §3.2).
     pub races: bool,
     /// Why it is a target.
     pub reason: Reason,
@@ -48,6 +49,26 @@ impl Target {
                 grey: false,
             },
         }
+    }
+}
+
+impl Target {
+    /// Makes it the same server over TCP, for a request that is too large for UDP
+    /// (RFC 3261 §18.1.1). Who listens for UDP listens for TCP on the same port (§18.2.1).
+    pub(crate) fn avoid_udp(&mut self) {
+        let rule = core::mem::replace(&mut self.reason.protocol, ProtocolRule::Given);
+        self.reason.protocol = ProtocolRule::Size(Box::new(rule));
+        self.protocol = Protocol::Tcp;
+    }
+
+    /// Makes it what it was before [`avoid_udp`](Self::avoid_udp). False if it was nothing else.
+    pub(crate) fn back_to_udp(&mut self) -> bool {
+        let ProtocolRule::Size(rule) = &mut self.reason.protocol else {
+            return false;
+        };
+        self.reason.protocol = core::mem::replace(&mut **rule, ProtocolRule::Given);
+        self.protocol = Protocol::Udp;
+        true
     }
 }
 
@@ -80,6 +101,8 @@ pub enum ProtocolRule {
     },
     /// There are SRV records for it, and no NAPTR records.
     Srv,
+    /// The request is too large for UDP, which this rule had chosen (RFC 3261 §18.1.1).
+    Size(Box<Self>),
     /// Nothing else: the first of the configured order.
     Default,
 }
@@ -142,6 +165,7 @@ impl fmt::Display for Target {
                 write!(f, " (NAPTR {order} {preference} {service}")
             }
             ProtocolRule::Srv => f.write_str(" (no NAPTR"),
+            ProtocolRule::Size(_) => f.write_str(" (too large for UDP"),
             ProtocolRule::Default => f.write_str(" (default"),
         }?;
         if let Some(SrvChoice {

@@ -1,7 +1,6 @@
 //! Flows that are kept alive, and connections that serve both ways.
 
 use core::net::SocketAddr;
-use std::io;
 use std::time::Instant;
 
 use sip_core::{Flow, Method};
@@ -9,14 +8,12 @@ use sip_core::{Flow, Method};
 use super::channels::Channel;
 use super::{Router, RouterOutput};
 use crate::endpoint::{Hints, normalise};
-use crate::error::SendFailure;
 use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
 use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
-use crate::{
-    ChannelConfig, ChannelId, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint,
-};
+use crate::tls::TlsChoice;
+use crate::{ChannelConfig, ConnectionId, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
 impl Router {
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -48,7 +45,7 @@ impl Router {
             socket: channel.socket(0),
             source: None,
         };
-        self.keep_datagrams(now, channel, addr, place, keep);
+        self.keep_datagrams(now, addr, place, keep, None);
         Ok(())
     }
 
@@ -117,28 +114,6 @@ impl Router {
         }
     }
 
-    /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
-    /// application. Nothing, if a keep-alive is lost that will be sent again. A target that nobody
-    /// answers for is tried last for a while.
-    pub fn send_failed(
-        &mut self,
-        now: Instant,
-        send: SendId,
-        remote: SocketAddr,
-        kind: io::ErrorKind,
-    ) -> Option<Event> {
-        if is_unreachable(kind) {
-            self.resolver
-                .failed_at(now, Protocol::Udp, normalise(remote), None);
-        }
-        if let Some(event) = self.shared.kept.failed(send, kind) {
-            return event;
-        }
-        self.shared.counters.send_failures_reported.one();
-        let cause = SendFailure::Io(kind);
-        Some(Event::SendFailed { send, cause })
-    }
-
     /// A message goes out to this peer: its flow is kept if that was asked for.
     pub(super) fn keep_if_asked(
         &mut self,
@@ -146,24 +121,33 @@ impl Router {
         place: Place,
         remote: SocketAddr,
         keep: Option<Keep>,
+        send: SendId,
     ) {
         // Nobody answers for a group.
         if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
-            self.keep_datagrams(now, place.socket.channel, remote, place, keep);
+            self.keep_datagrams(now, remote, place, keep, Some(send));
+        }
+    }
+
+    /// The message went another way than the datagram that its flow was kept for.
+    pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
+        if let (Some(over), Some(target)) = (outgoing.over, outgoing.target()) {
+            let key = (over.channel, target.addr);
+            self.shared.kept.take_back(key, outgoing.id);
         }
     }
 
     fn keep_datagrams(
         &mut self,
         now: Instant,
-        channel: ChannelId,
         remote: SocketAddr,
         place: Place,
         keep: Keep,
+        send: Option<SendId>,
     ) {
         let before = self.shared.kept.deadline();
         let shared = &self.shared;
-        let room = shared.kept.ask(now, (channel, remote), place, keep, shared);
+        let room = shared.kept.ask(now, remote, place, keep, send, shared);
         self.outputs.extend(room.map(RouterOutput::Event));
         let sooner = |(at, _)| before.is_none_or(|(before, _)| at < before);
         if self.shared.kept.deadline().is_some_and(sooner) {
@@ -184,10 +168,10 @@ impl Router {
 
     fn kept_connection(&self, remote: &SipEndpoint) -> Option<ConnectionId> {
         let Some(id) = remote.connection else {
-            let channel = remote.channel;
+            let (channel, tls) = (remote.channel, TlsChoice::default());
             let found = self
                 .connections
-                .find(remote.protocol, remote.addr, channel, None);
+                .find(remote.protocol, remote.addr, channel, None, &tls);
             return found.map(|(id, _)| id);
         };
         let open = self.connections.get(id).filter(|record| !record.closing);
@@ -220,14 +204,6 @@ pub(super) fn via_marks(
         keep: offers && outgoing.message.method() != Some(Method::Ack),
         alias: protocol == Protocol::Tls && channel.is_some_and(|channel| channel.alias),
         agreed: None,
+        group: None,
     }
-}
-
-/// Whether an error of a datagram is about its destination, not about us or this datagram.
-fn is_unreachable(kind: io::ErrorKind) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(
-        kind,
-        ConnectionRefused | HostUnreachable | NetworkUnreachable
-    )
 }

@@ -2,15 +2,20 @@
 
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::queries::Waiting;
 use super::targets::Found;
 use super::ways::Step;
 use super::{Routed, Router, RouterOutput};
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
-use crate::outgoing::{NextHop, ViaFacts};
+use crate::outgoing::{NextHop, Over, ViaFacts};
+use crate::resolve::Target;
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
+use crate::tls::TlsError;
+use crate::trace::{CONNECTION, LIMIT};
 use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
 
 impl Router {
@@ -48,18 +53,35 @@ impl Router {
         mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
-        let over = outgoing.over.take();
-        if let AttemptCause::Send(cause) = cause {
-            return Err(self.failed(*cause, outgoing));
+        match cause {
+            AttemptCause::Send(cause) => return Err(self.failed(*cause, outgoing)),
+            AttemptCause::TooLargeForUdp { len, .. } => {
+                self.keep_no_more(&outgoing);
+                if !self.avoid_udp(now, &mut outgoing, len) {
+                    return Err(self.failed(SendCause::TooLarge { len }, outgoing));
+                }
+            }
+            // The connection is still being opened, for others.
+            AttemptCause::Deadline(Deadline::SizeRule) => {
+                self.target_failed(now, &mut outgoing, cause);
+            }
+            cause => {
+                let over = outgoing.over.take();
+                if let Some(id) = over.and_then(|over| over.connection) {
+                    // Its machine knows before the router does: nothing more goes there.
+                    self.connections.close(id);
+                }
+                let stays = match cause {
+                    AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
+                    AttemptCause::Closed(_) => over.is_some_and(|over| over.open),
+                    _ => false,
+                };
+                if !stays {
+                    self.target_failed(now, &mut outgoing, cause);
+                }
+            }
         }
-        if let Some((id, _)) = over {
-            // Its machine knows before the router does: nothing more goes there.
-            self.connections.close(id);
-        }
-        let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
-        if !reused {
-            self.target_failed(now, &mut outgoing, cause);
-        }
+        outgoing.over = None;
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -74,6 +96,10 @@ impl Router {
     pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
         if let Some(target) = sent.target() {
             self.resolver.target_failed(now, target);
+            let mut over_udp = target.clone();
+            if over_udp.back_to_udp() {
+                self.resolver.target_failed(now, &over_udp);
+            }
         }
         let Sent {
             rest: Some(mut outgoing),
@@ -127,24 +153,37 @@ impl Router {
         self.resume(now, waiting);
     }
 
-    /// Gives up the target at hand, and remembers it where the fault is its own.
+    /// Gives up the target at hand, or goes back to UDP at it; remembers it where the fault is its
+    /// own.
     fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
-        let its_own = match &cause {
-            AttemptCause::Connect(_)
-            | AttemptCause::Tls(_)
-            | AttemptCause::WebSocket(_)
-            | AttemptCause::Deadline(Deadline::Connect | Deadline::Handshake)
-            | AttemptCause::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
-            AttemptCause::Deadline(_)
-            | AttemptCause::Closed(_)
-            | AttemptCause::NoRoute(_)
-            | AttemptCause::Send(_)
-            | AttemptCause::Left => false,
-        };
-        let target = outgoing.failed(cause);
-        if let Some(target) = target.filter(|_| its_own) {
-            self.resolver.target_failed(now, target);
+        let targets_fault = cause.is_of_target();
+        if let Some(target) = outgoing.target().filter(|_| targets_fault) {
+            if let AttemptCause::Tls(error) = cause
+                && error.is_about_certificates()
+            {
+                self.warn_of_certificate(now, error, &target);
+            }
+            self.resolver.target_failed(now, &target);
         }
+        if !self.fall_back(now, outgoing, &cause, targets_fault) {
+            outgoing.failed(cause);
+        }
+    }
+
+    /// Somebody has to renew a certificate or mend a configuration, here or there.
+    fn warn_of_certificate(&self, now: Instant, error: TlsError, target: &Target) {
+        let Some(left_out) = self.shared.said.certificates.now(now) else {
+            return;
+        };
+        warn!(
+            target: CONNECTION,
+            protocol = %target.protocol,
+            addr = %target.addr,
+            name = target.tls_name.as_ref().map(display),
+            %error,
+            left_out,
+            "a certificate stands in the way"
+        );
     }
 
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
@@ -175,8 +214,13 @@ impl Router {
             // the application asks for another channel that can carry it.
             let record = record.clone();
             let hint = outgoing.options.hints.channel;
-            let hinted =
-                hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));
+            let hinted = hint.map(|id| {
+                let hinted = self.hinted_channel(id, &outgoing, Some(record.remote.ip()))?;
+                if id != record.channel && !self.may_connect(&outgoing, hinted.protocol()) {
+                    return Err(Overruled::NoConnection);
+                }
+                Ok(hinted)
+            });
             let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
             if !elsewhere {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
@@ -185,13 +229,13 @@ impl Router {
             }
         }
         if outgoing.targets.is_none() {
-            match self.find_targets(now, &outgoing) {
+            match self.find_targets(now, &mut outgoing) {
                 Ok(Found::Targets(targets)) => outgoing.targets = Some(targets),
                 Ok(Found::Waits(plan)) => {
                     if !self.has_room() {
                         self.resolver.cancel(plan);
                     }
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_plan(plan, outgoing);
                         None
                     });
@@ -199,25 +243,36 @@ impl Router {
                 Err(cause) => return Err(self.failed(cause, outgoing)),
             }
         }
-        while let Some(target) = outgoing.target() {
+        while let Some(mut target) = outgoing.target() {
+            if let Some(rival) = self.connected_rival(&outgoing) {
+                target = outgoing.prefer(rival).unwrap_or(target);
+            }
             match self.try_target(now, target, &outgoing, report) {
-                Step::Route(route) => return Ok(ready(route, outgoing)),
+                Step::Route(route) => {
+                    outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
+                    return Ok(ready(route, outgoing));
+                }
                 Step::NeedsLocal(remote) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
                         query.map(|query| RouterOutput::LocalAddress { query, remote })
                     });
                 }
                 Step::NeedsBind(channel) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_bind(channel, outgoing);
                         None
                     });
                 }
                 Step::Failed(cause) => {
-                    outgoing.failed(AttemptCause::Send(Box::new(cause)));
+                    let cause = AttemptCause::Send(Box::new(cause));
+                    self.target_failed(now, &mut outgoing, cause);
                 }
             }
+        }
+        if self.turn_to_sent_by(&mut outgoing) {
+            // A host now, so not once more.
+            return self.advance(now, outgoing);
         }
         // One target that could not even be tried: its cause is the whole story.
         let cause = match outgoing.tried.as_slice() {
@@ -240,11 +295,15 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
+        now: Instant,
         outgoing: Box<Outgoing>,
         park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         if !self.has_room() {
             let limit = self.shared.config.max_waiting_sends;
+            if let Some(left_out) = self.shared.said.waiting.now(now) {
+                warn!(target: LIMIT, limit, left_out, "too many sends wait");
+            }
             return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
         }
         let id = outgoing.id;
@@ -255,9 +314,14 @@ impl Router {
 }
 
 fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
-    outgoing.over = match route.way() {
-        Way::Connection(id) => Some((id, route.is_ready())),
+    let connection = match route.way() {
+        Way::Connection(id) => Some(id),
         Way::Datagram { .. } => None,
     };
+    outgoing.over = Some(Over {
+        channel: route.channel(),
+        connection,
+        open: connection.is_some() && route.is_ready(),
+    });
     Routed::Ready(route, outgoing)
 }

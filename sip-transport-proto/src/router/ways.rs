@@ -1,6 +1,7 @@
 //! The way to one target: a channel and its socket, or a connection.
 
 use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,13 +11,17 @@ use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::{CloseReason, SendCause};
-use crate::flow::{self, Came};
 use crate::keep;
-use crate::outgoing::{HostText, NextHop};
+use crate::multicast;
+use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
-use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
+use crate::size_rule::Sizing;
+use crate::tls::TlsName;
+use crate::{
+    Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SendOptions, SocketId,
+};
 
 /// What trying one target came to.
 pub(super) enum Step {
@@ -24,6 +29,21 @@ pub(super) enum Step {
     NeedsLocal(SocketAddr),
     NeedsBind(ChannelId),
     Failed(SendCause),
+}
+
+/// What a message asks of the connections that are opened for it.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    /// The channel that was hinted, if it can serve.
+    channel: Option<ChannelId>,
+    pub(super) options: SendOptions,
+    is_request: bool,
+    /// What the peer is called in a WebSocket upgrade.
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "nothing else needs it")
+    )]
+    pub(super) name: Option<TlsName>,
 }
 
 impl Router {
@@ -34,10 +54,8 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Step {
-        let remote = target.addr.ip();
         let mut hinted = None;
-        if let Some(id) = outgoing.options.hints.channel {
-            let result = self.hinted_channel(id, outgoing, Some(remote));
+        if let Some(result) = self.hinted_channel_to(&target, outgoing) {
             report.channel = (&result).into();
             hinted = result.ok().map(|channel| channel.id);
         }
@@ -57,6 +75,10 @@ impl Router {
         mut report: HintReport,
     ) -> Step {
         let remote = target.addr;
+        if remote.is_ipv6() && remote.ip().is_multicast() && !self.shared.config.ipv6_multicast {
+            return Step::Failed(SendCause::Ipv6Multicast(remote.ip()));
+        }
+        let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let hint = outgoing.options.hints.local;
@@ -67,7 +89,12 @@ impl Router {
         let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
             Some(channel) => channel,
-            None => match self.channel_for(&target, outgoing, local) {
+            None => match self.channel_for(
+                &target,
+                outgoing.message.is_request(),
+                &outgoing.options,
+                local,
+            ) {
                 Ok(Choice::Channel(id)) => match self.channels.get(id) {
                     Some(channel) => channel,
                     None => return Step::Failed(SendCause::ChannelRemoved),
@@ -80,7 +107,13 @@ impl Router {
             return Step::NeedsBind(channel.id);
         }
         let bound = channel.config.local;
-        let source = known.filter(|_| channel.is_wildcard());
+        let source = if channel.is_wildcard() {
+            let joined = multicast::member(&channel.config.groups, remote.ip());
+            let interface = joined.map(|joined| joined.interface.into());
+            known.or(interface.filter(usable))
+        } else {
+            None
+        };
         report.local = match hint {
             None => HintOutcome::NotGiven,
             Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
@@ -99,12 +132,22 @@ impl Router {
             channel: channel.id,
             index,
         };
-        let place = place(channel, Some(ip), remote.ip());
         let keep = keep_of(Some(&channel.config), outgoing);
-        let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let mut marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let mut ttl = None;
+        let place = if remote.ip().is_multicast() {
+            ttl = remote.is_ipv4().then(|| self.multicast_ttl(outgoing));
+            let request = outgoing.message.is_request();
+            marks.group = request.then_some((remote.ip(), ttl));
+            // The group is heard on the bound port, whatever is advertised.
+            own_place(channel, Some(ip))
+        } else {
+            place(channel, Some(ip), remote.ip())
+        };
         let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
-        self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
+        let from = keep::Place { socket, source };
+        self.keep_if_asked(now, from, remote, keep, outgoing.id);
         Step::Route(Route::new(Chosen {
             shared,
             send: outgoing.id,
@@ -115,21 +158,33 @@ impl Router {
             local: Some(SocketAddr::new(ip, bound.port())),
             place,
             marks,
+            ttl,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing,
         }))
+    }
+
+    /// With what TTL a message to a group goes: as asked for, else as the URI or Via says
+    /// (RFC 3261 §18.1.1, §18.2.2).
+    fn multicast_ttl(&self, outgoing: &Outgoing) -> u8 {
+        let said = match &outgoing.next_hop {
+            NextHop::Host { ttl, .. } => *ttl,
+            NextHop::Flow(_) => self
+                .came(outgoing)
+                .and_then(|(_, came)| came.group)
+                .map(|wanted| wanted.ttl),
+            NextHop::Via(via) => via.group.and_then(|(_, ttl)| ttl),
+            NextHop::Unknown(_) => None,
+        };
+        let asked = outgoing.options.multicast_ttl;
+        asked.or(said).unwrap_or(multicast::DEFAULT_TTL)
     }
 
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Flow(flow) = &outgoing.next_hop else {
-            return None;
-        };
-        let Came {
-            way: Way::Datagram { socket, .. },
-            ..
-        } = flow::decode(flow, self.shared.id)?
-        else {
+        let (flow, came) = self.came(outgoing)?;
+        let Way::Datagram { socket, .. } = came.way else {
             return None;
         };
         let config = &self.channels.get(socket.channel)?.config;
@@ -145,22 +200,99 @@ impl Router {
         hinted: Option<ChannelId>,
         report: HintReport,
     ) -> Step {
-        let (protocol, remote) = (target.protocol, target.addr);
+        let id = match self.connection_to(&target, hinted, &outgoing.options) {
+            Some(id) => id,
+            None if !self.may_connect(outgoing, target.protocol) => {
+                return Step::Failed(SendCause::ConnectionClosed);
+            }
+            None => {
+                let opening = Opening {
+                    channel: hinted,
+                    options: outgoing.options.clone(),
+                    is_request: outgoing.message.is_request(),
+                    name: outgoing.peer_name(target.protocol),
+                };
+                let rivals: VecDeque<_> = self.rivals(outgoing, hinted).cloned().collect();
+                let opened = self.open(now, &target, &opening, !rivals.is_empty());
+                match opened {
+                    Ok(id) => {
+                        self.begin_race(now, id, rivals, opening);
+                        id
+                    }
+                    Err(step) => return step,
+                }
+            }
+        };
+        match self.connections.get(id).cloned() {
+            Some(record) => Step::Route(self.over(id, &record, outgoing, report)),
+            None => Step::Failed(SendCause::ConnectionClosed),
+        }
+    }
+
+    /// A connection to a target that a message with these options may use.
+    fn connection_to(
+        &self,
+        target: &Target,
+        hinted: Option<ChannelId>,
+        options: &SendOptions,
+    ) -> Option<ConnectionId> {
+        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
         let found = self
             .connections
-            .find(protocol, remote, hinted, target.tls_name.as_ref());
-        if let Some((id, record)) = found {
-            let record = record.clone();
-            return Step::Route(self.over(id, &record, outgoing, report));
+            .find(protocol, target.addr, hinted, name, &options.tls);
+        found.map(|(id, _)| id)
+    }
+
+    /// The targets that race with the one at hand.
+    fn rivals<'a>(
+        &self,
+        outgoing: &'a Outgoing,
+        hinted: Option<ChannelId>,
+    ) -> impl Iterator<Item = &'a Target> + use<'_, 'a> {
+        let channel = hinted.and_then(|id| self.channels.get(id));
+        let reached = move |target: &&Target| {
+            channel.is_none_or(|channel| channel.config.reaches(target.addr.ip()))
+        };
+        outgoing.rivals().filter(reached)
+    }
+
+    /// Of a server with several addresses, the first to which there is a connection, if that is not
+    /// the target at hand.
+    pub(super) fn connected_rival(&self, outgoing: &Outgoing) -> Option<SocketAddr> {
+        outgoing.rivals().next()?;
+        let target = outgoing.target()?;
+        let hinted = self.hinted_channel_to(&target, outgoing);
+        let hinted = hinted.and_then(Result::ok).map(|channel| channel.id);
+        let connected = |target: &Target| {
+            self.connection_to(target, hinted, &outgoing.options)
+                .is_some()
+        };
+        if connected(&target) {
+            return None;
         }
-        let channel = match hinted {
+        let rival = self
+            .rivals(outgoing, hinted)
+            .find(|rival| connected(rival))?;
+        Some(rival.addr)
+    }
+
+    /// Opens a connection to a target.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        opening: &Opening,
+        races: bool,
+    ) -> Result<ConnectionId, Step> {
+        let (protocol, remote) = (target.protocol, target.addr);
+        let channel = match opening.channel {
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
-                match self.channel_for(&target, outgoing, local) {
-                    Ok(Choice::Channel(id)) => id,
-                    Ok(_) => return Step::NeedsLocal(remote),
-                    Err(cause) => return Step::Failed(cause),
+                let choice = self.channel_for(target, opening.is_request, &opening.options, local);
+                match choice.map_err(Step::Failed)? {
+                    Choice::Channel(id) => id,
+                    _ => return Err(Step::NeedsLocal(remote)),
                 }
             }
         };
@@ -168,53 +300,55 @@ impl Router {
             Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
             Room::Full | Room::AddressFull => {
                 let limit = self.shared.config.max_connections;
-                return Step::Failed(SendCause::TooManyConnections { limit });
+                return Err(Step::Failed(SendCause::TooManyConnections { limit }));
             }
             Room::Free => {}
         }
-        let layers = match self.client_layers(channel, &target, outgoing) {
-            Ok(layers) => layers,
-            Err(cause) => return Step::Failed(cause),
-        };
-        let plan = self.plan_connection(channel, (protocol, remote), None, target.tls_name, layers);
+        let layers = self
+            .client_layers(channel, target, opening)
+            .map_err(Step::Failed)?;
+        let name = target.tls_name.clone();
+        let mut plan = self.plan_connection(channel, (protocol, remote), None, name, layers);
+        plan.races = races;
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let bound = config.map(|config| config.local.ip());
         let local = bound
             .filter(|ip| !ip.is_unspecified())
-            .or_else(|| outgoing.options.hints.local.filter(usable));
-        self.connections.opens_from(id, local);
+            .or_else(|| opening.options.hints.local.filter(usable));
+        self.connections
+            .opens(id, local, opening.options.tls.clone());
         self.machines.push_back(Connection::connecting(now, plan));
         self.outputs.push_back(RouterOutput::Connect {
             connection: id,
             remote,
             local,
         });
-        match self.connections.get(id).cloned() {
-            Some(record) => Step::Route(self.over(id, &record, outgoing, report)),
-            None => Step::Failed(SendCause::ConnectionClosed),
-        }
+        Ok(id)
     }
 
     /// The channel that fits a target; for requests one is made where there is none.
     fn channel_for(
         &mut self,
         target: &Target,
-        outgoing: &Outgoing,
+        is_request: bool,
+        options: &SendOptions,
         local: Option<IpAddr>,
     ) -> Result<Choice, SendCause> {
         let &Target { protocol, addr, .. } = target;
         match self.channels.choose(protocol, addr.ip(), local) {
             Choice::None => {
                 let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
-                if !may || !outgoing.message.is_request() {
+                // A channel made on demand hears no group, and no stream leads to one.
+                let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
+                if !may || group || !is_request {
                     return Err(SendCause::NoChannel {
                         protocol,
                         remote: addr.ip(),
                     });
                 }
-                self.check_client(protocol)?;
+                self.check_client(protocol, options)?;
                 let made = self.channels.add_client_only(
                     self.shared.id,
                     protocol,
@@ -268,8 +402,13 @@ impl Router {
             local: record.local,
             place,
             marks,
+            ttl: None,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing: match outgoing.size {
+                Size::Tcp { .. } => Sizing::Tcp,
+                Size::Unknown | Size::Failed(_) => Sizing::Free,
+            },
         })
     }
 }
@@ -277,13 +416,18 @@ impl Router {
 /// What stands for a channel in headers: what it advertises to the peer, else the bound address,
 /// else the one used towards the peer; with the listening port, else the connection's own.
 fn place(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> Place {
-    let bound = channel.config.local;
     if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
         return Place {
             host: Some(host.clone()),
             port: port.map_or(PlacePort::Absent, PlacePort::Port),
         };
     }
+    own_place(channel, local)
+}
+
+/// The same without what is advertised.
+fn own_place(channel: &Channel, local: Option<IpAddr>) -> Place {
+    let bound = channel.config.local;
     let host = if channel.is_wildcard() {
         local
     } else {

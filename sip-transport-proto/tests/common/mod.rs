@@ -251,12 +251,17 @@ impl Host {
 
     /// How a send ended that had to wait.
     pub fn completed(&mut self, wanted: SendId) -> Result<Sent, SendError> {
+        self.completed_yet(wanted).expect("it has ended")
+    }
+
+    /// How a send ended that had to wait, if it has.
+    pub fn completed_yet(&mut self, wanted: SendId) -> Option<Result<Sent, SendError>> {
         let is_it =
             |event: &Event| matches!(event, Event::SendCompleted { send, .. } if *send == wanted);
-        let at = self.events.iter().position(is_it).expect("it has ended");
+        let at = self.events.iter().position(is_it)?;
         match self.events.remove(at) {
-            Some(Event::SendCompleted { result, .. }) => result.map(|sent| *sent),
-            _ => unreachable!(),
+            Some(Event::SendCompleted { result, .. }) => Some(result.map(|sent| *sent)),
+            _ => None,
         }
     }
 
@@ -290,6 +295,32 @@ impl Host {
             .handle_accepted(self.now, channel, local, remote)
             .unwrap();
         self.drain();
+        assert!(matches!(
+            self.events.pop_back(),
+            Some(Event::ConnectionOpened { accepted: true, .. })
+        ));
+        id
+    }
+
+    /// An accepted connection that has agreed on WebSocket.
+    pub fn accept_websocket(
+        &mut self,
+        channel: ChannelId,
+        local: &str,
+        remote: &str,
+    ) -> ConnectionId {
+        let (local, remote) = (addr(local), addr(remote));
+        let id = self
+            .transport
+            .handle_accepted(self.now, channel, local, remote)
+            .unwrap();
+        self.drain();
+        self.feed(
+            id,
+            b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+              Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n",
+        );
         assert!(matches!(
             self.events.pop_back(),
             Some(Event::ConnectionOpened { accepted: true, .. })

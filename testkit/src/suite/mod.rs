@@ -94,6 +94,13 @@ macro_rules! suite {
             }
             responses::{
                 a_response_over_udp_goes_where_via_and_source_say,
+                a_response_over_udp_reaches_a_client_behind_a_nat,
+                a_response_over_udp_reaches_an_ipv6_client,
+                a_response_over_udp_reaches_its_client_whatever_is_hinted,
+            }
+            size::{
+                a_large_request_goes_over_tcp_to_the_same_port,
+                a_large_request_goes_over_udp_where_nobody_takes_tcp,
             }
             hints::{
                 a_channel_hint_is_honoured_or_overruled_with_the_reason,
@@ -117,6 +124,9 @@ macro_rules! suite {
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
             }
+            multicast::{
+                a_request_to_a_group_is_answered_over_the_group,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
@@ -135,6 +145,9 @@ macro_rules! suite {
                 a_response_goes_back_over_the_connection_of_its_request,
                 a_response_whose_connection_is_gone_opens_another_where_that_is_possible,
                 a_response_never_goes_to_a_newcomer,
+                a_response_reaches_an_ipv6_client,
+                a_response_reaches_its_client_whatever_is_hinted,
+                a_response_goes_to_the_sent_by_where_that_is_allowed_and_its_source_is_not_there,
             }
             hints::{
                 a_connection_hint_wins_over_the_destination,
@@ -153,6 +166,7 @@ macro_rules! suite {
             }
             resolving::{
                 a_send_goes_on_to_the_next_server_of_its_domain,
+                a_server_is_reached_by_the_family_that_answers,
             }
             keeping::{
                 a_kept_connection_is_pinged_and_each_ping_answered,
@@ -183,9 +197,11 @@ macro_rules! suite {
                 a_certificate_for_both_names_shares_the_connection,
                 what_needs_tls_never_leaves_on_a_plain_connection,
                 a_sips_route_protects_a_sip_request,
+                a_contact_says_no_transport_tls_where_that_is_left_out,
                 a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
+                a_send_with_its_own_tls_configuration_shares_connections_with_its_like_only,
                 certificates_are_replaced_while_connections_stay,
                 a_client_resumes_its_session,
                 a_server_lets_clients_resume_their_sessions,
@@ -217,6 +233,8 @@ macro_rules! adapter_suite {
                 sending_within_the_receive_loop_never_deadlocks,
                 every_send_ends_while_connections_come_and_go,
                 a_resent_message_is_the_same_to_the_byte,
+                every_datagram_that_cannot_go_is_told_of_once,
+                a_removed_channel_sends_or_tells_of_what_was_queued,
                 shutdown_ends_incoming_and_every_task,
                 dropping_all_handles_leaves_no_task,
                 dropping_incoming_discards_and_counts,
@@ -273,6 +291,9 @@ macro_rules! runtime_suite {
                 lookup_answers_for_numbers_and_localhost_and_fails_for_invalid,
                 the_local_address_is_the_one_the_system_sends_from,
                 seeds_differ,
+            }
+            name_servers::{
+                a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
             }
             threads::{
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,

@@ -50,7 +50,7 @@ fn name(name: &str) -> TlsName {
 }
 
 // bad-inputs: C1
-// conformance: 270, 389, 393, 357
+// conformance: 270, 357, 389, 393
 pub async fn another_name_at_the_same_address_opens_another_connection<H: Host>(
     host: &H,
     protocol: Protocol,
@@ -77,7 +77,7 @@ pub async fn another_name_at_the_same_address_opens_another_connection<H: Host>(
     }
 }
 
-// conformance: 389, 357
+// conformance: 357, 389
 pub async fn a_certificate_for_both_names_shares_the_connection<H: Host>(
     host: &H,
     protocol: Protocol,
@@ -179,6 +179,28 @@ pub async fn a_sips_route_protects_a_sip_request<H: Host>(host: &H, protocol: Pr
     // RFC 3261 §8.1.1.8
     let contact = request.raw(Name::Contact).unwrap();
     assert!(contact.starts_with(b"<sips:"), "{}", contact.escape_ascii());
+}
+
+// RFC 5630 §5.1.1; conformance: 217, 280
+pub async fn a_contact_says_no_transport_tls_where_that_is_left_out<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let setup = Setup::new().set(|config| {
+        config.contact_transport_tls(false);
+        Ok(())
+    });
+    let alice = host.start(&host.place(), setup).await.unwrap();
+    let mut bob = host.start_udp_and(protocol).await;
+    let message = request(Method::Invite, bob.channel(protocol, Family::V4));
+    let sent = alice.send(message.into(), SendOptions::new());
+    sent.await.unwrap();
+    let (_, _, request) = next_request(&mut bob).await;
+    let contact = String::from_utf8_lossy(request.raw(Name::Contact).unwrap());
+    assert!(contact.starts_with("<sip:"), "{contact}");
+    let transport = contact.split_once(";transport=").map(|(_, value)| value);
+    let expected = (protocol == Protocol::Wss).then_some("ws>");
+    assert_eq!(transport, expected, "{contact}");
 }
 
 // bad-inputs: C12
@@ -325,6 +347,58 @@ pub async fn a_client_without_a_required_certificate_is_refused<H: Host>(
         .unwrap();
     assert_eq!(next_identity(&mut bob).await.1, None);
     next_request(&mut bob).await;
+}
+
+pub async fn a_send_with_its_own_tls_configuration_shares_connections_with_its_like_only<
+    H: Host,
+>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let mut bob = server(host, protocol, authority().mutual(&["bob.example"])).await;
+    let to = bob.channel(protocol, Family::V4);
+    let to = SipEndpoint::new(to.protocol, to.addr);
+    // Without one of its own a transport can connect to nobody.
+    let mut alice = host
+        .start(
+            &host.place(),
+            Setup::new().set(|config| {
+                config.tls(TlsConfig::new());
+                Ok(())
+            }),
+        )
+        .await
+        .unwrap();
+    let known = || {
+        let builder = authority().client_builder();
+        let certificate = authority().local(&["alice.example"]);
+        builder.certificate(certificate).build().unwrap()
+    };
+    let message = || Message::from(request_to(Method::Options, "sips:bob@bob.example", b""));
+    let error = alice.send(message(), SendOptions::new().to(to)).await;
+    assert_eq!(*error.unwrap_err().cause(), SendCause::NoTlsConfig);
+    let (one, other) = (known(), known());
+    let mut connections = Vec::new();
+    for tls in [&one, &one, &other, &one, &other] {
+        let options = SendOptions::new().to(to).tls(tls.clone());
+        let sent = alice.send(message(), options).await.unwrap();
+        connections.push(sent.remote().connection.unwrap());
+        let (_, remote, _) = next_request(&mut bob).await;
+        let alices = identity(&bob, remote.connection.unwrap()).unwrap();
+        assert!(alices.covers(&name("alice.example")));
+    }
+    let [a, b] = [connections[0], connections[2]];
+    assert_ne!(a, b);
+    assert_eq!(connections, [a, a, b, a, b]);
+    // Who trusts another authority does not send on what is open to the same place.
+    let options = SendOptions::new().to(to).tls(stranger().client());
+    let error = alice.send(message(), options).await.unwrap_err();
+    let [attempt] = error.tried() else {
+        panic!("{error}");
+    };
+    assert!(matches!(attempt.cause, AttemptCause::Tls(_)), "{attempt:?}");
+    next_closed(&mut alice).await;
+    assert_eq!(alice.connections().len(), 2);
 }
 
 pub async fn certificates_are_replaced_while_connections_stay<H: Host>(
