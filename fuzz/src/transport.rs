@@ -342,6 +342,8 @@ impl World {
         };
         let (id, local) = (channel.id, channel.local);
         let remote = match local.is_ipv4() || channel.dual_stack {
+            // Not always from where its Via says.
+            true if choice & 64 > 0 => (peer(choice).ip(), 33_333).into(),
             true => peer(choice),
             false => (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9), 5060).into(),
         };
