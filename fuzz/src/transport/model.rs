@@ -205,7 +205,7 @@ impl Model {
         };
         let hint = ask.hints.channel;
         let hint = hint.map(|id| self.channel_serves(id, ask, Some(remote.ip())));
-        report.channel = outcome(hint.clone().map(|hint| hint.map(drop)));
+        report.channel = outcome(hint.map(|hint| hint.map(drop)));
         let hinted = hint.and_then(Result::ok);
         if protocol.is_stream() {
             (

@@ -110,7 +110,7 @@ impl Router {
         let source = if channel.is_wildcard() {
             let joined = multicast::member(&channel.config.groups, remote.ip());
             let interface = joined.map(|joined| joined.interface.into());
-            known.or(interface.filter(usable))
+            known.or_else(|| interface.filter(usable))
         } else {
             None
         };
