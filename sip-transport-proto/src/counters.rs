@@ -46,6 +46,8 @@ counters! {
     keepalives_in,
     /// STUN binding requests answered (RFC 5626 §4.4.2).
     stun_answers,
+    /// Such requests left without an answer: over the rate, or no way back.
+    stun_answers_suppressed,
     /// Pongs sent (RFC 5626 §4.4.1).
     pongs_out,
     /// Keep-alives sent on flows that are kept, retransmissions left out.
@@ -64,6 +66,12 @@ counters! {
     accepted,
     /// Connections refused or closed by a limit.
     connections_limited,
+    /// Of those closed, the ones that had been idle for longest.
+    idle_evicted,
+    /// Of those closed, the ones whose peer was behind with the bytes queued for it.
+    behind_evicted,
+    /// Connections refused by the application's filter.
+    accepts_filtered,
     /// Connections opened by us.
     connected,
     /// Connection attempts that failed.

@@ -8,7 +8,7 @@ use sip_core::message::{Head, ParseError};
 
 use crate::endpoint::normalise;
 use crate::receive::Arrival;
-use crate::reply::{self, Bucket};
+use crate::reply::{self, Rates};
 use crate::route::Way;
 use crate::shared::Shared;
 use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
@@ -26,7 +26,7 @@ pub struct DatagramSocket {
     local: SocketAddr,
     force_rport: bool,
     seed: [u8; 32],
-    bucket: Bucket,
+    rates: Arc<Rates>,
     replies: VecDeque<Transmit>,
     rearmed: bool,
 }
@@ -50,9 +50,9 @@ impl DatagramSocket {
         shared: Arc<Shared>,
         id: SocketId,
         channel: &ChannelConfig,
+        rates: Arc<Rates>,
         seed: [u8; 32],
     ) -> Self {
-        let bucket = Bucket::new(shared.config.malformed_replies_per_second);
         let (local, force_rport) = (channel.local, channel.force_rport);
         Self {
             shared,
@@ -60,7 +60,7 @@ impl DatagramSocket {
             local,
             force_rport,
             seed,
-            bucket,
+            rates,
             replies: VecDeque::new(),
             rearmed: false,
         }
@@ -172,8 +172,8 @@ impl DatagramSocket {
         self.replies.pop_front()
     }
 
-    /// Each binding request is answered once, to its source, within the rate of other replies;
-    /// an answer goes to the flow that waits for it, if one does.
+    /// Each binding request is answered once, to its source, within a rate; an answer goes to the
+    /// flow that waits for it, if one does.
     fn take_stun(
         &mut self,
         now: Instant,
@@ -186,7 +186,8 @@ impl DatagramSocket {
             let key = (self.id.channel, normalise(remote));
             return self.shared.kept.answered(now, key, data, &self.shared);
         };
-        if remote.port() == 0 || !self.bucket.take(now) {
+        if remote.port() == 0 || !self.rates.stun.take(now) {
+            self.shared.counters.stun_answers_suppressed.one();
             return None;
         }
         self.shared.counters.stun_answers.one();
@@ -209,7 +210,7 @@ impl DatagramSocket {
         // Nothing can be sent to port 0.
         let mut destination = remote;
         destination.set_port(reply.port);
-        if destination.port() == 0 || !self.bucket.take(now) {
+        if destination.port() == 0 || !self.rates.malformed.take(now) {
             self.shared.counters.malformed_replies_suppressed.one();
             return;
         }

@@ -75,7 +75,7 @@ pub use keep::{Keep, KeepError, KeepKind, KeepStop};
 pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 pub use route::{Route, Way};
-pub use router::{ConnectionInfo, Routed, Router, RouterOutput};
+pub use router::{AcceptFilter, ConnectionInfo, ConnectionState, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

@@ -11,8 +11,9 @@ use crate::error::{
 use crate::resolve::{Answer, DomainName, LookupId, LookupKind, Target};
 use crate::route::Way;
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, KeepError, Outgoing,
-    QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SipEndpoint, SocketId, Stats,
+    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Deadline, Event, Keep,
+    KeepError, Outgoing, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SipEndpoint,
+    SocketId, Stats,
 };
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
@@ -168,6 +169,15 @@ impl Transport {
         &self.router
     }
 
+    /// The connections, open or being opened.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
+        self.router.connections().map(|mut info| {
+            let machine = self.connections.get(&info.id);
+            info.queued = machine.map_or(0, Connection::queued_bytes);
+            info
+        })
+    }
+
     // Commands.
 
     /// Adds a channel whose socket is bound.
@@ -306,7 +316,7 @@ impl Transport {
     /// A listener accepted a connection.
     ///
     /// # Errors
-    /// The limits do not allow it: close it at once.
+    /// The application or the limits do not allow it: close it at once.
     pub fn handle_accepted(
         &mut self,
         now: Instant,
@@ -314,6 +324,11 @@ impl Transport {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<ConnectionId, AcceptError> {
+        if let Some(filter) = self.router.accept_filter(channel)
+            && !filter.allows(local, remote)
+        {
+            return Err(AcceptError::Filtered);
+        }
         let accepted = self.router.accept(now, channel, local, remote);
         let result = accepted.map(|machine| {
             let id = machine.id();
@@ -471,6 +486,8 @@ impl Transport {
             Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
+            Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
+            Some(ConnectionEvent::Behind(since)) => self.router.handle_behind(id, since),
             Some(ConnectionEvent::Closed) => {
                 self.router.handle_closed(id);
                 self.outputs.push_back(Output::Close(id));

@@ -15,6 +15,7 @@ pub(crate) struct Deadlines {
     pub(crate) linger: Option<Instant>,
     pub(crate) ping: Option<Instant>,
     pub(crate) pong: Option<Instant>,
+    pub(crate) behind: Option<Instant>,
     paused: Option<Instant>,
 }
 
@@ -60,6 +61,7 @@ impl Deadlines {
             (self.write, Deadline::Write),
             (self.linger, Deadline::Linger),
             (self.ping, Deadline::Ping),
+            (self.behind, Deadline::Behind),
         ];
         let reading = [
             (self.first_message, Deadline::FirstMessage),

@@ -118,7 +118,7 @@ impl Connection {
 
     fn valid_message(&mut self, now: Instant) {
         self.deadlines.message = None;
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
         if !self.proven {
             self.proven = true;
             self.deadlines.first_message = None;
@@ -138,7 +138,7 @@ impl Connection {
 
     pub(super) fn keepalive(&mut self, now: Instant) {
         self.shared.counters.keepalives_in.one();
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
     }
 
     /// All that came is read. The message deadline counts from the first byte of a message.

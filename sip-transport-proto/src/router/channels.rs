@@ -1,4 +1,5 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::{Host, HostPort};
@@ -6,6 +7,7 @@ use sip_core::{Host, HostPort};
 use crate::error::ChannelError;
 use crate::ids::TransportId;
 use crate::own_names::Key;
+use crate::reply::Rates;
 use crate::shared::Shared;
 use crate::{ChannelConfig, ChannelId, Protocol};
 
@@ -14,6 +16,7 @@ use crate::{ChannelConfig, ChannelId, Protocol};
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
+    pub(crate) rates: Arc<Rates>,
     /// Made for a request that found no channel: nothing listens.
     pub(crate) client_only: bool,
     /// Whether it can be used: a datagram socket made on demand has to be bound first.
@@ -89,6 +92,7 @@ impl Channels {
         let channel = Channel {
             id,
             config,
+            rates: Arc::new(Rates::new(&shared.config)),
             client_only: false,
             ready: true,
         };
@@ -100,7 +104,7 @@ impl Channels {
     /// A channel that only sends: one for each protocol and family.
     pub(crate) fn add_client_only(
         &mut self,
-        transport: TransportId,
+        shared: &Shared,
         protocol: Protocol,
         remote: IpAddr,
     ) -> &Channel {
@@ -110,11 +114,12 @@ impl Channels {
             Ipv6Addr::UNSPECIFIED.into()
         };
         let config = ChannelConfig::new(protocol, SocketAddr::new(any, 0)).listener(false);
-        let id = self.next_id(transport);
+        let id = self.next_id(shared.id);
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,
             config,
+            rates: Arc::new(Rates::new(&shared.config)),
             client_only: true,
             ready,
         });

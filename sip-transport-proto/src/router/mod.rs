@@ -5,6 +5,7 @@ mod connections;
 mod hints;
 mod keeping;
 mod layers;
+mod limits;
 mod queries;
 mod sending;
 mod targets;
@@ -35,7 +36,8 @@ use crate::{
 };
 
 use channels::Channels;
-use connections::{Connections, Record, Room};
+use connections::{Connections, Record};
+pub use limits::AcceptFilter;
 use queries::{Asker, Queries};
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
@@ -155,6 +157,9 @@ pub enum RouterOutput {
 }
 
 /// What is known of a connection.
+///
+/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
+/// and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -166,8 +171,30 @@ pub struct ConnectionInfo {
     pub local: Option<SocketAddr>,
     /// Whether the peer opened it.
     pub accepted: bool,
+    /// How far it is.
+    pub state: ConnectionState,
+    /// Whether it is one of ours, or a valid message has come over it.
+    pub proven: bool,
+    /// When it was accepted, or asked for.
+    pub since: Instant,
+    /// When it last carried something, as exactly as 1/128 of the idle timeout.
+    pub active: Instant,
+    /// Bytes that wait to be written, or for it to open.
+    pub queued: usize,
     /// Whom the peer has proved to be, over TLS.
     pub identity: Option<Arc<Identity>>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It is being opened: connecting, or TLS and WebSocket are being agreed on.
+    Opening,
+    /// Messages can pass.
+    Open,
+    /// It is being closed: what is queued is still written.
+    Closing,
 }
 
 fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
@@ -181,6 +208,11 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         },
         local: record.local,
         accepted: record.accepted,
+        state: record.state,
+        proven: !record.is_unproven(),
+        since: record.since,
+        active: record.active,
+        queued: 0,
         identity: record.identity.clone(),
     }
 }
@@ -278,12 +310,14 @@ impl Router {
                 Arc::clone(&self.shared),
                 socket,
                 &channel.config,
+                Arc::clone(&channel.rates),
                 self.tokens.array(),
             )
         })
     }
 
-    /// Takes a connection that a listener accepted, if the limits allow it.
+    /// Takes a connection that a listener accepted, if the limits allow it. Ask the
+    /// [`accept_filter`](Self::accept_filter) first.
     ///
     /// # Errors
     /// They do not, or the channel does not listen: close the connection at once.
@@ -301,45 +335,32 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        match self
-            .connections
-            .room(&self.shared.config, Some(remote.ip()))
-        {
-            Room::Free => {}
-            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
-            Room::AddressFull => {
-                self.shared.counters.connections_limited.one();
-                let limit = self.shared.config.max_unproven_per_ip;
-                return Err(AcceptError::PerAddress { limit });
-            }
-            Room::Full => {
-                self.shared.counters.connections_limited.one();
-                let limit = self.shared.config.max_connections;
-                return Err(AcceptError::Full { limit });
-            }
-        }
+        self.make_room(now, Some(remote.ip()))?;
         self.shared.counters.accepted.one();
         let layers = self.server_layers(channel, protocol);
-        let plan = self.plan_connection(channel, (protocol, remote), Some(local), None, layers);
+        let peer = (protocol, remote);
+        let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
         Ok(Connection::accepted(now, plan, local))
     }
 
     /// Enters a connection into the index.
     fn plan_connection(
         &mut self,
+        now: Instant,
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
         name: Option<TlsName>,
         layers: LayerPlan,
     ) -> connection::Plan {
-        let transport = self.shared.id;
+        let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
+        record.name = name;
+        record.party = self.party(remote.ip());
+        let id = self.connections.add(self.shared.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::Plan {
             shared: Arc::clone(&self.shared),
-            id: self
-                .connections
-                .add(transport, channel, protocol, remote, accepted_at, name),
+            id,
             channel,
             protocol,
             remote,
