@@ -116,6 +116,10 @@ macro_rules! suite {
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
             }
+            limits::{
+                the_peer_behind_for_longest_makes_room_for_bytes,
+                a_cancel_and_its_answers_keep_their_order_over_udp,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
@@ -155,6 +159,12 @@ macro_rules! suite {
             }
             keeping::{
                 a_kept_connection_is_pinged_and_each_ping_answered,
+            }
+            limits::{
+                one_address_has_so_many_silent_connections_unless_it_is_exempt,
+                the_application_decides_who_may_connect,
+                what_is_queued_stays_as_it_was_sent,
+                a_cancel_and_its_answers_keep_their_order_over_streams,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,

@@ -17,6 +17,7 @@ use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{ChannelConfig, Deadline, Event, Protocol, SendOptions, SipEndpoint};
 
+use super::number;
 use crate::suite::{
     Adapter, AdapterHost, Endpoint, Family, Setup, StreamPeer, UdpPeer, body_of_length, join,
     next_closed, next_request, next_response, reply, request, request_to, text, via,
@@ -45,11 +46,6 @@ async fn tcp_peer<H: AdapterHost>(host: &H, alice: &Adapter<H::Runtime>) -> Stre
 fn udp_peer<H: AdapterHost>(host: &H) -> UdpPeer {
     let local = host.place().any_port(Family::V4);
     UdpPeer::new(host.bind_datagrams(local).unwrap())
-}
-
-fn number(request: &Request) -> u32 {
-    let cseq = String::from_utf8_lossy(request.raw(Name::CSeq).unwrap()).into_owned();
-    cseq.split(' ').next().unwrap().parse().unwrap()
 }
 
 pub async fn an_unread_queue_makes_streams_wait_and_loses_nothing<H: AdapterHost>(host: &H) {
@@ -85,6 +81,7 @@ pub async fn an_unread_queue_makes_streams_wait_and_loses_nothing<H: AdapterHost
     assert_eq!(alice.stats().application_queue_full, 0);
 }
 
+// bad-inputs: C13
 pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(host: &H) {
     const COUNT: u64 = 50;
     let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
