@@ -40,6 +40,8 @@ pub struct Config {
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) stun_answers_per_second: u32,
     pub(crate) max_waiting_sends: usize,
+    pub(crate) sent_by_memory: Duration,
+    pub(crate) max_remembered_sent_by: usize,
     pub(crate) resolve: ResolveConfig,
     pub(crate) stream_keep_interval: Duration,
     pub(crate) datagram_keep_interval: Duration,
@@ -81,6 +83,8 @@ impl Default for Config {
             malformed_replies_per_second: 100,
             stun_answers_per_second: 5_000,
             max_waiting_sends: 16_384,
+            sent_by_memory: Duration::from_secs(600),
+            max_remembered_sent_by: 4_096,
             resolve: ResolveConfig::default(),
             stream_keep_interval: Duration::from_secs(120),
             datagram_keep_interval: Duration::from_secs(29),
@@ -372,6 +376,13 @@ impl Config {
         stun_answers_per_second: u32 = 0;
         /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
         max_waiting_sends: usize = 0;
+        /// How long responses to a sent-by that a request of ours carried count as ours
+        /// (RFC 3261 §18.1.2), if it is no name of ours otherwise. Default: 10 min, longer than any
+        /// transaction.
+        sent_by_memory: Duration = Duration::ZERO;
+        /// How many such sent-by values are remembered. The one that was first seen longest ago
+        /// makes room for another. Default: 4,096.
+        max_remembered_sent_by: usize = 0;
         /// The longest time between two keep-alives on a connection that is kept; each period is
         /// 80 % to 100 % of it. Default: 120 s (RFC 5626 §4.4.1).
         stream_keep_interval: Duration = Duration::ZERO;

@@ -42,6 +42,8 @@ counters! {
     malformed_replies_suppressed,
     /// Responses dropped because their top Via is not ours (RFC 3261 §18.1.2).
     stray_responses,
+    /// Sent-by values of requests of ours that had to be forgotten before their time.
+    sent_by_forgotten,
     /// Keep-alives received: CRLFs on streams; empty, CRLF-only and STUN datagrams.
     keepalives_in,
     /// STUN binding requests answered (RFC 5626 §4.4.2).

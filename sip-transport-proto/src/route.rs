@@ -185,7 +185,9 @@ impl Route {
     }
 
     fn remember(&self, now: Instant, sent_by: &Key) {
-        self.0.shared.names.saw(now, sent_by);
+        if self.0.shared.names.saw(now, sent_by) {
+            self.0.shared.counters.sent_by_forgotten.one();
+        }
     }
 
     fn check_size(&self, bytes: &Bytes) -> Result<(), SendCause> {

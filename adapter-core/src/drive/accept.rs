@@ -43,6 +43,10 @@ pub(crate) async fn accept(
                 ready!(alarm.poll(cx, &*worker.runtime, Some(at)));
                 until = None;
             }
+            // Nobody knows yet whose the next one will be.
+            for worker in &core.workers {
+                ready!(worker.queue.poll_accept(cx));
+            }
             match ready!(listener.poll_accept(cx)) {
                 Ok((stream, _)) => {
                     pause = FIRST_PAUSE;

@@ -222,7 +222,7 @@ impl Router {
     /// operating system, except in simulations.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut tokens = Tokens::new(seed);
-        let names = OwnNames::default();
+        let names = OwnNames::new(&config);
         for (host, port) in &config.names {
             let host = host
                 .parse::<IpAddr>()

@@ -215,6 +215,7 @@ macro_rules! adapter_suite {
             adapters::{
                 an_unread_queue_makes_streams_wait_and_loses_nothing,
                 an_unread_queue_drops_datagrams_and_counts_them,
+                while_events_are_not_read_few_connections_are_accepted,
                 sending_within_the_receive_loop_never_deadlocks,
                 every_send_ends_while_connections_come_and_go,
                 a_resent_message_is_the_same_to_the_byte,

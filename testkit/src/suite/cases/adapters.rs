@@ -14,7 +14,7 @@ use adapter_core::{
 };
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
-use sip_transport_proto::sip_core::{Method, Name, Request, Response};
+use sip_transport_proto::sip_core::{Method, Request, Response};
 use sip_transport_proto::{ChannelConfig, Deadline, Event, Protocol, SendOptions, SipEndpoint};
 
 use super::number;
@@ -109,6 +109,31 @@ pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(hos
     };
     join(received, peer.send(to, text("OPTIONS", &via, 99))).await;
     assert_eq!(alice.stats().application_queue_full, COUNT - 4);
+}
+
+// bad-inputs: C7
+pub async fn while_events_are_not_read_few_connections_are_accepted<H: AdapterHost>(host: &H) {
+    const COUNT: usize = 200;
+    let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
+    let to = alice.channel(Protocol::Tcp, Family::V4);
+    let (there, transport) = (host.place(), alice.transport.clone());
+    let peers = async {
+        for _ in 0..COUNT {
+            drop(host.connect(&there, to.addr).await.unwrap());
+        }
+    };
+    let reader = async {
+        // Two events each, of which four wait; those accepted in one turn go a little over.
+        host.until(|| transport.stats().closed >= 2).await;
+        host.sleep(Duration::from_millis(20)).await;
+        let accepted = transport.stats().accepted;
+        assert!(accepted < 40, "{accepted}");
+        for _ in 0..COUNT {
+            next_closed(&mut alice).await;
+        }
+    };
+    join(peers, reader).await;
+    assert_eq!(transport.stats().accepted, COUNT as u64);
 }
 
 /// Answers requests, and for each of its first requests sends one of its own, all awaited in the

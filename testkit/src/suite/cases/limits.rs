@@ -94,7 +94,7 @@ pub async fn the_peer_behind_for_longest_makes_room_for_bytes<H: Host>(host: &H)
     let here = host.place();
     let setup = Setup::new().both(&here, Family::V4);
     let setup = setup.set(|config| {
-        config.send_queue(TOTAL)?;
+        config.send_queue(2 * TOTAL)?;
         config.total_send_queue(TOTAL).map(drop)
     });
     let mut alice = host.start(&here, setup).await.unwrap();
@@ -119,24 +119,18 @@ pub async fn the_peer_behind_for_longest_makes_room_for_bytes<H: Host>(host: &H)
     assert_eq!(info.state, ConnectionState::Open);
     assert_eq!(info.queued, alice.queued_bytes());
 
-    // Others find room as soon as it is clear who is behind. None waits for that.
-    let other = host.listen(host.place().any_port(Family::V4)).unwrap();
-    let to = format!("sip:carol@{};transport=tcp", other.local_addr());
-    let calls = async {
-        loop {
-            let message = request_to(Method::Message, &to, &body_of_length(50_000));
-            match alice.send(message.into(), SendOptions::new()).await {
-                Ok(_) => return,
-                Err(error) => {
-                    let full = SendCause::QueueFull { limit: TOTAL };
-                    assert_eq!(error.cause(), &full);
-                }
-            }
-            host.sleep(Duration::from_millis(5)).await;
+    // It stays full until it is clear who is behind. Nobody waits for that.
+    while alice.stats().behind_evicted == 0 {
+        if let Err(error) = alice.send(message().into(), SendOptions::new()).await {
+            assert_eq!(error.cause(), full.cause());
         }
-    };
-    let accept = StreamPeer::accept(Protocol::Tcp, other.as_ref());
-    let ((), mut carol) = join(calls, accept).await;
+        host.sleep(Duration::from_millis(5)).await;
+    }
+    let other = host.listen(host.place().any_port(Family::V4)).unwrap();
+    let to = SipEndpoint::new(Protocol::Tcp, other.local_addr());
+    let send = alice.send(request(Method::Options, to).into(), SendOptions::new());
+    let (sent, mut carol) = join(send, StreamPeer::accept(Protocol::Tcp, other.as_ref())).await;
+    sent.unwrap();
     carol.read_head().await;
     let closed = async {
         loop {
