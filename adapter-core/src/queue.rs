@@ -106,6 +106,12 @@ impl Queue {
         self.dropped.load(Relaxed)
     }
 
+    /// How many messages wait for the application or are with it, and the bytes that they hold.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let held = lock(&self.inner).held;
+        (held.messages, held.bytes)
+    }
+
     /// How much room there is for messages; if none, `cx` is woken when there is.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
         let mut inner = lock(&self.inner);

@@ -51,6 +51,11 @@ impl Socket {
         Ok(())
     }
 
+    /// Bytes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        lock(&self.out).bytes()
+    }
+
     /// Takes what waits, leaving an empty batch: senders go on while it is sent.
     pub(crate) fn take(&self, empty: &mut SendBatch) {
         std::mem::swap(&mut *lock(&self.out), empty);

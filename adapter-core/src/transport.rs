@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sip_transport_proto::error::{NextError, SendCause, SendError};
-use sip_transport_proto::resolve::{ResolveStats, Target};
+use sip_transport_proto::error::{ChannelError, NextError, SendCause, SendError};
+use sip_transport_proto::resolve::{Family, ResolveStats, Target};
 use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing, Protocol,
-    SendOptions, Sent, SipEndpoint, Stats,
+    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing,
+    Protocol, SendOptions, Sent, SipEndpoint, Stats,
 };
 use thiserror::Error;
 
@@ -200,6 +200,24 @@ impl<R> SipTransport<R> {
         self.core().remove_channel(channel)
     }
 
+    /// Changes what peers of an address family are told in the place of a channel's bound address:
+    /// a name or address and a port, such as the one that STUN told of
+    /// ([`Event::MappedAddress`](sip_transport_proto::Event::MappedAddress)), or with `None` the
+    /// bound address again.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn advertise(
+        &self,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        let core = self.core();
+        let now = core.now();
+        core.with_router(|router| router.advertise(now, channel, family, advertised))
+    }
+
     /// The connections, open or being opened.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         let core = self.core();
@@ -257,11 +275,14 @@ impl<R> SipTransport<R> {
         self.core().with_router(|router| router.flow_options(flow))
     }
 
-    /// What has happened since the beginning.
+    /// What has happened since the beginning, and what there is.
     pub fn stats(&self) -> Stats {
-        let mut stats = self.core().with_router(|router| router.stats());
-        stats.application_queue_full = self.core().workers.iter().map(|w| w.queue.dropped()).sum();
-        stats
+        self.core().stats()
+    }
+
+    /// The same for each channel that there is, in the order in which they were added.
+    pub fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
+        self.core().channel_stats()
     }
 
     /// What has happened in looking for targets.

@@ -7,12 +7,13 @@ use ipnet::IpNet;
 use sip_core::{Limits, Message};
 use thiserror::Error;
 
+use crate::advertised::PerFamily;
 use crate::resolve::{Family, ResolveConfig};
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{ChannelId, Keep, Protocol, SipEndpoint};
+use crate::{Advertised, ChannelId, Keep, Protocol, SipEndpoint};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -404,8 +405,9 @@ impl Config {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Substitution {
-    /// Top Via, From (host only) and Contact of requests, Contact of responses, in messages that
-    /// were built here; in forwarded ones only a Via newly put on top.
+    /// Top Via, From (host only), Contact and topmost Record-Route of requests, Contact of
+    /// responses, in messages that were built here; in forwarded ones only a Via newly put on top,
+    /// and a Record-Route that was.
     #[default]
     Rfc,
     /// Also what the RFCs ask to leave alone: From gets the port too, responses' Via and From and
@@ -424,7 +426,7 @@ pub struct ChannelConfig {
     pub(crate) dual_stack: bool,
     pub(crate) force_rport: bool,
     pub(crate) sockets: u16,
-    pub(crate) advertised: Option<(Arc<str>, Option<u16>)>,
+    pub(crate) advertised: PerFamily,
     pub(crate) anonymous: bool,
     pub(crate) keep: Option<Keep>,
     pub(crate) accept_keep: Option<u32>,
@@ -445,7 +447,7 @@ impl ChannelConfig {
             dual_stack: false,
             force_rport: false,
             sockets: 1,
-            advertised: None,
+            advertised: PerFamily::default(),
             anonymous: false,
             keep: None,
             accept_keep: None,
@@ -499,18 +501,22 @@ impl ChannelConfig {
         self
     }
 
-    /// The name or address, and port, to write into Via and Contact in place of the bound one.
-    pub fn advertised(mut self, host: &str, port: Option<u16>) -> Self {
-        let host = host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host);
-        self.advertised = Some((host.into(), port));
+    /// The name or address, and port, to write into Via, Contact and Record-Route in the place of
+    /// the bound one, whatever address family the peer has. Default: none. It can be changed later,
+    /// by [`Router::advertise`](crate::Router::advertise).
+    pub fn advertised(mut self, advertised: Advertised) -> Self {
+        self.advertised = PerFamily::both(advertised);
         self
     }
 
-    /// Whether a random name under `.invalid` is written into Via and Contact in place of the bound
-    /// address, as clients that nobody can connect to do (RFC 7118 §5, appendix B.1). Default: no.
+    /// The same towards peers of one address family: a channel that carries both may have two.
+    pub fn advertised_to(mut self, family: Family, advertised: Advertised) -> Self {
+        self.advertised.set(family, Some(advertised));
+        self
+    }
+
+    /// Whether a random name under `.invalid` is advertised, as clients that nobody can connect to
+    /// do (RFC 7118 §5, appendix B.1). Default: no.
     pub fn anonymous(mut self, anonymous: bool) -> Self {
         self.anonymous = anonymous;
         self
@@ -565,6 +571,11 @@ impl ChannelConfig {
     /// The bound address.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// What peers of that address family are told in the place of the bound address, if anything.
+    pub fn advertises(&self, family: Family) -> Option<&Advertised> {
+        self.advertised.get(family)
     }
 
     /// The address families that it carries.

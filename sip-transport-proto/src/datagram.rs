@@ -8,9 +8,9 @@ use sip_core::message::{Head, ParseError};
 
 use crate::endpoint::normalise;
 use crate::receive::Arrival;
-use crate::reply::{self, Rates};
+use crate::reply;
 use crate::route::Way;
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
 use crate::{keep, stun};
 
@@ -21,12 +21,11 @@ use crate::{keep, stun};
 /// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     id: SocketId,
     local: SocketAddr,
     force_rport: bool,
     seed: [u8; 32],
-    rates: Arc<Rates>,
     replies: VecDeque<Transmit>,
     rearmed: bool,
 }
@@ -47,10 +46,9 @@ pub struct Transmit {
 
 impl DatagramSocket {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Scope>,
         id: SocketId,
         channel: &ChannelConfig,
-        rates: Arc<Rates>,
         seed: [u8; 32],
     ) -> Self {
         let (local, force_rport) = (channel.local, channel.force_rport);
@@ -60,7 +58,6 @@ impl DatagramSocket {
             local,
             force_rport,
             seed,
-            rates,
             replies: VecDeque::new(),
             rearmed: false,
         }
@@ -166,6 +163,11 @@ impl DatagramSocket {
         arrival.malformed(&self.shared, error, data)
     }
 
+    /// A datagram came that was longer than the buffer for it: counts it. It is of no use.
+    pub fn handle_truncated(&mut self) {
+        self.shared.counters.truncated.one();
+    }
+
     /// The next datagram to send. May change after [`handle_datagram`](Self::handle_datagram).
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -186,7 +188,7 @@ impl DatagramSocket {
             let key = (self.id.channel, normalise(remote));
             return self.shared.kept.answered(now, key, data, &self.shared);
         };
-        if remote.port() == 0 || !self.rates.stun.take(now) {
+        if remote.port() == 0 || !self.shared.rates.stun.take(now) {
             self.shared.counters.stun_answers_suppressed.one();
             return None;
         }
@@ -210,7 +212,7 @@ impl DatagramSocket {
         // Nothing can be sent to port 0.
         let mut destination = remote;
         destination.set_port(reply.port);
-        if destination.port() == 0 || !self.rates.malformed.take(now) {
+        if destination.port() == 0 || !self.shared.rates.malformed.take(now) {
             self.shared.counters.malformed_replies_suppressed.one();
             return;
         }

@@ -30,6 +30,7 @@
 //! No input makes it panic. What a peer can make grow has a limit in bytes or in number, a setting
 //! in [`Config`] and a count in [`Stats`].
 
+mod advertised;
 mod config;
 mod connection;
 mod counters;
@@ -63,6 +64,7 @@ pub mod websocket;
 
 pub use sip_core;
 
+pub use advertised::Advertised;
 pub use config::{ChannelConfig, Config, ConfigError, Substitution};
 pub use connection::{Connection, ConnectionEvent, Pushed};
 pub use counters::Stats;

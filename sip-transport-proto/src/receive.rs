@@ -10,7 +10,7 @@ use sip_core::message::{Head, ParseError, Request, Response};
 use crate::flow::{self, Came};
 use crate::own_names::Key;
 use crate::route::Way;
-use crate::shared::Shared;
+use crate::shared::{Scope, Shared};
 use crate::{ChannelId, Event, Protocol, SipEndpoint};
 
 /// Where a message came in.
@@ -74,7 +74,7 @@ impl Arrival {
     pub(crate) fn event(
         &self,
         now: Instant,
-        shared: &Shared,
+        shared: &Scope,
         head: &Head,
         data: &[u8],
     ) -> Option<Event> {
@@ -120,8 +120,8 @@ impl Arrival {
         shared.names.contains(now, &Key::new(sent_by, default_port))
     }
 
-    pub(crate) fn malformed(&self, shared: &Shared, error: ParseError, bytes: &[u8]) -> Event {
-        shared.counters.malformed.one();
+    pub(crate) fn malformed(&self, shared: &Scope, error: ParseError, bytes: &[u8]) -> Event {
+        shared.counters.malformed(error.kind());
         Event::Malformed {
             local: self.local(),
             remote: self.remote(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::{SendCause, SendError};
 use crate::outgoing::HostText;
 use crate::own_names::Key;
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::substitute::{self, Fill};
 use crate::tokens::Branch;
 use crate::{
@@ -27,7 +27,7 @@ pub struct Route(Arc<Chosen>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct Chosen {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Scope>,
     pub(crate) send: SendId,
     pub(crate) way: Way,
     pub(crate) protocol: Protocol,
@@ -128,6 +128,11 @@ impl Route {
         SendError::new(cause, outgoing)
     }
 
+    pub(crate) fn queue_full(&self, limit: usize) -> SendCause {
+        self.0.shared.counters.send_queue_full.one();
+        SendCause::QueueFull { limit }
+    }
+
     pub(crate) fn opened(&mut self, local: SocketAddr) {
         Arc::make_mut(&mut self.0).local = Some(local);
     }
@@ -179,8 +184,13 @@ impl Route {
         if let Some(name) = sent_by {
             self.remember(now, &name);
         }
-        self.0.shared.counters.messages_out.one();
-        self.0.shared.counters.bytes_out.add(bytes.len());
+        let counters = &self.0.shared.counters;
+        if outgoing.message.is_request() {
+            counters.requests_out.one();
+        } else {
+            counters.responses_out.one();
+        }
+        counters.bytes_out.add(bytes.len());
         Ok(Sent::new(self.clone(), bytes, filled))
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
-use crate::error::Attempt;
+use crate::error::{Attempt, SendCause};
 use crate::resolve::Target;
 use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, Transmit, Way};
 
@@ -27,6 +27,7 @@ static NOTHING: Filled = Filled {
     via: false,
     from: false,
     contacts: 0,
+    record_route: false,
     with: None,
 };
 
@@ -91,6 +92,11 @@ impl Sent {
         Some((socket, transmit))
     }
 
+    /// The error of a datagram for which its socket's queue has no room; counts it.
+    pub fn queue_full(&self, limit: usize) -> SendCause {
+        self.route.queue_full(limit)
+    }
+
     /// What was put in the place of placeholders.
     pub fn filled(&self) -> &Filled {
         self.filled.as_deref().unwrap_or(&NOTHING)
@@ -139,6 +145,8 @@ pub struct Filled {
     pub from: bool,
     /// How many Contacts.
     pub contacts: usize,
+    /// The topmost Record-Route.
+    pub record_route: bool,
     /// The host and port that took their place, as `host:port`, if any was filled in.
     pub with: Option<String>,
 }

@@ -1,19 +1,57 @@
+use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
+use crate::reply::Rates;
 use crate::{Config, ids::TransportId};
 
-/// What every part of one transport sees: settings, counters, own names, the total of queued
-/// bytes.
+/// What every part of one channel sees: what all of the transport share, and counters and rates of
+/// its own.
+/// The router has one too, for what concerns no channel.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    shared: Arc<Shared>,
+    pub(crate) counters: Counters,
+    pub(crate) rates: Rates,
+}
+
+impl Scope {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            counters: Counters::default(),
+            rates: Rates::new(&shared.config),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// For another channel.
+    pub(crate) fn another(&self) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::clone(&self.shared),
+            counters: Counters::default(),
+            rates: Rates::new(&self.config),
+        })
+    }
+}
+
+impl Deref for Scope {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+/// What every part of one transport sees: settings, own names, the total of queued bytes.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) id: TransportId,
     /// Signs flow tokens.
     pub(crate) key: [u8; 32],
     pub(crate) config: Config,
-    pub(crate) counters: Counters,
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
     pub(crate) queued: Budget,

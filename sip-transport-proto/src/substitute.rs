@@ -1,10 +1,10 @@
-//! What goes in the place of `0.0.0.0` and `[::]` in Via, From and Contact.
+//! What goes in the place of `0.0.0.0` and `[::]` in Via, From, Contact and Record-Route.
 
 use core::fmt::Write as _;
 use core::ops::Range;
 
 use bytes::Bytes;
-use sip_core::header::{Contact, From, Header, Via, list};
+use sip_core::header::{Contact, From, Header, RecordRoute, Via, list};
 use sip_core::message::{EditError, Message};
 use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
@@ -60,6 +60,9 @@ pub(crate) fn render(
     }
     if let Some(seconds) = fill.marks.agreed.filter(|_| !request && !original) {
         edits.extend(agree(message, seconds)?);
+    }
+    if request && fill.mode != Substitution::Off {
+        fill.record_route(message, ours, &mut edits, &mut filled)?;
     }
     if ours && fill.mode != Substitution::Off {
         for (row, header) in message.rows().enumerate() {
@@ -190,6 +193,36 @@ impl Fill<'_> {
                 text,
             });
             filled.from = true;
+        }
+        Ok(())
+    }
+
+    /// The topmost Record-Route of a request, if it was put there here: host, port, and the scheme
+    /// where the next hop is `sips` (RFC 3261 §16.6 step 4). Its parameters stay as they are, a
+    /// transport too: whether there is to be one is for the proxy to say. Those below it are of
+    /// others, or of the side that the request came in on (RFC 5658).
+    fn record_route(
+        &self,
+        message: &Message,
+        ours: bool,
+        edits: &mut Vec<Edit>,
+        filled: &mut Filled,
+    ) -> Result<(), SendCause> {
+        let mut rows = message.rows().enumerate();
+        let row = rows.find(|(_, header)| header.name() == Name::RecordRoute);
+        let Some((row, header)) = row.filter(|(_, header)| ours || header.is_edited()) else {
+            return Ok(());
+        };
+        let value = list::split(header.value()).next().unwrap_or_default();
+        let route: RecordRoute<'_> = read("Record-Route", value)?;
+        if let Some(uri) = placeholder(route.uri()) {
+            let text = uri
+                .with_host_port(HostPort::new(self.host, self.port))
+                .with_secure(uri.is_secure() || self.secure)
+                .to_string();
+            let range = range_in(header.value(), route.uri_text());
+            edits.push(Edit { row, range, text });
+            filled.record_route = true;
         }
         Ok(())
     }

@@ -8,12 +8,12 @@ use crate::datagram::{DatagramSocket, Transmit};
 use crate::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
 };
-use crate::resolve::{Answer, DomainName, LookupId, LookupKind, Target};
+use crate::resolve::{Answer, DomainName, Family, LookupId, LookupKind, Target};
 use crate::route::Way;
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Deadline, Event, Keep,
-    KeepError, Outgoing, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SipEndpoint,
-    SocketId, Stats,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Deadline, Event,
+    Keep, KeepError, Outgoing, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent,
+    SipEndpoint, SocketId, Stats,
 };
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
@@ -159,7 +159,7 @@ impl Transport {
         }
     }
 
-    /// What has happened, and what there is.
+    /// What has happened, and what there is. [`Router::channel_stats`] tells it by channel.
     pub fn stats(&self) -> Stats {
         self.router.stats()
     }
@@ -200,6 +200,20 @@ impl Transport {
         self.sockets.retain(|socket, _| socket.channel != id);
         self.drain_router(now);
         Ok(())
+    }
+
+    /// Changes what a channel advertises. See [`Router::advertise`].
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn advertise(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        self.router.advertise(now, channel, family, advertised)
     }
 
     /// Sends a message.

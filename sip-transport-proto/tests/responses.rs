@@ -333,7 +333,7 @@ fn responses_to_any_name_of_ours_are_taken() {
         .own_name("sbc.example", Some(5080));
     let mut host = Host::with(config);
     let advertised = ChannelConfig::new(Protocol::Udp, addr("10.0.0.1:5060"))
-        .advertised("nat.example", Some(7060));
+        .advertised("nat.example:7060".parse().unwrap());
     let channel = host.channel(advertised);
     host.udp("[2001:db8::1]:5060");
     for sent_by in [

@@ -553,6 +553,8 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
         let router = world.machine(host).router();
         assert_eq!(router.load(), (0, 0), "connections and waiting sends");
         assert_eq!(router.queued_bytes(), 0);
+        let left: Vec<_> = router.stats().gauges().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(left, [], "counted as still there");
     }
     assert_eq!(world.next_event_at(), None, "something is left over");
     for host in [alice, bob] {

@@ -3,14 +3,19 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{
     Host, Received, addr, header, hints, invite, ip, numbered, ok, options, tcp, to, udp,
-    wire_request,
+    wire_request, wire_response,
 };
 use proptest::prelude::*;
-use sip_transport_proto::sip_core::{Message, Request};
+use sip_transport_proto::error::ChannelError;
+use sip_transport_proto::resolve::Family;
+use sip_transport_proto::sip_core::{Message, Name, Request};
 use sip_transport_proto::{
-    ChannelConfig, Config, Hints, Protocol, SendOptions, Sent, Substitution,
+    Advertised, ChannelConfig, Config, Hints, Protocol, SendOptions, Sent, SipEndpoint,
+    Substitution,
 };
 
 /// Every way to write the placeholder that peers and applications use.
@@ -194,26 +199,216 @@ fn ipv6_stands_in_brackets_without_a_zone() {
     assert!(header(sent.bytes(), "Via").starts_with("SIP/2.0/UDP [fe80::1]:5060;"));
 }
 
-// conformance: 103
+// conformance: 103, 340
 #[test]
 fn the_advertised_name_stands_before_the_bound_address() {
-    let advertised = |host: &str, port| {
-        let local = addr("10.0.0.1:5060");
-        ChannelConfig::new(Protocol::Udp, local).advertised(host, port)
-    };
-    for (config, expected) in [
-        (advertised("pbx.example", Some(7060)), "pbx.example:7060"),
-        (advertised("pbx.example", None), "pbx.example"),
-        (advertised("203.0.113.5", Some(5060)), "203.0.113.5:5060"),
-        (advertised("2001:db8::5", Some(5060)), "[2001:db8::5]:5060"),
-        (advertised("[2001:db8::5]", None), "[2001:db8::5]"),
+    for expected in [
+        "pbx.example:7060",
+        "pbx.example",
+        "203.0.113.5:5060",
+        "[2001:db8::5]:5060",
+        "[2001:db8::5]",
     ] {
         let mut host = Host::new();
-        host.channel(config);
+        let config = ChannelConfig::new(Protocol::Udp, addr("10.0.0.1:5060"));
+        host.channel(config.advertised(expected.parse().unwrap()));
         let sent = host.send(invite("sip:192.0.2.9"), SendOptions::new());
         assert_eq!(header(sent.bytes(), "Contact"), format!("<sip:{expected}>"));
         assert!(header(sent.bytes(), "Via").starts_with(&format!("SIP/2.0/UDP {expected};")));
     }
+}
+
+// conformance: 427, 428, 430, 431
+#[test]
+fn each_address_family_gets_what_is_advertised_to_it() {
+    let mut host = Host::new();
+    host.local = Some(ip("2001:db8::1"));
+    let config = ChannelConfig::new(Protocol::Udp, addr("[::]:5060")).dual_stack(true);
+    let v4 = addr("203.0.113.5:7060").into();
+    let v6: Advertised = "[2001:db8:0::5]:8060".parse().unwrap();
+    let config = config
+        .advertised_to(Family::Ipv4, v4)
+        .advertised_to(Family::Ipv6, v6);
+    let channel = host.channel(config);
+    for (peer, own) in [
+        ("192.0.2.9", "203.0.113.5:7060"),
+        ("[2001:db8::9]", "[2001:db8::5]:8060"),
+        ("[2001:db8::9]:5070", "[2001:db8::5]:8060"),
+    ] {
+        let sent = host.send(invite(&format!("sip:{peer}")), SendOptions::new());
+        assert_eq!(header(sent.bytes(), "Contact"), format!("<sip:{own}>"));
+        assert!(header(sent.bytes(), "Via").starts_with(&format!("SIP/2.0/UDP {own};")));
+    }
+    // Both are ours, whatever the family that a response comes over.
+    for own in ["203.0.113.5:7060", "[2001:DB8::0:5]:8060"] {
+        let response = wire_response(&format!("SIP/2.0/UDP {own};branch=z9hG4bK1"));
+        assert!(
+            host.datagram(channel, "192.0.2.9:5060", &response)
+                .is_some()
+        );
+    }
+}
+
+// conformance: 428, 430
+#[test]
+fn what_is_advertised_to_one_family_is_not_told_to_the_other() {
+    let mut host = Host::new();
+    host.local = Some(ip("192.0.2.44"));
+    let config = ChannelConfig::new(Protocol::Udp, addr("[::]:5060")).dual_stack(true);
+    let v6 = "v6.example".parse().unwrap();
+    host.channel(config.advertised_to(Family::Ipv6, v6));
+    let sent = host.send(invite("sip:192.0.2.9"), SendOptions::new());
+    assert_eq!(header(sent.bytes(), "Contact"), "<sip:192.0.2.44:5060>");
+}
+
+// conformance: 110, 429
+#[test]
+fn what_is_advertised_can_change_and_late_responses_still_come() {
+    let mut host = Host::new();
+    let channel = host.udp("10.0.0.1:5060");
+    let mapped = addr("203.0.113.5:40000");
+    let names = |host: &mut Host| {
+        let sent = host.send(invite("sip:192.0.2.9"), SendOptions::new());
+        header(sent.bytes(), "Contact")
+    };
+    assert_eq!(names(&mut host), "<sip:10.0.0.1:5060>");
+    for (advertised, contact) in [
+        (Some(mapped.into()), "<sip:203.0.113.5:40000>"),
+        (Some("pbx.example".parse().unwrap()), "<sip:pbx.example>"),
+        (None, "<sip:10.0.0.1:5060>"),
+    ] {
+        let now = host.now;
+        let known = host
+            .transport
+            .advertise(now, channel, Family::Ipv4, advertised);
+        assert_eq!(known, Ok(()));
+        assert_eq!(names(&mut host), contact);
+    }
+    let taken = |host: &mut Host, own: &str| {
+        let response = wire_response(&format!("SIP/2.0/UDP {own};branch=z9hG4bK1"));
+        host.datagram(channel, "192.0.2.9:5060", &response)
+            .is_some()
+    };
+    host.pass(Duration::from_secs(599));
+    assert!(taken(&mut host, "203.0.113.5:40000"));
+    assert!(taken(&mut host, "pbx.example"));
+    host.pass(Duration::from_secs(2));
+    assert!(!taken(&mut host, "203.0.113.5:40000"));
+    assert!(!taken(&mut host, "pbx.example"));
+    assert!(taken(&mut host, "10.0.0.1"));
+    let now = host.now;
+    host.transport.remove_channel(now, channel).unwrap();
+    assert_eq!(
+        host.transport.advertise(now, channel, Family::Ipv4, None),
+        Err(ChannelError::Unknown(channel))
+    );
+}
+
+// conformance: 137
+#[test]
+fn what_a_listener_puts_into_contact_leads_back_to_it() {
+    for (config, contact) in [
+        (
+            ChannelConfig::new(Protocol::Udp, addr("192.0.2.1:5070")),
+            "<sip:192.0.2.1:5070>",
+        ),
+        (
+            ChannelConfig::new(Protocol::Tcp, addr("192.0.2.1:5071")),
+            "<sip:192.0.2.1:5071;transport=tcp>",
+        ),
+    ] {
+        let mut host = Host::new();
+        let destination = SipEndpoint::new(config.protocol(), addr("192.0.2.9:5060"));
+        let stream = config.protocol().is_stream();
+        host.channel(config);
+        let sent = if stream {
+            let send = host.waits(invite("sip:192.0.2.9"), to(destination));
+            host.connected("192.0.2.1:40000");
+            host.completed(send).unwrap()
+        } else {
+            host.send(invite("sip:192.0.2.9"), to(destination))
+        };
+        assert_eq!(header(sent.bytes(), "Contact"), contact);
+    }
+}
+
+// conformance: 340
+#[test]
+fn what_is_no_host_and_port_cannot_be_advertised() {
+    for text in [
+        "",
+        "a b",
+        "host:",
+        "host:70000",
+        "host:1:2",
+        "x;y",
+        "::1",
+        "h\r\nX: y",
+    ] {
+        assert!(text.parse::<Advertised>().is_err(), "{text}");
+    }
+    for text in ["sip.example.com:5080", "192.0.2.1", "[2001:db8::1]:5060"] {
+        assert_eq!(text.parse::<Advertised>().unwrap().to_string(), text);
+    }
+}
+
+// RFC 3261 §16.6 step 4
+#[test]
+fn a_record_route_put_on_top_gets_the_sending_socket() {
+    let forwarded = || {
+        let bytes = wire_request(
+            "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1",
+            "Record-Route: <sip:0.0.0.0;lr>\r\nContact: <sip:0.0.0.0>\r\n",
+        );
+        let mut message = Message::parse(bytes).unwrap();
+        message.prepend(Name::Via, "SIP/2.0/UDP 0.0.0.0").unwrap();
+        message
+    };
+    let mut host = Host::new();
+    let config = ChannelConfig::new(Protocol::Udp, addr("192.0.2.1:5060"));
+    host.channel(config.advertised("proxy.example:5080".parse().unwrap()));
+
+    // What another proxy put there stays.
+    let sent = host.send(forwarded(), to(udp("192.0.2.7:5060")));
+    assert_eq!(header(sent.bytes(), "Record-Route"), "<sip:0.0.0.0;lr>");
+    assert!(!sent.filled().record_route);
+
+    let mut message = forwarded();
+    message
+        .prepend(Name::RecordRoute, "<sip:p1@0.0.0.0;transport=udp;lr>;a=b")
+        .unwrap();
+    let sent = host.send(message, to(udp("192.0.2.7:5060")));
+    let rows = Message::parse(sent.bytes().clone()).unwrap();
+    let rows: Vec<_> = rows
+        .rows()
+        .filter(|row| row.name() == Name::RecordRoute)
+        .map(|row| String::from_utf8(row.value().to_vec()).unwrap())
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            "<sip:p1@proxy.example:5080;transport=udp;lr>;a=b",
+            "<sip:0.0.0.0;lr>"
+        ]
+    );
+    assert!(sent.filled().record_route);
+    assert_eq!(header(sent.bytes(), "Contact"), "<sip:0.0.0.0>");
+}
+
+// RFC 3261 §12.1.1: a response's is an echo.
+#[test]
+fn a_record_route_of_a_response_is_an_echo() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let bytes = wire_request(
+        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1",
+        "Record-Route: <sip:0.0.0.0;lr>\r\n",
+    );
+    let received = host.request(channel, "192.0.2.9:5060", &bytes);
+    let mut response = ok(&received.request);
+    response.set(Name::RecordRoute, "<sip:[::];lr>").unwrap();
+    let sent = host.send(response, SendOptions::new());
+    assert_eq!(header(sent.bytes(), "Record-Route"), "<sip:[::];lr>");
 }
 
 #[test]

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use sip_transport_proto::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
 };
-use sip_transport_proto::resolve::{Answer, LookupId};
+use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, DatagramSocket,
-    Deadline, Event, Outgoing, Output, Pushed, QueryId, Route, Routed, Router, RouterOutput,
-    SendId, Sent, SocketId, Submitted, Tokens, Way,
+    Advertised, ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId,
+    DatagramSocket, Deadline, Event, Outgoing, Output, Pushed, QueryId, Route, Routed, Router,
+    RouterOutput, SendId, Sent, SocketId, Submitted, Tokens, Way,
 };
 
 /// See the [module](self).
@@ -319,6 +319,16 @@ impl Machine for Split {
         self.sockets.retain(|socket, _| socket.channel != id);
         self.tasks.push(Task::Router);
         Ok(())
+    }
+
+    fn advertise(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        self.router.advertise(now, channel, family, advertised)
     }
 
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {

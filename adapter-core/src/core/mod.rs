@@ -3,6 +3,7 @@
 mod channels;
 mod outputs;
 mod sending;
+mod stats;
 
 use std::collections::BTreeMap;
 use std::iter;

@@ -143,7 +143,7 @@ impl Core {
                 None => Err(SendCause::ChannelRemoved),
                 Some(socket) => socket
                     .queue(sent.remote().addr, source, sent.id().into(), sent.bytes())
-                    .map_err(|full| SendCause::QueueFull { limit: full.limit }),
+                    .map_err(|full| sent.queue_full(full.limit)),
             },
             Way::Connection(id) => {
                 let link = self.link(id).ok_or(SendCause::ConnectionClosed)?;

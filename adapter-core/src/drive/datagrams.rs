@@ -129,7 +129,11 @@ impl Task<'_> {
         }
         let now = self.worker.runtime.now();
         self.events.reserve(self.received.len());
-        for datagram in self.received.iter().filter(|datagram| !datagram.truncated) {
+        for datagram in self.received.iter() {
+            if datagram.truncated {
+                self.machine.handle_truncated();
+                continue;
+            }
             let local = Some(datagram.local).filter(|ip| !ip.is_unspecified());
             let event = self
                 .machine

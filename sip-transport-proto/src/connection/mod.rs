@@ -13,10 +13,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::counters::Gauge;
 use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::keep::Keeping;
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::tls::Identity;
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
@@ -62,7 +63,7 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///   [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Connection {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     id: ConnectionId,
     channel: ChannelId,
     protocol: Protocol,
@@ -96,7 +97,7 @@ pub struct Connection {
 /// What is known of a connection before it is open.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Scope>,
     pub(crate) id: ConnectionId,
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
@@ -188,7 +189,7 @@ impl Connection {
         } = plan;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
-        Self {
+        let connection = Self {
             layers: Layers::new(layers, shared.config.limits),
             ended: false,
             out: SendQueue::new(Arc::clone(&shared)),
@@ -212,7 +213,9 @@ impl Connection {
             told_active: now,
             told_behind: None,
             seed,
-        }
+        };
+        connection.gauges().for_each(|gauge| gauge.up(1));
+        connection
     }
 
     pub(crate) fn accepted(now: Instant, mut plan: Plan, local: SocketAddr) -> Self {
@@ -220,8 +223,10 @@ impl Connection {
         plan.keep = None;
         let first_message = now + plan.shared.config.first_message_timeout;
         let mut connection = Self::connecting(now, plan);
-        connection.accepted = true;
-        connection.proven = false;
+        connection.change(|connection| {
+            connection.accepted = true;
+            connection.proven = false;
+        });
         connection.deadlines.first_message = Some(first_message);
         connection.reached(now, local);
         connection
@@ -395,6 +400,7 @@ impl Connection {
             let cause = AttemptCause::Send(Box::new(SendCause::QueueFull { limit }));
             return Pushed::Returned(outgoing, cause);
         }
+        self.shared.counters.queued_bytes.up(len);
         self.pending_bytes = self.pending_bytes.saturating_add(len);
         self.pending.push_back((route, outgoing, len));
         Pushed::Waiting
@@ -443,7 +449,7 @@ impl Connection {
                     return self.finish(reason);
                 }
                 self.count_failed_attempt();
-                self.state = State::Closing(reason);
+                self.change(|this| this.state = State::Closing(reason));
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
                 self.return_pending(reason);
@@ -551,7 +557,7 @@ impl Connection {
         if self.layers.are_open() {
             self.open(now, local);
         } else {
-            self.state = State::Handshaking;
+            self.change(|this| this.state = State::Handshaking);
             self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
             self.flush_layers(now);
         }
@@ -559,7 +565,7 @@ impl Connection {
 
     /// Messages can pass.
     fn open(&mut self, now: Instant, local: SocketAddr) {
-        self.state = State::Open;
+        self.change(|this| this.state = State::Open);
         self.deadlines.handshake = None;
         self.active(now);
         self.begin_keeping(now);
@@ -675,13 +681,43 @@ impl Connection {
     fn discharge(&mut self, len: usize) {
         self.pending_bytes = self.pending_bytes.saturating_sub(len);
         self.shared.queued.give_back(len);
+        self.shared.counters.queued_bytes.down(len);
+    }
+
+    /// Changes what it is counted as.
+    fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        self.gauges().for_each(|gauge| gauge.down(1));
+        change(self);
+        self.gauges().for_each(|gauge| gauge.up(1));
+    }
+
+    /// What it is counted as now.
+    fn gauges(&self) -> impl Iterator<Item = &Gauge> {
+        let counters = &self.shared.counters;
+        let state = match self.state {
+            State::Connecting => Some(&counters.connecting),
+            State::Handshaking => Some(&counters.handshaking),
+            State::Open => Some(&counters.open),
+            State::Closing(_) => Some(&counters.closing),
+            State::Closed(_) => None,
+        };
+        let side = if self.accepted {
+            &counters.connections_accepted
+        } else {
+            &counters.connections_opened
+        };
+        let unproven = (!self.proven).then_some(&counters.unproven);
+        state
+            .into_iter()
+            .flat_map(move |state| [Some(state), Some(side), unproven])
+            .flatten()
     }
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
         self.count_failed_attempt();
         self.shared.counters.closed.one();
-        self.state = State::Closed(reason);
+        self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
         self.control.push_back(ConnectionEvent::Closed);
@@ -725,6 +761,13 @@ impl Connection {
             channel: Some(self.channel),
             connection: Some(self.id),
         }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.gauges().for_each(|gauge| gauge.down(1));
+        self.discharge(self.pending_bytes);
     }
 }
 

@@ -3,14 +3,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::SendId;
-use crate::shared::Shared;
+use crate::shared::Scope;
 
 /// Bytes that wait to be written, in whole messages and in order.
 ///
 /// All messages stand behind one another, so that one write takes as many as the socket does.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     buffer: Vec<u8>,
     /// How much of `buffer` is written.
     written: usize,
@@ -26,7 +26,7 @@ pub(crate) struct SendQueue {
 const FIRST_CAPACITY: usize = 8_192;
 
 impl SendQueue {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Scope>) -> Self {
         Self {
             shared,
             buffer: Vec::new(),
@@ -101,6 +101,7 @@ impl SendQueue {
         let added = self.buffer.len().saturating_sub(before);
         self.queued_ever = self.queued_ever.saturating_add(added as u64);
         self.shared.queued.correct(charged, added);
+        self.shared.counters.queued_bytes.up(added);
     }
 
     /// What is to be written next.
@@ -111,7 +112,7 @@ impl SendQueue {
     /// `n` bytes of that are written.
     pub(crate) fn advance(&mut self, n: usize) {
         let n = n.min(self.len());
-        self.shared.queued.give_back(n);
+        self.give_back(n);
         self.written = self.written.saturating_add(n);
         self.written_ever = self.written_ever.saturating_add(n as u64);
         while self
@@ -128,9 +129,14 @@ impl SendQueue {
         }
     }
 
+    fn give_back(&self, n: usize) {
+        self.shared.queued.give_back(n);
+        self.shared.counters.queued_bytes.down(n);
+    }
+
     /// Gives up what is left; the messages that were not written wholly.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = SendId> {
-        self.shared.queued.give_back(self.len());
+        self.give_back(self.len());
         self.buffer = Vec::new();
         self.written = 0;
         core::mem::take(&mut self.ends)
@@ -141,6 +147,6 @@ impl SendQueue {
 
 impl Drop for SendQueue {
     fn drop(&mut self) {
-        self.shared.queued.give_back(self.len());
+        self.give_back(self.len());
     }
 }

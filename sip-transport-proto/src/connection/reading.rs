@@ -10,7 +10,7 @@ use super::{Connection, ConnectionEvent, State, keeping};
 use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::{Event, Tag, reply};
 
 impl Connection {
@@ -120,7 +120,7 @@ impl Connection {
         self.deadlines.message = None;
         self.active(now);
         if !self.proven {
-            self.proven = true;
+            self.change(|this| this.proven = true);
             self.deadlines.first_message = None;
             self.control.push_back(ConnectionEvent::Proven);
         }
@@ -207,7 +207,7 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(shared: &Shared, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
+    fn new(shared: &Scope, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
         let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
         Self {
             event: arrival.malformed(shared, *error, data),

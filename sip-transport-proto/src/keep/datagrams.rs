@@ -5,14 +5,14 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::{Keep, KeepKind, KeepStop, Keeping};
 use crate::error::FlowFailure;
-use crate::shared::Shared;
+use crate::shared::{Scope, Shared};
 use crate::stun::{self, Answer, TransactionId};
 use crate::{
     ChannelId, Deadline, Event, Protocol, SendId, SipEndpoint, SocketId, Tokens, Transmit,
@@ -179,11 +179,17 @@ impl KeptFlows {
     }
 
     /// One thing that is due by now. A keep-alive takes the next id of a send.
-    pub(crate) fn poll(&self, now: Instant, shared: &Shared, next_send: &mut u64) -> Option<Due> {
+    pub(crate) fn poll<'a>(
+        &self,
+        now: Instant,
+        scope: impl Fn(ChannelId) -> &'a Arc<Scope>,
+        next_send: &mut u64,
+    ) -> Option<Due> {
         let mut guard = self.lock();
         let flows = &mut *guard;
         let &(at, key) = flows.due.first()?;
         let flow = flows.flows.get_mut(&key).filter(|_| at <= now)?;
+        let shared = scope(key.0);
         let rto = shared.config.stun_rto;
         let (due, bytes) = match &mut flow.transaction {
             Some(transaction) if transaction.sent >= TRANSMISSIONS => {
@@ -243,7 +249,7 @@ impl KeptFlows {
         now: Instant,
         key: Key,
         data: &[u8],
-        shared: &Shared,
+        shared: &Scope,
     ) -> Option<Event> {
         let mut flows = self.lock();
         let flow = flows.flows.get_mut(&key)?;

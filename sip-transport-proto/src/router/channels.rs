@@ -2,21 +2,21 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip_core::{Host, HostPort};
+use sip_core::HostPort;
 
 use crate::error::ChannelError;
 use crate::ids::TransportId;
 use crate::own_names::Key;
-use crate::reply::Rates;
-use crate::shared::Shared;
-use crate::{ChannelConfig, ChannelId, Protocol};
+use crate::resolve::Family;
+use crate::shared::Scope;
+use crate::{Advertised, ChannelConfig, ChannelId, Protocol, Stats};
 
 /// A channel in use.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
-    pub(crate) rates: Arc<Rates>,
+    pub(crate) scope: Arc<Scope>,
     /// Made for a request that found no channel: nothing listens.
     pub(crate) client_only: bool,
     /// Whether it can be used: a datagram socket made on demand has to be bound first.
@@ -39,13 +39,7 @@ impl Channel {
             self.config.local.ip().into(),
             Some(self.config.local.port()),
         );
-        let advertised = self.config.advertised.as_ref().map(|(host, port)| {
-            let host = match host.parse::<IpAddr>() {
-                Ok(ip) => Host::from(ip),
-                Err(_) => Host::Name(host),
-            };
-            HostPort::new(host, *port)
-        });
+        let advertised = self.config.advertised.iter().map(Advertised::host_port);
         let bound = (!self.client_only).then_some(bound);
         bound
             .into_iter()
@@ -58,6 +52,8 @@ impl Channel {
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     list: Vec<Channel>,
+    /// Of removed channels, while something there may still be counted.
+    retired: Vec<Arc<Scope>>,
     next: u32,
 }
 
@@ -77,7 +73,7 @@ impl Channels {
         &mut self,
         transport: TransportId,
         config: ChannelConfig,
-        shared: &Shared,
+        shared: &Scope,
     ) -> Result<ChannelId, ChannelError> {
         if config.local.port() == 0 && config.listener {
             return Err(ChannelError::NoPort(config.local));
@@ -92,7 +88,7 @@ impl Channels {
         let channel = Channel {
             id,
             config,
-            rates: Arc::new(Rates::new(&shared.config)),
+            scope: shared.another(),
             client_only: false,
             ready: true,
         };
@@ -104,9 +100,9 @@ impl Channels {
     /// A channel that only sends: one for each protocol and family.
     pub(crate) fn add_client_only(
         &mut self,
-        shared: &Shared,
         protocol: Protocol,
         remote: IpAddr,
+        shared: &Scope,
     ) -> &Channel {
         let any = if remote.is_ipv4() {
             IpAddr::from(Ipv4Addr::UNSPECIFIED)
@@ -119,7 +115,7 @@ impl Channels {
         self.list.push(Channel {
             id,
             config,
-            rates: Arc::new(Rates::new(&shared.config)),
+            scope: shared.another(),
             client_only: true,
             ready,
         });
@@ -136,18 +132,64 @@ impl Channels {
         id
     }
 
+    /// Removes a channel. What it has counted, and its connections count yet, stays in the sum.
     pub(crate) fn remove(
         &mut self,
         now: Instant,
         id: ChannelId,
-        shared: &Shared,
-    ) -> Option<Channel> {
+        shared: &Scope,
+    ) -> Option<ChannelConfig> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
         channel
             .names()
             .for_each(|name| shared.names.remove(now, &name));
-        Some(channel)
+        self.retired.push(channel.scope);
+        self.retired.retain(|scope| {
+            let in_use = Arc::strong_count(scope) > 1;
+            if !in_use {
+                shared.counters.take_over(&scope.counters);
+            }
+            in_use
+        });
+        Some(channel.config)
+    }
+
+    /// What has been counted on all channels, those that were removed too.
+    pub(crate) fn stats(&self) -> Stats {
+        let scopes = self.list.iter().map(|channel| &channel.scope);
+        let mut sum = Stats::default();
+        for scope in scopes.chain(&self.retired) {
+            sum += scope.counters.snapshot();
+        }
+        sum
+    }
+
+    /// The scope of a channel; `other` if there is no such channel.
+    pub(crate) fn scope<'a>(&'a self, id: ChannelId, other: &'a Arc<Scope>) -> &'a Arc<Scope> {
+        self.get(id).map_or(other, |channel| &channel.scope)
+    }
+
+    /// Changes what peers of a family are told. False if there is no such channel.
+    pub(crate) fn advertise(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+        shared: &Scope,
+    ) -> bool {
+        let Some(channel) = self.get_mut(id) else {
+            return false;
+        };
+        let before = Vec::from_iter(channel.names());
+        channel.config.advertised.set(family, advertised);
+        channel.names().for_each(|name| shared.names.add(&name));
+        // Names that stay are not forgotten in between.
+        for name in &before {
+            shared.names.remove(now, name);
+        }
+        true
     }
 
     pub(crate) fn get(&self, id: ChannelId) -> Option<&Channel> {

@@ -31,7 +31,9 @@ pub(crate) struct Record {
     pub(crate) name: Option<TlsName>,
     /// Whom it has proved to be.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// Accepted and without a valid message: it counts against the limits for those.
+    /// One of ours, or a valid message has come over it.
+    pub(crate) proven: bool,
+    /// It counts against the limits for connections without a valid message.
     unproven: bool,
     /// Whose limit, if anybody's.
     pub(crate) party: Option<IpAddr>,
@@ -77,6 +79,7 @@ impl Record {
             active: now,
             name: None,
             identity: None,
+            proven: accepted_at.is_none(),
             unproven: accepted_at.is_some(),
             party: None,
             behind: None,
@@ -87,11 +90,6 @@ impl Record {
     /// Nothing new goes over it.
     pub(crate) fn is_closing(&self) -> bool {
         self.state == ConnectionState::Closing
-    }
-
-    /// Accepted and without a valid message.
-    pub(crate) fn is_unproven(&self) -> bool {
-        self.unproven
     }
 }
 
@@ -192,6 +190,14 @@ impl Connections {
 
     /// A valid message came over it.
     pub(crate) fn proven(&mut self, id: ConnectionId) {
+        self.discount(id);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.proven = true;
+        }
+    }
+
+    /// It counts no longer among those without a valid message.
+    fn discount(&mut self, id: ConnectionId) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
@@ -211,7 +217,7 @@ impl Connections {
     /// Nothing new goes over it from now on, and another may take its place. Says whether that is
     /// news.
     pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
-        self.proven(id);
+        self.discount(id);
         self.behind(id, None);
         let Some(record) = self.records.get_mut(&id) else {
             return false;

@@ -103,15 +103,17 @@ impl Router {
     /// for this port of its address.
     pub fn handle_alias(&mut self, connection: ConnectionId, port: u16) {
         let record = self.connections.get(connection);
+        let Some(channel) = record.and_then(|record| self.channels.get(record.channel)) else {
+            return;
+        };
         let allowed = record.is_some_and(|record| {
-            let channel = self.channels.get(record.channel);
             record.protocol == Protocol::Tls
                 && record.accepted
                 && record.identity.is_some()
-                && channel.is_some_and(|channel| channel.config.alias)
+                && channel.config.alias
         });
         if allowed && self.connections.alias(connection, port) {
-            self.shared.counters.aliases.one();
+            channel.scope.counters.aliases.one();
         }
     }
 
@@ -171,8 +173,8 @@ impl Router {
 
     /// Sends the keep-alives that are due.
     pub(super) fn keep_alive(&mut self, now: Instant) {
-        let shared = &self.shared;
-        while let Some(due) = shared.kept.poll(now, shared, &mut self.next_send) {
+        let scope = |channel| self.channels.scope(channel, &self.shared);
+        while let Some(due) = self.shared.kept.poll(now, scope, &mut self.next_send) {
             self.outputs.push_back(match due {
                 Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
                 Due::Tell(event) => RouterOutput::Event(event),

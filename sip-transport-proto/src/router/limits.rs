@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use super::Router;
 use crate::config::SHORTEST_IDLE;
+use crate::counters::{Counter, Counters};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
-use crate::shared::Shared;
+use crate::shared::Scope;
 use crate::{ChannelId, ConnectionId, Protocol};
 
 /// What the application says to connections that a listener accepts
 /// ([`Config::accept_filter`](crate::Config::accept_filter)), to be asked with no lock held.
 #[derive(Clone, Debug)]
 pub struct AcceptFilter {
-    shared: Arc<Shared>,
+    shared: Arc<Scope>,
     channel: (ChannelId, Protocol),
 }
 
@@ -39,10 +40,10 @@ impl Router {
     /// asked before [`accept`](Self::accept), without a lock on the router.
     pub fn accept_filter(&self, channel: ChannelId) -> Option<AcceptFilter> {
         self.shared.config.accept_filter.as_ref()?;
-        let protocol = self.channels.get(channel)?.protocol();
+        let found = self.channels.get(channel)?;
         Some(AcceptFilter {
-            shared: Arc::clone(&self.shared),
-            channel: (channel, protocol),
+            shared: Arc::clone(&found.scope),
+            channel: (channel, found.protocol()),
         })
     }
 
@@ -57,8 +58,8 @@ impl Router {
         self.connections.behind(connection, since);
     }
 
-    /// Sees to it that one more connection may be, accepted from `from` or, without it, opened by
-    /// us.
+    /// Sees to it that one more connection may be on a channel, accepted from `from` or, without
+    /// it, opened by us.
     ///
     /// The oldest accepted connection without a valid message makes room. Only where there is no
     /// such one does the longest idle, and never one that transactions may still be using
@@ -66,13 +67,15 @@ impl Router {
     pub(super) fn make_room(
         &mut self,
         now: Instant,
+        channel: ChannelId,
         from: Option<IpAddr>,
     ) -> Result<(), AcceptError> {
+        let counters = &self.channels.scope(channel, &self.shared).counters;
         let config = &self.shared.config;
         let party = from.and_then(|ip| self.party(ip));
         let limit = config.max_unproven_per_ip;
         if party.is_some_and(|party| self.connections.unproven_of(party) >= limit) {
-            self.shared.counters.connections_limited.one();
+            counters.connections_limited.one();
             return Err(AcceptError::PerAddress { limit });
         }
         let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
@@ -88,12 +91,11 @@ impl Router {
         let idle = self.connections.longest_idle();
         let idle = idle.filter(|(at, _)| now.saturating_duration_since(*at) >= spared);
         let Some((_, idle)) = idle else {
-            self.shared.counters.connections_limited.one();
+            counters.connections_limited.one();
             let limit = config.max_connections;
             return Err(AcceptError::Full { limit });
         };
-        self.shared.counters.idle_evicted.one();
-        self.close_for(idle, CloseReason::Limit);
+        self.evict(idle, |counters| &counters.idle_evicted);
         Ok(())
     }
 
@@ -103,9 +105,17 @@ impl Router {
             return;
         }
         if let Some(connection) = self.connections.longest_behind() {
-            self.shared.counters.behind_evicted.one();
-            self.close_for(connection, CloseReason::Limit);
+            self.evict(connection, |counters| &counters.behind_evicted);
         }
+    }
+
+    /// Closes a connection to make room, and counts why it was this one.
+    fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
+        if let Some(record) = self.connections.get(connection) {
+            let scope = self.channels.scope(record.channel, &self.shared);
+            why(&scope.counters).one();
+        }
+        self.close_for(connection, CloseReason::Limit);
     }
 
     /// Whose limit of unproven connections one from `ip` counts against: an IPv4 address's or an

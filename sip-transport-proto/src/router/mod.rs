@@ -20,19 +20,23 @@ use std::time::Instant;
 
 use sip_core::Flow;
 
+use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
 use crate::datagram::{DatagramSocket, Transmit};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
+use crate::outgoing::HostText;
 use crate::own_names::{Key, OwnNames};
-use crate::resolve::{Answer, DomainName, LookupId, LookupKind, ResolveStats, Resolver, Target};
-use crate::shared::{Budget, Shared};
+use crate::resolve::{
+    Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
+};
+use crate::shared::{Budget, Scope, Shared};
 use crate::tls::{Identity, TlsName};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol,
-    QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
+    Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
 
 use channels::Channels;
@@ -53,7 +57,8 @@ use queries::{Asker, Queries};
 ///   [`handle_timeout`](Self::handle_timeout).
 #[derive(Debug)]
 pub struct Router {
-    shared: Arc<Shared>,
+    /// Counts what concerns no channel, and what removed channels have counted.
+    shared: Arc<Scope>,
     tokens: Tokens,
     channels: Channels,
     connections: Connections,
@@ -209,7 +214,7 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         local: record.local,
         accepted: record.accepted,
         state: record.state,
-        proven: !record.is_unproven(),
+        proven: record.proven,
         since: record.since,
         active: record.active,
         queued: 0,
@@ -241,12 +246,11 @@ impl Router {
             key: tokens.array(),
             kept: KeptFlows::new(tokens.array()),
             config,
-            counters: Default::default(),
             names,
             queued: Budget::default(),
         };
         Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Scope::new(shared)),
             tokens,
             channels: Channels::default(),
             connections: Connections::default(),
@@ -270,7 +274,8 @@ impl Router {
         self.check_certificate(&config)?;
         if config.anonymous {
             let name = format!("{}.invalid", self.tokens.tag().as_str());
-            config.advertised = Some((name.into(), None));
+            let host = HostText::Name(name.into());
+            config.advertised = PerFamily::both(Advertised { host, port: None });
         }
         self.channels.add(self.shared.id, config, &self.shared)
     }
@@ -294,6 +299,26 @@ impl Router {
         Ok(())
     }
 
+    /// Changes what peers of an address family are told in the place of a channel's bound address:
+    /// a name or address and a port, such as the one that STUN told of
+    /// ([`Event::MappedAddress`]), or with `None` the bound address again. Messages that are routed
+    /// from now on have it; responses to earlier ones are still taken for ours.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn advertise(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        let known = self
+            .channels
+            .advertise(now, channel, family, advertised, &self.shared);
+        known.then_some(()).ok_or(ChannelError::Unknown(channel))
+    }
+
     /// The channels, in the order in which they were added.
     pub fn channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelConfig)> {
         self.channels
@@ -307,10 +332,9 @@ impl Router {
         let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;
         datagrams.then(|| {
             DatagramSocket::new(
-                Arc::clone(&self.shared),
+                Arc::clone(&channel.scope),
                 socket,
                 &channel.config,
-                Arc::clone(&channel.rates),
                 self.tokens.array(),
             )
         })
@@ -329,14 +353,14 @@ impl Router {
         remote: SocketAddr,
     ) -> Result<Connection, AcceptError> {
         let (local, remote) = (normalise(local), normalise(remote));
-        let protocol = match self.channels.get(channel) {
+        let (protocol, scope) = match self.channels.get(channel) {
             Some(c) if c.config.listener && c.protocol().is_stream() && !self.closing => {
-                c.protocol()
+                (c.protocol(), Arc::clone(&c.scope))
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        self.make_room(now, Some(remote.ip()))?;
-        self.shared.counters.accepted.one();
+        self.make_room(now, channel, Some(remote.ip()))?;
+        scope.counters.accepted.one();
         let layers = self.server_layers(channel, protocol);
         let peer = (protocol, remote);
         let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
@@ -359,7 +383,7 @@ impl Router {
         let id = self.connections.add(self.shared.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::Plan {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(self.channels.scope(channel, &self.shared)),
             id,
             channel,
             protocol,
@@ -540,9 +564,22 @@ impl Router {
         (self.connections.len(), self.queries.len())
     }
 
-    /// What has happened since the beginning.
+    /// What has happened since the beginning, and what there is.
     pub fn stats(&self) -> Stats {
-        self.shared.counters.snapshot()
+        let mut stats = self.shared.counters.snapshot();
+        stats += self.channels.stats();
+        stats.sends_waiting = self.queries.len() as u64;
+        stats.kept_flows = self.shared.kept.len() as u64;
+        stats
+    }
+
+    /// The same for each channel that there is, in the order in which they were added.
+    pub fn channel_stats(&self) -> impl Iterator<Item = (SipEndpoint, Stats)> {
+        self.channels.iter().map(|channel| {
+            let mut endpoint = SipEndpoint::new(channel.protocol(), channel.config.local);
+            endpoint.channel = Some(channel.id);
+            (endpoint, channel.scope.counters.snapshot())
+        })
     }
 
     /// How long the answer to a [`RouterOutput::Lookup`] is waited for.
@@ -570,8 +607,12 @@ impl Router {
     }
 
     fn close_for(&mut self, connection: ConnectionId, reason: CloseReason) {
-        if self.close_with(connection, reason) && reason == CloseReason::Limit {
-            self.shared.counters.connections_limited.one();
+        if self.close_with(connection, reason)
+            && reason == CloseReason::Limit
+            && let Some(record) = self.connections.get(connection)
+        {
+            let scope = self.channels.scope(record.channel, &self.shared);
+            scope.counters.connections_limited.one();
         }
     }
 

@@ -16,7 +16,7 @@ use crate::outgoing::{HostText, NextHop};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
-use crate::{ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
+use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
 
 /// What trying one target came to.
 pub(super) enum Step {
@@ -105,13 +105,14 @@ impl Router {
             channel: channel.id,
             index,
         };
-        let place = place(channel, Some(ip));
+        let place = place(channel, Some(ip), remote.ip());
         let keep = keep_of(Some(&channel.config), outgoing);
         let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
         self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
         Step::Route(Route::new(Chosen {
-            shared: Arc::clone(&self.shared),
+            shared,
             send: outgoing.id,
             way: Way::Datagram { socket, source },
             protocol: target.protocol,
@@ -169,7 +170,7 @@ impl Router {
                 }
             }
         };
-        if self.make_room(now, None).is_err() {
+        if self.make_room(now, channel, None).is_err() {
             let limit = self.shared.config.max_connections;
             return Step::Failed(SendCause::TooManyConnections { limit });
         }
@@ -225,7 +226,7 @@ impl Router {
                 self.check_client(protocol)?;
                 let made = self
                     .channels
-                    .add_client_only(&self.shared, protocol, addr.ip());
+                    .add_client_only(protocol, addr.ip(), &self.shared);
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -253,7 +254,10 @@ impl Router {
                 host: None,
                 port: PlacePort::Own,
             },
-            |channel| place(channel, record.local.map(|local| local.ip())),
+            |channel| {
+                let local = record.local.map(|local| local.ip());
+                place(channel, local, record.remote.ip())
+            },
         );
         report.local = match (outgoing.options.hints.local, record.local) {
             (None, _) => HintOutcome::NotGiven,
@@ -262,7 +266,7 @@ impl Router {
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
         Route::new(Chosen {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(self.channels.scope(record.channel, &self.shared)),
             send: outgoing.id,
             way: Way::Connection(id),
             protocol: record.protocol,
@@ -277,16 +281,13 @@ impl Router {
     }
 }
 
-/// What stands for a channel in headers: its advertised name, else the bound address, else the
-/// one used towards the peer; with the listening port, else the connection's own.
-fn place(channel: &Channel, local: Option<IpAddr>) -> Place {
+/// What stands for a channel in headers: what it advertises to the peer, else the bound address,
+/// else the one used towards the peer; with the listening port, else the connection's own.
+fn place(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> Place {
     let bound = channel.config.local;
-    if let Some((host, port)) = &channel.config.advertised {
-        let host = host
-            .parse()
-            .map_or_else(|_| HostText::Name(Arc::clone(host)), HostText::Ip);
+    if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
         return Place {
-            host: Some(host),
+            host: Some(host.clone()),
             port: port.map_or(PlacePort::Absent, PlacePort::Port),
         };
     }

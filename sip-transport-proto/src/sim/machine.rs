@@ -3,10 +3,10 @@ use std::io::ErrorKind;
 use std::time::Instant;
 
 use crate::error::{AcceptError, ChannelError, SendError};
-use crate::resolve::{Answer, LookupId};
+use crate::resolve::{Answer, Family, LookupId};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router, SendId,
-    SocketId, Submitted, Transport,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router,
+    SendId, SocketId, Submitted, Transport,
 };
 
 macro_rules! machine {
@@ -58,6 +58,9 @@ macro_rules! machine {
 machine! {
     fn add_channel(&mut self, config: ChannelConfig) -> Result<ChannelId, ChannelError>;
     fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError>;
+    fn advertise(
+        &mut self, now: Instant, channel: ChannelId, family: Family, advertised: Option<Advertised>
+    ) -> Result<(), ChannelError>;
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError>;
     fn close(&mut self, now: Instant, connection: ConnectionId) -> bool;
     fn shutdown(&mut self, now: Instant);

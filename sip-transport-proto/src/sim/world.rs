@@ -9,11 +9,11 @@ use super::machine::Machine;
 use super::network::{HostId, Lookup, Network, Ready, Socket};
 use super::summary::Summary;
 use super::trace::Trace;
-use crate::error::SendError;
-use crate::resolve::LookupId;
+use crate::error::{ChannelError, SendError};
+use crate::resolve::{Family, LookupId};
 use crate::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, SendId,
-    SocketId, Submitted, Transport,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol,
+    SendId, SocketId, Submitted, Transport,
 };
 
 /// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
@@ -149,6 +149,25 @@ impl<M: Machine> World<M> {
         }
         self.drain(host);
         known
+    }
+
+    /// Changes what a channel advertises.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn advertise(
+        &mut self,
+        host: HostId,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        let now = self.network.now();
+        let machine = &mut self.host_mut(host).machine;
+        machine.advertise(now, channel, family, advertised)
     }
 
     /// Sends a message from a host.

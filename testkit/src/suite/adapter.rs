@@ -2,10 +2,11 @@ use std::io;
 
 use adapter_core::{CurrentRuntime, Incoming, SipTransport, StaticResolver};
 use sip_transport_proto::error::SendError;
+use sip_transport_proto::resolve::Family;
 use sip_transport_proto::sip_core::{Message, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Event, SendOptions, Sent, SipEndpoint,
-    Stats,
+    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Event, SendOptions, Sent,
+    SipEndpoint, Stats,
 };
 
 use super::{Endpoint, Host, Setup};
@@ -89,6 +90,11 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
         }
     }
 
+    fn advertise(&self, channel: ChannelId, advertised: Option<Advertised>) {
+        let known = self.transport.advertise(channel, Family::Ipv4, advertised);
+        assert_eq!(known, Ok(()));
+    }
+
     fn connections(&self) -> Vec<ConnectionInfo> {
         self.transport.connections()
     }
@@ -99,6 +105,10 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
 
     fn queued_bytes(&self) -> usize {
         self.transport.queued_bytes()
+    }
+
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
+        self.transport.channel_stats()
     }
 
     fn stats(&self) -> Stats {

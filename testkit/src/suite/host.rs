@@ -8,8 +8,8 @@ use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConfigError, ConnectionId, ConnectionInfo, Event, Protocol,
-    SendOptions, Sent, SipEndpoint, Stats,
+    Advertised, ChannelConfig, ChannelId, Config, ConfigError, ConnectionId, ConnectionInfo, Event,
+    Protocol, SendOptions, Sent, SipEndpoint, Stats,
 };
 
 use super::{authority, channel};
@@ -95,6 +95,12 @@ pub trait Endpoint {
 
     /// Removes a channel.
     async fn remove_channel(&self, channel: ChannelId);
+
+    /// What has been counted on each channel.
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)>;
+
+    /// Changes what a channel advertises to peers of IPv4.
+    fn advertise(&self, channel: ChannelId, advertised: Option<Advertised>);
 
     /// The connections, open or being opened.
     fn connections(&self) -> Vec<ConnectionInfo>;

@@ -90,6 +90,7 @@ macro_rules! suite {
             substitution::{
                 a_reply_names_the_address_that_its_request_came_to,
                 from_gets_the_host_only_and_the_rest_stays,
+                what_is_advertised_changes_while_running,
             }
             responses::{
                 a_response_over_udp_goes_where_via_and_source_say,

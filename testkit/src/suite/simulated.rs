@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use adapter_core::{Datagrams, Listener, RecvBatch, SendBatch, Stream};
 use sip_transport_proto::error::SendError;
+use sip_transport_proto::resolve::Family;
 use sip_transport_proto::sim::{HostId, Machine, Socket, World};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing, SendId,
-    SendOptions, Sent, SipEndpoint, Stats, Submitted, Transport,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing,
+    SendId, SendOptions, Sent, SipEndpoint, Stats, Submitted, Transport,
 };
 
 use super::{Endpoint, Host, Place, Setup};
@@ -312,6 +313,12 @@ impl<M: Machine> Endpoint for Simulated<M> {
         assert!(self.lock().world.remove_channel(self.host, channel));
     }
 
+    fn advertise(&self, channel: ChannelId, advertised: Option<Advertised>) {
+        let world = &mut self.lock().world;
+        let known = world.advertise(self.host, channel, Family::Ipv4, advertised);
+        assert_eq!(known, Ok(()));
+    }
+
     fn connections(&self) -> Vec<ConnectionInfo> {
         let shared = self.lock();
         let machine = shared.world.machine(self.host);
@@ -329,6 +336,12 @@ impl<M: Machine> Endpoint for Simulated<M> {
     fn queued_bytes(&self) -> usize {
         let shared = self.lock();
         shared.world.machine(self.host).router().queued_bytes()
+    }
+
+    fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
+        let shared = self.lock();
+        let router = shared.world.machine(self.host).router();
+        router.channel_stats().collect()
     }
 
     fn stats(&self) -> Stats {

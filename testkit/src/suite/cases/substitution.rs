@@ -3,12 +3,12 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use sip_transport_proto::sip_core::{Message, Method, Name};
+use sip_transport_proto::sip_core::{Message, Method, Name, Request};
 use sip_transport_proto::{Protocol, SendOptions, SipEndpoint};
 
 use crate::suite::{
-    Endpoint, Family, Host, Setup, StreamPeer, UdpPeer, channel, join, next_request, reply,
-    request, text, via,
+    Endpoint, Family, Host, Setup, StreamPeer, UdpPeer, channel, join, next_request, next_response,
+    reply, request, text, via,
 };
 
 /// The sent-by, From and Contact of a message.
@@ -172,5 +172,40 @@ pub async fn from_gets_the_host_only_and_the_rest_stays<H: Host>(host: &H) {
         } else {
             assert_eq!(*before, after);
         }
+    }
+}
+
+// conformance: 110, 429
+pub async fn what_is_advertised_changes_while_running<H: Host>(host: &H) {
+    let (here, there) = (host.place(), host.place());
+    let mut alice = host
+        .start(&here, Setup::new().both(&here, Family::V4))
+        .await
+        .unwrap();
+    let channel = alice.channel(Protocol::Udp, Family::V4);
+    let mut peer = UdpPeer::new(host.bind_datagrams(there.any_port(Family::V4)).unwrap());
+    let to = SipEndpoint::new(Protocol::Udp, peer.addr());
+    let mapped = SocketAddr::from(([203, 0, 113, 5], 40_000));
+    let mut responses = Vec::new();
+    for name in [Some(mapped), None] {
+        alice.advertise(channel.channel.unwrap(), name.map(Into::into));
+        let message = request(Method::Invite, to);
+        alice
+            .send(message.into(), SendOptions::new())
+            .await
+            .unwrap();
+        let (bytes, source) = peer.recv().await;
+        assert_eq!(source, channel.addr);
+        let (sent_by, _, contact) = names(&bytes);
+        let name = name.unwrap_or(channel.addr);
+        assert_eq!(sent_by, name.to_string());
+        assert_eq!(contact, format!("<sip:{name}>"));
+        let request = Request::try_from(Message::parse(bytes).unwrap()).unwrap();
+        responses.push(reply(&request, 200).to_bytes());
+    }
+    // The response to the first comes after the change.
+    for response in responses {
+        peer.send(channel.addr, response).await;
+        next_response(&mut alice).await;
     }
 }
