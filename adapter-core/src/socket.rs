@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::SocketId;
+use sip_transport_proto::{SocketId, TapCall};
 
 use crate::sync::lock;
 use crate::{BatchFull, Datagrams, SendBatch};
@@ -15,13 +15,23 @@ pub(crate) struct Socket {
     pub(crate) id: SocketId,
     pub(crate) io: Box<dyn Datagrams>,
     pub(crate) worker: usize,
-    out: Mutex<SendBatch>,
+    out: Mutex<Outbox>,
     pub(crate) task: AtomicWaker,
+}
+
+#[derive(Debug)]
+struct Outbox {
+    batch: SendBatch,
+    /// Those of its messages that somebody watches, to be shown before they are sent.
+    taps: Vec<TapCall>,
 }
 
 impl Socket {
     pub(crate) fn new(id: SocketId, io: Box<dyn Datagrams>, worker: usize, limit: usize) -> Self {
-        let out = Mutex::new(SendBatch::new(limit));
+        let out = Mutex::new(Outbox {
+            batch: SendBatch::new(limit),
+            taps: Vec::new(),
+        });
         Self {
             id,
             io,
@@ -38,12 +48,14 @@ impl Socket {
         source: Option<IpAddr>,
         send: u64,
         bytes: &[u8],
+        tap: Option<TapCall>,
     ) -> Result<(), BatchFull> {
         let mut out = lock(&self.out);
-        let first = out.is_empty();
-        out.push(destination, source, send, |buffer| {
+        let first = out.batch.is_empty();
+        out.batch.push(destination, source, send, |buffer| {
             buffer.extend_from_slice(bytes)
         })?;
+        out.taps.extend(tap);
         drop(out);
         if first {
             self.task.wake();
@@ -53,11 +65,14 @@ impl Socket {
 
     /// Bytes that wait.
     pub(crate) fn queued(&self) -> usize {
-        lock(&self.out).bytes()
+        lock(&self.out).batch.bytes()
     }
 
-    /// Takes what waits, leaving an empty batch: senders go on while it is sent.
-    pub(crate) fn take(&self, empty: &mut SendBatch) {
-        std::mem::swap(&mut *lock(&self.out), empty);
+    /// Takes what waits, leaving an empty batch: senders go on while it is sent. What is to be shown
+    /// of it comes back.
+    pub(crate) fn take(&self, empty: &mut SendBatch) -> Vec<TapCall> {
+        let mut out = lock(&self.out);
+        std::mem::swap(&mut out.batch, empty);
+        std::mem::take(&mut out.taps)
     }
 }

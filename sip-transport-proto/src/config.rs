@@ -9,11 +9,12 @@ use thiserror::Error;
 
 use crate::advertised::PerFamily;
 use crate::resolve::{Family, ResolveConfig};
+use crate::tap::Tap;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, ChannelId, Keep, Protocol, SipEndpoint};
+use crate::{Advertised, ChannelId, Keep, Protocol, SipEndpoint, Tapped};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -50,6 +51,7 @@ pub struct Config {
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
     pub(crate) hook: Option<Hook>,
+    pub(crate) tap: Option<Tap>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -93,6 +95,7 @@ impl Default for Config {
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
             hook: None,
+            tap: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -285,6 +288,27 @@ impl Config {
     /// How exactly the router knows when a connection was last active.
     pub(crate) fn activity_grain(&self) -> Duration {
         self.idle_timeout / 128
+    }
+
+    /// A call for each message that comes and goes, byte by byte as the peer writes or reads it:
+    /// also for those that break a rule, responses that are not ours, and the replies that the
+    /// transport makes itself. Keep-alives are no messages. The messages of one connection are shown
+    /// in their order, each once it has come or is queued. Without it nothing is copied.
+    ///
+    /// It runs outside all locks, in the task of the connection or socket, which waits for it; it
+    /// must not panic.
+    ///
+    /// ```
+    /// use sip_transport_proto::{Config, Tapped};
+    ///
+    /// let mut config = Config::default();
+    /// config.tap(|Tapped { direction, local, remote, bytes, .. }| {
+    ///     println!("{direction} {local} {remote}: {} bytes", bytes.len());
+    /// });
+    /// ```
+    pub fn tap(&mut self, tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> &mut Self {
+        self.tap = Some(Tap::new(tap));
+        self
     }
 
     /// The TLS configuration of channels that have none of their own: those made on demand, and

@@ -11,6 +11,7 @@ use crate::receive::Arrival;
 use crate::reply;
 use crate::route::Way;
 use crate::shared::Scope;
+use crate::tap::{Direction, Tapped};
 use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
 use crate::{keep, stun};
 
@@ -116,10 +117,12 @@ impl DatagramSocket {
             force_rport: self.force_rport,
         };
         let mut head = Head::default();
-        if let Err(error) = head.read(data, &self.shared.config.limits) {
-            return Some(self.malformed(now, &arrival, (remote, source), error, data));
+        let read = head.read(data, &self.shared.config.limits);
+        let checked = read.and_then(|()| head.check(data));
+        if self.shared.is_watched() {
+            self.shared.show(arrival.tapped(now, data, checked.err()));
         }
-        if let Err(error) = head.check(data) {
+        if let Err(error) = checked {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
         let event = arrival.event(now, &self.shared, &head, data);
@@ -158,7 +161,7 @@ impl DatagramSocket {
         let tag = reply::tag(&mut self.seed);
         let reply = reply::to_malformed(data, &error, remote, &tag, Some(data.len()));
         if let Some(reply) = reply {
-            self.answer(now, remote, source, reply);
+            self.answer(now, arrival, (remote, source), reply);
         }
         arrival.malformed(&self.shared, error, data)
     }
@@ -205,8 +208,8 @@ impl DatagramSocket {
     fn answer(
         &mut self,
         now: Instant,
-        remote: SocketAddr,
-        source: Option<IpAddr>,
+        arrival: &Arrival,
+        (remote, source): (SocketAddr, Option<IpAddr>),
         reply: reply::Reply,
     ) {
         // Nothing can be sent to port 0.
@@ -217,6 +220,13 @@ impl DatagramSocket {
             return;
         }
         self.shared.counters.malformed_replies.one();
+        if self.shared.is_watched() {
+            self.shared.show(Tapped {
+                direction: Direction::Out,
+                remote: arrival.endpoint(normalise(destination)),
+                ..arrival.tapped(now, &reply.bytes, None)
+            });
+        }
         self.replies.push_back(Transmit {
             destination,
             source,

@@ -56,8 +56,10 @@ mod shared;
 pub mod sim;
 mod stun;
 mod substitute;
+mod tap;
 pub mod tls;
 mod tokens;
+pub mod trace;
 mod transport;
 #[cfg(feature = "ws")]
 pub mod websocket;
@@ -79,5 +81,6 @@ pub use protocol::Protocol;
 pub use route::{Route, Way};
 pub use router::{AcceptFilter, ConnectionInfo, ConnectionState, Routed, Router, RouterOutput};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
+pub use tap::{Direction, TapCall, Tapped};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

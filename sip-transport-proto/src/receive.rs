@@ -11,6 +11,7 @@ use crate::flow::{self, Came};
 use crate::own_names::Key;
 use crate::route::Way;
 use crate::shared::{Scope, Shared};
+use crate::tap::{Direction, Tapped};
 use crate::{ChannelId, Event, Protocol, SipEndpoint};
 
 /// Where a message came in.
@@ -33,7 +34,7 @@ impl Arrival {
         self.endpoint(self.remote)
     }
 
-    fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
+    pub(crate) fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
         let connection = match self.way {
             Way::Connection(id) => Some(id),
             Way::Datagram { .. } => None,
@@ -43,6 +44,23 @@ impl Arrival {
             addr,
             channel: Some(self.channel),
             connection,
+        }
+    }
+
+    /// What came, for those who watch.
+    pub(crate) fn tapped<'a>(
+        &self,
+        at: Instant,
+        bytes: &'a [u8],
+        error: Option<ParseError>,
+    ) -> Tapped<'a> {
+        Tapped {
+            direction: Direction::In,
+            local: self.local(),
+            remote: self.remote(),
+            at,
+            bytes,
+            error,
         }
     }
 

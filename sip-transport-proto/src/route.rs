@@ -9,6 +9,7 @@ use crate::outgoing::HostText;
 use crate::own_names::Key;
 use crate::shared::Scope;
 use crate::substitute::{self, Fill};
+use crate::tap::{Direction, TapCall, Tapped};
 use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint, SocketId,
@@ -126,6 +127,18 @@ impl Route {
     pub fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
         self.0.shared.counters.sends_failed.one();
         SendError::new(cause, outgoing)
+    }
+
+    /// A message that takes this route, for those who watch.
+    pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
+        self.0.shared.tap(Tapped {
+            direction: Direction::Out,
+            local: self.local(),
+            remote: self.remote_endpoint(),
+            at,
+            bytes,
+            error: None,
+        })
     }
 
     pub(crate) fn queue_full(&self, limit: usize) -> SendCause {

@@ -1,13 +1,14 @@
 use core::fmt;
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 
 use crate::error::{Attempt, SendCause};
 use crate::resolve::Target;
-use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, Transmit, Way};
+use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, TapCall, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
@@ -90,6 +91,17 @@ impl Sent {
             send: Some(self.id()),
         };
         Some((socket, transmit))
+    }
+
+    /// The datagram that it makes, for those who watch: run it before the datagram is sent, with no
+    /// lock held. `None` if nobody watches, or if a connection carries it, which will say so itself
+    /// ([`ConnectionEvent::Tap`](crate::ConnectionEvent::Tap)).
+    #[must_use]
+    pub fn tap(&self, at: Instant) -> Option<TapCall> {
+        match self.way() {
+            Way::Datagram { .. } => self.route.tap(at, &self.bytes),
+            Way::Connection(_) => None,
+        }
     }
 
     /// The error of a datagram for which its socket's queue has no room; counts it.

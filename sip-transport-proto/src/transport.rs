@@ -498,6 +498,7 @@ impl Transport {
             }
             #[cfg(feature = "ws")]
             Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
+            Some(ConnectionEvent::Tap(call)) => call.run(),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
             Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
@@ -670,6 +671,9 @@ impl Transport {
     /// Gives rendered bytes to their socket or connection.
     fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         if let Some((socket, transmit)) = sent.datagram() {
+            if let Some(call) = sent.tap(now) {
+                call.run();
+            }
             self.outputs
                 .push_back(Output::Datagram { socket, transmit });
         }

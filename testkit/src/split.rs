@@ -87,6 +87,9 @@ impl Split {
             if let Ok((sent, _)) = &result
                 && let Some((socket, transmit)) = sent.datagram()
             {
+                if let Some(call) = sent.tap(now) {
+                    call.run();
+                }
                 self.outputs
                     .push_back(Output::Datagram { socket, transmit });
             }
@@ -165,6 +168,7 @@ impl Split {
                     machine.decide(check.run());
                 }
             }
+            ConnectionEvent::Tap(call) => call.run(),
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Active => self.router.handle_active(now, id),

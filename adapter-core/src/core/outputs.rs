@@ -62,8 +62,13 @@ impl Core {
                 if let Some(socket) = read(&self.sockets).get(&socket) {
                     let send = transmit.send.map_or(0, u64::from);
                     // A keep-alive that finds no room is sent again, or the next one is.
-                    let _ =
-                        socket.queue(transmit.destination, transmit.source, send, &transmit.bytes);
+                    let _ = socket.queue(
+                        transmit.destination,
+                        transmit.source,
+                        send,
+                        &transmit.bytes,
+                        None,
+                    );
                 }
             }
             RouterOutput::Event(event) => self.tell(0, event),

@@ -142,7 +142,13 @@ impl Core {
             Way::Datagram { socket, source } => match read(&self.sockets).get(&socket) {
                 None => Err(SendCause::ChannelRemoved),
                 Some(socket) => socket
-                    .queue(sent.remote().addr, source, sent.id().into(), sent.bytes())
+                    .queue(
+                        sent.remote().addr,
+                        source,
+                        sent.id().into(),
+                        sent.bytes(),
+                        sent.tap(now),
+                    )
                     .map_err(|full| sent.queue_full(full.limit)),
             },
             Way::Connection(id) => {

@@ -261,6 +261,7 @@ impl Task {
                 let decision = check.run();
                 lock(&self.link.machine).decide(decision);
             }
+            ConnectionEvent::Tap(call) => call.run(),
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
             ConnectionEvent::Alias { port } => {
                 core.with_router(|router| router.handle_alias(id, port));

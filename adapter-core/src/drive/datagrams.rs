@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::{DatagramSocket, Event, SendId, error as proto};
+use sip_transport_proto::{DatagramSocket, Event, SendId, TapCall, error as proto};
 use tracing::warn;
 
 use crate::core::{Core, Worker};
@@ -85,7 +85,7 @@ impl Task<'_> {
                     .report(self.socket.worker, send, entry.destination, cause);
             }
             self.out.sent(self.out.len());
-            self.socket.take(&mut self.out);
+            drop(self.socket.take(&mut self.out));
             if self.out.is_empty() {
                 return;
             }
@@ -96,10 +96,11 @@ impl Task<'_> {
     fn send(&mut self, cx: &mut Context<'_>) {
         loop {
             if self.out.is_empty() {
-                self.socket.take(&mut self.out);
+                let taps = self.socket.take(&mut self.out);
                 if self.out.is_empty() {
                     return;
                 }
+                taps.into_iter().for_each(TapCall::run);
                 self.remember();
             }
             let blocked = self.socket.io.try_send(&mut self.out).is_err();
@@ -144,7 +145,7 @@ impl Task<'_> {
             // A reply that finds no room is one that need not be sent.
             let _ = self
                 .socket
-                .queue(reply.destination, reply.source, 0, &reply.bytes);
+                .queue(reply.destination, reply.source, 0, &reply.bytes, None);
         }
         if self.machine.take_rearmed() {
             self.core.router_task.wake();

@@ -18,6 +18,7 @@ use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::keep::Keeping;
 use crate::shared::Scope;
+use crate::tap::{Direction, TapCall, Tapped};
 use crate::tls::Identity;
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
@@ -140,6 +141,8 @@ pub enum ConnectionEvent {
     /// to [`Connection::decide`].
     #[cfg(feature = "ws")]
     Upgrade(UpgradeCheck),
+    /// A message for those who watch: [run](TapCall::run) it, with no lock held.
+    Tap(TapCall),
     /// For [`Router::handle_proven`](crate::Router::handle_proven).
     Proven,
     /// For [`Router::handle_alias`](crate::Router::handle_alias).
@@ -429,10 +432,25 @@ impl Connection {
             return Err(SendCause::ConnectionClosed);
         }
         self.begin_keeping(now);
-        self.push_bytes(now, bytes, Some(send)).map_err(|limit| {
-            self.shared.counters.send_queue_full.one();
-            SendCause::QueueFull { limit }
-        })
+        match self.push_bytes(now, bytes, Some(send)) {
+            Ok(()) => {
+                self.tap_out(now, bytes);
+                Ok(())
+            }
+            Err(limit) => {
+                self.shared.counters.send_queue_full.one();
+                Err(SendCause::QueueFull { limit })
+            }
+        }
+    }
+
+    /// Shows a message that is queued to those who watch.
+    fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
+        let call = self.shared.tap(Tapped {
+            direction: Direction::Out,
+            ..self.arrival().tapped(at, bytes, None)
+        });
+        self.control.extend(call.map(ConnectionEvent::Tap));
     }
 
     /// Closes it. What is queued is still written, and the peer told, for up to 2 s, unless it has

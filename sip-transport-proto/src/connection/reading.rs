@@ -1,5 +1,6 @@
 //! What came is read, piece by piece.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Scope;
-use crate::{Event, Tag, reply};
+use crate::{Event, Tag, TapCall, reply};
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -61,7 +62,7 @@ impl Connection {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
                     let tag = reply::tag(&mut self.seed);
                     let data = self.layers.rest();
-                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let refused = Refused::new(now, &self.shared, &arrival, error, data, &tag);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
@@ -74,6 +75,8 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
+                    let call = self.shared.tap(arrival.tapped(now, data, None));
+                    self.control.extend(call.map(ConnectionEvent::Tap));
                     let event = arrival.event(now, &self.shared, &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
                     let ours = event.is_some() && negotiates;
@@ -90,7 +93,7 @@ impl Connection {
                 }
                 Err(error) => {
                     let tag = reply::tag(&mut self.seed);
-                    let refused = Refused::new(&self.shared, &arrival, &error, data, &tag);
+                    let refused = Refused::new(now, &self.shared, &arrival, error, data, &tag);
                     self.deadlines.message = None;
                     return Some(self.refuse(now, refused));
                 }
@@ -159,7 +162,7 @@ impl Connection {
         let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
         let refused = error.map(|error| {
             let tag = reply::tag(&mut self.seed);
-            Refused::new(&self.shared, arrival, &error, rest, &tag)
+            Refused::new(now, &self.shared, arrival, error, rest, &tag)
         });
         if let Some(refused) = refused {
             let event = self.refuse(now, refused);
@@ -169,8 +172,11 @@ impl Connection {
     }
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
+        let tap = refused.tap.map(ConnectionEvent::Tap);
+        self.control.extend(tap);
         if let Some(reply) = refused.reply {
             if self.push_bytes(now, &reply, None).is_ok() {
+                self.tap_out(now, &reply);
                 self.shared.counters.malformed_replies.one();
             } else {
                 self.shared.counters.malformed_replies_suppressed.one();
@@ -179,7 +185,7 @@ impl Connection {
         refused.event
     }
 
-    fn arrival(&self) -> Arrival {
+    pub(super) fn arrival(&self) -> Arrival {
         Arrival {
             protocol: self.protocol,
             channel: self.channel,
@@ -204,14 +210,23 @@ fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
 struct Refused {
     event: Event,
     reply: Option<Bytes>,
+    tap: Option<TapCall>,
 }
 
 impl Refused {
-    fn new(shared: &Scope, arrival: &Arrival, error: &ParseError, data: &[u8], tag: &Tag) -> Self {
-        let reply = reply::to_malformed(data, error, arrival.remote, tag, None);
+    fn new(
+        now: Instant,
+        shared: &Arc<Scope>,
+        arrival: &Arrival,
+        error: ParseError,
+        data: &[u8],
+        tag: &Tag,
+    ) -> Self {
+        let reply = reply::to_malformed(data, &error, arrival.remote, tag, None);
         Self {
-            event: arrival.malformed(shared, *error, data),
+            event: arrival.malformed(shared, error, data),
             reply: reply.map(|reply| reply.bytes),
+            tap: shared.tap(arrival.tapped(now, data, Some(error))),
         }
     }
 }

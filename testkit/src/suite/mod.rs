@@ -171,6 +171,12 @@ macro_rules! suite {
                 shutdown_writes_what_is_queued_and_ends_later_sends,
             }
         }}
+        $crate::cases_over! { all [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            watching::{
+                each_message_is_shown_once_with_its_bytes_and_end_points,
+                what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
+            }
+        }}
         $crate::cases_over! { handshakes [tls Tls, ws Ws, wss Wss] $host: {
             handshakes::{
                 a_peer_that_leaves_during_the_handshake_ends_that_connection_only,

@@ -20,6 +20,7 @@ pub mod security;
 pub mod strangers;
 pub mod substitution;
 pub mod threads;
+pub mod watching;
 pub mod websocket;
 
 use sip_transport_proto::sip_core::Name;
