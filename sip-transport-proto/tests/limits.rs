@@ -212,10 +212,8 @@ proptest! {
         let (mut host, channel) = limited(|_| {});
         let id = accept(&mut host, channel, "192.0.2.9:1").unwrap();
         let grain = Duration::from_secs(3_900) / 128;
-        let mut number = 0;
-        for pause in pauses {
+        for (number, pause) in pauses.into_iter().enumerate() {
             host.feed(id, &numbered(number));
-            number += 1;
             let carried = host.now;
             host.pass(Duration::from_millis(pause));
             let info = host.transport.router().connection(id).unwrap();
@@ -499,7 +497,9 @@ fn a_peer_that_keeps_up_does_not_make_room_for_bytes() {
     assert_eq!(host.transport.stats().behind_evicted, 0);
     // Who has caught up is behind no more.
     host.pass(Duration::from_secs(2));
-    all.map(|id| host.written(id));
+    for id in all {
+        host.written(id);
+    }
     for _ in 0..2 {
         fill(&mut host);
     }
