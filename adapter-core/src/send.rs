@@ -7,7 +7,8 @@ use futures_channel::oneshot;
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, SizeRule,
+    Substitution,
 };
 
 use crate::core::{Core, Submitted};
@@ -59,6 +60,12 @@ impl<'a> Send<'a> {
     /// Keeping alive the flow that it goes out on.
     pub fn keep(mut self, keep: Keep) -> Self {
         self.options = self.options.keep(keep);
+        self
+    }
+
+    /// With another size from which on it goes over TCP in the place of UDP.
+    pub fn size_rule(mut self, rule: SizeRule) -> Self {
+        self.options = self.options.size_rule(rule);
         self
     }
 

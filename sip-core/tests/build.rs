@@ -4,6 +4,7 @@
 
 use sip_core::build::{BuildError, PLACEHOLDER, RequestBuilder, ResponseBuilder, salvage};
 use sip_core::header::{CSeq, Contact, From, MaxForwards, To, Via};
+use sip_core::uri::SipUri;
 use sip_core::{Flow, Message, Method, Name, Request, Response, StatusCode};
 
 /// Numbers its bytes: not random, but different each time.
@@ -21,7 +22,7 @@ fn text(message: &Message) -> String {
     String::from_utf8(message.to_bytes().to_vec()).unwrap()
 }
 
-// conformance: 15, 69, 71, 72, 74, 76, 87, 143, 288
+// conformance: 1, 15, 69, 71, 72, 74, 76, 81, 87, 143, 233, 234, 287, 288
 #[test]
 fn a_request_has_every_mandatory_header() {
     let request = RequestBuilder::new(Method::Invite, "sip:bob@example.com")
@@ -168,6 +169,27 @@ fn nothing_that_is_given_can_start_another_line() {
     assert!(matches!(second, Err(BuildError::Malformed(_))));
 }
 
+// RFC 3261 §19.1.5; conformance: 196, 215
+#[test]
+fn what_a_uri_says_of_headers_makes_no_request_unasked() {
+    let build = |uri: &str| {
+        let request = RequestBuilder::new(Method::Invite, uri).build(count());
+        request.map(|request| text(&request))
+    };
+    let dangerous = "sip:bob@example.com;method=BYE?Require=foo&Route=%3Csip:evil%3E";
+    assert!(matches!(build(dangerous), Err(BuildError::Malformed(_))));
+    let uri = SipUri::try_from(dangerous)
+        .unwrap()
+        .request_uri()
+        .to_string();
+    let request = build(&uri).unwrap();
+    assert!(
+        request.starts_with("INVITE sip:bob@example.com SIP/2.0\r\n"),
+        "{request}"
+    );
+    assert!(!request.contains("foo") && !request.contains("evil"));
+}
+
 // conformance: 29
 #[test]
 fn a_body_needs_its_type() {
@@ -195,7 +217,7 @@ fn values(message: &Message, name: Name) -> Vec<String> {
         .collect()
 }
 
-// conformance: 156
+// conformance: 156, 181
 #[test]
 fn a_response_copies_what_it_must_and_tags_to() {
     let request = received();
@@ -297,7 +319,7 @@ fn a_request_without_what_a_response_needs_is_an_error() {
     }
 }
 
-// conformance: 157, 158
+// conformance: 158
 #[test]
 fn a_malformed_request_is_answered() {
     let data = b"OPTIONS sip:b b SIP/2.0\nVia:\tSIP/2.0/UDP one;rport\r\n ;branch=z9hG4bK1, SIP/2.0/UDP two\n\

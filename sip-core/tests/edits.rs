@@ -42,7 +42,7 @@ fn edited(edit: impl Fn(&mut Message), from: &str, to: &str) {
     }
 }
 
-// conformance: 175
+// conformance: 175, 179
 #[test]
 fn a_new_via_goes_before_all_others() {
     edited(
@@ -73,7 +73,7 @@ fn routing_headers_go_near_the_top_and_others_to_the_end() {
     );
 }
 
-// conformance: 178; RFC 3261 §16.7
+// conformance: 178, 179; RFC 3261 §16.7
 #[test]
 fn removing_the_top_via_removes_one_value() {
     edited(

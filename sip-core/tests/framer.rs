@@ -212,6 +212,18 @@ fn pipelined_messages_come_in_order() {
     );
 }
 
+// conformance: 149
+#[test]
+fn content_length_counts_octets() {
+    let body = "жук";
+    let text = format!("MESSAGE sip:b SIP/2.0\r\nl: 6\r\n\r\n{body}");
+    assert_eq!(body.len(), 6);
+    assert_eq!(
+        whole([text.as_bytes(), OPTIONS.as_bytes()].concat().as_slice()),
+        [message(&text), message(OPTIONS)]
+    );
+}
+
 // bad-inputs: F15, R1; conformance: 30
 #[test]
 fn a_message_inside_a_body_is_body() {

@@ -4,15 +4,17 @@
 use std::net::IpAddr;
 
 use sip_core::header::{
-    Accept, Allow, AuthParam, AuthParams, AuthenticationInfo, Authorization, CSeq, CallId, Contact,
-    ContentLength, ContentType, Date, Event, Expires, From, Header, MaxForwards, MinExpires, MinSe,
-    PAssertedIdentity, Path, Privacy, Product, ProxyAuthenticate, ProxyAuthorization, ProxyRequire,
-    QValue, RAck, RSeq, Reason, RecordRoute, ReferTo, Refresher, Replaces, Require, RetryAfter,
-    Route, Server, ServiceRoute, SessionExpires, SubscriptionState, Supported, To, Unsupported,
-    UserAgent, Via, Warning, WwwAuthenticate, list,
+    Accept, AcceptEncoding, AlertInfo, Allow, AuthParam, AuthParams, AuthenticationInfo,
+    Authorization, CSeq, CallId, CallInfo, Contact, ContentDisposition, ContentEncoding,
+    ContentLength, ContentType, Date, ErrorInfo, Event, Expires, From, Header, InReplyTo,
+    MaxForwards, MimeVersion, MinExpires, MinSe, PAssertedIdentity, Path, Priority, Privacy,
+    Product, ProxyAuthenticate, ProxyAuthorization, ProxyRequire, QValue, RAck, RSeq, Reason,
+    RecordRoute, ReferTo, Refresher, Replaces, Require, RetryAfter, Route, Server, ServiceRoute,
+    SessionExpires, SubscriptionState, Supported, Timestamp, To, Unsupported, UserAgent, Via,
+    Warning, WwwAuthenticate, list,
 };
 use sip_core::uri::Uri;
-use sip_core::{Host, HostPort, Method, Param, Params, ValueError};
+use sip_core::{Host, HostPort, Message, Method, Name, Param, Params, ValueError};
 
 fn print<'a, H: Header<'a>>(value: &'a str) -> Result<String, ValueError> {
     H::parse(value.as_bytes()).map(|header| header.to_string())
@@ -125,7 +127,7 @@ fn received_takes_brackets_and_prints_none() {
     ]);
 }
 
-// conformance: 66
+// conformance: 66, 294
 #[test]
 fn rport_and_ttl_keep_to_their_range() {
     let rport = |text: &'static str| Via::parse(text.as_bytes()).map(|via| via.rport());
@@ -133,6 +135,7 @@ fn rport_and_ttl_keep_to_their_range() {
     assert_eq!(rport("SIP/2.0/UDP h;rport"), Ok(Some(None)));
     assert_eq!(rport("SIP/2.0/UDP h;RPort = 65535"), Ok(Some(Some(65535))));
     refuses::<Via<'_>>(&[
+        "SIP/2.0/UDP h;rport=",
         "SIP/2.0/UDP h;rport=65536",
         "SIP/2.0/UDP h;rport=-1",
         "SIP/2.0/UDP h;rport=5x",
@@ -143,7 +146,7 @@ fn rport_and_ttl_keep_to_their_range() {
     ]);
 }
 
-// bad-inputs: P5; conformance: 51, 60
+// bad-inputs: P5; conformance: 22, 44, 51, 60
 #[test]
 fn a_broken_via_is_refused() {
     refuses::<Via<'_>>(&[
@@ -305,7 +308,7 @@ fn a_token_is_of_its_characters_only() {
     }
 }
 
-// conformance: 41, 42; bad-inputs: R16
+// conformance: 16, 41, 42; bad-inputs: R16
 #[test]
 fn the_uri_is_what_stands_behind_the_display_name() {
     for (value, name, uri) in [
@@ -397,7 +400,7 @@ fn bytes_that_are_not_utf8_are_kept() {
     assert!(From::parse(b"caf\xE9 <sip:a@b.example>").is_err());
 }
 
-// conformance: 43, 49, 221, 460, 461, 462; bad-inputs: P8
+// conformance: 22, 41, 43, 49, 221, 460, 461, 462; bad-inputs: P8
 #[test]
 fn a_broken_address_is_refused() {
     const BROKEN: &[&str] = &[
@@ -501,7 +504,7 @@ fn text_of_the_caller_cannot_break_out() {
     assert_eq!(reason.to_string(), "SIP;text=\"a\\\"  b\"");
 }
 
-// conformance: 225
+// conformance: 23, 225
 #[test]
 fn addresses_are_equivalent_by_uri_and_common_parameters() {
     let same = |a: &str, b: &str| {
@@ -516,6 +519,12 @@ fn addresses_are_equivalent_by_uri_and_common_parameters() {
     assert!(same(
         "<sip:a@h.example>;x=\"Q\";tag=1",
         "<sip:a@h.example>;tag=1;X=\"\\Q\""
+    ));
+    // RFC 3261 §7.3.1: case counts in quotes only.
+    assert!(same("<sip:a@h.example>;x=q", "<sip:a@h.example>;X=Q"));
+    assert!(!same(
+        "<sip:a@h.example>;x=\"q\"",
+        "<sip:a@h.example>;x=\"Q\""
     ));
     assert!(!same("<sip:a@h.example>;tag=1", "<sip:a@h.example>;tag=2"));
     assert!(!same("<sip:a@h.example>;tag=1", "<sip:a@h.example>"));
@@ -690,7 +699,7 @@ fn cseq_is_a_number_of_32_bits_and_a_method() {
     assert_ne!(CSeq::parse(b"1 invite").unwrap().method(), Method::Invite);
 }
 
-// conformance: 39, 37
+// conformance: 37, 39, 73
 #[test]
 fn call_id_is_a_word_or_two() {
     for value in [
@@ -706,6 +715,8 @@ fn call_id_is_a_word_or_two() {
         "", "@", "a@", "@b", "a@b@c", "a b", "a,b", "a;b", "a\u{e9}", "a\0",
     ]);
     assert!(CallId::new("a\r\nb").is_err());
+    assert_eq!(CallId::new("ABC@h"), CallId::new("ABC@h"));
+    assert_ne!(CallId::new("ABC@h"), CallId::new("abc@h"));
 }
 
 // conformance: 56, 77, 233, 240
@@ -800,7 +811,134 @@ fn errors_of_a_list_count_from_the_start_of_the_row() {
     assert_eq!(error.offset(), 30);
 }
 
-// conformance: 44, 45, 250
+// conformance: 236
+#[test]
+fn codings_of_a_body_keep_their_order() {
+    let row = "gzip, tar";
+    let codings = values::<ContentEncoding<'_>>(row).unwrap();
+    let names: Vec<_> = codings.iter().map(ContentEncoding::as_str).collect();
+    assert_eq!(names, ["gzip", "tar"]);
+    for row in ["", "gzip,", "gzip;q=1"] {
+        assert!(values::<ContentEncoding<'_>>(row).is_err(), "{row}");
+    }
+}
+
+// conformance: 52, 246
+#[test]
+fn no_accepted_coding_is_told_from_none_being_said() {
+    let said = |rows: &str| {
+        let message = Message::parse(format!("BYE sip:x SIP/2.0\r\n{rows}\r\n\r\n")).unwrap();
+        let codings = message.headers::<AcceptEncoding<'_>>();
+        let codings: Result<Vec<_>, _> = codings.map(|c| c.map(|c| c.to_string())).collect();
+        let is_said = message.raw(Name::AcceptEncoding).is_some();
+        is_said.then(|| codings.unwrap())
+    };
+    assert_eq!(said("X: y"), None);
+    assert_eq!(said("Accept-Encoding:"), Some(vec![]));
+    assert_eq!(
+        said("Accept-Encoding: gzip;q=1.0, identity; Q=0.5\r\nAccept-Encoding: *"),
+        Some(vec!["gzip;q=1".into(), "identity;q=0.5".into(), "*".into()])
+    );
+    refuses::<AcceptEncoding<'_>>(&["", ";q=1", "gzip;q=2", "gzip tar"]);
+    assert_eq!(
+        AcceptEncoding::new("gzip")
+            .unwrap()
+            .with_q(QValue::new(500).unwrap())
+            .to_string(),
+        "gzip;q=0.5"
+    );
+}
+
+// conformance: 23, 237
+#[test]
+fn a_disposition_is_to_be_handled_unless_it_says_otherwise() {
+    let parse = |text: &'static str| ContentDisposition::parse(text.as_bytes()).unwrap();
+    assert_eq!(parse("session").handling(), "required");
+    assert_eq!(parse("session;x=y").handling(), "required");
+    assert_eq!(
+        parse("Session ; Handling = OPTIONAL").handling(),
+        "OPTIONAL"
+    );
+    assert_eq!(parse("by-reference").kind(), "by-reference");
+    refuses::<ContentDisposition<'_>>(&["", "a b", "a;handling", "a;handling=\"x\"", ";x"]);
+    let built = ContentDisposition::new("render").unwrap();
+    assert_eq!(
+        built.with_handling("optional").unwrap().to_string(),
+        "render;handling=optional"
+    );
+}
+
+// conformance: 249
+#[test]
+fn a_timestamp_is_a_number_with_a_delay() {
+    accepts::<Timestamp<'_>>(&[
+        ("54", "54"),
+        ("54.21", "54.21"),
+        ("54.", "54."),
+        ("54 \r\n 0.3", "54 0.3"),
+        ("54 .3", "54 .3"),
+    ]);
+    refuses::<Timestamp<'_>>(&["", ".5", "-1", "5x", "5.5.5", "5 5 5", "5 x", "0x5"]);
+    let timestamp = Timestamp::new("54.21 0.3").unwrap();
+    assert_eq!(
+        (timestamp.time(), timestamp.delay()),
+        ("54.21", Some("0.3"))
+    );
+    assert_eq!(Timestamp::new("54").unwrap().delay(), None);
+}
+
+// conformance: 251
+#[test]
+fn in_reply_to_is_a_list_of_call_ids() {
+    let row = "70710@saturn.bell-tel.example, 17320@saturn.bell-tel.example";
+    let calls = values::<InReplyTo<'_>>(row).unwrap();
+    let first = CallId::new("70710@saturn.bell-tel.example").unwrap();
+    assert_eq!((calls.len(), calls[0]), (2, InReplyTo(first)));
+    for row in ["", "a,", "a b", "a@b@c"] {
+        assert!(values::<InReplyTo<'_>>(row).is_err(), "{row}");
+    }
+}
+
+// conformance: 252
+#[test]
+fn infos_are_uris_in_brackets() {
+    let row = "<http://www.example.com/a,b.jpg> ;purpose=icon, <urn:x:y>";
+    let infos = values::<CallInfo<'_>>(row).unwrap();
+    assert_eq!(infos.len(), 2);
+    assert_eq!(infos[0].uri().to_string(), "http://www.example.com/a,b.jpg");
+    assert_eq!(infos[0].params().value("purpose"), Some(&b"icon"[..]));
+    const BAD: &[&str] = &[
+        "",
+        "http://h/",
+        "<http://h/",
+        "x <http://h/>",
+        "\"x\" <http://h/>",
+    ];
+    refuses::<AlertInfo<'_>>(BAD);
+    refuses::<CallInfo<'_>>(BAD);
+    refuses::<ErrorInfo<'_>>(BAD);
+    let params = [Param::new("purpose", "card").unwrap()];
+    let info = CallInfo::new(uri("http://h/")).with_params(Params::of(&params));
+    assert_eq!(info.to_string(), "<http://h/>;purpose=card");
+}
+
+// conformance: 253
+#[test]
+fn any_token_is_a_priority() {
+    for value in ["emergency", "Non-Urgent", "x"] {
+        assert_eq!(Priority::parse(value.as_bytes()).unwrap().as_str(), value);
+    }
+    refuses::<Priority<'_>>(&["", "a b", "a, b", "a;b"]);
+}
+
+// conformance: 254
+#[test]
+fn a_mime_version_is_two_numbers() {
+    accepts::<MimeVersion>(&[("1.0", "1.0"), ("01.10", "1.10")]);
+    refuses::<MimeVersion>(&["", "1", "1.", ".0", "1.0.0", "1. 0", "-1.0", "4294967296.0"]);
+}
+
+// conformance: 44, 45, 67, 250
 #[test]
 fn user_agent_is_products_and_nested_comments() {
     let agent = UserAgent::parse(b"Softphone Beta1.5/2 (a (b) \\) c) x / y").unwrap();
@@ -1111,7 +1249,7 @@ fn privacy_is_tokens_with_semicolons() {
     refuses::<Privacy<'_>>(&["", ";", "id;", ";id", "id,critical", "id critical"]);
 }
 
-// conformance: 247
+// conformance: 20, 247
 #[test]
 fn a_digest_challenge_has_its_parameters_in_any_order() {
     let value = b"Digest realm=\"atlanta.com\",\r\n domain=\"sip:ss1.carrier.com\", qop=\"auth,auth-int\",\r\n \
@@ -1136,7 +1274,13 @@ fn a_digest_challenge_has_its_parameters_in_any_order() {
             .to_string()
             .starts_with("Digest realm=\"atlanta.com\", domain=")
     );
+    // RFC 3261 §7.3.1: its commas part no values.
     assert_eq!(list::values::<WwwAuthenticate<'_>>(value).count(), 1);
+    let rows = "WWW-Authenticate: A b=\"c, D e=f\", g=h\r\nWWW-Authenticate: I j=k";
+    let message = Message::parse(format!("SIP/2.0 401 \r\n{rows}\r\n\r\n")).unwrap();
+    let challenges = message.headers::<WwwAuthenticate<'_>>();
+    let schemes: Vec<_> = challenges.map(|c| c.unwrap().scheme()).collect();
+    assert_eq!(schemes, ["A", "I"]);
     assert!(!format!("{challenge:?}").contains("f84f1cec"));
 }
 

@@ -38,24 +38,33 @@ macro_rules! headers {
 
 headers! {
     Accept: "application/sdp;level=1;q=0.5", "*/*";
+    AcceptEncoding: "gzip;q=0.5;x=y", "*";
+    AlertInfo: "<http://www.example.com/sounds/moo.wav>;x=y";
     Allow: "INVITE";
     AuthenticationInfo: "nextnonce=\"47364c23432d2e131a5fb210812c\", qop=auth";
     Authorization: "Digest username=\"b\", realm=\"r\", nonce=\"n\", uri=\"sip:h\", nc=00000001, \
                     response=\"6629fae49393a05397450978507c4ef1\"", "Basic QWxh==";
     CallId: "a84b4c76e66710@pc33.atlanta.example";
+    CallInfo: "<http://www.example.com/alice/photo.jpg> ;purpose=icon";
     Contact: "*", "\"A \\\" B\" <sip:a@b.example;transport=tcp?x=y> ; q = 0.7;expires=60;+sip.x=\"<y>\"";
+    ContentDisposition: "session;handling=optional;x=y";
+    ContentEncoding: "gzip";
     ContentLength: "349";
     ContentType: "multipart/mixed ; boundary=\"a b\"";
     CSeq: "4711 INVITE";
     Date: "Sat, 13 Nov 2010 23:29:00 GMT";
+    ErrorInfo: "<sip:not-in-service-recording@atlanta.example>";
     Event: "presence.winfo;id=a1;x=\"y\"";
     Expires: "5";
     From: "\"J \\\"q\\\" User\" <sip:+1;p=x:pw@[2001:db8::1]:5070;lr> ; tag = 45;x", "sip:a@b.example;tag=1", "a b <tel:+1>";
+    InReplyTo: "70710@saturn.bell-tel.example";
     MaxForwards: "70";
+    MimeVersion: "1.0";
     MinExpires: "60";
     MinSe: "90;x=y";
     PAssertedIdentity: "\"C\" <sip:f@c.example>", "tel:+14085264000";
     Path: "<sip:p.example;lr>;ob";
+    Priority: "emergency";
     Privacy: "id; critical";
     ProxyAuthenticate: "Digest realm=\"r\", nonce=\"n\", stale=FALSE";
     ProxyAuthorization: "Scheme opaque-data=here";
@@ -74,6 +83,7 @@ headers! {
     SessionExpires: "4000;refresher=uac";
     SubscriptionState: "terminated;reason=x;expires=1;retry-after=5;y";
     Supported: "timer";
+    Timestamp: "54.0 0.3", "7 .";
     To: "<sip:a@b.example>;tag=x;y=\"z\"", "\"\" <urn:service:sos>";
     Unsupported: "foo";
     UserAgent: "Softphone Beta1.5/2 (a (b) \\) c)";

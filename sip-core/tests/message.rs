@@ -132,7 +132,7 @@ fn bytes_behind_the_body_of_a_datagram_are_cut_off() {
     assert!(message.to_bytes().ends_with(b"\r\n\r\nhi"));
 }
 
-// conformance: 140, 141; bad-inputs: F16, R5
+// bad-inputs: F16, R5
 #[test]
 fn a_body_shorter_than_announced_is_a_400() {
     let data = [&with_rows("l: 10")[..], b"hi"].concat();
@@ -281,7 +281,25 @@ fn a_status_code_is_three_digits_of_100_to_699() {
     }
 }
 
-// conformance: 38; bad-inputs: R13
+// conformance: 12
+#[test]
+fn a_code_that_nobody_knows_counts_as_its_class() {
+    for (code, known, class) in [
+        (100, 100, 1),
+        (180, 180, 1),
+        (199, 183, 1),
+        (299, 200, 2),
+        (431, 400, 4),
+        (486, 486, 4),
+        (599, 500, 5),
+        (699, 600, 6),
+    ] {
+        let code = StatusCode::new(code).unwrap();
+        assert_eq!((code.as_known().code(), code.class()), (known, class));
+    }
+}
+
+// conformance: 6, 38; bad-inputs: R13
 #[test]
 fn unknown_methods_and_schemes_are_delivered() {
     for (method, uri) in [("invite", "tel:+1555"), ("X-!%*_+`'~.", "urn:service:sos")] {
@@ -349,7 +367,7 @@ fn any_other_header_is_found_by_its_text() {
     assert_eq!(message.raw("X-Three"), None);
 }
 
-// conformance: 16, 47
+// conformance: 14, 16, 47
 #[test]
 fn folds_belong_to_the_value_and_a_blank_line_of_blanks_does_not_end_the_head() {
     let rows = "Subject: a\r\n \r\n b\r\nX:\r\n  c \r\n\t\r\nY: \r\nZ:d ";
@@ -401,6 +419,7 @@ fn control_characters_stand_in_quoted_pairs_only() {
     assert_eq!(kind(with_rows("X: \"\\\nb\"")), ParseErrorKind::BareLf);
 }
 
+// conformance: 2, 31
 #[test]
 fn control_characters_in_a_body_are_body() {
     for body in [&b"\0\x01\r\n\n\r"[..], b"\r", b"\n", b"\x7f\0"] {
@@ -409,7 +428,7 @@ fn control_characters_in_a_body_are_body() {
     }
 }
 
-// conformance: 19, 20; bad-inputs: R16, R17
+// conformance: 18, 19; bad-inputs: R16, R17
 #[test]
 fn lists_read_the_same_over_rows_and_commas() {
     let split = |rows: &str| {
@@ -430,6 +449,11 @@ fn lists_read_the_same_over_rows_and_commas() {
         split("Route: <sip:a;lr> ,<sip:b;lr>,\r\n <sip:c;lr>"),
         expected
     );
+    // Within one name the order counts.
+    assert_ne!(
+        split("Route: <sip:b;lr>, <sip:a;lr>\r\nRoute: <sip:c;lr>"),
+        expected
+    );
 
     let rows = "v: SIP/2.0/UDP a;rport , SIP/2.0/TCP b;received=192.0.2.1\r\nm: \"x, <sip:y>; \\\"\" <sip:c@h>";
     let message = Message::parse(with_rows(rows)).unwrap();
@@ -440,7 +464,7 @@ fn lists_read_the_same_over_rows_and_commas() {
     assert_eq!(contact.uri().unwrap().to_string(), "sip:c@h");
 }
 
-// conformance: 69, 160; bad-inputs: P12
+// conformance: 69; bad-inputs: P12
 #[test]
 fn a_missing_mandatory_header_is_named() {
     let full = "v: SIP/2.0/UDP h\r\nf: <sip:a@h>\r\nt: <sip:b@h>\r\ni: 1\r\nCSeq: 1 BYE";
@@ -495,7 +519,7 @@ fn a_header_that_stands_once_must_not_come_twice() {
         .unwrap();
 }
 
-// conformance: 74, 75, 77; bad-inputs: P1, P7
+// conformance: 74, 77; bad-inputs: P1, P7
 #[test]
 fn cseq_and_max_forwards_are_checked() {
     for cseq in [
@@ -531,7 +555,21 @@ fn cseq_and_max_forwards_are_checked() {
         .unwrap();
 }
 
-// conformance: 43, 161, 255; bad-inputs: P5
+// conformance: 24
+#[test]
+fn a_header_of_the_other_class_of_messages_is_ignored() {
+    let of_requests =
+        "Route: <sip:p;lr>\r\nProxy-Require: x\r\nPriority: urgent\r\nMax-Forwards: 70\r\n";
+    let response = valid("SIP/2.0 200 OK", "1 BYE", of_requests);
+    response.check().unwrap();
+    assert_eq!(response.status(), Some(StatusCode::OK));
+    let of_responses = "WWW-Authenticate: Digest\r\nWarning: x\r\nRetry-After: soon\r\n";
+    let request = valid("BYE sip:x SIP/2.0", "1 BYE", of_responses);
+    request.check().unwrap();
+    assert_eq!(request.method(), Some(Method::Bye));
+}
+
+// conformance: 43, 161, 250, 255; bad-inputs: P5
 #[test]
 fn every_via_is_checked_and_other_headers_are_not() {
     for via in [
@@ -546,7 +584,7 @@ fn every_via_is_checked_and_other_headers_are_not() {
             .unwrap_err();
         assert_eq!(error.header(), Some(Name::Via), "{via}");
     }
-    let junk = "Date: junk\r\nContact: <\r\nRoute: \"\r\nAccept: ,,,\r\nExpires: x\r\n";
+    let junk = "Date: junk\r\nContact: <\r\nRoute: \"\r\nAccept: ,,,\r\nExpires: x\r\nUser-Agent: (\r\nServer: [\r\n";
     valid("BYE sip:x SIP/2.0", "1 BYE", junk).check().unwrap();
     let error = valid("BYE sip:x SIP/2.0", "1 BYE", "").check();
     assert_eq!(error, Ok(()));
@@ -672,7 +710,7 @@ fn the_longest_head_can_be_stamped() {
     assert!(message.wire_len() > Limits::HEAD_MAX);
 }
 
-// bad-inputs: R10; conformance: 176, 291, 292
+// bad-inputs: R10; conformance: 176, 177, 291, 292, 120
 #[test]
 fn received_and_rport_are_written_into_the_top_via() {
     let v4 = "192.0.2.9:5061";

@@ -97,7 +97,7 @@ proptest! {
         let _ = Params::parse(&data[..cut.index(data.len() + 1)]);
     }
 
-    // conformance: 36
+    // conformance: 22
     #[test]
     fn a_name_that_comes_again_in_any_case_is_an_error(
         mut owned in params().prop_filter("one to repeat", |p| !p.is_empty()),

@@ -61,7 +61,7 @@ fn sip_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    // conformance: 191, 200; bad-inputs: R6, R18
+    // conformance: 191, 197, 200; bad-inputs: R6, R18
     #[test]
     fn what_was_parsed_is_printed_byte_for_byte(text in sip_text()) {
         let uri = Uri::try_from(text.as_str()).unwrap();
@@ -280,7 +280,7 @@ fn lr_is_known_with_and_without_a_value() {
     assert!(!sip("sip:h;lrx").is_loose_router());
 }
 
-// conformance: 59, 60, 66, 193
+// conformance: 59, 60, 66
 #[test]
 fn maddr_and_ttl_follow_their_own_grammar() {
     for good in [

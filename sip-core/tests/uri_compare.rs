@@ -13,7 +13,7 @@ fn tel(text: &str) -> TelUri<'_> {
     TelUri::try_from(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-// RFC 3261 §19.1.4: the examples. conformance: 202-211
+// RFC 3261 §19.1.4: the examples, and more.
 const EQUIVALENT: &[(&str, &str)] = &[
     (
         "sip:%61lice@atlanta.com;transport=TCP",
@@ -80,6 +80,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("sip:192.0.2.128", "sip:[::ffff:192.0.2.128]"),
 ];
 
+// conformance: 203, 204, 205, 207, 208, 210
 #[test]
 fn equivalent_uris_are_equivalent() {
     for (a, b) in EQUIVALENT {
@@ -88,6 +89,7 @@ fn equivalent_uris_are_equivalent() {
     }
 }
 
+// conformance: 202, 203, 204, 206, 207, 208, 209, 211
 #[test]
 fn different_uris_are_not_equivalent() {
     for (a, b) in DIFFERENT {

@@ -14,7 +14,7 @@ use crate::tap::Tap;
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, ChannelId, Keep, Protocol, SipEndpoint, Tapped};
+use crate::{Advertised, ChannelId, Keep, Protocol, SipEndpoint, SizeRule, Tapped};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -50,6 +50,10 @@ pub struct Config {
     pub(crate) pong_timeout: Duration,
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
+    pub(crate) size_rule: SizeRule,
+    pub(crate) size_rule_timeout: Duration,
+    pub(crate) size_rule_memory: Duration,
+    pub(crate) size_rule_targets: usize,
     pub(crate) hook: Option<Hook>,
     pub(crate) tap: Option<Tap>,
     #[cfg(feature = "tls")]
@@ -94,6 +98,10 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(10),
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
+            size_rule: SizeRule::Rfc,
+            size_rule_timeout: Duration::from_secs(2),
+            size_rule_memory: Duration::from_secs(600),
+            size_rule_targets: 4_096,
             hook: None,
             tap: None,
             #[cfg(feature = "tls")]
@@ -227,6 +235,12 @@ impl Config {
     /// follows it. Default: yes.
     pub fn contact_transport_tls(&mut self, write: bool) -> &mut Self {
         self.contact_transport_tls = write;
+        self
+    }
+
+    /// From which size on requests go over TCP in the place of UDP. Default: [`SizeRule::Rfc`].
+    pub fn size_rule(&mut self, rule: SizeRule) -> &mut Self {
+        self.size_rule = rule;
         self
     }
 
@@ -422,6 +436,14 @@ impl Config {
         /// UDP flows that are kept. The one that was asked for first makes room for another.
         /// Default: 16,384.
         max_kept_flows: usize = 0;
+        /// How long a request that is too large for UDP waits for a connection before it goes over
+        /// UDP after all. Default: 2 s.
+        size_rule_timeout: Duration = Duration::ZERO;
+        /// For how long a target that gave no connection to such a request gets the next ones over
+        /// UDP at once. Default: 600 s.
+        size_rule_memory: Duration = Duration::ZERO;
+        /// How many such targets are remembered; the first makes room for another. Default: 4,096.
+        size_rule_targets: usize = 0;
     }
 }
 

@@ -164,6 +164,13 @@ counters! {
         send_queue_full,
         /// Sends that ended in an error.
         sends_failed,
+        /// Requests that went over TCP because they are too large for UDP (RFC 3261 §18.1.1).
+        size_rule_tcp,
+        /// Requests that went over UDP although they are too large, as TCP failed.
+        size_rule_udp,
+        /// Targets without TCP that were forgotten before their time, for others (not told by
+        /// channel).
+        size_rule_forgotten,
         /// Messages that were queued but did not reach the kernel, and ICMP errors.
         send_failures_reported,
     }

@@ -158,8 +158,7 @@ impl DatagramSocket {
         error: ParseError,
         data: &[u8],
     ) -> Event {
-        let tag = reply::tag(&mut self.seed);
-        let reply = reply::to_malformed(data, &error, remote, &tag, Some(data.len()));
+        let reply = reply::to_malformed(data, &error, remote, &self.seed, Some(data.len()));
         if let Some(reply) = reply {
             self.answer(now, arrival, (remote, source), reply);
         }

@@ -237,6 +237,15 @@ pub enum AttemptCause {
     /// The connection closed before the message could be handed to it.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
+    /// The request is too large for UDP (RFC 3261 §18.1.1): [`Route::render`](crate::Route::render)
+    /// says so, and [`Router::retry`](crate::Router::retry) goes on over TCP.
+    #[error("{len} bytes are more than the {limit} that may go over UDP")]
+    TooLargeForUdp {
+        /// The request's length.
+        len: usize,
+        /// The longest that may.
+        limit: usize,
+    },
     /// The send could not even begin.
     #[error("{0}")]
     Send(Box<SendCause>),
@@ -244,6 +253,16 @@ pub enum AttemptCause {
     /// or a 503 (RFC 3263 §4.3).
     #[error("the application went on to the next target")]
     Left,
+}
+
+impl From<SendCause> for AttemptCause {
+    /// A closed connection is its target's matter; of anything else the send ends.
+    fn from(cause: SendCause) -> Self {
+        match cause {
+            SendCause::ConnectionClosed => Self::Closed(CloseReason::Peer),
+            cause => Self::Send(Box::new(cause)),
+        }
+    }
 }
 
 /// Why a connection closed.
@@ -320,12 +339,23 @@ pub enum SendFailure {
     /// (RFC 3261 §18.4).
     #[error("{0}")]
     Io(io::ErrorKind),
+    /// The operating system says that the datagram is too long for its way (EMSGSIZE). Nothing is
+    /// wrong with the peer: the same message may reach it over TCP, which it takes if sent with
+    /// [`SizeRule::PathMtu`](crate::SizeRule::PathMtu).
+    #[error("the datagram is too long for its way")]
+    TooLarge,
     /// The connection closed before all of it was written.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
     /// The channel was removed before it was written.
     #[error("the channel was removed")]
     ChannelRemoved,
+}
+
+impl From<io::ErrorKind> for SendFailure {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self::Io(kind)
+    }
 }
 
 /// Why a channel was not added.

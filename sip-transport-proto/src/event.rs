@@ -146,6 +146,9 @@ pub enum Deadline {
     Ping,
     /// The answer to a keep-alive (RFC 5626 §4.4.1).
     Pong,
+    /// A connection for a request that is too large for UDP (RFC 3261 §18.1.1): it goes over UDP
+    /// then.
+    SizeRule,
 }
 
 impl fmt::Display for Deadline {
@@ -162,6 +165,7 @@ impl fmt::Display for Deadline {
             Self::Query => "a lookup took too long",
             Self::Ping => "a keep-alive is due",
             Self::Pong => "no keep-alive was answered",
+            Self::SizeRule => "connecting took too long for what UDP can carry",
         })
     }
 }

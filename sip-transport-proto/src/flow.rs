@@ -9,32 +9,34 @@ use sip_core::Flow;
 
 use crate::ids::TransportId;
 use crate::route::Way;
-use crate::{ChannelId, ConnectionId, SocketId};
+use crate::{ChannelId, ConnectionId, Protocol, SocketId};
 
 /// The way by which a request came, and the port of its source that a response goes to if its
 /// connection is gone or it came in a datagram (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Came {
+    pub(crate) protocol: Protocol,
     pub(crate) channel: ChannelId,
     pub(crate) way: Way,
     pub(crate) reply_port: u16,
 }
 
-/// Serial numbers of connections in a flow have 47 bits.
-const SERIAL: u64 = (1 << 47) - 1;
+/// Serial numbers of connections in a flow have 45 bits.
+const SERIAL: u64 = (1 << 45) - 1;
 
 pub(crate) fn encode(came: Came, local: SocketAddr, remote: SocketAddr) -> Flow {
     let Came {
+        protocol,
         channel,
         way,
         reply_port,
     } = came;
     let first = u64::from(channel.transport.0) << 32 | u64::from(channel.index);
     let way = match way {
-        Way::Datagram { socket, .. } => u64::from(socket.index) << 1,
-        Way::Connection(connection) => (connection.serial & SERIAL) << 1 | 1,
+        Way::Datagram { socket, .. } => u64::from(socket.index),
+        Way::Connection(connection) => connection.serial & SERIAL,
     };
-    let second = u64::from(reply_port) << 48 | way;
+    let second = u64::from(reply_port) << 48 | way << 3 | protocol as u64;
     Flow::new([first, second], local, remote)
 }
 
@@ -49,8 +51,11 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
         index: u32::try_from(first & 0xffff_ffff).ok()?,
     };
     let reply_port = u16::try_from(second >> 48).ok()?;
-    let number = second >> 1 & SERIAL;
-    let way = if second & 1 == 1 {
+    let number = second >> 3 & SERIAL;
+    let protocol = Protocol::ALL
+        .into_iter()
+        .find(|protocol| *protocol as u64 == second & 7)?;
+    let way = if protocol.is_stream() {
         Way::Connection(ConnectionId {
             transport,
             serial: number,
@@ -66,6 +71,7 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
         }
     };
     Some(Came {
+        protocol,
         channel,
         way,
         reply_port,

@@ -54,6 +54,7 @@ mod sent;
 mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod size_rule;
 mod stun;
 mod substitute;
 mod tap;
@@ -79,8 +80,11 @@ pub use keep::{Keep, KeepError, KeepKind, KeepStop};
 pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 pub use route::{Route, Way};
-pub use router::{AcceptFilter, ConnectionInfo, ConnectionState, Routed, Router, RouterOutput};
+pub use router::{
+    AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,
+};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
+pub use size_rule::{SizeOutcome, SizeRule};
 pub use tap::{Direction, TapCall, Tapped};
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

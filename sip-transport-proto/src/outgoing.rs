@@ -2,6 +2,7 @@ use core::fmt;
 use core::net::IpAddr;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sip_core::header::{Header as _, Route, Via};
 use sip_core::message::Message;
@@ -11,7 +12,9 @@ use sip_core::{Flow, Host, Name};
 use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
 use crate::tls::TlsName;
-use crate::{ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, Substitution};
+use crate::{
+    ChannelId, ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, SizeRule, Substitution,
+};
 
 /// How to send one message.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct SendOptions {
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
     pub(crate) keep: Option<Keep>,
+    pub(crate) size_rule: Option<SizeRule>,
+    pub(crate) draw_by: Option<[u8; 32]>,
 }
 
 impl SendOptions {
@@ -49,7 +54,7 @@ impl SendOptions {
 
     /// Asks for a channel.
     #[must_use]
-    pub fn channel(mut self, channel: crate::ChannelId) -> Self {
+    pub fn channel(mut self, channel: ChannelId) -> Self {
         self.hints.channel = Some(channel);
         self
     }
@@ -82,6 +87,23 @@ impl SendOptions {
         self
     }
 
+    /// From which size on it goes over TCP in the place of UDP, for this message only.
+    #[must_use]
+    pub fn size_rule(mut self, rule: SizeRule) -> Self {
+        self.size_rule = Some(rule);
+        self
+    }
+
+    /// Draws among the servers of one priority by these bytes in place of chance: the same bytes
+    /// find the same server, unless it has failed lately. For a stateless proxy, whose
+    /// retransmissions, CANCEL and ACK have to go where the request went (RFC 3263 §4.4): made of
+    /// what they share, as its branch is.
+    #[must_use]
+    pub fn draw_by(mut self, seed: [u8; 32]) -> Self {
+        self.draw_by = Some(seed);
+        self
+    }
+
     /// Fills in From and Contact of a message that came from the wire too. A proxy must not: it
     /// would put its own address into a caller's Contact.
     #[must_use]
@@ -105,10 +127,32 @@ pub struct Outgoing {
     /// Targets still to be tried, best first, once they are known.
     pub(crate) targets: Option<VecDeque<Target>>,
     pub(crate) tried: Vec<Attempt>,
-    /// The connection of the way at hand, and whether it was open when it was chosen.
-    pub(crate) over: Option<(ConnectionId, bool)>,
+    /// What the way at hand leads over.
+    pub(crate) over: Option<Over>,
+    /// What the size rule did with the target at hand.
+    pub(crate) size: Size,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
+}
+
+/// What a way leads over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Over {
+    pub(crate) channel: ChannelId,
+    pub(crate) connection: Option<ConnectionId>,
+    /// Whether that was open when it was chosen.
+    pub(crate) open: bool,
+}
+
+/// How far a request is on its way around UDP (RFC 3261 §18.1.1).
+#[derive(Debug)]
+pub(crate) enum Size {
+    /// It may go over UDP, as far as is known.
+    Unknown,
+    /// It is so long that TCP is tried, until then.
+    Tcp { len: usize, until: Instant },
+    /// TCP failed of this.
+    Failed(Box<AttemptCause>),
 }
 
 /// Where the message itself says that it should go.
@@ -197,6 +241,7 @@ impl Outgoing {
             targets: None,
             tried: Vec::new(),
             over: None,
+            size: Size::Unknown,
             new_branch: false,
         })
     }
@@ -215,11 +260,20 @@ impl Outgoing {
         self.targets.as_ref()?.front().cloned()
     }
 
-    /// Gives up the target at hand, and tells it.
-    pub(crate) fn failed(&mut self, cause: AttemptCause) -> Option<&Target> {
-        let target = self.targets.as_mut()?.pop_front()?;
-        self.tried.push(Attempt { target, cause });
-        self.tried.last().map(|attempt| &attempt.target)
+    /// Gives up the target at hand.
+    pub(crate) fn failed(&mut self, cause: AttemptCause) {
+        self.size = Size::Unknown;
+        let target = self.targets.as_mut().and_then(VecDeque::pop_front);
+        let attempt = target.map(|target| Attempt { target, cause });
+        self.tried.extend(attempt);
+    }
+
+    /// Until when it may wait for a connection that is being opened.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        match self.size {
+            Size::Tcp { until, .. } => Some(until),
+            Size::Unknown | Size::Failed(_) => None,
+        }
     }
 
     /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS

@@ -72,6 +72,11 @@ impl OwnNames {
                 .is_some_and(|&at| now.saturating_duration_since(at) <= self.memory)
     }
 
+    /// How many are remembered that requests carried.
+    pub(crate) fn seen(&self) -> usize {
+        self.lock().seen.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -77,6 +77,7 @@ impl Arrival {
             Err(_) => default_port,
         };
         let came = Came {
+            protocol: self.protocol,
             channel: self.channel,
             way: self.way,
             reply_port,

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use sip_core::Method;
 use sip_core::build::salvage;
 use sip_core::message::ParseError;
@@ -28,7 +29,7 @@ pub(crate) fn to_malformed(
     data: &[u8],
     error: &ParseError,
     source: SocketAddr,
-    tag: &Tag,
+    seed: &[u8; 32],
     max_len: Option<usize>,
 ) -> Option<Reply> {
     let request = salvage(data)?;
@@ -41,16 +42,22 @@ pub(crate) fn to_malformed(
         None => via.sent_by().port().unwrap_or(Protocol::Udp.default_port()),
     };
     let reason = error.kind().to_string();
-    let bytes = request.reply(error.status(), &reason, tag.as_str(), source, max_len)?;
+    let bytes = request.reply(
+        error.status(),
+        &reason,
+        tag(seed, data).as_str(),
+        source,
+        max_len,
+    )?;
     Some(Reply { bytes, port })
 }
 
-/// A fresh To tag; the seed moves on.
-pub(crate) fn tag(seed: &mut [u8; 32]) -> Tag {
-    let mut tokens = Tokens::new(*seed);
-    let tag = tokens.tag();
-    tokens.fill(seed);
-    tag
+/// The To tag of the reply: the same for the same request (RFC 3261 §8.2.7), which its start tells
+/// from others.
+fn tag(seed: &[u8; 32], request: &[u8]) -> Tag {
+    let start = request.get(..1024).unwrap_or(request);
+    let hash = Sha256::new().chain_update(seed).chain_update(start);
+    Tokens::new(hash.finalize().into()).tag()
 }
 
 /// What a datagram channel answers to anybody, on all its sockets together.

@@ -4,21 +4,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::error::{SendCause, SendError};
+use crate::error::{AttemptCause, SendCause};
 use crate::outgoing::HostText;
 use crate::own_names::Key;
 use crate::shared::Scope;
+use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
 use crate::substitute::{self, Fill};
 use crate::tap::{Direction, TapCall, Tapped};
 use crate::tokens::Branch;
 use crate::{
-    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint, SocketId,
+    ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint,
+    SizeOutcome, SocketId,
 };
-
-/// The largest UDP payload: 65,535 less the IP and UDP headers (an IPv6 header is not counted in
-/// its payload length).
-const MAX_DATAGRAM_V4: usize = 65_507;
-const MAX_DATAGRAM_V6: usize = 65_527;
 
 /// The way out that was chosen for a message. [`Route::render`] makes the bytes for it.
 ///
@@ -40,6 +37,7 @@ pub(crate) struct Chosen {
     pub(crate) marks: ViaMarks,
     pub(crate) branch: Option<Branch>,
     pub(crate) hints: HintReport,
+    pub(crate) sizing: Sizing,
 }
 
 /// What carries the bytes.
@@ -102,6 +100,14 @@ impl Route {
         self.0.hints
     }
 
+    pub(crate) fn channel(&self) -> ChannelId {
+        self.0.channel
+    }
+
+    pub(crate) fn size_outcome(&self, len: usize) -> SizeOutcome {
+        self.0.sizing.outcome(len)
+    }
+
     /// What carries the bytes.
     pub fn way(&self) -> Way {
         self.0.way
@@ -121,12 +127,6 @@ impl Route {
     /// its own address until it is open.
     pub fn is_ready(&self) -> bool {
         self.0.local.is_some()
-    }
-
-    /// The error of a message that was to take this route.
-    pub fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
-        self.0.shared.counters.sends_failed.one();
-        SendError::new(cause, outgoing)
     }
 
     /// A message that takes this route, for those who watch.
@@ -154,9 +154,9 @@ impl Route {
     /// counters and the memory of our own names; call it outside all locks.
     ///
     /// # Errors
-    /// The message is larger than a datagram can be, or its own top Via, From or Contact cannot be
-    /// read.
-    pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, SendCause> {
+    /// The message is too large to go this way, or its own top Via, From or Contact cannot be read:
+    /// for [`Router::retry`](crate::Router::retry), which goes on or ends the send.
+    pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
         let local = self.local();
         let mode = outgoing
             .options
@@ -193,7 +193,7 @@ impl Route {
                 substitute::render(&message, &fill)?
             }
         };
-        self.check_size(&bytes)?;
+        self.check_size(&bytes, outgoing)?;
         if let Some(name) = sent_by {
             self.remember(now, &name);
         }
@@ -213,14 +213,25 @@ impl Route {
         }
     }
 
-    fn check_size(&self, bytes: &Bytes) -> Result<(), SendCause> {
-        let max = match (self.0.way, self.0.remote) {
-            (Way::Connection(_), _) => return Ok(()),
-            (Way::Datagram { .. }, SocketAddr::V4(_)) => MAX_DATAGRAM_V4,
-            (Way::Datagram { .. }, SocketAddr::V6(_)) => MAX_DATAGRAM_V6,
-        };
-        if bytes.len() > max {
-            return Err(SendCause::TooLarge { len: bytes.len() });
+    fn check_size(&self, bytes: &Bytes, outgoing: &Outgoing) -> Result<(), AttemptCause> {
+        let counters = &self.0.shared.counters;
+        if let Way::Connection(_) = self.0.way {
+            if let Sizing::Tcp = self.0.sizing {
+                counters.size_rule_tcp.one();
+            }
+            return Ok(());
+        }
+        let len = bytes.len();
+        match self.0.sizing {
+            Sizing::Limit(limit) if len > limit && must_avoid_udp(outgoing.message()) => {
+                return Err(AttemptCause::TooLargeForUdp { len, limit });
+            }
+            _ if len > max_datagram(self.0.remote.ip()) => {
+                return Err(SendCause::TooLarge { len }.into());
+            }
+            Sizing::Failed(_) => counters.size_rule_udp.one(),
+            Sizing::Lately(limit) if len > limit => counters.size_rule_udp.one(),
+            _ => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use sip_core::message::{Message, ParseError};
 
 use crate::error::{Attempt, SendCause};
 use crate::resolve::Target;
-use crate::{Outgoing, Route, SendId, SipEndpoint, SocketId, TapCall, Transmit, Way};
+use crate::{Outgoing, Route, SendId, SipEndpoint, SizeOutcome, SocketId, TapCall, Transmit, Way};
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 #[derive(Debug)]
@@ -117,6 +117,11 @@ impl Sent {
     /// What became of the hints.
     pub fn hints(&self) -> HintReport {
         self.route.hints()
+    }
+
+    /// What its size had to do with the way it took (RFC 3261 §18.1.1).
+    pub fn size_rule(&self) -> SizeOutcome {
+        self.route.size_outcome(self.bytes.len())
     }
 
     /// Keeps the targets and, if there are more of them to try it on, the message as given.

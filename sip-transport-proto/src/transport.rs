@@ -7,6 +7,7 @@ use crate::connection::{Connection, ConnectionEvent, Pushed};
 use crate::datagram::{DatagramSocket, Transmit};
 use crate::error::{
     AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
+    SendFailure,
 };
 use crate::resolve::{Answer, DomainName, Family, LookupId, LookupKind, Target};
 use crate::route::Way;
@@ -319,10 +320,10 @@ impl Transport {
         now: Instant,
         send: Option<SendId>,
         remote: SocketAddr,
-        kind: io::ErrorKind,
+        cause: impl Into<SendFailure>,
     ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(now, send, remote, kind);
+            let event = self.router.send_failed(now, send, remote, cause);
             self.outputs.extend(event.map(Output::Event));
         }
     }
@@ -542,8 +543,10 @@ impl Transport {
             && let Some((route, outgoing)) = machine.next_pending()
         {
             let send = outgoing.id();
-            let result = self.give(now, route, outgoing).map(Box::new);
-            self.complete(send, result);
+            match self.give(now, &route, outgoing) {
+                Ok(sent) => self.complete(send, Ok(sent)),
+                Err((outgoing, cause)) => self.retry(now, outgoing, cause),
+            }
         }
     }
 
@@ -627,44 +630,48 @@ impl Transport {
                 Routed::Waiting(id) => return Ok(Submitted::Waiting(id)),
                 Routed::Ready(route, outgoing) => (route, outgoing),
             };
-            let Way::Connection(id) = route.way() else {
-                let sent = self.give(now, route, outgoing)?;
-                return Ok(Submitted::Sent(Box::new(sent)));
-            };
-            self.keep_machines();
             let send = outgoing.id();
-            let pushed = match self.connections.get_mut(&id) {
-                Some(machine) => machine.push(route, outgoing),
-                None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+            let pushed = match route.way() {
+                Way::Connection(id) => self.push(id, route, outgoing),
+                Way::Datagram { .. } => Pushed::Ready(route, outgoing),
             };
-            self.touched.insert(id);
-            match pushed {
+            let given = match pushed {
                 Pushed::Waiting => return Ok(Submitted::Waiting(send)),
-                Pushed::Ready(route, outgoing) => {
-                    let sent = self.give(now, route, outgoing)?;
-                    return Ok(Submitted::Sent(Box::new(sent)));
-                }
-                Pushed::Returned(outgoing, cause) => {
-                    routed = self.router.retry(now, outgoing, cause);
-                }
-            }
+                Pushed::Ready(route, outgoing) => self.give(now, &route, outgoing),
+                Pushed::Returned(outgoing, cause) => Err((outgoing, cause)),
+            };
+            let (outgoing, cause) = match given {
+                Ok(sent) => return Ok(Submitted::Sent(sent)),
+                Err(returned) => returned,
+            };
+            routed = self.router.retry(now, outgoing, cause);
         }
     }
 
-    /// Renders a message and gives it to its socket or connection.
+    fn push(&mut self, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) -> Pushed {
+        self.keep_machines();
+        self.touched.insert(id);
+        match self.connections.get_mut(&id) {
+            Some(machine) => machine.push(route, outgoing),
+            None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+        }
+    }
+
+    /// Renders a message and gives it to its socket or connection. If that fails, it comes back with
+    /// the cause.
     fn give(
         &mut self,
         now: Instant,
-        route: Route,
+        route: &Route,
         outgoing: Box<Outgoing>,
-    ) -> Result<Sent, SendError> {
-        let sent = match route.render(now, &outgoing) {
-            Ok(sent) => sent,
-            Err(cause) => return Err(route.failed(cause, outgoing)),
-        };
-        match self.put(now, &sent) {
-            Ok(()) => Ok(sent.keep(outgoing)),
-            Err(cause) => Err(route.failed(cause, outgoing)),
+    ) -> Result<Box<Sent>, (Box<Outgoing>, AttemptCause)> {
+        let given = route.render(now, &outgoing).and_then(|sent| {
+            self.put(now, &sent)?;
+            Ok(sent)
+        });
+        match given {
+            Ok(sent) => Ok(Box::new(sent.keep(outgoing))),
+            Err(cause) => Err((outgoing, cause)),
         }
     }
 

@@ -239,6 +239,7 @@ impl Run {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
+    // conformance: 433
     #[test]
     fn every_send_ends_once_whatever_happens(
         steps in prop::collection::vec((0u8..24, any::<u8>(), any::<u8>()), 1..150),

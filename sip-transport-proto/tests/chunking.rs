@@ -79,7 +79,7 @@ fn byte_by_byte_a_stream_is_the_same() {
     assert_eq!(heard(stream.chunks(1)), heard([stream.as_slice()]));
 }
 
-// bad-inputs: F13
+// bad-inputs: F13; conformance: 67
 #[test]
 fn the_largest_message_byte_by_byte_takes_linear_time() {
     let head = wire_request_with_body(VIA, "", &"x".repeat(10_000)).len() - 10_000;

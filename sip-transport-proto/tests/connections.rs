@@ -91,6 +91,7 @@ fn a_mapped_ipv4_address_is_the_ipv4_address() {
     assert_eq!(over(&mut host, "[::ffff:192.0.2.9]:33333"), Some(id));
 }
 
+// conformance: 184
 #[test]
 fn sends_queued_while_connecting_go_out_in_order() {
     let mut host = host();
@@ -149,6 +150,7 @@ fn a_send_waits_behind_one_that_is_being_rendered() {
     assert!(matches!(machine.push(third, message), Pushed::Ready(..)));
 }
 
+// conformance: 184
 #[test]
 fn short_writes_lose_and_repeat_nothing() {
     let mut host = host();
@@ -201,6 +203,7 @@ fn a_failed_connect_is_reported_to_every_send_that_waited() {
     assert_eq!(host.transport.router().queued_bytes(), 0);
 }
 
+// conformance: 359
 #[test]
 fn a_connection_is_opened_and_closed_once_each() {
     let mut host = host();
@@ -314,6 +317,7 @@ fn an_application_can_close_a_connection_and_what_is_queued_still_goes() {
     assert!(!host.transport.close(now, id));
 }
 
+// conformance: 392
 #[test]
 fn a_closing_connection_takes_no_more_messages() {
     let mut host = host();

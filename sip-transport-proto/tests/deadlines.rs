@@ -47,6 +47,7 @@ fn closed_by(host: &mut Host, id: ConnectionId) -> Option<Deadline> {
     }
 }
 
+// conformance: 185
 #[test]
 fn connecting_takes_ten_seconds_at_most_for_each_target() {
     let mut host = Host::new();

@@ -210,7 +210,7 @@ fn stages(protocol: Protocol, accepted: bool) -> Vec<Talk> {
     stages
 }
 
-// bad-inputs: C5, R8, W6; conformance: 147
+// bad-inputs: C5, R8, W6; conformance: 147, 185
 #[test]
 fn a_handshake_takes_ten_seconds_at_most_wherever_it_stalls() {
     for protocol in LAYERED {

@@ -135,18 +135,21 @@ fn a_server_that_nobody_answers_for_is_told_of_once_and_tried_last() {
     assert_eq!(next(&mut host, sent).remote().addr, addr(B));
 }
 
+// conformance: 155
 #[test]
 fn what_is_wrong_with_the_message_is_no_fault_of_the_server() {
     let mut host = host();
     let sent = send(&mut host, "sip:bob@example.com");
     let now = host.now;
-    host.transport.handle_datagram_failed(
-        now,
-        Some(sent.id()),
-        sent.remote().addr,
-        ErrorKind::InvalidInput,
-    );
-    host.drain();
+    for cause in [
+        SendFailure::Io(ErrorKind::InvalidInput),
+        SendFailure::TooLarge,
+    ] {
+        let remote = sent.remote().addr;
+        host.transport
+            .handle_datagram_failed(now, Some(sent.id()), remote, cause);
+        host.drain();
+    }
     assert_eq!(
         send(&mut host, "sip:bob@example.com").remote().addr,
         addr(A)
@@ -201,6 +204,7 @@ fn a_hinted_channel_decides_on_the_protocol() {
     assert_eq!(host.connects[0].1, addr(A));
 }
 
+// conformance: 277
 #[test]
 fn sips_is_never_downgraded() {
     let mut config = Config::default();
@@ -348,6 +352,36 @@ fn the_order_and_the_time_of_lookups_can_be_set() {
     let late = host.waits(options("sip:silent.example"), SendOptions::new());
     host.pass(Duration::from_secs(1));
     assert!(host.completed(late).is_err());
+}
+
+// RFC 3263 §4.4; conformance: 170
+#[test]
+fn the_same_bytes_to_draw_by_find_the_same_server_in_any_transport() {
+    let servers: String = (1..=20)
+        .map(|n| format!("_sip._udp.example.com SRV 0 5 5060 s{n}.b\ns{n}.b A 192.0.2.{n}\n"))
+        .collect();
+    let zone: Zone = servers.parse().unwrap();
+    let drawn = |seed| {
+        let mut host = Host::seeded(Config::default(), seed);
+        host.udp("192.0.2.99:5060");
+        let mut servers = Vec::new();
+        for bytes in 0..10 {
+            let options = SendOptions::new().draw_by([bytes; 32]);
+            let uri = "sip:bob@example.com;transport=udp";
+            let sent = match host.submit(common::options(uri), options).unwrap() {
+                Submitted::Sent(sent) => *sent,
+                Submitted::Waiting(send) => {
+                    host.resolve_from(&zone);
+                    host.completed(send).unwrap()
+                }
+            };
+            servers.push(sent.remote().addr);
+        }
+        servers
+    };
+    let first = drawn(1);
+    assert_eq!(first, drawn(2));
+    assert!(first.iter().any(|server| *server != first[0]));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 
 use common::{Host, addr, header, invite, numbered, ok, options, tcp, to, udp, wire_request};
 use sip_transport_proto::error::{NextError, SendCause};
+use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::{Message, Method, Name, Response};
 use sip_transport_proto::{Config, SendOptions, Sent, Submitted};
 
@@ -84,6 +85,42 @@ fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
     assert!(matches!(error, NextError::NoTargetLeft(_)), "{error}");
 }
 
+// conformance: 86, 183
+#[test]
+fn the_next_target_is_named_the_socket_that_it_is_reached_from() {
+    let zone: Zone = "
+        example.com NAPTR 10 10 s SIP+D2U _sip._udp.example.com
+        example.com NAPTR 10 20 s SIP+D2T _sip._tcp.example.com
+        _sip._udp.example.com SRV 1 1 5060 a.example.com
+        _sip._tcp.example.com SRV 1 1 5060 b.example.com
+        a.example.com A 192.0.2.7
+        b.example.com AAAA 2001:db8::8"
+        .parse()
+        .unwrap();
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    host.tcp("[2001:db8::1]:5070");
+    let send = host.waits(invite("sip:example.com"), SendOptions::new());
+    host.resolve_from(&zone);
+    let first = host.completed(send).unwrap();
+    let names = |sent: &Sent| {
+        let via = header(sent.bytes(), "Via");
+        let sent_by = via.split(';').next().unwrap().to_owned();
+        (sent_by, header(sent.bytes(), "Contact"))
+    };
+    let (via, contact) = names(&first);
+    assert_eq!(via, "SIP/2.0/UDP 192.0.2.1:5060");
+    assert_eq!(contact, "<sip:192.0.2.1:5060>");
+    let Ok(Submitted::Waiting(send)) = host.transport.try_next(host.now, first) else {
+        panic!("it waits for its connection");
+    };
+    host.drain();
+    host.connected("[2001:db8::1]:40000");
+    let (via, contact) = names(&host.completed(send).unwrap());
+    assert_eq!(via, "SIP/2.0/TCP [2001:db8::1]:5070");
+    assert_eq!(contact, "<sip:[2001:db8::1]:5070;transport=tcp>");
+}
+
 #[test]
 fn a_given_branch_is_replaced_for_the_next_target_only() {
     let mut host = Host::new();
@@ -114,7 +151,7 @@ fn same_via(one: &Sent, other: &Sent) {
     assert!(one.top_via().unwrap().equivalent(&other.top_via().unwrap()));
 }
 
-// RFC 3261 §9.1; conformance: 79, 116
+// RFC 3261 §9.1; conformance: 79, 116, 298
 #[test]
 fn a_cancel_has_the_via_and_goes_the_way_of_its_request() {
     let mut host = Host::new();
@@ -191,7 +228,7 @@ fn of_a_response_there_is_no_cancel() {
     assert!(sent.cancel().is_err());
 }
 
-// RFC 5626 §5.2
+// RFC 5626 §5.2; conformance: 171
 #[test]
 fn a_flow_token_brings_a_response_back_over_its_flow() {
     let mut host = Host::new();
@@ -214,6 +251,7 @@ fn a_flow_token_brings_a_response_back_over_its_flow() {
     assert_eq!(sent.local().connection, Some(id));
 }
 
+// conformance: 358
 #[test]
 fn a_flow_token_cannot_be_made_up() {
     let mut host = Host::new();

@@ -291,7 +291,7 @@ proptest! {
     }
 }
 
-// conformance: 343
+// conformance: 184, 343
 #[test]
 fn a_ping_stands_between_messages() {
     let (mut host, id) = stream(Keep::new());
@@ -1140,7 +1140,7 @@ fn two_transports_keep_a_udp_flow_from_both_ends() {
     }
 }
 
-// conformance: 355, 342
+// conformance: 342, 355, 411
 #[test]
 fn two_transports_keep_a_stream_from_both_ends() {
     for transport in ["tcp", "ws"] {

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::resolve::{self, DomainName, LookupKind, Record};
-use sip_transport_proto::sim::{Answer, HostId, Link, Network, Ready, Socket};
+use sip_transport_proto::sim::{Answer, Crash, HostId, Link, Network, Ready, Socket};
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -319,4 +319,80 @@ fn names_and_routes_answer_as_they_were_set() {
         network.local_address(a, ip("192.0.2.9")),
         Err(ErrorKind::HostUnreachable)
     );
+}
+
+#[test]
+fn a_program_that_dies_is_heard_of() {
+    let (mut network, a, b) = network(Link::default());
+    let from = network.bind(a, addr("192.0.2.1:5060")).unwrap();
+    network.bind(b, addr("0.0.0.0:5060")).unwrap();
+    let (near, _) = stream(&mut network, a, b);
+    network.crash(b, Crash::Program);
+    assert_eq!(network.open_sockets(b), 0);
+    pass(&mut network, 10 * MILLI);
+    assert_eq!(read(&mut network, near), Err(ErrorKind::ConnectionReset));
+
+    let to = addr("192.0.2.2:5060");
+    network.send_datagram(from, None, to, b"x").unwrap();
+    let refused = network.connect(a, None, to).unwrap();
+    let heard = pass(&mut network, 20 * MILLI);
+    let unreachable = Ready::Unreachable {
+        socket: from,
+        destination: to,
+    };
+    let kind = ErrorKind::ConnectionRefused;
+    let failed = Ready::ConnectFailed(refused, kind);
+    assert!(heard.contains(&unreachable), "{heard:?}");
+    assert!(heard.contains(&failed), "{heard:?}");
+}
+
+#[test]
+fn a_host_without_power_is_silent_until_it_is_back() {
+    let (mut network, a, b) = network(Link::default());
+    let from = network.bind(a, addr("192.0.2.1:5060")).unwrap();
+    let (near, _) = stream(&mut network, a, b);
+    network.crash(b, Crash::Power);
+    let to = addr("192.0.2.2:5060");
+    network.send_datagram(from, None, to, b"x").unwrap();
+    network.write(near, b"x").unwrap();
+    let late = network.connect(a, None, to).unwrap();
+    assert!(pass(&mut network, Duration::from_secs(60)).is_empty());
+
+    network.restart(b);
+    let listener = network.listen(b, to).unwrap();
+    let heard = pass(&mut network, Duration::from_secs(1));
+    assert!(heard.contains(&Ready::Accept(listener)), "{heard:?}");
+    assert!(heard.contains(&Ready::Connected(late)), "{heard:?}");
+    // It knows nothing of the connection from before.
+    assert_eq!(read(&mut network, near), Err(ErrorKind::ConnectionReset));
+    network.close(near);
+    network.close(late);
+    network.close(listener);
+    pass(&mut network, Duration::from_secs(1));
+    assert_eq!(network.next_event_at(), None, "something is left over");
+}
+
+#[test]
+fn lookups_are_lost_where_the_name_server_cannot_be_reached() {
+    let (mut network, a, b) = network(Link::default());
+    network.set_name_server(b);
+    let zone = "b.example A 192.0.2.2".parse().unwrap();
+    network.set_zone(zone);
+    network.lookup(a, LookupKind::A, &name("b.example"));
+    assert!(pass(&mut network, 19 * MILLI).is_empty());
+    assert_eq!(pass(&mut network, MILLI).len(), 1);
+    let lost = |network: &mut Network| {
+        network.lookup(a, LookupKind::A, &name("b.example"));
+        pass(network, Duration::from_secs(60)).is_empty()
+    };
+    network.cut(a, b);
+    assert!(lost(&mut network));
+    network.heal(a, b);
+    network.crash(b, Crash::Power);
+    assert!(lost(&mut network));
+    network.restart(b);
+    network.set_link(a, b, Link::default().with_loss(1.0));
+    assert!(lost(&mut network));
+    network.set_link(a, b, Link::default());
+    assert!(!lost(&mut network));
 }

@@ -111,7 +111,7 @@ fn rport_is_added_where_the_channel_is_set_to() {
     assert_eq!(sent.remote().addr, addr("192.0.2.9:33333"));
 }
 
-// bad-inputs: R7; conformance: 61, 63
+// bad-inputs: R7; conformance: 61, 63, 120
 #[test]
 fn an_ipv6_source_stands_in_received_without_brackets_and_zone() {
     let mut host = Host::new();
@@ -633,7 +633,7 @@ fn headers_that_the_transport_rests_on_are_checked_before_delivery() {
     }
 }
 
-// bad-inputs: P7; conformance: 466
+// bad-inputs: P7; conformance: 140, 466
 #[test]
 fn a_malformed_response_is_reported_and_not_answered() {
     let mut host = Host::new();
@@ -647,10 +647,13 @@ fn a_malformed_response_is_reported_and_not_answered() {
         let event = host.datagram(channel, "192.0.2.9:5060", bad.as_bytes());
         assert!(matches!(event, Some(Event::Malformed { .. })), "{status}");
     }
+    let short = good.replacen("Content-Length: 0", "Content-Length: 9", 1);
+    let event = host.datagram(channel, "192.0.2.9:5060", short.as_bytes());
+    assert!(matches!(event, Some(Event::Malformed { .. })));
     assert!(host.datagrams.is_empty());
 }
 
-// bad-inputs: C10, C13
+// bad-inputs: C10, C13; conformance: 168
 #[test]
 fn datagrams_leave_no_state_behind() {
     let mut host = Host::new();
@@ -694,7 +697,7 @@ fn what_has_no_end_is_given_up_at_its_limit() {
     }
 }
 
-// bad-inputs: R13, R14
+// bad-inputs: R13, R14; conformance: 164
 #[test]
 fn unusual_but_valid_requests_are_delivered() {
     let good = String::from_utf8(wire_request(VIA, "")).unwrap();

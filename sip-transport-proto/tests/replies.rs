@@ -90,23 +90,25 @@ fn the_reply_has_the_headers_of_the_request_and_a_tag() {
     assert_eq!(message.raw("Content-Length"), Some(&b"0"[..]));
 }
 
+// RFC 3261 §8.2.7
 #[test]
-fn two_replies_have_different_tags_and_the_same_seed_the_same() {
-    let run = || {
-        let mut host = Host::new();
+fn the_same_request_gets_the_same_tag_and_another_another() {
+    let run = |seed| {
+        let mut host = Host::seeded(Config::default(), seed);
         let channel = host.udp("192.0.2.1:5060");
-        for _ in 0..2 {
-            host.datagram(channel, "192.0.2.9:33333", bad(VIA).as_bytes());
+        for via in [VIA, VIA, "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK-another"] {
+            host.datagram(channel, "192.0.2.9:33333", bad(via).as_bytes());
         }
-        let tags: Vec<_> = host
-            .datagrams
-            .iter()
+        let replies = host.datagrams.iter();
+        let tags: Vec<_> = replies
             .map(|(_, reply)| header(&reply.bytes, "To"))
             .collect();
-        assert_ne!(tags[0], tags[1]);
+        assert_eq!(tags[0], tags[1]);
+        assert_ne!(tags[0], tags[2]);
         tags
     };
-    assert_eq!(run(), run());
+    assert_eq!(run(1), run(1));
+    assert_ne!(run(1), run(2));
 }
 
 // RFC 3261 §21.4, §21.5; conformance: 463
@@ -199,7 +201,7 @@ fn without_a_readable_via_there_is_no_reply() {
     assert!(replies(b"OPTIONS").is_empty());
 }
 
-// RFC 3261 §17.1.1.3
+// RFC 3261 §17.1.1.3; conformance: 157
 #[test]
 fn ack_and_responses_get_none() {
     assert!(replies(bad(VIA).replace("OPTIONS", "ACK").as_bytes()).is_empty());
@@ -251,7 +253,7 @@ fn a_source_port_of_zero_gets_no_reply() {
     assert_eq!(host.transport.stats().malformed_replies_suppressed, 1);
 }
 
-// RFC 3261 §26.3.2.4
+// RFC 3261 §26.3.2.4; conformance: 159
 #[test]
 fn a_channel_gives_so_many_replies_a_second() {
     let mut config = Config::default();

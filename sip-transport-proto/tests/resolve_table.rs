@@ -59,7 +59,7 @@ const NO_NAPTR: &str = "
     a.example A 192.0.2.9";
 
 const TABLE: &[Row] = rows! {
-    // conformance: 301, 313
+    // conformance: 197, 301, 313
     "an address without a transport is UDP for sip":
         "sip:192.0.2.1", V4, "" => "udp 192.0.2.1:5060";
     "an address without a transport is TLS for sips":
@@ -79,7 +79,6 @@ const TABLE: &[Row] = rows! {
         "sip:192.0.2.1;transport=tcp", V4, "" => "tcp 192.0.2.1:5060";
     "transport=UDP in any case":
         "sip:192.0.2.1;Transport=UDP", V4, "" => "udp 192.0.2.1:5060";
-    // conformance: 217
     "transport=tls is TLS over TCP":
         "sip:192.0.2.1;transport=tls", V4, "" => "tls 192.0.2.1:5061 192.0.2.1";
     "transport=tls with a name asks for _sips._tcp":
@@ -99,7 +98,7 @@ const TABLE: &[Row] = rows! {
     // conformance: 276, 284
     "sips with transport=tcp is TLS":
         "sips:192.0.2.1;transport=tcp", V4, "" => "tls 192.0.2.1:5061 192.0.2.1";
-    // conformance: 192
+    // conformance: 192, 284
     "sips with transport=udp cannot be":
         "sips:a.example;transport=udp", V4, ONE_NAME => "error: sips cannot go over udp";
     "a transport that nobody knows":

@@ -33,7 +33,7 @@ fn with_rport_a_response_goes_to_the_source_port() {
     );
 }
 
-// RFC 3261 §18.2.2; conformance: 131
+// RFC 3261 §18.2.2; conformance: 131, 432
 #[test]
 fn without_rport_a_response_goes_to_the_sent_by_port_or_the_default_one() {
     assert_eq!(
@@ -109,7 +109,7 @@ fn a_response_to_a_link_local_peer_keeps_its_scope() {
     assert_eq!(host.datagrams[0].1.destination, remote.into());
 }
 
-// RFC 3261 §18.2.2; conformance: 125
+// RFC 3261 §18.2.2; conformance: 125, 432
 #[test]
 fn a_response_goes_over_the_connection_of_its_request() {
     let mut host = Host::new();
@@ -156,6 +156,28 @@ fn with_its_connection_closed_a_response_opens_one_to_the_source_and_the_sent_by
         host.waits(ok(&received.request), SendOptions::new());
         assert_eq!(host.connects[0].1, addr(remote), "{via}");
     }
+}
+
+// RFC 3261 §18.2.2; conformance: 126
+#[test]
+fn a_response_keeps_the_protocol_of_its_request_where_the_channel_is_gone_too() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let channel = host.tcp("192.0.2.1:5060");
+    let id = host.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    let received = Received::from(host.events.pop_front().unwrap());
+    let now = host.now;
+    host.transport.remove_channel(now, channel).unwrap();
+    host.drain();
+    let error = host.submit(ok(&received.request), SendOptions::new());
+    let cause = error.unwrap_err().cause().clone();
+    let no_channel = SendCause::NoChannel {
+        protocol: Protocol::Tcp,
+        remote: ip("192.0.2.9"),
+    };
+    assert_eq!(cause, no_channel);
+    assert!(host.datagrams.is_empty());
 }
 
 // bad-inputs: C8

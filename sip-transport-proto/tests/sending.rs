@@ -44,7 +44,7 @@ fn a_request_goes_where_its_uri_says() {
     assert_eq!(transmit.send, Some(sent.id()));
 }
 
-// conformance: 104
+// conformance: 104, 197
 #[test]
 fn without_a_port_the_protocols_default_one_is_taken() {
     let mut host = Host::new();
@@ -56,7 +56,7 @@ fn without_a_port_the_protocols_default_one_is_taken() {
     assert_eq!(host.connects[0].1, addr("192.0.2.9:5060"));
 }
 
-// RFC 3261 §19.1.1: maddr takes the place of the host.
+// RFC 3261 §19.1.1: maddr takes the place of the host; conformance: 193
 #[test]
 fn a_uri_maddr_is_the_host_to_send_to() {
     let mut host = Host::new();
@@ -115,7 +115,7 @@ fn a_transport_that_there_is_not_is_an_error() {
     );
 }
 
-// RFC 3261 §26.2.2; conformance: 85; bad-inputs: C2, R15
+// RFC 3261 §26.2.2; conformance: 85, 277; bad-inputs: C2, R15
 #[test]
 fn sips_never_goes_out_unprotected() {
     let mut host = Host::new();
@@ -345,7 +345,7 @@ fn the_addresses_of_a_name_are_tried_one_after_the_other() {
     assert_eq!(host.written(id), *sent.bytes());
 }
 
-// conformance: 86
+// conformance: 79, 86
 #[test]
 fn every_attempt_starts_from_the_message_as_given_with_a_branch_of_its_own() {
     let mut host = Host::new();
@@ -583,7 +583,7 @@ fn a_message_larger_than_a_datagram_can_be_is_refused() {
     let body = vec![b'x'; 65_507];
     let mut request = options("sip:192.0.2.9");
     request.set_body(body).unwrap();
-    let error = host.submit(request, SendOptions::new()).unwrap_err();
+    let error = host.submit(request, to(udp("192.0.2.9:5060"))).unwrap_err();
     assert!(
         matches!(error.cause(), SendCause::TooLarge { .. }),
         "{error}"
@@ -606,6 +606,7 @@ fn a_message_without_content_length_gets_one_on_a_stream() {
     assert!(sent.bytes().ends_with(b"\r\n\r\nbody"));
 }
 
+// conformance: 90
 #[test]
 fn a_setting_that_cannot_be_is_refused() {
     let mut config = Config::default();
@@ -613,7 +614,7 @@ fn a_setting_that_cannot_be_is_refused() {
         setting, expected, ..
     } = config.send_queue(0).unwrap_err();
     assert_eq!((setting, expected), ("send_queue", "more than zero"));
-    // RFC 3261 §18; conformance: 90
+    // RFC 3261 §18
     assert!(config.idle_timeout(Duration::from_millis(31_999)).is_err());
     assert!(config.idle_timeout(Duration::from_secs(32)).is_ok());
     let unbound = ChannelConfig::new(Protocol::Udp, addr("192.0.2.1:0"));

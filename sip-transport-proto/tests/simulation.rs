@@ -598,6 +598,7 @@ fn all<M: Machine>(seeds: impl Iterator<Item = u64>) {
     assert!(counts.iter().all(|count| *count > 10), "{all:?}");
 }
 
+// conformance: 433
 #[test]
 fn every_send_ends_once_and_nothing_is_left_over() {
     all::<Transport>(0..seeds());
@@ -609,6 +610,7 @@ fn the_parts_driven_in_any_order_keep_the_same_rules() {
     all::<Split>((0..seeds()).step_by(2));
 }
 
+// conformance: 434
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let mut different = BTreeSet::new();

@@ -545,7 +545,7 @@ fn received(host: &mut Host) -> Received {
     host.request(channel, "192.0.2.9:5060", text.as_bytes())
 }
 
-// conformance: 175
+// conformance: 175, 179
 #[test]
 fn in_a_message_from_the_wire_only_a_via_put_on_top_is_filled_in() {
     let mut host = Host::new();
@@ -574,7 +574,7 @@ fn a_forwarded_message_is_filled_in_where_that_is_asked_for() {
     assert_eq!(header(sent.bytes(), "Contact"), "<sip:b@192.0.2.1:5060>");
 }
 
-// RFC 3261 §8.2.6.2
+// RFC 3261 §8.2.6.2; conformance: 181
 #[test]
 fn of_a_response_only_contacts_are_filled_in() {
     let mut host = Host::new();
@@ -660,6 +660,7 @@ fn other_header() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
+    // conformance: 179
     #[test]
     fn all_else_goes_out_byte_for_byte(
         values in prop::collection::vec(other_header(), 1..8),

@@ -52,7 +52,7 @@ fn all() -> Vec<(Case, Vec<u8>)> {
     all
 }
 
-// conformance: 435-495; bad-inputs: P13
+// conformance: 139, 141, 435-495; bad-inputs: P13
 #[test]
 fn a_datagram_is_delivered_answered_or_dropped() {
     for (case, data) in all() {
@@ -110,7 +110,7 @@ fn answers(case: &Case, status: u16, request: &[u8], reply: &[u8]) {
     }
 }
 
-// RFC 3261 §17.1.1.3
+// RFC 3261 §17.1.1.3; conformance: 157
 #[test]
 fn no_ack_is_ever_answered() {
     for (case, data) in all() {

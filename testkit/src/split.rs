@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{
-    AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError,
+    AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
 };
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
@@ -83,17 +83,20 @@ impl Split {
     fn push(&mut self, now: Instant, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
         let Way::Connection(id) = route.way() else {
-            let result = self.render(now, &route, outgoing);
-            if let Ok((sent, _)) = &result
-                && let Some((socket, transmit)) = sent.datagram()
-            {
-                if let Some(call) = sent.tap(now) {
-                    call.run();
+            match route.render(now, &outgoing) {
+                Ok(sent) => {
+                    if let Some((socket, transmit)) = sent.datagram() {
+                        if let Some(call) = sent.tap(now) {
+                            call.run();
+                        }
+                        self.outputs
+                            .push_back(Output::Datagram { socket, transmit });
+                    }
+                    self.complete(send, Ok(sent.keep(outgoing)));
                 }
-                self.outputs
-                    .push_back(Output::Datagram { socket, transmit });
+                Err(cause) => self.tasks.push(Task::Retry(outgoing, cause)),
             }
-            return self.complete(send, result.map(|(sent, outgoing)| sent.keep(outgoing)));
+            return;
         };
         self.keep_machines();
         let pushed = match self.connections.get_mut(&id) {
@@ -114,33 +117,15 @@ impl Split {
 
     fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
-        let (sent, outgoing) = match self.render(now, &route, outgoing) {
-            Ok(rendered) => rendered,
-            Err(error) => return self.complete(send, Err(error)),
-        };
-        let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-        match self
-            .with(id, queue)
-            .unwrap_or(Err(SendCause::ConnectionClosed))
-        {
-            Ok(()) => self.complete(send, Ok(sent.keep(outgoing))),
-            Err(SendCause::ConnectionClosed) => {
-                let cause = AttemptCause::Closed(CloseReason::Peer);
-                self.tasks.push(Task::Retry(outgoing, cause));
-            }
-            Err(cause) => self.complete(send, Err(route.failed(cause, outgoing))),
-        }
-    }
-
-    fn render(
-        &self,
-        now: Instant,
-        route: &Route,
-        outgoing: Box<Outgoing>,
-    ) -> Result<(Sent, Box<Outgoing>), SendError> {
-        match route.render(now, &outgoing) {
-            Ok(sent) => Ok((sent, outgoing)),
-            Err(cause) => Err(route.failed(cause, outgoing)),
+        let queued = route.render(now, &outgoing).and_then(|sent| {
+            let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
+            self.with(id, queue)
+                .unwrap_or(Err(SendCause::ConnectionClosed))?;
+            Ok(sent)
+        });
+        match queued {
+            Ok(sent) => self.complete(send, Ok(sent.keep(outgoing))),
+            Err(cause) => self.tasks.push(Task::Retry(outgoing, cause)),
         }
     }
 
@@ -337,6 +322,16 @@ impl Machine for Split {
 
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let routed = self.router.send(now, outgoing)?;
+        let send = match &routed {
+            Routed::Waiting(send) => *send,
+            Routed::Ready(_, outgoing) => outgoing.id(),
+        };
+        self.routed(send, Ok(routed));
+        Ok(Submitted::Waiting(send))
+    }
+
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
+        let routed = self.router.try_next(now, sent)?;
         let send = match &routed {
             Routed::Waiting(send) => *send,
             Routed::Ready(_, outgoing) => outgoing.id(),

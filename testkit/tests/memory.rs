@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use adapter_core::sip_transport_proto::error::{AttemptCause, NextError, SendCause};
+use adapter_core::sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendFailure};
 use adapter_core::sip_transport_proto::sim::{Answer, Link};
 use adapter_core::sip_transport_proto::sip_core::build::RequestBuilder;
 use adapter_core::sip_transport_proto::sip_core::{Method, Request};
-use adapter_core::sip_transport_proto::{Config, Event, Protocol, Sent};
+use adapter_core::sip_transport_proto::{
+    Config, Deadline, Event, Protocol, Sent, SizeOutcome, SizeRule,
+};
 use adapter_core::{Incoming, Runtime as _};
 use testkit::memory::{MemoryRuntime, Simulation};
 
@@ -36,6 +38,54 @@ async fn start(runtime: &MemoryRuntime, address: &str) -> (SipTransport, Incomin
         .bind()
         .await
         .unwrap()
+}
+
+// conformance: 155
+#[cfg(target_os = "linux")]
+#[test]
+fn a_datagram_too_long_for_its_way_is_told_of_and_tcp_takes_it() {
+    let simulation = Simulation::new(1);
+    simulation.set_longest_datagram(1_000);
+    let alice = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    let bob = simulation.add_host("bob", &[ip("192.0.2.2")]);
+    alice.block_on(async {
+        let (alice, mut incoming) = start(&alice, "192.0.2.1:5060").await;
+        let (_bob, mut at_bob) = start(&bob, "192.0.2.2:5060").await;
+        let mut request = options("sip:192.0.2.2");
+        request.set_body(vec![b'x'; 900]).unwrap();
+        let sent = alice.send_request(request.clone()).await.unwrap();
+        let Some(Event::SendFailed { send, cause }) = incoming.recv().await else {
+            panic!("it is told of");
+        };
+        assert_eq!((send, cause), (sent.id(), SendFailure::TooLarge));
+        let rule = SizeRule::PathMtu(1_028);
+        let sent = alice.send_request(request).size_rule(rule).await.unwrap();
+        assert_eq!(sent.size_rule(), SizeOutcome::Tcp);
+        while !matches!(at_bob.recv().await.unwrap(), Event::Request { .. }) {}
+    });
+}
+
+#[test]
+fn a_large_request_waits_two_seconds_for_tcp_while_others_wait_on() {
+    let simulation = Simulation::new(1);
+    let host = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    host.block_on(async {
+        // Nobody has the other address: what is sent there is lost.
+        let (alice, _incoming) = start(&host, "192.0.2.1:5060").await;
+        let tcp = options("sip:192.0.2.2;transport=tcp");
+        let wants = alice.send_request(tcp).into_future();
+        let began = host.now();
+        let mut large = options("sip:192.0.2.2");
+        large.set_body(vec![b'x'; 1_400]).unwrap();
+        let sent = alice.send_request(large).await.unwrap();
+        assert_eq!(host.now() - began, Duration::from_secs(2));
+        let late = AttemptCause::Deadline(Deadline::SizeRule);
+        assert_eq!(sent.size_rule(), SizeOutcome::TcpFailed(late));
+        let error = wants.await.unwrap_err();
+        let late = AttemptCause::Deadline(Deadline::Connect);
+        assert_eq!(error.tried()[0].cause, late);
+        assert_eq!(host.now() - began, Duration::from_secs(10));
+    });
 }
 
 #[test]

@@ -548,6 +548,7 @@ fn no_seed_loses_or_leaves_anything() {
     }
 }
 
+// conformance: 434
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in (0..seeds()).step_by(20) {

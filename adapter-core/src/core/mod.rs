@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
-use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError};
+use sip_transport_proto::error::{SendCause, SendError};
 use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
@@ -37,9 +37,6 @@ pub(crate) struct Worker {
 #[derive(Debug)]
 #[must_use = "the router counts on it"]
 pub(crate) struct Asked(Vec<RouterOutput>);
-
-/// What a send fails of whose connection closed before it could be queued there.
-pub(crate) const CLOSED: AttemptCause = AttemptCause::Closed(CloseReason::Peer);
 
 /// What a plan came to.
 pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;

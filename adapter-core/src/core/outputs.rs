@@ -141,9 +141,9 @@ impl Core {
         cause: SendFailure,
     ) {
         let event = match cause {
-            SendFailure::Io(kind) => {
+            SendFailure::Io(_) | SendFailure::TooLarge => {
                 let now = self.now();
-                self.with_router(|router| router.send_failed(now, send, remote, kind))
+                self.with_router(|router| router.send_failed(now, send, remote, cause))
             }
             cause => Some(Event::SendFailed { send, cause }),
         };

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_channel::oneshot;
-use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
-use sip_transport_proto::{Outgoing, Pushed, QueryId, Route, Routed, SendId, Sent, Way};
+use sip_transport_proto::error::{AttemptCause, CloseReason, NextError, SendCause, SendError};
+use sip_transport_proto::{
+    ConnectionId, Outgoing, Pushed, QueryId, Route, Routed, SendId, Sent, Way,
+};
 
-use super::{Asked, CLOSED, Core, PlanResult, Submitted, Waiter};
+use super::{Asked, Core, PlanResult, Submitted, Waiter};
 use crate::sync::{lock, read};
 
 impl Core {
@@ -91,31 +93,36 @@ impl Core {
                 Routed::Waiting(id) => return Ok(Err(id)),
                 Routed::Ready(route, outgoing) => (route, outgoing),
             };
-            let Way::Connection(id) = route.way() else {
-                return match self.give(now, &route, outgoing) {
-                    Ok(sent) => Ok(Ok(sent)),
-                    Err((cause, outgoing)) => Err(route.failed(cause, outgoing)),
-                };
-            };
             let send = outgoing.id();
-            let pushed = match self.link(id) {
-                Some(link) => lock(&link.machine).push(route, outgoing),
-                None => Pushed::Returned(outgoing, CLOSED),
+            let pushed = match route.way() {
+                Way::Connection(id) => self.push(id, route, outgoing),
+                Way::Datagram { .. } => Pushed::Ready(route, outgoing),
             };
-            let (outgoing, cause) = match pushed {
+            let given = match pushed {
                 Pushed::Waiting => return Ok(Err(send)),
-                Pushed::Returned(outgoing, cause) => (outgoing, cause),
-                Pushed::Ready(route, outgoing) => match self.give(now, &route, outgoing) {
-                    Ok(sent) => return Ok(Ok(sent)),
-                    // It closed while the message was rendered.
-                    Err((SendCause::ConnectionClosed, outgoing)) => (outgoing, CLOSED),
-                    Err((cause, outgoing)) => return Err(route.failed(cause, outgoing)),
-                },
+                Pushed::Ready(route, outgoing) => self.give(now, &route, outgoing),
+                Pushed::Returned(outgoing, cause) => Err((outgoing, cause)),
+            };
+            let (outgoing, cause) = match given {
+                Ok(sent) => return Ok(Ok(sent)),
+                Err(returned) => returned,
             };
             let (next, more) = self.ask(|router| router.retry(now, outgoing, cause));
             asked.0.extend(more.0);
             routed = next;
         }
+    }
+
+    fn push(&self, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) -> Pushed {
+        let Some(link) = self.link(id) else {
+            return Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer));
+        };
+        let pushed = lock(&link.machine).push(route, outgoing);
+        if matches!(pushed, Pushed::Waiting) {
+            // It may not wait as long as others.
+            link.task.wake();
+        }
+        pushed
     }
 
     /// Renders a message, outside all locks, and queues it on its socket or connection. If that
@@ -125,14 +132,14 @@ impl Core {
         now: Instant,
         route: &Route,
         outgoing: Box<Outgoing>,
-    ) -> Result<Sent, (SendCause, Box<Outgoing>)> {
+    ) -> Result<Sent, (Box<Outgoing>, AttemptCause)> {
         let queued = route.render(now, &outgoing).and_then(|sent| {
             self.put(now, &sent)?;
             Ok(sent)
         });
         match queued {
             Ok(sent) => Ok(sent.keep(outgoing)),
-            Err(cause) => Err((cause, outgoing)),
+            Err(cause) => Err((outgoing, cause)),
         }
     }
 

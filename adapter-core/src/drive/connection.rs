@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
-use sip_transport_proto::error::SendCause;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
 use crate::Stream;
 use crate::alarm::Alarm;
-use crate::core::{CLOSED, Core, Worker};
+use crate::core::{Core, Worker};
 use crate::link::Link;
 use crate::sync::lock;
 
@@ -115,7 +114,16 @@ impl Task {
                     lock(&self.link.machine).handle_error(error.kind());
                     Poll::Ready(None)
                 }
-                Poll::Pending => self.wait(cx, worker).map(|()| None),
+                Poll::Pending => loop {
+                    if self.wait(cx, worker).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if lock(&self.link.machine).is_closed() {
+                        return Poll::Ready(None);
+                    }
+                    // Sends that wait no longer.
+                    self.events(cx, worker);
+                },
             }
         })
         .await?;
@@ -291,12 +299,7 @@ impl Task {
             let (send, now) = (outgoing.id(), self.core.now());
             match self.core.give(now, &route, outgoing) {
                 Ok(sent) => self.core.complete(send, Ok(sent)),
-                Err((SendCause::ConnectionClosed, outgoing)) => {
-                    self.core.retry(now, outgoing, CLOSED);
-                }
-                Err((cause, outgoing)) => {
-                    self.core.complete(send, Err(route.failed(cause, outgoing)));
-                }
+                Err((outgoing, cause)) => self.core.retry(now, outgoing, cause),
             }
         }
     }

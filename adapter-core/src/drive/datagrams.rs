@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::core::{Core, Worker};
 use crate::socket::Socket;
-use crate::{RecvBatch, SendBatch, SendFailure};
+use crate::{RecvBatch, SendBatch, SendFailure, sys};
 
 /// Batches in one turn, before other tasks get theirs.
 const ROUNDS: usize = 4;
@@ -173,9 +173,12 @@ impl Task<'_> {
             let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
                 continue;
             };
-            let (send, cause) = (SendId::from(send), proto::SendFailure::Io(error.kind()));
+            let cause = match sys::is_too_long(&error) {
+                true => proto::SendFailure::TooLarge,
+                false => error.kind().into(),
+            };
             self.core
-                .report(self.socket.worker, send, destination, cause);
+                .report(self.socket.worker, send.into(), destination, cause);
         }
     }
 }

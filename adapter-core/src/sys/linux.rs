@@ -43,6 +43,8 @@ nix::setsockopt_impl!(
     sockopt::SetStruct<'_, libc::c_int>
 );
 
+pub(super) const EMSGSIZE: i32 = libc::EMSGSIZE;
+
 pub(super) fn prepare(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     let wildcard = local.ip().is_unspecified();
     // An IPv6 socket takes the IPv4 options too: they rule the IPv4 half of a dual-stack one.

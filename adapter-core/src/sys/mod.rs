@@ -36,6 +36,11 @@ pub fn fill_random(seed: &mut [u8; 32]) -> io::Result<()> {
     getrandom::fill(seed).map_err(io::Error::other)
 }
 
+/// Whether the system found a datagram too long for its way (EMSGSIZE).
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(platform::EMSGSIZE)
+}
+
 /// The address without its IPv6 mapping: what a dual-stack socket calls `::ffff:192.0.2.1` is the
 /// IPv4 address 192.0.2.1.
 pub fn canonical(address: SocketAddr) -> SocketAddr {

@@ -8,6 +8,9 @@ use socket2::Socket;
 use super::canonical;
 use crate::batch::{Received, RecvBatch, SendBatch};
 
+/// WSAEMSGSIZE on Windows; the BSDs and macOS agree on the other.
+pub(super) const EMSGSIZE: i32 = if cfg!(windows) { 10_040 } else { 40 };
+
 pub(super) fn prepare(_socket: &Socket, _local: SocketAddr) -> io::Result<()> {
     Ok(())
 }
@@ -66,12 +69,11 @@ fn send_head(
     Some(socket.send_to(entry.data, destination))
 }
 
+/// On Windows also a datagram that is longer than the buffer.
 fn is_about_a_peer(error: &io::Error) -> bool {
     use io::ErrorKind::*;
-    /// A datagram longer than the buffer, on Windows.
-    const WSAEMSGSIZE: i32 = 10040;
     matches!(
         error.kind(),
         ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
-    ) || cfg!(windows) && error.raw_os_error() == Some(WSAEMSGSIZE)
+    ) || cfg!(windows) && error.raw_os_error() == Some(EMSGSIZE)
 }

@@ -1,4 +1,4 @@
-//! `Call-ID`.
+//! `Call-ID` and `In-Reply-To`.
 
 use core::fmt;
 
@@ -48,5 +48,25 @@ impl<'a> Header<'a> for CallId<'a> {
 impl fmt::Display for CallId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// One Call-ID of `In-Reply-To` (RFC 3261 §20.21). A comma in a pair of its quotes or brackets
+/// would be read as part of it, and is refused.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct InReplyTo<'a>(pub CallId<'a>);
+
+impl<'a> Header<'a> for InReplyTo<'a> {
+    const NAME: Name = Name::InReplyTo;
+    const LIST: bool = true;
+
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        CallId::parse(value).map(Self)
+    }
+}
+
+impl fmt::Display for InReplyTo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

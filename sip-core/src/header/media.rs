@@ -1,4 +1,5 @@
-//! `Content-Type` and `Accept`: media types.
+//! What a body is, and what bodies are taken: `Content-Type`, `Content-Disposition`, `Accept`,
+//! `Accept-Encoding`.
 
 use core::fmt;
 
@@ -152,13 +153,7 @@ impl<'a> Header<'a> for Accept<'a> {
 
     fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
         let (media, at) = Media::parse(value)?;
-        let mut q = None;
-        let params = Params::walk(value, at, |name, text, at| {
-            if name.eq_ignore_ascii_case(b"q") {
-                q = Some(QValue::take(text, at)?);
-            }
-            Ok(())
-        })?;
+        let (params, q) = with_preference(value, at)?;
         Ok(Self { media, params, q })
     }
 }
@@ -166,11 +161,167 @@ impl<'a> Header<'a> for Accept<'a> {
 impl fmt::Display for Accept<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.media.fmt(f)?;
-        // The parameters of the type come first: what follows q is about the preference.
-        known::print_others(self.params, &["q"], f)?;
-        match self.q {
-            Some(q) => write!(f, ";q={q}"),
-            None => Ok(()),
+        print_preference(self.params, self.q, f)
+    }
+}
+
+/// One coding of `Accept-Encoding` (RFC 3261 §20.2); `*` stands for any. No such header means
+/// `identity`.
+#[derive(Clone, Copy, Debug)]
+pub struct AcceptEncoding<'a> {
+    coding: &'a [u8],
+    params: Params<'a>,
+    q: Option<QValue>,
+}
+
+params_methods!(AcceptEncoding);
+
+impl<'a> AcceptEncoding<'a> {
+    /// A coding without parameters.
+    pub fn new(coding: &'a str) -> Result<Self, ValueError> {
+        Ok(Self {
+            coding: known::own_token(coding, "a coding")?,
+            params: Params::EMPTY,
+            q: None,
+        })
+    }
+
+    /// The coding, such as `gzip`.
+    pub fn coding(&self) -> &'a str {
+        ascii(self.coding)
+    }
+
+    /// The preference; without one it is 1.
+    pub const fn q(&self) -> Option<QValue> {
+        self.q
+    }
+
+    /// The same with a preference.
+    #[must_use]
+    pub const fn with_q(mut self, q: QValue) -> Self {
+        self.q = Some(q);
+        self
+    }
+}
+
+impl<'a> Header<'a> for AcceptEncoding<'a> {
+    const NAME: Name = Name::AcceptEncoding;
+    const LIST: bool = true;
+    const MAY_BE_EMPTY: bool = true;
+
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        let mut scan = Scan::new(value);
+        let coding = scan.token("a coding")?;
+        let (params, q) = with_preference(value, scan.at())?;
+        Ok(Self { coding, params, q })
+    }
+}
+
+impl fmt::Display for AcceptEncoding<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.coding())?;
+        print_preference(self.params, self.q, f)
+    }
+}
+
+/// The parameters that start at `at`, and q among them.
+fn with_preference(value: &[u8], at: usize) -> Result<(Params<'_>, Option<QValue>), ValueError> {
+    let mut q = None;
+    let params = Params::walk(value, at, |name, text, at| {
+        if name.eq_ignore_ascii_case(b"q") {
+            q = Some(QValue::take(text, at)?);
         }
+        Ok(())
+    })?;
+    Ok((params, q))
+}
+
+/// The other parameters come first: what follows q is about the preference.
+fn print_preference(
+    params: Params<'_>,
+    q: Option<QValue>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    known::print_others(params, &["q"], f)?;
+    match q {
+        Some(q) => write!(f, ";q={q}"),
+        None => Ok(()),
+    }
+}
+
+/// `Content-Disposition`: what the body is for (RFC 3261 §20.11).
+///
+/// ```
+/// use sip_core::header::{ContentDisposition, Header};
+///
+/// let disposition = ContentDisposition::parse(b"session")?;
+/// assert_eq!((disposition.kind(), disposition.handling()), ("session", "required"));
+/// # Ok::<(), sip_core::ValueError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ContentDisposition<'a> {
+    kind: &'a [u8],
+    handling: Option<&'a [u8]>,
+    params: Params<'a>,
+}
+
+params_methods!(ContentDisposition);
+
+impl<'a> ContentDisposition<'a> {
+    /// A disposition without parameters: `render`, `session`, `icon`, `alert` or another token.
+    pub fn new(kind: &'a str) -> Result<Self, ValueError> {
+        Ok(Self {
+            kind: known::own_token(kind, "a disposition")?,
+            handling: None,
+            params: Params::EMPTY,
+        })
+    }
+
+    /// The disposition.
+    pub fn kind(&self) -> &'a str {
+        ascii(self.kind)
+    }
+
+    /// What to do with a body that is not understood: `optional`, `required` or another token.
+    /// It is `required` where nothing is said.
+    pub fn handling(&self) -> &'a str {
+        self.handling.map_or("required", ascii)
+    }
+
+    /// The same with a handling, which is a token.
+    pub fn with_handling(mut self, handling: &'a str) -> Result<Self, ValueError> {
+        self.handling = Some(known::own_token(handling, "a token as handling")?);
+        Ok(self)
+    }
+}
+
+impl<'a> Header<'a> for ContentDisposition<'a> {
+    const NAME: Name = Name::ContentDisposition;
+
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        let mut scan = Scan::new(value);
+        let kind = scan.token("a disposition")?;
+        let mut handling = None;
+        let params = Params::walk(value, scan.at(), |name, text, at| {
+            if name.eq_ignore_ascii_case(b"handling") {
+                handling = Some(known::token(text, at, "handling=token")?);
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            kind,
+            handling,
+            params,
+        })
+    }
+}
+
+impl fmt::Display for ContentDisposition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind())?;
+        if let Some(handling) = self.handling {
+            write!(f, ";handling={}", ascii(handling))?;
+        }
+        known::print_others(self.params, &["handling"], f)
     }
 }

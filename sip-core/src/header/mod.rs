@@ -6,6 +6,7 @@ mod contact;
 mod cseq;
 mod date;
 mod event;
+mod info;
 mod known;
 pub mod list;
 mod media;
@@ -29,21 +30,22 @@ pub use auth::{
     AuthParam, AuthParams, AuthParamsIter, AuthenticationInfo, Authorization, ProxyAuthenticate,
     ProxyAuthorization, WwwAuthenticate,
 };
-pub use call_id::CallId;
+pub use call_id::{CallId, InReplyTo};
 pub use contact::{Contact, QValue};
 pub use cseq::{CSeq, RAck};
 pub use date::Date;
 pub use event::{Event, SubscriptionState};
-pub use media::{Accept, ContentType};
+pub use info::{AlertInfo, CallInfo, ErrorInfo};
+pub use media::{Accept, AcceptEncoding, ContentDisposition, ContentType};
 pub(crate) use name_addr::check_tagged;
 pub use name_addr::{From, PAssertedIdentity, Path, RecordRoute, ReferTo, Route, ServiceRoute, To};
-pub use number::{ContentLength, Expires, MaxForwards, MinExpires, RSeq};
+pub use number::{ContentLength, Expires, MaxForwards, MimeVersion, MinExpires, RSeq, Timestamp};
 pub use privacy::Privacy;
 pub use product::{Product, Products, Server, UserAgent};
 pub use reason::{Reason, Warning};
 pub use replaces::Replaces;
 pub use timer::{MinSe, Refresher, RetryAfter, SessionExpires};
-pub use token::{Allow, ProxyRequire, Require, Supported, Unsupported};
+pub use token::{Allow, ContentEncoding, Priority, ProxyRequire, Require, Supported, Unsupported};
 pub use via::Via;
 pub(crate) use via::ViaSpans;
 

@@ -1,8 +1,9 @@
-//! Headers that are one number.
+//! Headers that are numbers.
 
 use core::fmt;
 
 use super::{Header, scan::Scan};
+use crate::chars::ascii;
 use crate::{Name, ValueError};
 
 macro_rules! number {
@@ -42,4 +43,94 @@ number! {
     MinExpires(u32) is MinExpires;
     /// `RSeq`: the number of a reliable provisional response (RFC 3262 §7.1).
     RSeq(u32) is RSeq;
+}
+
+/// `MIME-Version`: the numbers before and behind the dot (RFC 3261 §20.24).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct MimeVersion(pub u32, pub u32);
+
+impl<'a> Header<'a> for MimeVersion {
+    const NAME: Name = Name::MimeVersion;
+
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        let mut scan = Scan::new(value);
+        let major = scan.number(u32::MAX, "a version")?;
+        if !scan.eat(b'.') {
+            return Err(scan.unexpected("'.'"));
+        }
+        let minor = scan.number(u32::MAX, "a version")?;
+        scan.end()?;
+        Ok(Self(major, minor))
+    }
+}
+
+impl fmt::Display for MimeVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// `Timestamp`: when the request was sent, in seconds, by the sender's clock (RFC 3261 §20.38).
+/// It is text, as a 100 gives it back as it came (§8.2.6.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Timestamp<'a> {
+    time: &'a [u8],
+    delay: Option<&'a [u8]>,
+}
+
+impl<'a> Timestamp<'a> {
+    /// The header from text: the time, and behind white space the delay, if any.
+    pub fn new(text: &'a str) -> Result<Self, ValueError> {
+        Self::parse(text.as_bytes())
+    }
+
+    /// The time.
+    pub fn time(&self) -> &'a str {
+        ascii(self.time)
+    }
+
+    /// How long the request waited where it was answered.
+    pub fn delay(&self) -> Option<&'a str> {
+        self.delay.map(ascii)
+    }
+}
+
+impl<'a> Header<'a> for Timestamp<'a> {
+    const NAME: Name = Name::Timestamp;
+
+    fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
+        let mut scan = Scan::new(value);
+        if !scan.peek().is_some_and(|b| b.is_ascii_digit()) {
+            return Err(scan.unexpected("a digit"));
+        }
+        let time = decimal(&mut scan);
+        let delay = (scan.lws() && scan.peek().is_some()).then(|| decimal(&mut scan));
+        scan.end()?;
+        Ok(Self { time, delay })
+    }
+}
+
+/// `*DIGIT ["." *DIGIT]`
+fn decimal<'a>(scan: &mut Scan<'a>) -> &'a [u8] {
+    let start = scan.at();
+    let digits = |scan: &mut Scan<'a>| {
+        while scan.peek().is_some_and(|b| b.is_ascii_digit()) {
+            scan.go(scan.at() + 1);
+        }
+    };
+    digits(scan);
+    if scan.eat(b'.') {
+        digits(scan);
+    }
+    scan.since(start)
+}
+
+impl fmt::Display for Timestamp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.time())?;
+        match self.delay() {
+            Some(delay) => write!(f, " {delay}"),
+            None => Ok(()),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::chars::ascii;
 use crate::{Method, Name, ValueError};
 
 macro_rules! tokens {
-    ($($(#[$doc:meta])* $name:ident, empty: $empty:literal;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident, list: $list:literal, empty: $empty:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub struct $name<'a>(&'a [u8]);
@@ -26,7 +26,7 @@ macro_rules! tokens {
 
         impl<'a> Header<'a> for $name<'a> {
             const NAME: Name = Name::$name;
-            const LIST: bool = true;
+            const LIST: bool = $list;
             const MAY_BE_EMPTY: bool = $empty;
 
             fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
@@ -48,15 +48,21 @@ macro_rules! tokens {
 tokens! {
     /// One method of `Allow` (RFC 3261 §20.5); an empty row allows none. Methods are
     /// case-sensitive.
-    Allow, empty: true;
+    Allow, list: true, empty: true;
     /// One option tag of `Supported` (RFC 3261 §20.37).
-    Supported, empty: true;
+    Supported, list: true, empty: true;
     /// One option tag of `Require` (RFC 3261 §20.32).
-    Require, empty: false;
+    Require, list: true, empty: false;
     /// One option tag of `Proxy-Require` (RFC 3261 §20.29).
-    ProxyRequire, empty: false;
+    ProxyRequire, list: true, empty: false;
     /// One option tag of `Unsupported` (RFC 3261 §20.40).
-    Unsupported, empty: false;
+    Unsupported, list: true, empty: false;
+    /// One coding of `Content-Encoding`, in the order in which they were applied
+    /// (RFC 3261 §20.12).
+    ContentEncoding, list: true, empty: false;
+    /// `Priority`: `emergency`, `urgent`, `normal`, `non-urgent` or another token
+    /// (RFC 3261 §20.26).
+    Priority, list: false, empty: false;
 }
 
 impl<'a> Allow<'a> {

@@ -21,6 +21,16 @@ macro_rules! codes {
                     _ => "Busy Everywhere",
                 }
             }
+
+            /// This code where the RFCs name it, else the one that it counts as: 183 for a
+            /// provisional code, x00 of the class for a final one (RFC 3261 §8.1.3.2).
+            pub const fn as_known(self) -> Self {
+                match self.0 {
+                    $($code)|+ => self,
+                    100..200 => Self::SESSION_PROGRESS,
+                    _ => Self(self.0 / 100 * 100),
+                }
+            }
         }
     };
 }

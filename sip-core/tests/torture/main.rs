@@ -18,7 +18,7 @@ use sip_core::build::salvage;
 use sip_core::message::{Head, ParseError};
 use sip_core::{Frame, Framer, Limits, Message, StatusCode};
 
-// conformance: 435-495; bad-inputs: P13
+// conformance: 11, 37, 54, 161, 162, 435-495; bad-inputs: P13
 #[test]
 fn messages_with_the_traits_of_the_rfcs_have_their_verdicts() {
     let (rfc4475, rfc5118) = (cases::rfc4475(), cases::rfc5118());

@@ -352,6 +352,7 @@ impl Connection {
         match deadline {
             Deadline::Ping => return self.ping(now),
             Deadline::Behind => return self.fall_behind(now),
+            Deadline::SizeRule => return self.return_impatient(now),
             Deadline::Pong if !self.missed_pong() => return,
             _ => {}
         }
@@ -405,6 +406,13 @@ impl Connection {
         }
         self.shared.counters.queued_bytes.up(len);
         self.pending_bytes = self.pending_bytes.saturating_add(len);
+        if let Some(until) = outgoing
+            .patience()
+            .filter(|_| self.state == State::Connecting)
+        {
+            let first = self.deadlines.size_rule.unwrap_or(until);
+            self.deadlines.size_rule = Some(first.min(until));
+        }
         self.pending.push_back((route, outgoing, len));
         Pushed::Waiting
     }
@@ -572,6 +580,7 @@ impl Connection {
     fn reached(&mut self, now: Instant, local: SocketAddr) {
         self.local = Some(local);
         self.deadlines.connect = None;
+        self.deadlines.size_rule = None;
         if self.layers.are_open() {
             self.open(now, local);
         } else {
@@ -769,6 +778,26 @@ impl Connection {
             let cause = attempt_cause(reason);
             self.control
                 .push_back(ConnectionEvent::Returned(outgoing, cause));
+        }
+    }
+
+    /// Gives back the sends that wait no longer for the connection to open.
+    fn return_impatient(&mut self, now: Instant) {
+        self.deadlines.size_rule = None;
+        for (route, outgoing, len) in core::mem::take(&mut self.pending) {
+            match outgoing.patience() {
+                Some(until) if until <= now => {
+                    self.discharge(len);
+                    let cause = AttemptCause::Deadline(Deadline::SizeRule);
+                    self.control
+                        .push_back(ConnectionEvent::Returned(outgoing, cause));
+                }
+                until => {
+                    let next = self.deadlines.size_rule.into_iter().chain(until).min();
+                    self.deadlines.size_rule = next;
+                    self.pending.push_back((route, outgoing, len));
+                }
+            }
         }
     }
 

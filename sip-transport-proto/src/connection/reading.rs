@@ -12,7 +12,7 @@ use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
 use crate::shared::Scope;
-use crate::{Event, Tag, TapCall, reply};
+use crate::{Event, TapCall, reply};
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -60,9 +60,9 @@ impl Connection {
                 }
                 Err(Fault::Framing(error)) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
-                    let tag = reply::tag(&mut self.seed);
                     let data = self.layers.rest();
-                    let refused = Refused::new(now, &self.shared, &arrival, error, data, &tag);
+                    let refused =
+                        Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
@@ -92,8 +92,8 @@ impl Connection {
                     }
                 }
                 Err(error) => {
-                    let tag = reply::tag(&mut self.seed);
-                    let refused = Refused::new(now, &self.shared, &arrival, error, data, &tag);
+                    let refused =
+                        Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
                     self.deadlines.message = None;
                     return Some(self.refuse(now, refused));
                 }
@@ -160,10 +160,8 @@ impl Connection {
         let cut = self.layers.are_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
         let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
-        let refused = error.map(|error| {
-            let tag = reply::tag(&mut self.seed);
-            Refused::new(now, &self.shared, arrival, error, rest, &tag)
-        });
+        let refused =
+            error.map(|error| Refused::new(now, &self.shared, arrival, error, rest, &self.seed));
         if let Some(refused) = refused {
             let event = self.refuse(now, refused);
             self.control.push_back(ConnectionEvent::Event(event));
@@ -220,9 +218,9 @@ impl Refused {
         arrival: &Arrival,
         error: ParseError,
         data: &[u8],
-        tag: &Tag,
+        seed: &[u8; 32],
     ) -> Self {
-        let reply = reply::to_malformed(data, &error, arrival.remote, tag, None);
+        let reply = reply::to_malformed(data, &error, arrival.remote, seed, None);
         Self {
             event: arrival.malformed(shared, error, data),
             reply: reply.map(|reply| reply.bytes),

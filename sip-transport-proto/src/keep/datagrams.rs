@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{Keep, KeepKind, KeepStop, Keeping};
-use crate::error::FlowFailure;
+use crate::error::{FlowFailure, SendFailure};
 use crate::shared::{Scope, Shared};
 use crate::stun::{self, Answer, TransactionId};
 use crate::{
@@ -65,6 +65,8 @@ struct Flow {
     place: Place,
     keeping: Keeping,
     asked: u64,
+    /// The message that asked for it, if nobody else has.
+    only: Option<SendId>,
     due: Option<Instant>,
     transaction: Option<Transaction>,
     send: Option<SendId>,
@@ -97,15 +99,18 @@ impl KeptFlows {
         }
     }
 
-    /// Keeps a flow, from its next period on. What makes room for it comes back.
+    /// Keeps a flow, from its next period on, for a message or by command. What makes room for it
+    /// comes back.
     pub(crate) fn ask(
         &self,
         now: Instant,
-        key: Key,
+        remote: SocketAddr,
         place: Place,
         keep: Keep,
+        by: Option<SendId>,
         shared: &Shared,
     ) -> Option<Event> {
+        let key = (place.socket.channel, remote);
         let mut flows = self.lock();
         let asked = flows.next;
         flows.next = flows.next.wrapping_add(1);
@@ -114,6 +119,7 @@ impl KeptFlows {
         {
             let before = core::mem::replace(&mut flow.asked, asked);
             flow.place = place;
+            flow.only = None;
             flows.asked.remove(&before);
             flows.asked.insert(asked, key);
             return None;
@@ -137,6 +143,7 @@ impl KeptFlows {
                 place,
                 keeping,
                 asked,
+                only: by,
                 due: None,
                 transaction: None,
                 send: None,
@@ -147,6 +154,18 @@ impl KeptFlows {
         flows.set_due(key, due);
         drop(flows);
         oldest.map(|key| stopped(key, KeepStop::Crowded))
+    }
+
+    /// Keeps a flow no more that only this message asked for.
+    pub(crate) fn take_back(&self, key: Key, send: SendId) {
+        let mut flows = self.lock();
+        if flows
+            .flows
+            .get(&key)
+            .is_some_and(|flow| flow.only == Some(send))
+        {
+            self.drop_flow(&mut flows, key);
+        }
     }
 
     /// Keeps a flow no more. False if it was not.
@@ -300,13 +319,13 @@ impl KeptFlows {
     }
 
     /// A datagram was not delivered. `None` if it was no keep-alive; what to tell if it was.
-    pub(crate) fn failed(&self, send: SendId, kind: io::ErrorKind) -> Option<Option<Event>> {
+    pub(crate) fn failed(&self, send: SendId, cause: SendFailure) -> Option<Option<Event>> {
         let mut flows = self.lock();
         let key = *flows.sends.get(&send)?;
         // RFC 8489 §6.2.1: a hard error ends it. After others it is sent again anyway.
-        if kind != io::ErrorKind::ConnectionRefused {
+        let SendFailure::Io(kind @ io::ErrorKind::ConnectionRefused) = cause else {
             return Some(None);
-        }
+        };
         self.drop_flow(&mut flows, key);
         Some(Some(dead(key, FlowFailure::Io(kind))))
     }

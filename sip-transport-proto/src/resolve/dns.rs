@@ -77,6 +77,11 @@ impl Dns {
         self.cache.len()
     }
 
+    /// Remembers nothing any more.
+    pub(super) fn forget(&mut self) {
+        self.cache = Memory::new(0, 0);
+    }
+
     /// The next lookup to be asked of the outside.
     pub(super) fn next_fresh(&mut self) -> Option<(LookupId, Key)> {
         self.fresh.pop_front()

@@ -3,7 +3,7 @@ use std::time::Instant;
 
 /// A map whose entries fade, bounded in number and weight: the oldest goes first.
 #[derive(Debug)]
-pub(super) struct Memory<K, V> {
+pub(crate) struct Memory<K, V> {
     entries: BTreeMap<K, Entry<V>>,
     /// The keys by age.
     ages: BTreeMap<u64, K>,
@@ -22,7 +22,7 @@ struct Entry<V> {
 }
 
 impl<K: Clone + Ord, V> Memory<K, V> {
-    pub(super) fn new(max_entries: usize, max_weight: usize) -> Self {
+    pub(crate) fn new(max_entries: usize, max_weight: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
             ages: BTreeMap::new(),
@@ -33,19 +33,20 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn get(&self, now: Instant, key: &K) -> Option<&V> {
+    pub(crate) fn get(&self, now: Instant, key: &K) -> Option<&V> {
         let entry = self.entries.get(key).filter(|entry| now < entry.until)?;
         Some(&entry.value)
     }
 
-    /// Keeps a value until then, unless it alone is too heavy. Tells how many had to go for it.
-    pub(super) fn insert(&mut self, key: K, value: V, until: Instant, weight: usize) -> usize {
+    /// Keeps a value until then, unless there may be none or it alone is too heavy. Tells how many
+    /// had to go for it.
+    pub(crate) fn insert(&mut self, key: K, value: V, until: Instant, weight: usize) -> usize {
         self.remove(&key);
-        if weight > self.max_weight {
+        if self.max_entries == 0 || weight > self.max_weight {
             return 0;
         }
         let mut forgotten = 0_usize;
@@ -71,7 +72,7 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         forgotten
     }
 
-    pub(super) fn remove(&mut self, key: &K) {
+    pub(crate) fn remove(&mut self, key: &K) {
         if let Some(entry) = self.entries.remove(key) {
             self.ages.remove(&entry.age);
             self.weight = self.weight.saturating_sub(entry.weight);

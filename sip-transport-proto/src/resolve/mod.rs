@@ -54,7 +54,7 @@
 
 mod config;
 mod dns;
-mod memory;
+pub(crate) mod memory;
 mod name;
 mod plan;
 mod procedure;

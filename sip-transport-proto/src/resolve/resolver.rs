@@ -202,6 +202,17 @@ impl Resolver {
         self.dns.remembered()
     }
 
+    /// Targets that failed lately, as far as is known.
+    pub fn failed_targets(&self) -> usize {
+        self.grey.len()
+    }
+
+    /// Forgets answers and failed targets, and remembers none from now on: the end is near.
+    pub fn forget(&mut self) {
+        self.dns.forget();
+        self.grey = Memory::new(0, 0);
+    }
+
     /// What has happened so far.
     pub fn stats(&self) -> ResolveStats {
         self.dns.stats

@@ -51,6 +51,26 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Makes it the same server over TCP, for a request that is too large for UDP
+    /// (RFC 3261 §18.1.1). Who listens for UDP listens for TCP on the same port (§18.2.1).
+    pub(crate) fn avoid_udp(&mut self) {
+        let rule = core::mem::replace(&mut self.reason.protocol, ProtocolRule::Given);
+        self.reason.protocol = ProtocolRule::Size(Box::new(rule));
+        self.protocol = Protocol::Tcp;
+    }
+
+    /// Makes it what it was before [`avoid_udp`](Self::avoid_udp). False if it was nothing else.
+    pub(crate) fn back_to_udp(&mut self) -> bool {
+        let ProtocolRule::Size(rule) = &mut self.reason.protocol else {
+            return false;
+        };
+        self.reason.protocol = core::mem::replace(&mut **rule, ProtocolRule::Given);
+        self.protocol = Protocol::Udp;
+        true
+    }
+}
+
 /// The rules and records that gave a target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -80,6 +100,8 @@ pub enum ProtocolRule {
     },
     /// There are SRV records for it, and no NAPTR records.
     Srv,
+    /// The request is too large for UDP, which this rule had chosen (RFC 3261 §18.1.1).
+    Size(Box<Self>),
     /// Nothing else: the first of the configured order.
     Default,
 }
@@ -142,6 +164,7 @@ impl fmt::Display for Target {
                 write!(f, " (NAPTR {order} {preference} {service}")
             }
             ProtocolRule::Srv => f.write_str(" (no NAPTR"),
+            ProtocolRule::Size(_) => f.write_str(" (too large for UDP"),
             ProtocolRule::Default => f.write_str(" (default"),
         }?;
         if let Some(SrvChoice {

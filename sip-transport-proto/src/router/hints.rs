@@ -3,9 +3,8 @@ use core::net::IpAddr;
 use super::Router;
 use super::channels::Channel;
 use super::connections::Record;
-use crate::flow::{self, Came};
+use crate::flow;
 use crate::outgoing::NextHop;
-use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
 use crate::{ChannelId, ConnectionId, Outgoing, Protocol};
 
@@ -75,14 +74,7 @@ impl Router {
             }),
             NextHop::Host { transport, .. } => *transport,
             NextHop::Via(via) => via.protocol,
-            NextHop::Flow(flow) => {
-                let Came { channel, way, .. } = flow::decode(flow, self.shared.id)?;
-                let Way::Connection(id) = way else {
-                    return Some(Protocol::Udp);
-                };
-                let open = self.connections.get(id).map(|record| record.protocol);
-                open.or_else(|| self.channels.get(channel).map(Channel::protocol))
-            }
+            NextHop::Flow(flow) => Some(flow::decode(flow, self.shared.id)?.protocol),
         }
     }
 }

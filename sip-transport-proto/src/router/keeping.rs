@@ -14,9 +14,7 @@ use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
 use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
-use crate::{
-    ChannelConfig, ChannelId, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint,
-};
+use crate::{ChannelConfig, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
 impl Router {
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -48,7 +46,7 @@ impl Router {
             socket: channel.socket(0),
             source: None,
         };
-        self.keep_datagrams(now, channel, addr, place, keep);
+        self.keep_datagrams(now, addr, place, keep, None);
         Ok(())
     }
 
@@ -125,17 +123,17 @@ impl Router {
         now: Instant,
         send: SendId,
         remote: SocketAddr,
-        kind: io::ErrorKind,
+        cause: impl Into<SendFailure>,
     ) -> Option<Event> {
-        if is_unreachable(kind) {
+        let cause = cause.into();
+        if is_about_peer(cause) {
             self.resolver
                 .failed_at(now, Protocol::Udp, normalise(remote), None);
         }
-        if let Some(event) = self.shared.kept.failed(send, kind) {
+        if let Some(event) = self.shared.kept.failed(send, cause) {
             return event;
         }
         self.shared.counters.send_failures_reported.one();
-        let cause = SendFailure::Io(kind);
         Some(Event::SendFailed { send, cause })
     }
 
@@ -146,24 +144,33 @@ impl Router {
         place: Place,
         remote: SocketAddr,
         keep: Option<Keep>,
+        send: SendId,
     ) {
         // Nobody answers for a group.
         if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
-            self.keep_datagrams(now, place.socket.channel, remote, place, keep);
+            self.keep_datagrams(now, remote, place, keep, Some(send));
+        }
+    }
+
+    /// The message went another way than the datagram that its flow was kept for.
+    pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
+        if let (Some(over), Some(target)) = (outgoing.over, outgoing.target()) {
+            let key = (over.channel, target.addr);
+            self.shared.kept.take_back(key, outgoing.id);
         }
     }
 
     fn keep_datagrams(
         &mut self,
         now: Instant,
-        channel: ChannelId,
         remote: SocketAddr,
         place: Place,
         keep: Keep,
+        send: Option<SendId>,
     ) {
         let before = self.shared.kept.deadline();
         let shared = &self.shared;
-        let room = shared.kept.ask(now, (channel, remote), place, keep, shared);
+        let room = shared.kept.ask(now, remote, place, keep, send, shared);
         self.outputs.extend(room.map(RouterOutput::Event));
         let sooner = |(at, _)| before.is_none_or(|(before, _)| at < before);
         if self.shared.kept.deadline().is_some_and(sooner) {
@@ -227,10 +234,10 @@ pub(super) fn via_marks(
 }
 
 /// Whether an error of a datagram is about its destination, not about us or this datagram.
-fn is_unreachable(kind: io::ErrorKind) -> bool {
+fn is_about_peer(cause: SendFailure) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
     matches!(
-        kind,
-        ConnectionRefused | HostUnreachable | NetworkUnreachable
+        cause,
+        SendFailure::Io(ConnectionRefused | HostUnreachable | NetworkUnreachable)
     )
 }

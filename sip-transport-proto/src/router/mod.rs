@@ -2,12 +2,14 @@
 
 mod channels;
 mod connections;
+mod held;
 mod hints;
 mod keeping;
 mod layers;
 mod limits;
 mod queries;
 mod sending;
+mod size;
 mod targets;
 mod ways;
 
@@ -29,6 +31,7 @@ use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::outgoing::HostText;
 use crate::own_names::{Key, OwnNames};
+use crate::resolve::memory::Memory;
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
@@ -38,6 +41,8 @@ use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
     Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
+
+pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record};
@@ -64,6 +69,8 @@ pub struct Router {
     connections: Connections,
     queries: Queries,
     resolver: Resolver,
+    /// Targets that gave no connection to a request that is too large for UDP.
+    without_tcp: Memory<SocketAddr, ()>,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
@@ -241,6 +248,7 @@ impl Router {
             }
         }
         let resolver = Resolver::new(config.resolve.clone());
+        let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
@@ -256,6 +264,7 @@ impl Router {
             connections: Connections::default(),
             queries: Queries::default(),
             resolver,
+            without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             next_send: 1,
@@ -421,6 +430,9 @@ impl Router {
             let name = record.name.clone();
             self.resolver
                 .worked_at(record.protocol, record.remote, name);
+            if record.protocol == Protocol::Tcp {
+                self.without_tcp.remove(&record.remote);
+            }
         }
     }
 
@@ -517,6 +529,8 @@ impl Router {
     /// every later one.
     pub fn shutdown(&mut self) {
         self.closing = true;
+        self.resolver.forget();
+        self.queries.forget();
         self.shared.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
         for connection in all {
@@ -622,7 +636,11 @@ impl Router {
     }
 
     fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
-        self.shared.counters.sends_failed.one();
+        let scope = match outgoing.over {
+            Some(over) => self.channels.scope(over.channel, &self.shared),
+            None => &self.shared,
+        };
+        scope.counters.sends_failed.one();
         SendError::new(cause, outgoing)
     }
 }

@@ -83,6 +83,16 @@ impl Queries {
         (now.saturating_duration_since(*found) <= LOCAL_ADDRESS_LIFE).then_some(*local)
     }
 
+    /// Local addresses that are remembered.
+    pub(crate) fn local_addresses(&self) -> usize {
+        self.local_addresses.len()
+    }
+
+    /// Forgets them.
+    pub(crate) fn forget(&mut self) {
+        self.local_addresses.clear();
+    }
+
     /// Lets a send wait for the local address towards `remote`. Gives the question if it is new.
     pub(crate) fn find_local(
         &mut self,

@@ -8,7 +8,7 @@ use super::ways::Step;
 use super::{Routed, Router, RouterOutput};
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
-use crate::outgoing::{NextHop, ViaFacts};
+use crate::outgoing::{NextHop, Over, ViaFacts};
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
 use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
@@ -48,18 +48,31 @@ impl Router {
         mut outgoing: Box<Outgoing>,
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
-        let over = outgoing.over.take();
-        if let AttemptCause::Send(cause) = cause {
-            return Err(self.failed(*cause, outgoing));
+        match cause {
+            AttemptCause::Send(cause) => return Err(self.failed(*cause, outgoing)),
+            AttemptCause::TooLargeForUdp { len, .. } => {
+                self.keep_no_more(&outgoing);
+                if !self.avoid_udp(now, &mut outgoing, len) {
+                    return Err(self.failed(SendCause::TooLarge { len }, outgoing));
+                }
+            }
+            // The connection is still being opened, for others.
+            AttemptCause::Deadline(Deadline::SizeRule) => {
+                self.target_failed(now, &mut outgoing, cause);
+            }
+            cause => {
+                let over = outgoing.over.take();
+                if let Some(id) = over.and_then(|over| over.connection) {
+                    // Its machine knows before the router does: nothing more goes there.
+                    self.connections.close(id);
+                }
+                let reused = over.is_some_and(|over| over.open);
+                if !(reused && matches!(cause, AttemptCause::Closed(_))) {
+                    self.target_failed(now, &mut outgoing, cause);
+                }
+            }
         }
-        if let Some((id, _)) = over {
-            // Its machine knows before the router does: nothing more goes there.
-            self.connections.close(id);
-        }
-        let reused = matches!((over, &cause), (Some((_, true)), AttemptCause::Closed(_)));
-        if !reused {
-            self.target_failed(now, &mut outgoing, cause);
-        }
+        outgoing.over = None;
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -74,6 +87,10 @@ impl Router {
     pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
         if let Some(target) = sent.target() {
             self.resolver.target_failed(now, target);
+            let mut over_udp = target.clone();
+            if over_udp.back_to_udp() {
+                self.resolver.target_failed(now, &over_udp);
+            }
         }
         let Sent {
             rest: Some(mut outgoing),
@@ -127,9 +144,10 @@ impl Router {
         self.resume(now, waiting);
     }
 
-    /// Gives up the target at hand, and remembers it where the fault is its own.
+    /// Gives up the target at hand, or goes back to UDP at it; remembers it where the fault is its
+    /// own.
     fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
-        let its_own = match &cause {
+        let targets_fault = match &cause {
             AttemptCause::Connect(_)
             | AttemptCause::Tls(_)
             | AttemptCause::WebSocket(_)
@@ -138,12 +156,15 @@ impl Router {
             AttemptCause::Deadline(_)
             | AttemptCause::Closed(_)
             | AttemptCause::NoRoute(_)
+            | AttemptCause::TooLargeForUdp { .. }
             | AttemptCause::Send(_)
             | AttemptCause::Left => false,
         };
-        let target = outgoing.failed(cause);
-        if let Some(target) = target.filter(|_| its_own) {
-            self.resolver.target_failed(now, target);
+        if let Some(target) = outgoing.target().filter(|_| targets_fault) {
+            self.resolver.target_failed(now, &target);
+        }
+        if !self.fall_back(now, outgoing, &cause, targets_fault) {
+            outgoing.failed(cause);
         }
     }
 
@@ -218,7 +239,8 @@ impl Router {
                     });
                 }
                 Step::Failed(cause) => {
-                    outgoing.failed(AttemptCause::Send(Box::new(cause)));
+                    let cause = AttemptCause::Send(Box::new(cause));
+                    self.target_failed(now, &mut outgoing, cause);
                 }
             }
         }
@@ -258,9 +280,14 @@ impl Router {
 }
 
 fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
-    outgoing.over = match route.way() {
-        Way::Connection(id) => Some((id, route.is_ready())),
+    let connection = match route.way() {
+        Way::Connection(id) => Some(id),
         Way::Datagram { .. } => None,
     };
+    outgoing.over = Some(Over {
+        channel: route.channel(),
+        connection,
+        open: connection.is_some() && route.is_ready(),
+    });
     Routed::Ready(route, outgoing)
 }

@@ -17,7 +17,7 @@ use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
 };
 use crate::route::Way;
-use crate::{Outgoing, Protocol, QueryId};
+use crate::{Outgoing, Protocol, QueryId, Tokens};
 
 /// The targets of a message, or the plan that will tell.
 pub(super) enum Found {
@@ -75,7 +75,9 @@ impl Router {
             question = question.name(name);
         }
         let can = self.capabilities(outgoing);
-        let progress = self.resolver.start(now, question, can, &mut self.tokens);
+        let mut given = outgoing.options.draw_by.map(Tokens::new);
+        let tokens = given.as_mut().unwrap_or(&mut self.tokens);
+        let progress = self.resolver.start(now, question, can, tokens);
         self.follow_resolver(now);
         match progress {
             Progress::Waiting(plan) => Ok(Found::Waits(plan)),
@@ -281,7 +283,7 @@ impl Router {
 }
 
 /// Whether a response may go there: not to a group or everybody (RFC 4475 §3.3.10).
-fn is_one_host(ip: IpAddr) -> bool {
+pub(super) fn is_one_host(ip: IpAddr) -> bool {
     let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     !(everybody || ip.is_multicast() || ip.is_unspecified())
 }

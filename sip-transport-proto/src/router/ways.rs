@@ -12,10 +12,11 @@ use crate::connection::Connection;
 use crate::error::SendCause;
 use crate::flow::{self, Came};
 use crate::keep;
-use crate::outgoing::{HostText, NextHop};
+use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
+use crate::size_rule::Sizing;
 use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
 
 /// What trying one target came to.
@@ -57,6 +58,7 @@ impl Router {
         mut report: HintReport,
     ) -> Step {
         let remote = target.addr;
+        let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
         let known = outgoing
             .options
@@ -110,7 +112,8 @@ impl Router {
         let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
         let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
-        self.keep_if_asked(now, keep::Place { socket, source }, remote, keep);
+        let from = keep::Place { socket, source };
+        self.keep_if_asked(now, from, remote, keep, outgoing.id);
         Step::Route(Route::new(Chosen {
             shared,
             send: outgoing.id,
@@ -123,6 +126,7 @@ impl Router {
             marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing,
         }))
     }
 
@@ -277,6 +281,10 @@ impl Router {
             marks,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
+            sizing: match outgoing.size {
+                Size::Tcp { .. } => Sizing::Tcp,
+                Size::Unknown | Size::Failed(_) => Sizing::Free,
+            },
         })
     }
 }

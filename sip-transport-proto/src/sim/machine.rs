@@ -2,11 +2,11 @@ use core::net::{IpAddr, SocketAddr};
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crate::error::{AcceptError, ChannelError, SendError};
+use crate::error::{AcceptError, ChannelError, NextError, SendError};
 use crate::resolve::{Answer, Family, LookupId};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router,
-    SendId, SocketId, Submitted, Transport,
+    SendId, Sent, SocketId, Submitted, Transport,
 };
 
 macro_rules! machine {
@@ -62,6 +62,7 @@ machine! {
         &mut self, now: Instant, channel: ChannelId, family: Family, advertised: Option<Advertised>
     ) -> Result<(), ChannelError>;
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError>;
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError>;
     fn close(&mut self, now: Instant, connection: ConnectionId) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn handle_datagram(

@@ -26,7 +26,48 @@
 //! assert_eq!(world.network().elapsed(), Duration::from_millis(20));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Hosts crash and come back, the DNS says what a [`Zone`](crate::resolve::Zone) says, and
+//! [`World::captured`] is what went over the wire:
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//! use sip_transport_proto::sim::{Crash, World};
+//! use sip_transport_proto::sip_core::{Method, build::RequestBuilder};
+//! use sip_transport_proto::{ChannelConfig, Config, Event, Outgoing, Protocol, SendOptions};
+//!
+//! let mut world: World = World::new(7, Instant::now());
+//! let alice = world.add_host("alice", &["192.0.2.1".parse()?], Config::default());
+//! let mut servers = Vec::new();
+//! for (name, ip) in [("a", "192.0.2.7"), ("b", "192.0.2.8")] {
+//!     let host = world.add_host(name, &[ip.parse()?], Config::default());
+//!     world.add_channel(host, ChannelConfig::new(Protocol::Tcp, format!("{ip}:5060").parse()?))?;
+//!     servers.push(host);
+//! }
+//! world.network_mut().set_zone("
+//!     _sip._tcp.example.com SRV 1 1 5060 a.example.com
+//!     _sip._tcp.example.com SRV 2 1 5060 b.example.com
+//!     a.example.com A 192.0.2.7
+//!     b.example.com A 192.0.2.8
+//! ".parse()?);
+//! world.capture();
+//! // Of the first server the program dies: its host refuses connections.
+//! world.crash(servers[0], Crash::Program);
+//! let request = RequestBuilder::new(Method::Options, "sip:example.com").build(|r| r.fill(1))?;
+//! world.send(alice, Outgoing::new(request, SendOptions::new()))?;
+//! loop {
+//!     let (host, event) = world.next_event(Duration::from_secs(1)).expect("the second has it");
+//!     if let Event::Request { .. } = event {
+//!         assert_eq!(host, servers[1]);
+//!         break;
+//!     }
+//! }
+//! assert!(world.captured().iter().all(|packet| packet.protocol == Protocol::Tcp));
+//! world.restart(servers[0], Config::default()); // with channels of its own, to be added anew
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod crash;
 mod link;
 mod machine;
 mod network;
@@ -35,8 +76,9 @@ mod summary;
 mod trace;
 mod world;
 
+pub use crash::Crash;
 pub use link::Link;
 pub use machine::Machine;
 pub use network::{Answer, Datagram, HostId, Lookup, Network, Ready, Socket};
 pub use trace::Trace;
-pub use world::World;
+pub use world::{Packet, World};

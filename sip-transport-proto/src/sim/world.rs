@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
+use super::crash::Crash;
 use super::machine::Machine;
 use super::network::{HostId, Lookup, Network, Ready, Socket};
 use super::summary::Summary;
 use super::trace::Trace;
-use crate::error::{ChannelError, SendError};
+use crate::error::{ChannelError, NextError, SendError};
 use crate::resolve::{Family, LookupId};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol,
-    SendId, SocketId, Submitted, Transport,
+    SendId, Sent, SocketId, Submitted, Transport,
 };
 
 /// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
@@ -32,6 +33,28 @@ pub struct World<M = Transport> {
     buffer: Vec<u8>,
     /// Timeouts since time last went on.
     timeouts: u32,
+    captured: Option<Vec<Packet>>,
+}
+
+/// Bytes that a host gave to the network, as they would be seen on the wire; what became of them
+/// there does not matter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Packet {
+    /// Virtual time since the start.
+    pub at: Duration,
+    /// The host.
+    pub host: HostId,
+    /// The protocol of the channel or connection.
+    pub protocol: Protocol,
+    /// The channel, if it is known (any more).
+    pub channel: Option<ChannelId>,
+    /// The connection, if one carries it.
+    pub connection: Option<ConnectionId>,
+    /// Where to.
+    pub remote: SocketAddr,
+    /// A datagram, or the next piece of a stream.
+    pub bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -69,15 +92,21 @@ impl<M: Machine> World<M> {
             events: VecDeque::new(),
             buffer: vec![0; READ],
             timeouts: 0,
+            captured: None,
         }
     }
 
     /// Adds a host with a machine.
     pub fn add_host(&mut self, name: &str, addresses: &[IpAddr], config: Config) -> HostId {
         let id = self.network.add_host(name, addresses);
+        self.start(id, config);
+        id
+    }
+
+    fn start(&mut self, host: HostId, config: Config) {
         let machine = M::new(config, self.network.random());
         self.hosts.insert(
-            id,
+            host,
             Host {
                 machine,
                 sockets: BTreeMap::new(),
@@ -87,7 +116,41 @@ impl<M: Machine> World<M> {
                 deadline: None,
             },
         );
-        id
+    }
+
+    /// Lets a host crash: its machine and its sockets are gone, and so are events of it that were
+    /// not fetched. Until it is [restarted](Self::restart), there is no such host.
+    pub fn crash(&mut self, host: HostId, how: Crash) {
+        self.hosts.remove(&host);
+        self.owners.retain(|_, (owner, _)| *owner != host);
+        self.lookups.retain(|_, (asker, _)| *asker != host);
+        self.events.retain(|(of, _)| *of != host);
+        self.network.crash(host, how);
+    }
+
+    /// Starts a host that crashed, with the same addresses and a machine without channels, which
+    /// knows nothing of what was before. One that has not crashed does so now.
+    pub fn restart(&mut self, host: HostId, config: Config) {
+        if self.is_up(host) {
+            self.crash(host, Crash::Program);
+        }
+        self.network.restart(host);
+        self.start(host, config);
+    }
+
+    /// Whether a host has a machine, and has not crashed.
+    pub fn is_up(&self, host: HostId) -> bool {
+        self.hosts.contains_key(&host)
+    }
+
+    /// Begins to keep what hosts give to the network.
+    pub fn capture(&mut self) {
+        self.captured.get_or_insert_default();
+    }
+
+    /// What hosts gave to the network since [`capture`](Self::capture), in order.
+    pub fn captured(&self) -> &[Packet] {
+        self.captured.as_deref().unwrap_or_default()
     }
 
     /// Binds a channel's socket, port 0 taking a free one, and adds the channel.
@@ -99,6 +162,9 @@ impl<M: Machine> World<M> {
         host: HostId,
         mut config: ChannelConfig,
     ) -> Result<ChannelId, io::Error> {
+        if !self.is_up(host) {
+            return Err(ErrorKind::NotFound.into());
+        }
         let datagrams = config.protocol == Protocol::Udp;
         let socket = match (datagrams, config.listener) {
             (true, _) => Some(self.network.bind(host, config.local)?),
@@ -180,7 +246,26 @@ impl<M: Machine> World<M> {
     pub fn send(&mut self, host: HostId, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let now = self.network.now();
         let result = self.host_mut(host).machine.send(now, outgoing);
-        let text: &dyn fmt::Display = match &result {
+        self.submitted(host, &result);
+        result
+    }
+
+    /// Sends a message to its next target.
+    ///
+    /// # Errors
+    /// As for [`Transport::try_next`].
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn try_next(&mut self, host: HostId, sent: Sent) -> Result<Submitted, NextError> {
+        let now = self.network.now();
+        let result = self.host_mut(host).machine.try_next(now, sent);
+        self.submitted(host, &result);
+        result
+    }
+
+    fn submitted<E: fmt::Display>(&mut self, host: HostId, result: &Result<Submitted, E>) {
+        let text: &dyn fmt::Display = match result {
             Ok(Submitted::Sent(_)) => &"sent",
             Ok(Submitted::Waiting(_)) => &"send waits",
             Err(error) => error,
@@ -188,7 +273,6 @@ impl<M: Machine> World<M> {
         let name = self.network.host_name(host).to_owned();
         self.network.note(format_args!("{name}: {text}"));
         self.drain(host);
-        result
     }
 
     /// Asks a host to close a connection. False if there is none.
@@ -440,8 +524,24 @@ impl<M: Machine> World<M> {
         let Some(&stream) = entry.streams.get(&id) else {
             return;
         };
-        match self.network.write(stream, entry.machine.transmit(id)) {
-            Ok(n) => entry.machine.handle_written(now, id, n),
+        let bytes = entry.machine.transmit(id);
+        match self.network.write(stream, bytes) {
+            Ok(n) => {
+                if let Some(captured) = &mut self.captured
+                    && let Some(info) = entry.machine.router().connection(id)
+                {
+                    captured.push(Packet {
+                        at: self.network.elapsed(),
+                        host,
+                        protocol: info.remote.protocol,
+                        channel: info.remote.channel,
+                        connection: Some(id),
+                        remote: info.remote.addr,
+                        bytes: bytes.get(..n).unwrap_or_default().to_vec(),
+                    });
+                }
+                entry.machine.handle_written(now, id, n);
+            }
             Err(ErrorKind::WouldBlock) => {}
             Err(kind) => entry.machine.handle_error(id, kind),
         }
@@ -475,8 +575,11 @@ impl<M: Machine> World<M> {
                     .note(format_args!("{name}: {}", Summary(&event)));
                 self.events.push_back((host, event));
             }
-            Output::Datagram { socket, transmit } => {
-                let socket = self.host_mut(host).sockets.get(&socket).copied();
+            Output::Datagram {
+                socket: id,
+                transmit,
+            } => {
+                let socket = self.host_mut(host).sockets.get(&id).copied();
                 let result = match socket {
                     Some(socket) => {
                         if let Some(send) = transmit.send {
@@ -485,6 +588,17 @@ impl<M: Machine> World<M> {
                         }
                         let (source, destination) = (transmit.source, transmit.destination);
                         let bytes = &transmit.bytes;
+                        if let Some(captured) = &mut self.captured {
+                            captured.push(Packet {
+                                at: self.network.elapsed(),
+                                host,
+                                protocol: Protocol::Udp,
+                                channel: Some(id.channel),
+                                connection: None,
+                                remote: destination,
+                                bytes: bytes.to_vec(),
+                            });
+                        }
                         self.network
                             .send_datagram(socket, source, destination, bytes)
                     }

@@ -12,6 +12,9 @@ use sip_transport_proto::sim::{Datagram, HostId, Network, Socket};
 use super::executor::Shared;
 use super::world::World;
 
+/// A datagram that is too long for its way, on Linux.
+const EMSGSIZE: i32 = 90;
+
 /// A bound address and the sockets on it: several with `reuse_port`, over which senders spread.
 #[derive(Debug)]
 pub(super) struct Port {
@@ -176,6 +179,10 @@ impl Datagrams for MemoryDatagrams {
             member.blocked_until = member.blocked_until.filter(|&at| at > now).or(chance);
             if member.blocked_until.is_some() {
                 return Err(io::ErrorKind::WouldBlock.into());
+            }
+            if entry.data.len() > world.longest_datagram {
+                batch.failed(io::Error::from_raw_os_error(EMSGSIZE));
+                continue;
             }
             let destination = entry.destination;
             let sent =

@@ -99,6 +99,11 @@ impl Simulation {
         self.0.world().datagram_would_block = probability;
     }
 
+    /// Has the system refuse longer datagrams, as Linux does (EMSGSIZE).
+    pub fn set_longest_datagram(&self, bytes: usize) {
+        self.0.world().longest_datagram = bytes;
+    }
+
     /// How many tasks there are, on all hosts.
     pub fn tasks(&self) -> usize {
         lock(&self.0.tasks).tasks.len()

@@ -24,6 +24,7 @@ pub(super) struct World {
     pub(super) shared: BTreeMap<(HostId, SocketAddr), Socket>,
     pub(super) lookups: BTreeMap<Lookup, Question>,
     pub(super) datagram_would_block: f64,
+    pub(super) longest_datagram: usize,
     next: u64,
 }
 
@@ -94,6 +95,7 @@ impl World {
             shared: BTreeMap::new(),
             lookups: BTreeMap::new(),
             datagram_would_block: 0.0,
+            longest_datagram: usize::MAX,
             next: 0,
         }
     }

@@ -95,6 +95,10 @@ macro_rules! suite {
             responses::{
                 a_response_over_udp_goes_where_via_and_source_say,
             }
+            size::{
+                a_large_request_goes_over_tcp_to_the_same_port,
+                a_large_request_goes_over_udp_where_nobody_takes_tcp,
+            }
             hints::{
                 a_channel_hint_is_honoured_or_overruled_with_the_reason,
             }
@@ -192,6 +196,7 @@ macro_rules! suite {
                 another_name_at_the_same_address_opens_another_connection,
                 a_certificate_for_both_names_shares_the_connection,
                 what_needs_tls_never_leaves_on_a_plain_connection,
+                a_sips_route_protects_a_sip_request,
                 a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
@@ -205,6 +210,7 @@ macro_rules! suite {
                 a_refused_upgrade_is_answered_and_closed,
                 an_upgrade_that_the_server_refuses_fails_the_sends_that_wait,
                 two_messages_in_one_frame_get_one_400,
+                a_message_that_is_no_sip_is_told_of_and_never_delivered,
                 a_message_in_many_fragments_comes_whole,
                 the_length_of_a_message_may_be_missing_and_must_not_be_wrong,
                 a_response_comes_back_in_the_kind_of_its_request_but_binary_if_not_utf8,
@@ -222,6 +228,7 @@ macro_rules! adapter_suite {
             adapters::{
                 an_unread_queue_makes_streams_wait_and_loses_nothing,
                 an_unread_queue_drops_datagrams_and_counts_them,
+                the_accept_filter_holds_no_lock,
                 while_events_are_not_read_few_connections_are_accepted,
                 sending_within_the_receive_loop_never_deadlocks,
                 every_send_ends_while_connections_come_and_go,

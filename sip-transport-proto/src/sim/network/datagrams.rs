@@ -128,6 +128,10 @@ impl Network {
         let Some(host) = self.host_at(sender, destination.ip()) else {
             return;
         };
+        if self.is_down(host) {
+            self.note(format_args!("udp {source} > {destination} (down)"));
+            return;
+        }
         let target = self.socket_at(host, false, destination);
         match target.and_then(|socket| Some((socket, self.datagrams.get_mut(&socket)?))) {
             Some((socket, entry)) => {

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Instant;
 
+use super::crash::Crash;
 use super::link::Link;
 use super::random::Random;
 use super::trace::Trace;
@@ -105,6 +106,7 @@ pub struct Network {
     cuts: BTreeSet<(HostId, HostId)>,
     names: BTreeMap<String, Answer>,
     zone: Zone,
+    name_server: Option<HostId>,
     datagrams: BTreeMap<Socket, DatagramSocket>,
     listeners: BTreeMap<Socket, Listener>,
     streams: BTreeMap<Socket, Stream>,
@@ -122,6 +124,8 @@ struct Host {
     sockets: usize,
     max_sockets: usize,
     next_port: u16,
+    /// Its power is off.
+    down: bool,
 }
 
 #[derive(Debug)]
@@ -175,6 +179,7 @@ impl Network {
             cuts: BTreeSet::new(),
             names: BTreeMap::new(),
             zone: Zone::default(),
+            name_server: None,
             datagrams: BTreeMap::new(),
             listeners: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -248,6 +253,7 @@ impl Network {
             sockets: 0,
             max_sockets: usize::MAX,
             next_port: FIRST_EPHEMERAL_PORT,
+            down: false,
         });
         id
     }
@@ -292,6 +298,39 @@ impl Network {
         self.note_cut("healed", a, b);
     }
 
+    /// Closes all sockets of a host, as its crash does.
+    pub fn crash(&mut self, host: HostId, how: Crash) {
+        let name = self.host_name(host).to_owned();
+        self.note(format_args!("{name} crashes: {how:?}"));
+        let listeners = self.listeners.iter().map(|(&id, l)| (id, l.host));
+        let streams = self.streams.iter().map(|(&id, s)| (id, s.host));
+        let datagrams = self.datagrams.iter().map(|(&id, d)| (id, d.host));
+        let all = listeners.chain(streams).chain(datagrams);
+        let own = all.filter(|&(_, owner)| owner == host);
+        let own: Vec<Socket> = own.map(|(socket, _)| socket).collect();
+        if how == Crash::Power {
+            // Gone before they are closed, streams tell their far ends nothing.
+            self.streams.retain(|_, stream| stream.host != host);
+        }
+        for socket in own {
+            self.reset(socket);
+            self.close(socket);
+        }
+        if let Some(entry) = self.hosts.get_mut(host.0) {
+            entry.sockets = 0;
+            entry.down = how == Crash::Power;
+        }
+    }
+
+    /// Gives a host its power back. It has no sockets yet.
+    pub fn restart(&mut self, host: HostId) {
+        let name = self.host_name(host).to_owned();
+        self.note(format_args!("{name} is back"));
+        if let Some(entry) = self.hosts.get_mut(host.0) {
+            entry.down = false;
+        }
+    }
+
     fn note_cut(&mut self, what: &str, a: HostId, b: HostId) {
         let (a, b) = (self.host_name(a).to_owned(), self.host_name(b).to_owned());
         self.note(format_args!("{what} {a} {b}"));
@@ -305,6 +344,18 @@ impl Network {
     /// What the DNS says.
     pub fn set_zone(&mut self, zone: Zone) {
         self.zone = zone;
+    }
+
+    /// What the DNS says, to be changed.
+    pub fn zone_mut(&mut self) -> &mut Zone {
+        &mut self.zone
+    }
+
+    /// Says which host has the DNS: lookups go there and their answers come back as datagrams do,
+    /// late, or never where they are lost, cut off or the host is down. Without it, each host has
+    /// it at hand, two trips over its link to itself away.
+    pub fn set_name_server(&mut self, host: HostId) {
+        self.name_server = Some(host);
     }
 
     /// Says which address a host sends from towards `remote`, or that it has no way there.
@@ -345,10 +396,19 @@ impl Network {
         let Some(answer) = answer else {
             return lookup;
         };
-        let at = self.now + self.delay(host, host, 2);
+        let server = self.name_server.unwrap_or(host);
+        let loss = self.link(host, server).loss;
+        let lost = self.is_cut(host, server)
+            || (self.name_server.is_some() && (0..2).any(|_| self.random.chance(loss)));
+        if lost {
+            self.note(format_args!("lookup {kind} {name} (lost)"));
+            return lookup;
+        }
+        let at = self.now + self.delay(host, server, 2);
         self.plan(at, Happening::LookedUp(lookup, answer));
         lookup
     }
+
     // Any socket.
 
     /// Closes a socket of any kind. A stream with bytes left to read breaks, as with TCP.
@@ -493,7 +553,11 @@ impl Network {
     }
 
     fn is_cut(&self, a: HostId, b: HostId) -> bool {
-        self.cuts.contains(&(a.min(b), a.max(b)))
+        self.cuts.contains(&(a.min(b), a.max(b))) || self.is_down(a) || self.is_down(b)
+    }
+
+    fn is_down(&self, host: HostId) -> bool {
+        self.hosts.get(host.0).is_some_and(|host| host.down)
     }
 
     /// How long so many trips take.

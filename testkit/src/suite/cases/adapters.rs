@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,9 +15,11 @@ use adapter_core::{
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Request, Response};
-use sip_transport_proto::{ChannelConfig, Deadline, Event, Protocol, SendOptions, SipEndpoint};
+use sip_transport_proto::{
+    ChannelConfig, Config, Deadline, Event, Protocol, SendOptions, SipEndpoint,
+};
 
-use super::number;
+use super::{number, serve};
 use crate::suite::{
     Adapter, AdapterHost, Endpoint, Family, Setup, StreamPeer, UdpPeer, body_of_length, join,
     next_closed, next_request, next_response, reply, request, request_to, text, via,
@@ -109,6 +111,26 @@ pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(hos
     };
     join(received, peer.send(to, text("OPTIONS", &via, 99))).await;
     assert_eq!(alice.stats().application_queue_full, COUNT - 4);
+}
+
+// bad-inputs: C6
+pub async fn the_accept_filter_holds_no_lock<H: AdapterHost>(host: &H) {
+    let slot: Arc<Mutex<Option<SipTransport<H::Runtime>>>> = Arc::default();
+    let of_filter = Arc::clone(&slot);
+    let mut config = Config::default();
+    config.accept_filter(move |_, _| {
+        let transport = of_filter.lock().unwrap().clone();
+        transport.is_some_and(|transport| transport.connections().is_empty())
+    });
+    let mut alice = build(host, |builder| builder.config(config)).await;
+    *slot.lock().unwrap() = Some(alice.transport.clone());
+    let to = alice.channel(Protocol::Tcp, Family::V4);
+    let _first = serve(host, &mut alice, to).await;
+    let mut second = tcp_peer(host, &alice).await;
+    assert_eq!(second.read_to_end().await.0, b"");
+    assert_eq!(alice.stats().accepts_filtered, 1);
+    // The transport holds the filter, and that held the transport.
+    slot.lock().unwrap().take();
 }
 
 // bad-inputs: C7

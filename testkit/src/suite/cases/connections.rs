@@ -21,6 +21,7 @@ fn gone(protocol: Protocol) -> CloseReason {
     }
 }
 
+// conformance: 91, 392
 pub async fn a_connection_is_used_again_until_it_closes<H: Host>(host: &H, protocol: Protocol) {
     let mut alice = host.start_udp_and(protocol).await;
     let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
@@ -47,7 +48,20 @@ pub async fn a_connection_is_used_again_until_it_closes<H: Host>(host: &H, proto
 
     let send = || alice.send(request(Method::Options, to).into(), SendOptions::new());
     let (sent, mut peer) = join(send(), accept()).await;
-    assert_ne!(sent.unwrap().remote().connection, first);
+    let second = sent.unwrap().remote().connection;
+    assert_ne!(second, first);
+    peer.read_head().await;
+
+    // RFC 5923 §8.3: nor is one used whose peer has taken leave.
+    peer.close().await;
+    if protocol == Protocol::Tcp {
+        drop(peer);
+    }
+    let (_, reason) = next_closed(&mut alice).await;
+    assert_eq!(reason, CloseReason::Peer);
+    let send = || alice.send(request(Method::Options, to).into(), SendOptions::new());
+    let (sent, mut peer) = join(send(), accept()).await;
+    assert!(![first, second].contains(&sent.unwrap().remote().connection));
     peer.read_head().await;
 }
 

@@ -12,7 +12,6 @@ use crate::suite::{
 /// The largest UDP payload over IPv4.
 const LARGEST: usize = 65_507;
 
-// conformance: 119, 289, 291, 292
 async fn exchange<H: Host>(host: &H, protocol: Protocol, family: Family) {
     if family == Family::V6 && !host.has_ipv6() {
         return;
@@ -62,18 +61,22 @@ async fn exchange<H: Host>(host: &H, protocol: Protocol, family: Family) {
     assert_eq!(response.to_bytes(), *answered.bytes());
 }
 
+// conformance: 289, 291, 292
 pub async fn a_request_and_its_response_cross_over_udp_and_ipv4<H: Host>(host: &H) {
     exchange(host, Protocol::Udp, Family::V4).await;
 }
 
+// conformance: 289, 291, 292
 pub async fn a_request_and_its_response_cross_over_udp_and_ipv6<H: Host>(host: &H) {
     exchange(host, Protocol::Udp, Family::V6).await;
 }
 
+// conformance: 291, 292
 pub async fn a_request_and_its_response_cross_over_ipv4<H: Host>(host: &H, protocol: Protocol) {
     exchange(host, protocol, Family::V4).await;
 }
 
+// conformance: 291, 292
 pub async fn a_request_and_its_response_cross_over_ipv6<H: Host>(host: &H, protocol: Protocol) {
     exchange(host, protocol, Family::V6).await;
 }

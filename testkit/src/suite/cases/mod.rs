@@ -17,6 +17,7 @@ pub mod resolving;
 pub mod responses;
 pub mod runtime;
 pub mod security;
+pub mod size;
 pub mod strangers;
 pub mod substitution;
 pub mod threads;

@@ -24,7 +24,7 @@ fn two_servers(service: &str, first: SipEndpoint, second: SipEndpoint) -> Setup 
     Setup::new().zone(zone.parse().unwrap())
 }
 
-// RFC 3263 §4.3
+// RFC 3263 §4.3; conformance: 272, 273
 pub async fn a_send_goes_on_to_the_next_server_of_its_domain<H: Host>(
     host: &H,
     protocol: Protocol,

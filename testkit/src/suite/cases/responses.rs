@@ -82,7 +82,7 @@ pub async fn a_response_over_udp_goes_where_via_and_source_say<H: Host>(host: &H
     assert_eq!(source, to);
 }
 
-// conformance: 126
+// conformance: 126, 135
 pub async fn a_response_whose_connection_is_gone_opens_another_where_that_is_possible<H: Host>(
     host: &H,
     protocol: Protocol,

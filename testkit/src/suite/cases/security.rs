@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendError};
-use sip_transport_proto::sip_core::{Message, Method, Request};
+use sip_transport_proto::sip_core::{Message, Method, Name, Request};
 use sip_transport_proto::tls::{
     CertificateProblem, Identity, ServerCertificates, TlsConfig, TlsError, TlsName,
 };
@@ -50,7 +50,7 @@ fn name(name: &str) -> TlsName {
 }
 
 // bad-inputs: C1
-// conformance: 270, 389, 393
+// conformance: 270, 357, 389, 393
 pub async fn another_name_at_the_same_address_opens_another_connection<H: Host>(
     host: &H,
     protocol: Protocol,
@@ -77,7 +77,7 @@ pub async fn another_name_at_the_same_address_opens_another_connection<H: Host>(
     }
 }
 
-// conformance: 389
+// conformance: 357, 389
 pub async fn a_certificate_for_both_names_shares_the_connection<H: Host>(
     host: &H,
     protocol: Protocol,
@@ -154,6 +154,31 @@ pub async fn what_needs_tls_never_leaves_on_a_plain_connection<H: Host>(
 
     assert!(alice.close(there));
     assert_eq!(peer.read_to_end().await.0, b"");
+}
+
+// RFC 5630 §5.1.1; conformance: 81, 277, 278, 299
+pub async fn a_sips_route_protects_a_sip_request<H: Host>(host: &H, protocol: Protocol) {
+    let alice = client(host).await;
+    let mut bob = host.start_udp_and(protocol).await;
+    let transport = match protocol {
+        Protocol::Wss => ";transport=ws",
+        _ => "",
+    };
+    let route = format!(
+        "<sips:{}{transport};lr>",
+        bob.channel(protocol, Family::V4).addr
+    );
+    let mut message = request_to(Method::Invite, "sip:bob@nowhere.example", b"");
+    message.prepend(Name::Route, &route).unwrap();
+    let sent = alice.send(message.into(), SendOptions::new());
+    assert_eq!(sent.await.unwrap().remote().protocol, protocol);
+    let (local, _, request) = next_request(&mut bob).await;
+    assert_eq!(local.protocol, protocol);
+    assert_eq!(request.request_uri(), Some(&b"sip:bob@nowhere.example"[..]));
+    assert_eq!(request.raw(Name::Route), Some(route.as_bytes()));
+    // RFC 3261 §8.1.1.8
+    let contact = request.raw(Name::Contact).unwrap();
+    assert!(contact.starts_with(b"<sips:"), "{}", contact.escape_ascii());
 }
 
 // bad-inputs: C12

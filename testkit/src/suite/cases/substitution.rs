@@ -49,7 +49,7 @@ async fn everywhere<H: Host>(host: &H, stream: Protocol) -> (H::Endpoint, u16) {
     }
 }
 
-// conformance: 78, 82, 103, 405, 406
+// conformance: 78, 82, 103, 281, 405, 406
 pub async fn placeholders_become_the_address_used_towards_each_peer<H: Host>(
     host: &H,
     protocol: Protocol,

@@ -209,7 +209,24 @@ pub async fn a_response_comes_back_in_the_kind_of_its_request_but_binary_if_not_
     }
 }
 
-// conformance: 406, 409
+// conformance: 399
+pub async fn a_message_that_is_no_sip_is_told_of_and_never_delivered<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let (mut alice, mut peer, via) = with_peer(host, protocol).await;
+    for (opcode, junk) in [
+        (2, &b"\x80\0\xff\xfe"[..]),
+        (1, b"{\"hello\":1}"),
+        (2, b"x\r\n\r\n"),
+    ] {
+        peer.write_below_websocket(frame(opcode, true, junk)).await;
+        next_malformed(&mut alice).await;
+    }
+    answered_after(0, &mut alice, &mut peer, &via).await;
+}
+
+// conformance: 406, 408, 409
 pub async fn a_call_of_a_browser_goes_both_ways_without_a_lookup<H: Host>(
     host: &H,
     protocol: Protocol,
@@ -232,10 +249,14 @@ pub async fn a_call_of_a_browser_goes_both_ways_without_a_lookup<H: Host>(
     let row = invite.raw(Name::Contact).unwrap();
     let contact = String::from_utf8(row.to_vec()).unwrap();
     assert_eq!(contact, format!("<sip:{name};transport=ws>"));
-    bob.send(reply(&invite, 180), SendOptions::new())
-        .await
-        .unwrap();
-    next_response(&mut alice).await;
+    // RFC 7118 §5.3: with `received` and without.
+    let ringing = reply(&invite, 180);
+    let mut plain = ringing.clone();
+    plain.remove_via_param("received").unwrap();
+    for response in [ringing, plain] {
+        bob.send(response, SendOptions::new()).await.unwrap();
+        next_response(&mut alice).await;
+    }
 
     // RFC 7118 §5: nobody can look that name up; the flow is the way.
     let uri = contact.trim_matches(['<', '>']);

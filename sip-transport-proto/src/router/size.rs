@@ -1,0 +1,81 @@
+//! Requests that are too large for UDP (RFC 3261 §18.1.1).
+
+use std::time::Instant;
+
+use super::Router;
+use super::targets::is_one_host;
+use crate::error::AttemptCause;
+use crate::outgoing::Size;
+use crate::resolve::Target;
+use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
+use crate::{Deadline, Outgoing, Protocol};
+
+impl Router {
+    /// What the rule says of a datagram to this target; on a hinted channel nothing.
+    pub(super) fn sizing(
+        &self,
+        now: Instant,
+        target: &Target,
+        outgoing: &Outgoing,
+        hinted: bool,
+    ) -> Sizing {
+        if let Size::Failed(cause) = &outgoing.size {
+            return Sizing::Failed(cause.clone());
+        }
+        let rule = outgoing.options.size_rule;
+        let limit = rule.unwrap_or(self.shared.config.size_rule).limit();
+        let chosen = hinted || outgoing.options.to.is_some() || !is_one_host(target.addr.ip());
+        match limit.filter(|_| !chosen) {
+            None => Sizing::Free,
+            Some(limit) => {
+                let lately = self.without_tcp.get(now, &target.addr).is_some();
+                if lately && must_avoid_udp(&outgoing.message) {
+                    Sizing::Lately(limit)
+                } else {
+                    Sizing::Limit(limit)
+                }
+            }
+        }
+    }
+
+    /// The request is too large for its target: from now on that is the same one over TCP. False
+    /// if there is no such target.
+    pub(super) fn avoid_udp(&self, now: Instant, outgoing: &mut Outgoing, len: usize) -> bool {
+        let target = outgoing.targets.as_mut().and_then(|all| all.front_mut());
+        let Some(target) = target.filter(|target| target.protocol == Protocol::Udp) else {
+            return false;
+        };
+        target.avoid_udp();
+        let until = now + self.shared.config.size_rule_timeout;
+        outgoing.size = Size::Tcp { len, until };
+        true
+    }
+
+    /// Goes back to UDP where TCP was tried only because of the size. False if that is not so, or
+    /// the request does not fit into a datagram.
+    pub(super) fn fall_back(
+        &mut self,
+        now: Instant,
+        outgoing: &mut Outgoing,
+        cause: &AttemptCause,
+        targets_fault: bool,
+    ) -> bool {
+        let Size::Tcp { len, .. } = outgoing.size else {
+            return false;
+        };
+        let target = outgoing.targets.as_mut().and_then(|all| all.front_mut());
+        let Some(target) = target.filter(|target| len <= max_datagram(target.addr.ip())) else {
+            return false;
+        };
+        if !target.back_to_udp() {
+            return false;
+        }
+        outgoing.size = Size::Failed(Box::new(cause.clone()));
+        if targets_fault || *cause == AttemptCause::Deadline(Deadline::SizeRule) {
+            let until = now + self.shared.config.size_rule_memory;
+            let forgotten = self.without_tcp.insert(target.addr, (), until, 0);
+            self.shared.counters.size_rule_forgotten.add(forgotten);
+        }
+        true
+    }
+}
