@@ -170,6 +170,8 @@ pub struct Entry<'a> {
     pub destination: SocketAddr,
     /// The local address to send it from; `None` leaves the choice to the system.
     pub source: Option<IpAddr>,
+    /// The TTL to send it with, where it goes to a group.
+    pub ttl: Option<u8>,
     /// What [`SendBatch::push`] was given.
     pub id: u64,
 }
@@ -178,6 +180,7 @@ pub struct Entry<'a> {
 pub(crate) struct Queued {
     pub(crate) destination: SocketAddr,
     pub(crate) source: Option<IpAddr>,
+    pub(crate) ttl: Option<u8>,
     pub(crate) id: u64,
     pub(crate) start: usize,
     pub(crate) end: usize,
@@ -244,6 +247,22 @@ impl SendBatch {
         id: u64,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), BatchFull> {
+        self.push_with_ttl(destination, source, None, id, write)
+    }
+
+    /// The same for a datagram to a group, with the TTL that it is to have.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push).
+    pub fn push_with_ttl(
+        &mut self,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        ttl: Option<u8>,
+        id: u64,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), BatchFull> {
         if self.head > 0 && self.arena.len() + self.entries.len() * OVERHEAD >= self.limit {
             self.compact();
         }
@@ -261,6 +280,7 @@ impl SendBatch {
         self.entries.push(Queued {
             destination,
             source,
+            ttl,
             id,
             start,
             end: self.arena.len(),
@@ -274,6 +294,7 @@ impl SendBatch {
             data: self.arena.get(entry.start..entry.end).unwrap_or_default(),
             destination: entry.destination,
             source: entry.source,
+            ttl: entry.ttl,
             id: entry.id,
         })
     }

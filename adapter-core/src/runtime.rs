@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
+use sip_transport_proto::Membership;
+
 use crate::Resolve;
 use crate::batch::{RecvBatch, SendBatch};
 
@@ -202,6 +204,11 @@ pub struct SocketOptions {
     pub receive_buffer: usize,
     /// Connections that may wait to be accepted. Default: 1024.
     pub backlog: u16,
+    /// Groups that a UDP socket joins: it hears these and no others. Default: none. A transport
+    /// takes them from its channels ([`ChannelConfig::join`]).
+    ///
+    /// [`ChannelConfig::join`]: sip_transport_proto::ChannelConfig::join
+    pub groups: Vec<Membership>,
 }
 
 impl Default for SocketOptions {
@@ -211,6 +218,7 @@ impl Default for SocketOptions {
             reuse_port: false,
             receive_buffer: 1 << 20,
             backlog: 1024,
+            groups: Vec::new(),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! A UDP socket as its task and senders share it.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::{SocketId, TapCall};
+use sip_transport_proto::{SocketId, TapCall, Transmit};
 
 use crate::sync::lock;
 use crate::{BatchFull, Datagrams, SendBatch};
@@ -41,20 +40,24 @@ impl Socket {
         }
     }
 
-    /// Queues a datagram; the socket's task sends it in its next turn. `send` 0 is nobody's.
-    pub(crate) fn queue(
-        &self,
-        destination: SocketAddr,
-        source: Option<IpAddr>,
-        send: u64,
-        bytes: &[u8],
-        tap: Option<TapCall>,
-    ) -> Result<(), BatchFull> {
+    /// Queues a datagram; the socket's task sends it in its next turn.
+    pub(crate) fn queue(&self, transmit: &Transmit, tap: Option<TapCall>) -> Result<(), BatchFull> {
+        let Transmit {
+            destination,
+            source,
+            ttl,
+            ref bytes,
+            send,
+            ..
+        } = *transmit;
+        // 0 is nobody's.
+        let send = send.map_or(0, u64::from);
         let mut out = lock(&self.out);
         let first = out.batch.is_empty();
-        out.batch.push(destination, source, send, |buffer| {
-            buffer.extend_from_slice(bytes)
-        })?;
+        out.batch
+            .push_with_ttl(destination, source, ttl, send, |buffer| {
+                buffer.extend_from_slice(bytes)
+            })?;
         out.taps.extend(tap);
         drop(out);
         if first {

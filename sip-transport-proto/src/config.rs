@@ -1,5 +1,5 @@
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -14,7 +14,10 @@ use crate::tap::Tap;
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{Advertised, ChannelId, Keep, Protocol, SipEndpoint, SizeRule, Tapped};
+use crate::{
+    Advertised, ChannelId, Keep, Membership, Protocol, ResponsePolicy, SipEndpoint, SizeRule,
+    Tapped, multicast,
+};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -23,6 +26,7 @@ pub struct Config {
     pub(crate) names: Vec<(Arc<str>, Option<u16>)>,
     pub(crate) drop_stray_responses: bool,
     pub(crate) create_client_channels: bool,
+    pub(crate) ipv6_multicast: bool,
     pub(crate) substitution: Substitution,
     pub(crate) contact_transport_tls: bool,
     pub(crate) connect_timeout: Duration,
@@ -50,6 +54,7 @@ pub struct Config {
     pub(crate) pong_timeout: Duration,
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
+    pub(crate) responses: ResponsePolicy,
     pub(crate) size_rule: SizeRule,
     pub(crate) size_rule_timeout: Duration,
     pub(crate) size_rule_memory: Duration,
@@ -71,6 +76,7 @@ impl Default for Config {
             names: Vec::new(),
             drop_stray_responses: true,
             create_client_channels: true,
+            ipv6_multicast: false,
             substitution: Substitution::Rfc,
             contact_transport_tls: true,
             connect_timeout: Duration::from_secs(10),
@@ -98,6 +104,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(10),
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
+            responses: ResponsePolicy::new(),
             size_rule: SizeRule::Rfc,
             size_rule_timeout: Duration::from_secs(2),
             size_rule_memory: Duration::from_secs(600),
@@ -224,6 +231,14 @@ impl Config {
         self
     }
 
+    /// Whether requests may go to IPv6 groups. RFC 3261 §18.1.1 leaves undefined what they mean:
+    /// their top Via gets `maddr` and no `ttl`, and responses that are sent to the group are not
+    /// heard. Default: no.
+    pub fn ipv6_multicast(&mut self, allow: bool) -> &mut Self {
+        self.ipv6_multicast = allow;
+        self
+    }
+
     /// How placeholders are filled in. Default: [`Substitution::Rfc`].
     pub fn substitution(&mut self, substitution: Substitution) -> &mut Self {
         self.substitution = substitution;
@@ -235,6 +250,13 @@ impl Config {
     /// follows it. Default: yes.
     pub fn contact_transport_tls(&mut self, write: bool) -> &mut Self {
         self.contact_transport_tls = write;
+        self
+    }
+
+    /// How far responses may go that cannot go back the way of their request. Default:
+    /// [`ResponsePolicy::new`].
+    pub fn responses(&mut self, policy: ResponsePolicy) -> &mut Self {
+        self.responses = policy;
         self
     }
 
@@ -473,10 +495,12 @@ pub struct ChannelConfig {
     pub(crate) force_rport: bool,
     pub(crate) sockets: u16,
     pub(crate) advertised: PerFamily,
+    pub(crate) groups: Vec<Membership>,
     pub(crate) anonymous: bool,
     pub(crate) keep: Option<Keep>,
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
+    pub(crate) responses: Option<ResponsePolicy>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -494,10 +518,12 @@ impl ChannelConfig {
             force_rport: false,
             sockets: 1,
             advertised: PerFamily::default(),
+            groups: Vec::new(),
             anonymous: false,
             keep: None,
             accept_keep: None,
             alias: false,
+            responses: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
@@ -561,6 +587,17 @@ impl ChannelConfig {
         self
     }
 
+    /// Hears an IPv4 group, joined on the interface that has this address; the unspecified one
+    /// leaves the choice to the system. The channel has to be UDP on all IPv4 addresses.
+    ///
+    /// Requests to a group leave on a channel that has joined it, as their responses come back to
+    /// the group (RFC 3261 §18.1.1), and from that interface, with `maddr` and `ttl` in their top
+    /// Via. Requests that come with the group as `maddr` are answered there (§18.2.2).
+    pub fn join(mut self, group: Ipv4Addr, interface: Ipv4Addr) -> Self {
+        self.groups.push(Membership { group, interface });
+        self
+    }
+
     /// Whether a random name under `.invalid` is advertised, as clients that nobody can connect to
     /// do (RFC 7118 §5, appendix B.1). Default: no.
     pub fn anonymous(mut self, anonymous: bool) -> Self {
@@ -593,10 +630,22 @@ impl ChannelConfig {
         self
     }
 
+    /// How far responses to requests may go that came in on it. Default: as
+    /// [`Config::responses`] says.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
+        self
+    }
+
     /// The same on another address: the one that was bound.
     pub fn at(mut self, local: SocketAddr) -> Self {
         self.local = local;
         self
+    }
+
+    /// The groups that it hears.
+    pub fn memberships(&self) -> &[Membership] {
+        &self.groups
     }
 
     /// Whether connections are accepted on it.
@@ -631,8 +680,25 @@ impl ChannelConfig {
         core::iter::once(own).chain(other)
     }
 
+    /// Whether it can hear its groups: on Linux a socket bound to one address hears none.
+    pub(crate) fn can_join(&self) -> bool {
+        let everywhere = self.local.ip().is_unspecified();
+        let ipv4 = self.families().any(|family| family == Family::Ipv4);
+        self.protocol == Protocol::Udp && everywhere && ipv4
+    }
+
     /// Whether it can carry packets to `remote`.
     pub(crate) fn reaches(&self, remote: IpAddr) -> bool {
+        if remote.is_multicast() {
+            let joined = multicast::member(&self.groups, remote).is_some();
+            // RFC 3261 §18.1.1: who sends to a group has to hear it.
+            let heard = if remote.is_ipv4() {
+                joined
+            } else {
+                self.local.is_ipv6()
+            };
+            return self.protocol == Protocol::Udp && heard;
+        }
         let local = self.local.ip();
         let family = local.is_ipv4() == remote.is_ipv4() || (self.dual_stack && remote.is_ipv4());
         // What is bound to loopback cannot leave the machine.

@@ -12,7 +12,7 @@ use crate::reply;
 use crate::route::Way;
 use crate::shared::Scope;
 use crate::tap::{Direction, Tapped};
-use crate::{ChannelConfig, Event, Protocol, SendId, SocketId};
+use crate::{ChannelConfig, Event, Membership, Protocol, SendId, SocketId};
 use crate::{keep, stun};
 
 /// One UDP socket: turns datagrams into events. It keeps nothing about any peer; the flows that are
@@ -26,6 +26,7 @@ pub struct DatagramSocket {
     id: SocketId,
     local: SocketAddr,
     force_rport: bool,
+    groups: Vec<Membership>,
     seed: [u8; 32],
     replies: VecDeque<Transmit>,
     rearmed: bool,
@@ -39,6 +40,8 @@ pub struct Transmit {
     pub destination: SocketAddr,
     /// Where from, if the socket has several addresses.
     pub source: Option<IpAddr>,
+    /// The TTL to send it with, where it goes to a group.
+    pub ttl: Option<u8>,
     /// What.
     pub bytes: Bytes,
     /// The send it belongs to, if to one.
@@ -58,6 +61,7 @@ impl DatagramSocket {
             id,
             local,
             force_rport,
+            groups: channel.groups.clone(),
             seed,
             replies: VecDeque::new(),
             rearmed: false,
@@ -125,7 +129,7 @@ impl DatagramSocket {
         if let Err(error) = checked {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
-        let event = arrival.event(now, &self.shared, &head, data);
+        let event = arrival.event(now, &self.shared, &self.groups, &head, data);
         if self.shared.kept.negotiate() && matches!(event, Some(Event::Response { .. })) {
             self.see_agreement(now, arrival.remote, &head, data);
         }
@@ -198,6 +202,7 @@ impl DatagramSocket {
         self.replies.push_back(Transmit {
             destination: remote,
             source: local_ip.filter(|_| self.local.ip().is_unspecified()),
+            ttl: None,
             bytes: answer.into(),
             send: None,
         });
@@ -229,6 +234,7 @@ impl DatagramSocket {
         self.replies.push_back(Transmit {
             destination,
             source,
+            ttl: None,
             bytes: reply.bytes,
             send: None,
         });

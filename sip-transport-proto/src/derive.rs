@@ -74,6 +74,7 @@ impl Sent {
             .to(self.remote())
             .hints(self.local().hints());
         options.hints.connection = self.remote().connection;
+        options.multicast_ttl = self.route.ttl();
         Ok(Derived { request, options })
     }
 }

@@ -5,7 +5,7 @@ mod websocket;
 pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::io;
 
 use sip_core::ValueError;
@@ -120,7 +120,7 @@ pub enum SendCause {
     /// A response whose Via names no address, or one that this transport will not take from a Via.
     #[error("the response's Via names no address to send to")]
     NoResponseAddress,
-    /// There is no channel for this, and none may be made.
+    /// There is no channel for this, and none may be made. For a group: none has joined it.
     #[error("no channel carries {protocol} to {remote}")]
     NoChannel {
         /// The protocol wanted.
@@ -128,6 +128,10 @@ pub enum SendCause {
         /// The destination.
         remote: IpAddr,
     },
+    /// A group of IPv6, which [`Config::ipv6_multicast`](crate::Config::ipv6_multicast) does not
+    /// allow (RFC 3261 §18.1.1).
+    #[error("sending to {0} is not allowed: multicast over IPv6")]
+    Ipv6Multicast(IpAddr),
     /// The connection that a response needs is closed, and none may be opened.
     #[error("the connection is closed")]
     ConnectionClosed,
@@ -368,6 +372,9 @@ pub enum ChannelError {
     /// A listener for TLS needs a configuration with a certificate.
     #[error("a {0} listener needs a TLS configuration with a certificate")]
     NoCertificate(Protocol),
+    /// Groups are IPv4 multicast addresses, at most 255, and for UDP on all IPv4 addresses.
+    #[error("{0} cannot be heard: groups are for UDP on all IPv4 addresses")]
+    CannotJoin(Ipv4Addr),
     /// The address has no port: channels are added after binding.
     #[error("{0} has no port: bind first")]
     NoPort(SocketAddr),

@@ -8,6 +8,7 @@ use sha2::Sha256;
 use sip_core::Flow;
 
 use crate::ids::TransportId;
+use crate::multicast::Wanted;
 use crate::route::Way;
 use crate::{ChannelId, ConnectionId, Protocol, SocketId};
 
@@ -19,6 +20,8 @@ pub(crate) struct Came {
     pub(crate) channel: ChannelId,
     pub(crate) way: Way,
     pub(crate) reply_port: u16,
+    /// The group that it wants the response sent to.
+    pub(crate) group: Option<Wanted>,
 }
 
 /// Serial numbers of connections in a flow have 45 bits.
@@ -30,10 +33,16 @@ pub(crate) fn encode(came: Came, local: SocketAddr, remote: SocketAddr) -> Flow 
         channel,
         way,
         reply_port,
+        group,
     } = came;
     let first = u64::from(channel.transport.0) << 32 | u64::from(channel.index);
     let way = match way {
-        Way::Datagram { socket, .. } => u64::from(socket.index),
+        Way::Datagram { socket, .. } => {
+            let group = group.map_or(0, |Wanted { index, ttl }| {
+                u64::from(ttl) << 8 | (u64::from(index) + 1)
+            });
+            group << 16 | u64::from(socket.index)
+        }
         Way::Connection(connection) => connection.serial & SERIAL,
     };
     let second = u64::from(reply_port) << 48 | way << 3 | protocol as u64;
@@ -55,6 +64,7 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
     let protocol = Protocol::ALL
         .into_iter()
         .find(|protocol| *protocol as u64 == second & 7)?;
+    let mut group = None;
     let way = if protocol.is_stream() {
         Way::Connection(ConnectionId {
             transport,
@@ -63,8 +73,10 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
     } else {
         let socket = SocketId {
             channel,
-            index: u16::try_from(number).ok()?,
+            index: u16::try_from(number & 0xffff).ok()?,
         };
+        let [ttl, index] = u16::try_from(number >> 16).ok()?.to_be_bytes();
+        group = index.checked_sub(1).map(|index| Wanted { index, ttl });
         Way::Datagram {
             socket,
             source: Some(flow.local().ip()),
@@ -75,6 +87,7 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<Came> {
         channel,
         way,
         reply_port,
+        group,
     })
 }
 

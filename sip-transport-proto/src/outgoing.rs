@@ -13,7 +13,8 @@ use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
 use crate::tls::TlsName;
 use crate::{
-    ChannelId, ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, SizeRule, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Protocol, ResponsePolicy, SendId, SipEndpoint, SizeRule,
+    Substitution,
 };
 
 /// How to send one message.
@@ -25,7 +26,9 @@ pub struct SendOptions {
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
     pub(crate) keep: Option<Keep>,
+    pub(crate) multicast_ttl: Option<u8>,
     pub(crate) size_rule: Option<SizeRule>,
+    pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) draw_by: Option<[u8; 32]>,
 }
 
@@ -87,6 +90,14 @@ impl SendOptions {
         self
     }
 
+    /// How many routers a datagram to a group may pass, plus one. Default: the `ttl` of the next
+    /// hop's URI, for a response that of its top Via, else 1 (RFC 3261 §18.1.1, §18.2.2).
+    #[must_use]
+    pub fn multicast_ttl(mut self, ttl: u8) -> Self {
+        self.multicast_ttl = Some(ttl);
+        self
+    }
+
     /// From which size on it goes over TCP in the place of UDP, for this message only.
     #[must_use]
     pub fn size_rule(mut self, rule: SizeRule) -> Self {
@@ -101,6 +112,13 @@ impl SendOptions {
     #[must_use]
     pub fn draw_by(mut self, seed: [u8; 32]) -> Self {
         self.draw_by = Some(seed);
+        self
+    }
+
+    /// How far it may go, for this response only.
+    #[must_use]
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
         self
     }
 
@@ -131,6 +149,8 @@ pub struct Outgoing {
     pub(crate) over: Option<Over>,
     /// What the size rule did with the target at hand.
     pub(crate) size: Size,
+    /// After its targets, those of its sent-by are to be found.
+    pub(crate) sent_by_left: bool,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
 }
@@ -167,6 +187,8 @@ pub(crate) enum NextHop {
         domain: Option<HostText>,
         port: Option<u16>,
         transport: Option<Protocol>,
+        /// For a group.
+        ttl: Option<u8>,
     },
     /// The way that the request of this response came.
     Flow(Flow),
@@ -184,6 +206,8 @@ pub(crate) struct ViaFacts {
     pub(crate) port: Option<u16>,
     /// Whether the client asked for `rport`, and what was filled in.
     pub(crate) rport: Option<Option<u16>>,
+    /// A group that the response is to be sent to, and the TTL.
+    pub(crate) group: Option<(IpAddr, Option<u8>)>,
 }
 
 /// A host that outlives the message it was read from.
@@ -242,6 +266,7 @@ impl Outgoing {
             tried: Vec::new(),
             over: None,
             size: Size::Unknown,
+            sent_by_left: false,
             new_branch: false,
         })
     }
@@ -290,11 +315,16 @@ impl Outgoing {
             }
             NextHop::Unknown(_) => None,
             NextHop::Flow(_) | NextHop::Via(_) => {
-                let row = self.message.raw(Name::Via)?;
-                let first = sip_core::header::list::split(row).next()?;
-                TlsName::try_from(Via::parse(first).ok()?.sent_by().host()).ok()
+                TlsName::try_from(self.top_via()?.sent_by().host()).ok()
             }
         })
+    }
+
+    /// The top Via, if it can be read.
+    pub(crate) fn top_via(&self) -> Option<Via<'_>> {
+        let row = self.message.raw(Name::Via)?;
+        let first = sip_core::header::list::split(row).next()?;
+        Via::parse(first).ok()
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.
@@ -352,6 +382,7 @@ fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
         domain: maddr.map(|_| uri.host().into()),
         port: uri.port(),
         transport,
+        ttl: uri.ttl(),
     })
 }
 
@@ -374,6 +405,11 @@ impl ViaFacts {
             ip: via.received().or_else(|| via.sent_by().host().ip()),
             port: via.sent_by().port(),
             rport: via.rport(),
+            group: via
+                .maddr()
+                .and_then(|maddr| maddr.ip())
+                .filter(IpAddr::is_multicast)
+                .map(|group| (group, via.ttl())),
         })
     }
 }

@@ -8,11 +8,12 @@ use sip_core::Flow;
 use sip_core::message::{Head, ParseError, Request, Response};
 
 use crate::flow::{self, Came};
+use crate::multicast::Wanted;
 use crate::own_names::Key;
 use crate::route::Way;
 use crate::shared::{Scope, Shared};
 use crate::tap::{Direction, Tapped};
-use crate::{ChannelId, Event, Protocol, SipEndpoint};
+use crate::{ChannelId, Event, Membership, Protocol, SipEndpoint};
 
 /// Where a message came in.
 #[derive(Clone, Copy, Debug)]
@@ -65,15 +66,20 @@ impl Arrival {
     }
 
     /// The way back for responses to a request.
-    fn flow(&self, head: &Head, data: &[u8]) -> Flow {
+    fn flow(&self, groups: &[Membership], head: &Head, data: &[u8]) -> Flow {
         let default_port = self.protocol.default_port();
+        let mut group = None;
         let reply_port = match head.top_via(data) {
-            Ok(via)
-                if !self.protocol.is_stream() && (self.force_rport || via.rport().is_some()) =>
-            {
-                self.remote.port()
+            Ok(via) => {
+                group = Wanted::read(&via, groups);
+                // RFC 3261 §18.2.2: `maddr` comes before all else.
+                let to_source = group.is_none() && (self.force_rport || via.rport().is_some());
+                if to_source && !self.protocol.is_stream() {
+                    self.remote.port()
+                } else {
+                    via.sent_by().port().unwrap_or(default_port)
+                }
             }
-            Ok(via) => via.sent_by().port().unwrap_or(default_port),
             Err(_) => default_port,
         };
         let came = Came {
@@ -81,11 +87,13 @@ impl Arrival {
             channel: self.channel,
             way: self.way,
             reply_port,
+            group,
         };
         flow::encode(came, self.local, self.remote)
     }
 
-    /// Makes a message that was checked an event; `None` for a response that is not ours.
+    /// Makes a message that was checked an event; `None` for a response that is not ours. `groups`
+    /// are those that its socket hears.
     ///
     /// The checks are those that transport and transactions rest on; everything else in the
     /// message is looked at when the application asks for it.
@@ -94,13 +102,14 @@ impl Arrival {
         &self,
         now: Instant,
         shared: &Scope,
+        groups: &[Membership],
         head: &Head,
         data: &[u8],
     ) -> Option<Event> {
         let len = head.len();
         let (local, remote) = (self.local(), self.remote());
         if head.is_request() {
-            let flow = self.flow(head, data);
+            let flow = self.flow(groups, head, data);
             let mut message = head.to_received(data, self.remote, self.force_rport);
             message.set_flow(flow);
             shared.counters.requests_in.one();

@@ -35,6 +35,8 @@ pub(crate) struct Chosen {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) place: Place,
     pub(crate) marks: ViaMarks,
+    /// Where it goes to a group.
+    pub(crate) ttl: Option<u8>,
     pub(crate) branch: Option<Branch>,
     pub(crate) hints: HintReport,
     pub(crate) sizing: Sizing,
@@ -70,6 +72,8 @@ pub(crate) struct ViaMarks {
     pub(crate) alias: bool,
     /// A response agrees to keep-alives, at this interval in seconds (RFC 6223 §4.4).
     pub(crate) agreed: Option<u32>,
+    /// A request goes to this group, over IPv4 with this TTL (RFC 3261 §18.1.1).
+    pub(crate) group: Option<(IpAddr, Option<u8>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +102,10 @@ impl Route {
 
     pub(crate) fn hints(&self) -> HintReport {
         self.0.hints
+    }
+
+    pub(crate) fn ttl(&self) -> Option<u8> {
+        self.0.ttl
     }
 
     pub(crate) fn channel(&self) -> ChannelId {

@@ -133,6 +133,7 @@ impl Fill<'_> {
         let branch = self
             .branch
             .filter(|_| request && (self.new_branch || !has_branch));
+        let group = self.marks.group;
         let missing = |wanted: bool, name| wanted && request && !via.params().contains(name);
         let keep = missing(self.marks.keep, "keep");
         let alias = missing(self.marks.alias, "alias");
@@ -142,15 +143,15 @@ impl Fill<'_> {
         } else {
             sent_by
         };
-        if place || !named || branch.is_some() || keep || alias {
+        let goes = |name: &str| {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            branch.is_some() && is("branch") || group.is_some() && (is("maddr") || is("ttl"))
+        };
+        if place || !named || branch.is_some() || group.is_some() || keep || alias {
             let token = if request { token } else { via.transport() };
             let mut text = format!("SIP/2.0/{token} {new}");
-            if branch.is_some() && has_branch {
-                for param in via
-                    .params()
-                    .iter()
-                    .filter(|p| !p.name().eq_ignore_ascii_case("branch"))
-                {
+            if via.params().iter().any(|param| goes(param.name())) {
+                for param in via.params().iter().filter(|param| !goes(param.name())) {
                     // Writing to a string cannot fail.
                     let _ = write!(text, ";{param}");
                 }
@@ -162,6 +163,10 @@ impl Fill<'_> {
             }
             if let Some(branch) = branch {
                 let _ = write!(text, ";branch={}", branch.as_str());
+            }
+            if let Some((ip, ttl)) = group {
+                let _ = write!(text, ";maddr={}", Host::from(ip));
+                let _ = ttl.map(|ttl| write!(text, ";ttl={ttl}"));
             }
             for (_, name) in [(keep, "keep"), (alias, "alias")].iter().filter(|m| m.0) {
                 let _ = write!(text, ";{name}");

@@ -3,17 +3,18 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use common::{Host, addr, invite, ip, numbered, ok, options, tcp, to, udp};
 use proptest::prelude::*;
+use sip_transport_proto::error::NextError;
 use sip_transport_proto::resolve::{Answer, Record};
 use sip_transport_proto::sip_core::Request;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, SendId, SendOptions,
-    Submitted, Substitution,
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, ResponsePolicy, SendId,
+    SendOptions, Sent, Submitted, Substitution,
 };
 
 struct Run {
@@ -23,6 +24,9 @@ struct Run {
     requests: Vec<Request>,
     /// Each send, and whether it has ended.
     sends: BTreeMap<SendId, bool>,
+    sent: Vec<Sent>,
+    /// Those that were reported lost.
+    lost: BTreeSet<SendId>,
     opened: BTreeMap<ConnectionId, bool>,
 }
 
@@ -51,6 +55,8 @@ impl Run {
             connections: Vec::new(),
             requests: Vec::new(),
             sends: BTreeMap::new(),
+            sent: Vec::new(),
+            lost: BTreeSet::new(),
             opened: BTreeMap::new(),
         }
     }
@@ -69,6 +75,7 @@ impl Run {
                 Event::SendCompleted { send, result } => {
                     assert_eq!(send, result.as_ref().map_or_else(|e| e.send(), |s| s.id()));
                     self.ended(send);
+                    self.sent.extend(result.ok().map(|sent| *sent));
                 }
                 Event::ConnectionOpened { local, .. } => {
                     let old = self.opened.insert(local.connection.unwrap(), true);
@@ -84,6 +91,7 @@ impl Run {
                         Some(&true),
                         "failed before it was sent"
                     );
+                    assert!(self.lost.insert(send), "{send} failed twice");
                 }
                 _ => {}
             }
@@ -142,14 +150,35 @@ impl Run {
                 if how & 16 > 0 {
                     options = options.substitution(Substitution::Original);
                 }
-                let message = match self.requests.pop() {
+                let mut message = match self.requests.pop() {
                     Some(request) if how & 32 > 0 => ok(&request).into_message(),
                     _ => invite(DESTINATIONS[pick % 8]).into_message(),
                 };
-                match self.host.submit(message, options) {
-                    Ok(Submitted::Sent(sent)) => self.ended(sent.id()),
+                if how & 64 > 0 {
+                    // Too large for UDP.
+                    message.set_body(vec![b'x'; 1_300]).unwrap();
+                }
+                if how & 128 > 0 {
+                    options = options.responses(ResponsePolicy::new().sent_by(true));
+                }
+                let mut submitted = self.host.submit(message, options);
+                while let Ok(Submitted::Sent(sent)) = submitted {
+                    self.ended(sent.id());
+                    submitted = match self.host.transport.try_next(now, *sent) {
+                        Ok(submitted) => Ok(submitted),
+                        Err(NextError::Send(error)) => Err(error),
+                        Err(NextError::NoTargetLeft(sent)) => {
+                            self.sent.push(*sent);
+                            return self.look();
+                        }
+                        Err(error) => panic!("new: {error}"),
+                    };
+                    self.host.drain();
+                }
+                match submitted {
                     // It may have ended meanwhile.
                     Ok(Submitted::Waiting(send)) => drop(self.sends.entry(send).or_insert(false)),
+                    Ok(Submitted::Sent(_)) => {}
                     Err(error) => self.ended(error.send()),
                 }
             }
@@ -215,6 +244,19 @@ impl Run {
                 transport.handle_datagram(now, channel.socket(0), remote, None, &data);
             }
             (23, ..) if how < 10 => transport.shutdown(now),
+            (24, ..) => {
+                if let Some(sent) = self.sent.get(pick % self.sent.len().max(1)) {
+                    drop(transport.resend(now, sent));
+                }
+            }
+            // Of one datagram several routers may complain.
+            (25, ..) => {
+                let all = &self.host.datagrams;
+                if let Some((_, transmit)) = all.get(pick % all.len().max(1)) {
+                    let (send, to) = (transmit.send, transmit.destination);
+                    transport.handle_datagram_failed(now, send, to, ErrorKind::HostUnreachable);
+                }
+            }
             _ => {}
         }
         self.look();
@@ -242,7 +284,7 @@ proptest! {
     // conformance: 433
     #[test]
     fn every_send_ends_once_whatever_happens(
-        steps in prop::collection::vec((0u8..24, any::<u8>(), any::<u8>()), 1..150),
+        steps in prop::collection::vec((0u8..26, any::<u8>(), any::<u8>()), 1..150),
     ) {
         let mut run = Run::new();
         run.step(0, 0, 0);

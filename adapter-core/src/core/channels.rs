@@ -41,8 +41,11 @@ impl Core {
         options.reuse_port = self.workers.len() > 1;
         let mut bound = local;
         let mut sockets = Vec::new();
+        // Every socket that joins a group gets a copy of what is sent there: one is enough.
+        options.groups = config.memberships().to_vec();
         for worker in &self.workers {
             let socket = worker.runtime.bind_datagrams(bound, &options)?;
+            options.groups.clear();
             // Port 0 is chosen once, for all workers.
             bound = socket.local_addr();
             sockets.push(socket);

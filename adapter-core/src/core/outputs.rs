@@ -60,15 +60,8 @@ impl Core {
             }
             RouterOutput::Datagram { socket, transmit } => {
                 if let Some(socket) = read(&self.sockets).get(&socket) {
-                    let send = transmit.send.map_or(0, u64::from);
                     // A keep-alive that finds no room is sent again, or the next one is.
-                    let _ = socket.queue(
-                        transmit.destination,
-                        transmit.source,
-                        send,
-                        &transmit.bytes,
-                        None,
-                    );
+                    let _ = socket.queue(&transmit, None);
                 }
             }
             RouterOutput::Event(event) => self.tell(0, event),
@@ -140,13 +133,8 @@ impl Core {
         remote: SocketAddr,
         cause: SendFailure,
     ) {
-        let event = match cause {
-            SendFailure::Io(_) | SendFailure::TooLarge => {
-                let now = self.now();
-                self.with_router(|router| router.send_failed(now, send, remote, cause))
-            }
-            cause => Some(Event::SendFailed { send, cause }),
-        };
+        let now = self.now();
+        let event = self.with_router(|router| router.send_failed(now, send, remote, cause));
         if let Some(event) = event {
             self.tell(worker, event);
         }

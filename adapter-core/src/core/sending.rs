@@ -145,26 +145,19 @@ impl Core {
 
     /// Queues the bytes of a message on the way that it takes.
     fn put(&self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
-        match sent.way() {
-            Way::Datagram { socket, source } => match read(&self.sockets).get(&socket) {
-                None => Err(SendCause::ChannelRemoved),
-                Some(socket) => socket
-                    .queue(
-                        sent.remote().addr,
-                        source,
-                        sent.id().into(),
-                        sent.bytes(),
-                        sent.tap(now),
-                    )
-                    .map_err(|full| sent.queue_full(full.limit)),
-            },
-            Way::Connection(id) => {
-                let link = self.link(id).ok_or(SendCause::ConnectionClosed)?;
-                let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
-                link.task.wake();
-                queued
-            }
+        if let Some((socket, transmit)) = sent.datagram() {
+            let sockets = read(&self.sockets);
+            let socket = sockets.get(&socket).ok_or(SendCause::ChannelRemoved)?;
+            let queued = socket.queue(&transmit, sent.tap(now));
+            return queued.map_err(|full| sent.queue_full(full.limit));
         }
+        let Way::Connection(id) = sent.way() else {
+            return Ok(());
+        };
+        let link = self.link(id).ok_or(SendCause::ConnectionClosed)?;
+        let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
+        link.task.wake();
+        queued
     }
 
     /// Sends the same bytes once more.

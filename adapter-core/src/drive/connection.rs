@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
@@ -110,7 +111,7 @@ impl Task {
             match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
-                    debug!(%remote, %error, "cannot connect");
+                    debug!(target: CONNECTION, %remote, %error, "cannot connect");
                     lock(&self.link.machine).handle_error(error.kind());
                     Poll::Ready(None)
                 }

@@ -50,6 +50,8 @@ pub(super) fn prepare(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     // An IPv6 socket takes the IPv4 options too: they rule the IPv4 half of a dual-stack one.
     setsockopt(socket, IpMtuDiscover, &libc::IP_PMTUDISC_DONT)?;
     setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
+    // The groups that other sockets joined are theirs.
+    socket.set_multicast_all_v4(false)?;
     if local.is_ipv6() {
         setsockopt(socket, Ipv6MtuDiscover, &libc::IPV6_PMTUDISC_DONT)?;
         setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
@@ -73,8 +75,8 @@ pub(super) fn recv(socket: &UdpSocket, local: SocketAddr, batch: &mut RecvBatch)
 
 pub(super) fn send(socket: &UdpSocket, local: SocketAddr, batch: &mut SendBatch) -> io::Result<()> {
     match local {
-        SocketAddr::V4(_) => send_family::<SockaddrIn>(socket.as_raw_fd(), local, batch),
-        SocketAddr::V6(_) => send_family::<SockaddrIn6>(socket.as_raw_fd(), local, batch),
+        SocketAddr::V4(_) => send_family::<SockaddrIn>(socket, local, batch),
+        SocketAddr::V6(_) => send_family::<SockaddrIn6>(socket, local, batch),
     }
 }
 
@@ -275,10 +277,21 @@ fn local_ip<S>(message: &RecvMsg<'_, '_, S>) -> Option<IpAddr> {
     })
 }
 
-fn send_family<S: Family>(fd: RawFd, local: SocketAddr, batch: &mut SendBatch) -> io::Result<()> {
+fn send_family<S: Family>(
+    socket: &UdpSocket,
+    local: SocketAddr,
+    batch: &mut SendBatch,
+) -> io::Result<()> {
+    let fd = socket.as_raw_fd();
     let wildcard = local.ip().is_unspecified();
     let mut retries = 0;
-    while !batch.is_empty() {
+    while let Some(head) = batch.waiting().first() {
+        if let Some(ttl) = head.ttl
+            && let Err(error) = socket.set_multicast_ttl_v4(ttl.into())
+        {
+            batch.failed(error);
+            continue;
+        }
         match S::headers().with_borrow_mut(|headers| send_run(fd, wildcard, headers, batch)) {
             Ok(Run { sent, tried }) => {
                 batch.sent(sent);
@@ -312,7 +325,7 @@ struct Run {
     tried: usize,
 }
 
-/// One `sendmmsg` for the datagrams at the head that leave from the same address.
+/// One `sendmmsg` for the datagrams at the head that leave from the same address, with one TTL.
 fn send_run<S: Family>(
     fd: RawFd,
     wildcard: bool,
@@ -322,6 +335,7 @@ fn send_run<S: Family>(
     let source = |entry: &Queued| entry.source.filter(|ip| wildcard && !ip.is_unspecified());
     let waiting = batch.waiting();
     let from = waiting.first().and_then(source);
+    let ttl = waiting.first().and_then(|entry| entry.ttl);
     let info = match from {
         Some(ip) => Some(S::info(ip).ok_or(Errno::EAFNOSUPPORT)?),
         None => None,
@@ -338,7 +352,7 @@ fn send_run<S: Family>(
     let mut tried = 0;
     for (entry, (slice, address)) in waiting.iter().zip(slices.iter_mut().zip(&mut addresses)) {
         let destination = S::from_std(entry.destination);
-        if destination.is_none() || source(entry) != from {
+        if destination.is_none() || source(entry) != from || entry.ttl != ttl {
             break;
         }
         let data = batch.arena.get(entry.start..entry.end).unwrap_or_default();

@@ -66,6 +66,11 @@ fn send_head(
         SocketAddr::V4(v4) if local.is_ipv6() => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
         other => other,
     };
+    if let Some(ttl) = entry.ttl
+        && let Err(error) = socket.set_multicast_ttl_v4(ttl.into())
+    {
+        return Some(Err(error));
+    }
     Some(socket.send_to(entry.data, destination))
 }
 

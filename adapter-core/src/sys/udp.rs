@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use sip_transport_proto::Membership;
+use sip_transport_proto::trace::SOCKET;
 use socket2::{Protocol, Socket, Type};
 
 use super::{local_addr, open, platform, set_reuse_port};
@@ -35,6 +37,13 @@ impl UdpSocket {
         socket.bind(&local.into())?;
         let local = local_addr(&socket)?;
         set_receive_buffer(&socket, local, options.receive_buffer)?;
+        for Membership { group, interface } in &options.groups {
+            socket.join_multicast_v4(group, interface)?;
+        }
+        if let Some(first) = options.groups.first() {
+            // Where the source address of a datagram does not say it.
+            socket.set_multicast_if_v4(&first.interface)?;
+        }
         Ok(Self {
             socket: socket.into(),
             local,
@@ -93,6 +102,7 @@ fn set_receive_buffer(socket: &Socket, local: SocketAddr, wanted: usize) -> io::
     let granted = socket.recv_buffer_size()? / factor;
     if granted < wanted {
         tracing::warn!(
+            target: SOCKET,
             %local, wanted, granted,
             "the receive buffer is smaller than asked for: bursts may be lost (net.core.rmem_max)"
         );

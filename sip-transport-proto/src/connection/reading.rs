@@ -77,7 +77,7 @@ impl Connection {
                 Ok(head) => {
                     let call = self.shared.tap(arrival.tapped(now, data, None));
                     self.control.extend(call.map(ConnectionEvent::Tap));
-                    let event = arrival.event(now, &self.shared, &head, data);
+                    let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
                     let ours = event.is_some() && negotiates;
                     let agreed = ours.then(|| keeping::agreement(&head, data)).flatten();

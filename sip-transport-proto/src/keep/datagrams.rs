@@ -253,6 +253,7 @@ impl KeptFlows {
         };
         let Place { socket, source } = flow.place;
         let transmit = Transmit {
+            ttl: None,
             destination: key.1,
             source,
             bytes,

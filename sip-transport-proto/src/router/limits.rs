@@ -4,12 +4,15 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::Router;
 use crate::config::SHORTEST_IDLE;
 use crate::counters::{Counter, Counters};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
 use crate::shared::Scope;
+use crate::trace::LIMIT;
 use crate::{ChannelId, ConnectionId, Protocol};
 
 /// What the application says to connections that a listener accepts
@@ -74,13 +77,17 @@ impl Router {
         let config = &self.shared.config;
         let party = from.and_then(|ip| self.party(ip));
         let limit = config.max_unproven_per_ip;
-        if party.is_some_and(|party| self.connections.unproven_of(party) >= limit) {
+        let party_full = party.is_some_and(|party| self.connections.unproven_of(party) >= limit);
+        let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
+        if !party_full && !crowded && self.connections.len() < config.max_connections {
+            return Ok(());
+        }
+        if let Some(left_out) = self.shared.said.connections.now(now) {
+            warn!(target: LIMIT, %channel, ?from, party_full, left_out, "too many connections");
+        }
+        if party_full {
             counters.connections_limited.one();
             return Err(AcceptError::PerAddress { limit });
-        }
-        let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
-        if !crowded && self.connections.len() < config.max_connections {
-            return Ok(());
         }
         if let Some(oldest) = self.connections.oldest_unproven() {
             self.close_for(oldest, CloseReason::Limit);

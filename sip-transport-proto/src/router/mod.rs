@@ -2,12 +2,14 @@
 
 mod channels;
 mod connections;
+mod failures;
 mod held;
 mod hints;
 mod keeping;
 mod layers;
 mod limits;
 mod queries;
+mod responses;
 mod sending;
 mod size;
 mod targets;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::Flow;
+use tracing::warn;
 
 use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
@@ -35,17 +38,19 @@ use crate::resolve::memory::Memory;
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
-use crate::shared::{Budget, Scope, Shared};
+use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
+use crate::trace::SOCKET;
 use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Outgoing,
-    Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
+    Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
 };
 
 pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record};
+use failures::Told;
 pub use limits::AcceptFilter;
 use queries::{Asker, Queries};
 
@@ -74,6 +79,7 @@ pub struct Router {
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
+    told: Told,
     next_send: u64,
     closing: bool,
 }
@@ -209,6 +215,17 @@ pub enum ConnectionState {
     Closing,
 }
 
+fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
+    let known = usize::from(u8::MAX);
+    let wrong = |(at, joined): &(usize, &Membership)| {
+        !joined.group.is_multicast() || !config.can_join() || *at >= known
+    };
+    let first = config.groups.iter().enumerate().find(wrong);
+    first.map_or(Ok(()), |(_, joined)| {
+        Err(ChannelError::CannotJoin(joined.group))
+    })
+}
+
 fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
     ConnectionInfo {
         id,
@@ -256,6 +273,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            said: Warnings::default(),
         };
         Self {
             shared: Arc::new(Scope::new(shared)),
@@ -267,6 +285,7 @@ impl Router {
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
+            told: Told::default(),
             next_send: 1,
             closing: false,
         }
@@ -281,6 +300,7 @@ impl Router {
             return Err(ChannelError::Unsupported(config.protocol));
         }
         self.check_certificate(&config)?;
+        check_groups(&config)?;
         if config.anonymous {
             let name = format!("{}.invalid", self.tokens.tag().as_str());
             let host = HostText::Name(name.into());
@@ -459,12 +479,14 @@ impl Router {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.config.local = local;
                     channel.ready = true;
+                    channel.say("added, to send only");
                 }
                 for waiting in self.queries.bound(channel) {
                     self.resume(now, waiting);
                 }
             }
             Err(kind) => {
+                warn!(target: SOCKET, id = %channel, error = %kind, "cannot bind to send");
                 self.channels.remove(now, channel, &self.shared);
                 for waiting in self.queries.bound(channel) {
                     self.fail_target(now, waiting, AttemptCause::NoRoute(kind));

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::queries::Waiting;
 use super::targets::Found;
 use super::ways::Step;
@@ -9,8 +11,11 @@ use super::{Routed, Router, RouterOutput};
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
 use crate::outgoing::{NextHop, Over, ViaFacts};
+use crate::resolve::Target;
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
+use crate::tls::TlsError;
+use crate::trace::{CONNECTION, LIMIT};
 use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
 
 impl Router {
@@ -161,11 +166,32 @@ impl Router {
             | AttemptCause::Left => false,
         };
         if let Some(target) = outgoing.target().filter(|_| targets_fault) {
+            if let AttemptCause::Tls(error) = cause
+                && error.is_about_certificates()
+            {
+                self.warn_of_certificate(now, error, &target);
+            }
             self.resolver.target_failed(now, &target);
         }
         if !self.fall_back(now, outgoing, &cause, targets_fault) {
             outgoing.failed(cause);
         }
+    }
+
+    /// Somebody has to renew a certificate or mend a configuration, here or there.
+    fn warn_of_certificate(&self, now: Instant, error: TlsError, target: &Target) {
+        let Some(left_out) = self.shared.said.certificates.now(now) else {
+            return;
+        };
+        warn!(
+            target: CONNECTION,
+            protocol = %target.protocol,
+            addr = %target.addr,
+            name = target.tls_name.as_ref().map(display),
+            %error,
+            left_out,
+            "a certificate stands in the way"
+        );
     }
 
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
@@ -199,8 +225,13 @@ impl Router {
             // the application asks for another channel that can carry it.
             let record = record.clone();
             let hint = outgoing.options.hints.channel;
-            let hinted =
-                hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));
+            let hinted = hint.map(|id| {
+                let hinted = self.hinted_channel(id, &outgoing, Some(record.remote.ip()))?;
+                if id != record.channel && !self.may_connect(&outgoing, hinted.protocol()) {
+                    return Err(Overruled::NoConnection);
+                }
+                Ok(hinted)
+            });
             let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
             if !elsewhere {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
@@ -209,13 +240,13 @@ impl Router {
             }
         }
         if outgoing.targets.is_none() {
-            match self.find_targets(now, &outgoing) {
+            match self.find_targets(now, &mut outgoing) {
                 Ok(Found::Targets(targets)) => outgoing.targets = Some(targets),
                 Ok(Found::Waits(plan)) => {
                     if !self.has_room() {
                         self.resolver.cancel(plan);
                     }
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_plan(plan, outgoing);
                         None
                     });
@@ -225,15 +256,18 @@ impl Router {
         }
         while let Some(target) = outgoing.target() {
             match self.try_target(now, target, &outgoing, report) {
-                Step::Route(route) => return Ok(ready(route, outgoing)),
+                Step::Route(route) => {
+                    outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
+                    return Ok(ready(route, outgoing));
+                }
                 Step::NeedsLocal(remote) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
                         query.map(|query| RouterOutput::LocalAddress { query, remote })
                     });
                 }
                 Step::NeedsBind(channel) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_bind(channel, outgoing);
                         None
                     });
@@ -243,6 +277,10 @@ impl Router {
                     self.target_failed(now, &mut outgoing, cause);
                 }
             }
+        }
+        if self.turn_to_sent_by(&mut outgoing) {
+            // A host now, so not once more.
+            return self.advance(now, outgoing);
         }
         // One target that could not even be tried: its cause is the whole story.
         let cause = match outgoing.tried.as_slice() {
@@ -265,11 +303,15 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
+        now: Instant,
         outgoing: Box<Outgoing>,
         park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         if !self.has_room() {
             let limit = self.shared.config.max_waiting_sends;
+            if let Some(left_out) = self.shared.said.waiting.now(now) {
+                warn!(target: LIMIT, limit, left_out, "too many sends wait");
+            }
             return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
         }
         let id = outgoing.id;

@@ -10,8 +10,8 @@ use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::SendCause;
-use crate::flow::{self, Came};
 use crate::keep;
+use crate::multicast;
 use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
@@ -58,6 +58,9 @@ impl Router {
         mut report: HintReport,
     ) -> Step {
         let remote = target.addr;
+        if remote.is_ipv6() && remote.ip().is_multicast() && !self.shared.config.ipv6_multicast {
+            return Step::Failed(SendCause::Ipv6Multicast(remote.ip()));
+        }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
         let known = outgoing
@@ -85,7 +88,9 @@ impl Router {
         let hint = outgoing.options.hints.local;
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let source = if channel.is_wildcard() {
-            known.filter(usable)
+            let joined = multicast::member(&channel.config.groups, remote.ip());
+            let interface = joined.map(|joined| joined.interface.into());
+            known.or(interface).filter(usable)
         } else {
             None
         };
@@ -107,9 +112,18 @@ impl Router {
             channel: channel.id,
             index,
         };
-        let place = place(channel, Some(ip), remote.ip());
         let keep = keep_of(Some(&channel.config), outgoing);
-        let marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let mut marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let mut ttl = None;
+        let place = if remote.ip().is_multicast() {
+            ttl = remote.is_ipv4().then(|| self.multicast_ttl(outgoing));
+            let request = outgoing.message.is_request();
+            marks.group = request.then_some((remote.ip(), ttl));
+            // The group is heard on the bound port, whatever is advertised.
+            own_place(channel, Some(ip))
+        } else {
+            place(channel, Some(ip), remote.ip())
+        };
         let shared = Arc::clone(&channel.scope);
         let channel = channel.id;
         let from = keep::Place { socket, source };
@@ -124,22 +138,33 @@ impl Router {
             local: Some(SocketAddr::new(ip, bound.port())),
             place,
             marks,
+            ttl,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
             sizing,
         }))
     }
 
+    /// With what TTL a message to a group goes: as asked for, else as the URI or Via says
+    /// (RFC 3261 §18.1.1, §18.2.2).
+    fn multicast_ttl(&self, outgoing: &Outgoing) -> u8 {
+        let said = match &outgoing.next_hop {
+            NextHop::Host { ttl, .. } => *ttl,
+            NextHop::Flow(_) => self
+                .came(outgoing)
+                .and_then(|(_, came)| came.group)
+                .map(|wanted| wanted.ttl),
+            NextHop::Via(via) => via.group.and_then(|(_, ttl)| ttl),
+            NextHop::Unknown(_) => None,
+        };
+        let asked = outgoing.options.multicast_ttl;
+        asked.or(said).unwrap_or(multicast::DEFAULT_TTL)
+    }
+
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Flow(flow) = &outgoing.next_hop else {
-            return None;
-        };
-        let Came {
-            way: Way::Datagram { socket, .. },
-            ..
-        } = flow::decode(flow, self.shared.id)?
-        else {
+        let (flow, came) = self.came(outgoing)?;
+        let Way::Datagram { socket, .. } = came.way else {
             return None;
         };
         let config = &self.channels.get(socket.channel)?.config;
@@ -162,6 +187,9 @@ impl Router {
         if let Some((id, record)) = found {
             let record = record.clone();
             return Step::Route(self.over(id, &record, outgoing, report));
+        }
+        if !self.may_connect(outgoing, protocol) {
+            return Step::Failed(SendCause::ConnectionClosed);
         }
         let channel = match hinted {
             Some(id) => id,
@@ -221,7 +249,9 @@ impl Router {
         match self.channels.choose(protocol, addr.ip(), local) {
             Choice::None => {
                 let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
-                if !may || !outgoing.message.is_request() {
+                // A channel made on demand hears no group, and no stream leads to one.
+                let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
+                if !may || group || !outgoing.message.is_request() {
                     return Err(SendCause::NoChannel {
                         protocol,
                         remote: addr.ip(),
@@ -279,6 +309,7 @@ impl Router {
             local: record.local,
             place,
             marks,
+            ttl: None,
             branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
             sizing: match outgoing.size {
@@ -292,13 +323,18 @@ impl Router {
 /// What stands for a channel in headers: what it advertises to the peer, else the bound address,
 /// else the one used towards the peer; with the listening port, else the connection's own.
 fn place(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> Place {
-    let bound = channel.config.local;
     if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
         return Place {
             host: Some(host.clone()),
             port: port.map_or(PlacePort::Absent, PlacePort::Port),
         };
     }
+    own_place(channel, local)
+}
+
+/// The same without what is advertised.
+fn own_place(channel: &Channel, local: Option<IpAddr>) -> Place {
+    let bound = channel.config.local;
     let host = if channel.is_wildcard() {
         local
     } else {

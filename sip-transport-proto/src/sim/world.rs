@@ -174,6 +174,9 @@ impl<M: Machine> World<M> {
         if let Some(local) = socket.and_then(|socket| self.network.local_addr(socket)) {
             config.local = local;
         }
+        for group in config.groups.iter().map(|joined| joined.group.into()) {
+            socket.map_or(Ok(()), |socket| self.network.join(socket, group))?;
+        }
         let entry = self.hosts.get_mut(&host).ok_or(ErrorKind::NotFound)?;
         let channel = match entry.machine.add_channel(config) {
             Ok(channel) => channel,

@@ -93,6 +93,9 @@ impl MemoryDatagrams {
             Some(socket) if options.reuse_port => socket,
             _ => world.network.bind(host, local)?,
         };
+        for joined in &options.groups {
+            world.network.join(socket, joined.group.into())?;
+        }
         let local = world.network.local_addr(socket);
         let local = local.ok_or(io::ErrorKind::NotConnected)?;
         let member = world.fresh();

@@ -1,5 +1,5 @@
 use core::net::{IpAddr, SocketAddr};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
 
 use super::super::trace::Digest;
@@ -15,10 +15,32 @@ impl Network {
     /// The address is not the host's, is taken, or there are too many sockets.
     pub fn bind(&mut self, host: HostId, local: SocketAddr) -> Result<Socket, ErrorKind> {
         let (socket, local) = self.take_address(host, false, local)?;
-        let inbox = VecDeque::new();
-        self.datagrams
-            .insert(socket, DatagramSocket { host, local, inbox });
+        let (groups, inbox) = (BTreeSet::new(), VecDeque::new());
+        self.datagrams.insert(
+            socket,
+            DatagramSocket {
+                host,
+                local,
+                groups,
+                inbox,
+            },
+        );
         Ok(socket)
+    }
+
+    /// Has a socket hear what is sent to a group and its port. Every host is on one network with
+    /// every other, whatever the TTL.
+    ///
+    /// # Errors
+    /// The address is no group of the socket's family, or the socket is closed.
+    pub fn join(&mut self, socket: Socket, group: IpAddr) -> Result<(), ErrorKind> {
+        let entry = self.datagrams.get_mut(&socket);
+        let entry = entry.ok_or(ErrorKind::NotConnected)?;
+        if !group.is_multicast() || group.is_ipv4() != entry.local.is_ipv4() {
+            return Err(ErrorKind::InvalidInput);
+        }
+        entry.groups.insert(group);
+        Ok(())
     }
 
     /// Sends a datagram, from `source` if the socket is bound to all addresses.
@@ -53,7 +75,23 @@ impl Network {
             _ => local.ip(),
         };
         let source = SocketAddr::new(ip, local.port());
-        let fate = self.send_packet(socket, host, source, destination, data);
+        let fate = if destination.ip().is_multicast() {
+            for (member, to) in self.members(destination) {
+                self.send_packet(
+                    (socket, host),
+                    source,
+                    destination,
+                    (Some(member), to),
+                    data,
+                );
+            }
+            "(group)"
+        } else {
+            match self.host_at(host, destination.ip()) {
+                Some(to) => self.send_packet((socket, host), source, destination, (None, to), data),
+                None => "(nowhere)",
+            }
+        };
         self.note(format_args!(
             "udp {source} > {destination} {} {fate}",
             Digest(data)
@@ -61,17 +99,25 @@ impl Network {
         Ok(())
     }
 
+    /// The sockets that hear a group on a port, and their hosts.
+    fn members(&self, group: SocketAddr) -> Vec<(Socket, HostId)> {
+        let hears = |entry: &DatagramSocket| {
+            entry.groups.contains(&group.ip()) && entry.local.port() == group.port()
+        };
+        let members = self.datagrams.iter().filter(|(_, entry)| hears(entry));
+        members
+            .map(|(&socket, entry)| (socket, entry.host))
+            .collect()
+    }
+
     fn send_packet(
         &mut self,
-        from: Socket,
-        host: HostId,
+        (from, host): (Socket, HostId),
         source: SocketAddr,
         destination: SocketAddr,
+        (member, to): (Option<Socket>, HostId),
         data: &[u8],
     ) -> &'static str {
-        let Some(to) = self.host_at(host, destination.ip()) else {
-            return "(nowhere)";
-        };
         if self.is_cut(host, to) {
             return "(cut)";
         }
@@ -100,9 +146,10 @@ impl Network {
             self.plan(
                 at,
                 Happening::Datagram {
-                    from,
+                    from: (host, from),
                     source,
                     destination,
+                    member,
                     data,
                 },
             );
@@ -115,16 +162,33 @@ impl Network {
         self.datagrams.get_mut(&socket)?.inbox.pop_front()
     }
 
+    pub(super) fn group_datagram_came(
+        &mut self,
+        member: Socket,
+        source: SocketAddr,
+        data: Vec<u8>,
+    ) {
+        let host = self.datagrams.get(&member).map(|entry| entry.host);
+        // The address that answers to its sender leave from.
+        let local = host.and_then(|host| self.local_address(host, source.ip()).ok());
+        if let (Some(local), Some(entry)) = (local, self.datagrams.get_mut(&member)) {
+            let remote = source;
+            entry.inbox.push_back(Datagram {
+                remote,
+                local,
+                data,
+            });
+            self.ready.push_back(Ready::Datagram(member));
+        }
+    }
+
     pub(super) fn datagram_came(
         &mut self,
-        from: Socket,
+        (sender, from): (HostId, Socket),
         source: SocketAddr,
         destination: SocketAddr,
         data: Vec<u8>,
     ) {
-        let Some(sender) = self.datagrams.get(&from).map(|socket| socket.host) else {
-            return;
-        };
         let Some(host) = self.host_at(sender, destination.ip()) else {
             return;
         };

@@ -132,6 +132,7 @@ struct Host {
 struct DatagramSocket {
     host: HostId,
     local: SocketAddr,
+    groups: BTreeSet<IpAddr>,
     inbox: VecDeque<Datagram>,
 }
 
@@ -145,9 +146,12 @@ struct Listener {
 #[derive(Debug)]
 enum Happening {
     Datagram {
-        from: Socket,
+        /// The socket may have closed meanwhile; the datagram is on its way.
+        from: (HostId, Socket),
         source: SocketAddr,
         destination: SocketAddr,
+        /// Where it goes to a group: the member that this one is for.
+        member: Option<Socket>,
         data: Vec<u8>,
     },
     Unreachable {
@@ -449,9 +453,16 @@ impl Network {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Datagram {
+                source,
+                member: Some(member),
+                data,
+                ..
+            } => self.group_datagram_came(member, source, data),
+            Happening::Datagram {
                 from,
                 source,
                 destination,
+                member: None,
                 data,
             } => self.datagram_came(from, source, destination, data),
             Happening::Unreachable {

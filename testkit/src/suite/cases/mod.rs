@@ -12,6 +12,7 @@ pub mod hints;
 pub mod keeping;
 pub mod life;
 pub mod limits;
+pub mod multicast;
 pub mod receiving;
 pub mod resolving;
 pub mod responses;
