@@ -14,7 +14,7 @@ use adapter_core::{
 };
 use sip_transport_proto::error::{CloseReason, SendCause, SendFailure};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
-use sip_transport_proto::sip_core::{Method, Request, Response};
+use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{
     ChannelConfig, Config, Deadline, Event, Protocol, SendOptions, SipEndpoint,
 };
