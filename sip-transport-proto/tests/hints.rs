@@ -5,7 +5,9 @@ mod common;
 
 use std::io::ErrorKind;
 
-use common::{Host, addr, hints, invite, ip, numbered, ok, options, tcp, to, udp, wire_request};
+use common::{
+    Host, Received, addr, hints, invite, ip, numbered, ok, options, tcp, to, udp, wire_request,
+};
 use sip_transport_proto::error::SendCause;
 use sip_transport_proto::{
     ChannelId, Config, ConnectionId, HintOutcome, Hints, Overruled, SendOptions,
@@ -334,6 +336,24 @@ fn a_channel_hint_that_cannot_be_followed_leaves_a_response_on_its_connection() 
         assert_eq!(sent.local().connection, Some(id));
         assert_eq!(sent.hints().channel, HintOutcome::Overruled(reason));
     }
+}
+
+#[test]
+fn a_channel_hint_that_leads_to_nobody_leaves_a_response_on_its_connection() {
+    let mut host = Host::new();
+    let (_, id) = accepted(&mut host);
+    let other = host.tcp("192.0.2.1:5070");
+    host.feed(id, &numbered(1));
+    let received = Received::from(host.events.pop_front().unwrap());
+    let send = host.waits(ok(&received.request), channel(other));
+    host.refuse();
+    let sent = host.completed(send).unwrap();
+    assert_eq!(sent.local().connection, Some(id));
+    assert_eq!(
+        sent.hints().channel,
+        HintOutcome::Overruled(Overruled::Unreachable)
+    );
+    assert_eq!(sent.tried().len(), 1);
 }
 
 #[test]
