@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
+use crate::trace::Seldom;
 use crate::{Config, ids::TransportId};
 
 /// What every part of one channel sees: what all of the transport share, and counters of its own.
@@ -50,6 +51,16 @@ pub(crate) struct Shared {
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
     pub(crate) queued: Budget,
+    pub(crate) said: Warnings,
+}
+
+/// What is said now and then only.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    pub(crate) connections: Seldom,
+    pub(crate) queued: Seldom,
+    pub(crate) waiting: Seldom,
+    pub(crate) certificates: Seldom,
 }
 
 /// Bytes held in all, against a limit.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 use sip_transport_proto::ChannelId;
+use sip_transport_proto::trace::{CONNECTION, SOCKET};
 use tracing::{debug, warn};
 
 use super::connection;
@@ -45,7 +46,7 @@ pub(crate) async fn accept(
                     take(&core, channel, stream);
                 }
                 Err(error) => {
-                    warn!(%error, local = %listener.local_addr(), "cannot accept");
+                    warn!(target: SOCKET, %error, local = %listener.local_addr(), "cannot accept");
                     until = Some(core.now() + pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -65,6 +66,6 @@ fn take(core: &Arc<Core>, channel: ChannelId, stream: Box<dyn Stream>) {
     core.run(asked);
     match accepted {
         Ok(link) => core.spawn(link.worker, connection::run(Arc::clone(core), link, stream)),
-        Err(error) => debug!(%remote, %error, "connection refused"),
+        Err(error) => debug!(target: CONNECTION, %remote, %error, "refused"),
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use sip_transport_proto::error::CloseReason;
+use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
@@ -70,7 +72,8 @@ impl Drop for Task {
             lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
             self.last_events();
         }
-        self.core.forget_link(self.id);
+        let interrupted = CloseReason::Io(io::ErrorKind::Interrupted);
+        self.core.forget_link(self.id, interrupted);
     }
 }
 
@@ -110,7 +113,7 @@ impl Task {
             match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
-                    debug!(%remote, %error, "cannot connect");
+                    debug!(target: CONNECTION, %remote, %error, "cannot connect");
                     lock(&self.link.machine).handle_error(error.kind());
                     Poll::Ready(None)
                 }
@@ -260,9 +263,17 @@ impl Task {
     fn handle(&self, event: ConnectionEvent) {
         let (core, id) = (&self.core, self.id);
         match event {
+            ConnectionEvent::Reached => {
+                let ((), asked) = core.ask(|router| router.handle_reached(id));
+                core.run(asked);
+            }
             ConnectionEvent::Connected { local, identity } => {
-                core.with_router(|router| router.handle_connected(id, local, identity));
-                self.render_pending();
+                let (serves, asked) =
+                    core.ask(|router| router.handle_connected(id, local, identity));
+                if serves {
+                    self.render_pending();
+                }
+                core.run(asked);
             }
             #[cfg(feature = "ws")]
             ConnectionEvent::Upgrade(check) => {
@@ -274,7 +285,7 @@ impl Task {
             ConnectionEvent::Alias { port } => {
                 core.with_router(|router| router.handle_alias(id, port));
             }
-            ConnectionEvent::Closed => core.forget_link(id),
+            ConnectionEvent::Closed { reason } => core.forget_link(id, reason),
             ConnectionEvent::Returned(outgoing, cause) => {
                 core.retry(core.now(), outgoing, cause);
             }

@@ -14,12 +14,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::counters::Gauge;
+use tracing::{debug, warn};
+
 use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::keep::Keeping;
 use crate::shared::Scope;
 use crate::tap::{Direction, TapCall, Tapped};
 use crate::tls::Identity;
+use crate::trace::{CONNECTION, LIMIT};
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
@@ -81,8 +84,10 @@ pub struct Connection {
     /// Sends that came before the connection was open, and the bytes they are charged with.
     pending: VecDeque<(Route, Box<Outgoing>, usize)>,
     pending_bytes: usize,
-    /// One of them is being rendered: later ones have to wait behind it.
+    /// One of them is being rendered, or may be: later ones have to wait behind it.
     rendering: bool,
+    /// There may be another to the same server before it is open.
+    races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
     seed: [u8; 32],
@@ -102,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) alias: bool,
     pub(crate) seed: [u8; 32],
     pub(crate) layers: LayerPlan,
+    /// Others to the same server are opened at the same time.
+    pub(crate) races: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -122,8 +129,11 @@ enum State {
 pub enum ConnectionEvent {
     /// For the application.
     Event(Event),
-    /// For [`Router::handle_connected`](crate::Router::handle_connected); sends that waited can be
-    /// rendered now.
+    /// For [`Router::handle_reached`](crate::Router::handle_reached): the socket is connected, of a
+    /// connection that races with others.
+    Reached,
+    /// For [`Router::handle_connected`](crate::Router::handle_connected); if that says so, sends
+    /// that waited can be rendered now: ask for [`Connection::next_pending`].
     Connected {
         /// Our own end.
         local: SocketAddr,
@@ -145,7 +155,10 @@ pub enum ConnectionEvent {
     },
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
     /// the socket.
-    Closed,
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
     /// For [`Router::retry`](crate::Router::retry): a send that waited here in vain.
     Returned(Box<Outgoing>, AttemptCause),
 }
@@ -176,6 +189,7 @@ impl Connection {
             alias,
             seed,
             layers,
+            races,
         } = plan;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
@@ -198,6 +212,7 @@ impl Connection {
             pending: VecDeque::new(),
             pending_bytes: 0,
             rendering: false,
+            races,
             control: VecDeque::new(),
             deadlines,
             seed,
@@ -362,7 +377,7 @@ impl Connection {
         }
         match self.state {
             State::Closing(reason) | State::Closed(reason) => {
-                return Pushed::Returned(outgoing, attempt_cause(reason));
+                return Pushed::Returned(outgoing, reason.into());
             }
             State::Open if !self.rendering => {
                 return Pushed::Ready(self.complete(route), outgoing);
@@ -425,6 +440,10 @@ impl Connection {
             }
             Err(limit) => {
                 self.shared.counters.send_queue_full.one();
+                if let Some(left_out) = self.shared.said.queued.now(now) {
+                    let remote = self.endpoint(self.remote);
+                    warn!(target: LIMIT, limit, left_out, %remote, "a send queue is full");
+                }
                 Err(SendCause::QueueFull { limit })
             }
         }
@@ -452,7 +471,7 @@ impl Connection {
                 if self.out.is_empty() && !self.layers.await_close() {
                     return self.finish(reason);
                 }
-                self.count_failed_attempt();
+                self.count_failed_attempt(reason);
                 self.change(|this| this.state = State::Closing(reason));
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
@@ -563,6 +582,9 @@ impl Connection {
             self.open(now, local);
         } else {
             self.change(|this| this.state = State::Handshaking);
+            if self.races {
+                self.control.push_back(ConnectionEvent::Reached);
+            }
             self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
             self.flush_layers(now);
         }
@@ -582,8 +604,19 @@ impl Connection {
         if !self.accepted {
             self.shared.counters.connected.one();
         }
-        self.rendering = !self.pending.is_empty();
+        // One that races sends nothing before the router has said that it may.
+        self.rendering = self.races || !self.pending.is_empty();
         let identity = self.layers.identity();
+        debug!(
+            target: CONNECTION,
+            id = %self.id,
+            channel = %self.channel,
+            local = %self.endpoint(local),
+            remote = %self.endpoint(self.remote),
+            accepted = self.accepted,
+            verified = identity.is_some(),
+            "open"
+        );
         self.control.push_back(ConnectionEvent::Connected {
             local,
             identity: identity.clone(),
@@ -685,12 +718,22 @@ impl Connection {
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
-        self.count_failed_attempt();
+        self.count_failed_attempt(reason);
         self.shared.counters.closed.one();
+        debug!(
+            target: CONNECTION,
+            id = %self.id,
+            channel = %self.channel,
+            remote = %self.endpoint(self.remote),
+            accepted = self.accepted,
+            opened = !matches!(self.state, State::Connecting | State::Handshaking),
+            %reason,
+            "closed"
+        );
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
-        self.control.push_back(ConnectionEvent::Closed);
+        self.control.push_back(ConnectionEvent::Closed { reason });
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();
             let cause = SendFailure::Closed(reason);
@@ -707,10 +750,15 @@ impl Connection {
             }));
     }
 
-    /// Counts a connection of ours that ends before it is open.
-    fn count_failed_attempt(&self) {
-        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
-            self.shared.counters.connect_failed.one();
+    /// Counts a connection of ours that ends before it has served.
+    fn count_failed_attempt(&self, reason: CloseReason) {
+        let counters = &self.shared.counters;
+        match (self.state, reason) {
+            _ if self.accepted => {}
+            (State::Closing(_) | State::Closed(_), _) => {}
+            (_, CloseReason::Overtaken) => counters.attempts_overtaken.one(),
+            (State::Connecting | State::Handshaking, _) => counters.connect_failed.one(),
+            (State::Open, _) => {}
         }
     }
 
@@ -718,9 +766,8 @@ impl Connection {
     fn return_pending(&mut self, reason: CloseReason) {
         while let Some((_, outgoing, len)) = self.pending.pop_front() {
             self.discharge(len);
-            let cause = attempt_cause(reason);
             self.control
-                .push_back(ConnectionEvent::Returned(outgoing, cause));
+                .push_back(ConnectionEvent::Returned(outgoing, reason.into()));
         }
     }
 
@@ -758,16 +805,5 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.gauges().for_each(|gauge| gauge.down(1));
         self.discharge(self.pending_bytes);
-    }
-}
-
-/// Why a send failed that met such a close.
-fn attempt_cause(reason: CloseReason) -> AttemptCause {
-    match reason {
-        CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
-        CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
-        CloseReason::Tls(error) => AttemptCause::Tls(error),
-        CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
-        reason => AttemptCause::Closed(reason),
     }
 }

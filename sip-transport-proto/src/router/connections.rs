@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
-use crate::tls::{Identity, TlsName};
+use crate::tls::{Identity, TlsChoice, TlsName};
 use crate::{ChannelId, Config, ConnectionId, Protocol};
 
 /// What the router knows of a connection.
@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) accepted: bool,
     /// What the peer had to prove to be for the connection to open.
     pub(crate) name: Option<TlsName>,
+    /// What the send that it was opened for asked for.
+    tls: TlsChoice,
     /// Whom it has proved to be.
     pub(crate) identity: Option<Arc<Identity>>,
     /// Accepted and without a valid message: it counts against the limits for those.
@@ -105,6 +107,7 @@ impl Connections {
                 from: None,
                 accepted,
                 name,
+                tls: TlsChoice::default(),
                 identity: None,
                 unproven: accepted,
                 alias: None,
@@ -127,9 +130,11 @@ impl Connections {
         self.records.get(&id)
     }
 
-    pub(crate) fn opens_from(&mut self, id: ConnectionId, from: Option<IpAddr>) {
+    /// It is to be opened from this address, under this TLS configuration.
+    pub(crate) fn opens(&mut self, id: ConnectionId, from: Option<IpAddr>, tls: TlsChoice) {
         if let Some(record) = self.records.get_mut(&id) {
             record.from = from;
+            record.tls = tls;
         }
     }
 
@@ -205,18 +210,21 @@ impl Connections {
     }
 
     /// The newest usable connection to `remote`, on `channel` if given. Over TLS it has to be one
-    /// to the peer of that name, if given.
+    /// to the peer of that name, if given, and under the configuration that was asked for.
     pub(crate) fn find(
         &self,
         protocol: Protocol,
         remote: SocketAddr,
         channel: Option<ChannelId>,
         name: Option<&TlsName>,
+        tls: &TlsChoice,
     ) -> Option<(ConnectionId, &Record)> {
         let remote = normalise(remote);
         let usable = |id: &ConnectionId| {
             let record = self.records.get(id)?;
-            let fits = !record.closing && channel.is_none_or(|c| c == record.channel);
+            let fits = !record.closing
+                && channel.is_none_or(|c| c == record.channel)
+                && (!protocol.is_secure() || record.tls.is(tls));
             fits.then_some((*id, record))
         };
         let direct = self.by_remote.get(&(protocol, remote));

@@ -2,11 +2,13 @@
 
 mod channels;
 mod connections;
+mod failures;
 mod held;
 mod hints;
 mod keeping;
 mod layers;
 mod queries;
+mod races;
 mod responses;
 mod sending;
 mod size;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::Flow;
+use tracing::warn;
 
 use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
@@ -35,8 +38,9 @@ use crate::resolve::memory::Memory;
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
-use crate::shared::{Budget, Scope, Shared};
+use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
+use crate::trace::{LIMIT, SOCKET};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
     Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
@@ -46,7 +50,9 @@ pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record, Room};
-use queries::{Asker, Queries};
+use failures::Told;
+use queries::{Asker, Queries, WaitingForLocal};
+use races::Races;
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
@@ -67,12 +73,14 @@ pub struct Router {
     channels: Channels,
     connections: Connections,
     queries: Queries,
+    races: Races,
     resolver: Resolver,
     /// Targets that gave no connection to a request that is too large for UDP.
     without_tcp: Memory<SocketAddr, ()>,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
+    told: Told,
     next_send: u64,
     closing: bool,
 }
@@ -236,6 +244,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            said: Warnings::default(),
         };
         Self {
             shared: Arc::new(Scope::new(shared)),
@@ -243,10 +252,12 @@ impl Router {
             channels: Channels::default(),
             connections: Connections::default(),
             queries: Queries::default(),
+            races: Races::default(),
             resolver,
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
+            told: Told::default(),
             next_send: 1,
             closing: false,
         }
@@ -348,10 +359,15 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        match self
+        let room = self
             .connections
-            .room(&self.shared.config, Some(remote.ip()))
+            .room(&self.shared.config, Some(remote.ip()));
+        if room != Room::Free
+            && let Some(left_out) = self.shared.said.connections.now(now)
         {
+            warn!(target: LIMIT, ?room, %channel, %remote, left_out, "too many connections");
+        }
+        match room {
             Room::Free => {}
             Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
             Room::AddressFull => {
@@ -395,6 +411,7 @@ impl Router {
             alias: config.is_some_and(|config| config.alias),
             seed: self.tokens.array(),
             layers,
+            races: false,
         }
     }
 
@@ -411,22 +428,32 @@ impl Router {
         !self.outputs.is_empty()
     }
 
-    /// A connection is open, from this address of ours, to a peer that has proved to be this.
+    /// The socket of a connection that races with others is connected: it has won.
+    pub fn handle_reached(&mut self, connection: ConnectionId) {
+        self.race_won(connection);
+    }
+
+    /// A connection is open, from this address of ours, to a peer that has proved to be this. False
+    /// if it is not to be used: it is being closed, and what waits in it will come back.
+    #[must_use]
     pub fn handle_connected(
         &mut self,
         connection: ConnectionId,
         local: SocketAddr,
         identity: Option<Arc<Identity>>,
-    ) {
+    ) -> bool {
+        self.race_won(connection);
         self.connections.opened(connection, local, identity);
-        if let Some(record) = self.connections.get(connection) {
-            let name = record.name.clone();
-            self.resolver
-                .worked_at(record.protocol, record.remote, name);
-            if record.protocol == Protocol::Tcp {
-                self.without_tcp.remove(&record.remote);
-            }
+        let Some(record) = self.connections.get(connection) else {
+            return false;
+        };
+        let name = record.name.clone();
+        self.resolver
+            .worked_at(record.protocol, record.remote, name);
+        if record.protocol == Protocol::Tcp {
+            self.without_tcp.remove(&record.remote);
         }
+        !record.closing
     }
 
     /// A valid message came over an accepted connection: it no longer counts against the limits
@@ -436,8 +463,16 @@ impl Router {
     }
 
     /// A connection is gone. Says so once for each connection, also for one that failed to open.
-    pub fn handle_closed(&mut self, connection: ConnectionId) {
-        self.connections.remove(connection);
+    pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId, reason: CloseReason) {
+        let Some(record) = self.connections.remove(connection) else {
+            return;
+        };
+        let failed = record.local.is_none() && AttemptCause::from(reason).is_of_target();
+        if failed && !self.closing {
+            self.resolver
+                .failed_at(now, record.protocol, record.remote, record.name);
+        }
+        self.racer_gone(now, connection);
     }
 
     /// A client-only datagram channel is bound, or cannot be.
@@ -452,12 +487,14 @@ impl Router {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.config.local = local;
                     channel.ready = true;
+                    channel.say("added, to send only");
                 }
                 for waiting in self.queries.bound(channel) {
                     self.resume(now, waiting);
                 }
             }
             Err(kind) => {
+                warn!(target: SOCKET, id = %channel, error = %kind, "cannot bind to send");
                 self.channels.remove(now, channel, &self.shared);
                 for waiting in self.queries.bound(channel) {
                     self.fail_target(now, waiting, AttemptCause::NoRoute(kind));
@@ -479,10 +516,17 @@ impl Router {
         query: QueryId,
         result: Result<IpAddr, io::ErrorKind>,
     ) {
-        for waiting in self.queries.local_found(now, query, result.ok()) {
+        let WaitingForLocal { sends, races } = self.queries.local_found(now, query, result.ok());
+        for waiting in sends {
             match result {
                 Ok(_) => self.resume(now, waiting),
                 Err(kind) => self.fail_target(now, waiting, AttemptCause::NoRoute(kind)),
+            }
+        }
+        for race in races {
+            match result {
+                Ok(_) => self.next_racer(now, race),
+                Err(_) => self.skip_racer(now, race),
             }
         }
     }
@@ -492,9 +536,14 @@ impl Router {
         self.keep_alive(now);
         self.resolver.handle_timeout(now);
         self.follow_resolver(now);
-        for waiting in self.queries.expired(now) {
+        let WaitingForLocal { sends, races } = self.queries.expired(now);
+        for waiting in sends {
             self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
         }
+        for race in races {
+            self.skip_racer(now, race);
+        }
+        self.run_races(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, and for what. May change after any
@@ -504,7 +553,9 @@ impl Router {
         let lookup = self.resolver.deadline();
         let query = self.queries.deadline().into_iter().chain(lookup).min();
         let query = query.map(|at| (at, Deadline::Query));
-        query.into_iter().chain(self.shared.kept.deadline()).min()
+        let race = self.races.deadline().map(|at| (at, Deadline::Race));
+        let kept = self.shared.kept.deadline();
+        query.into_iter().chain(race).chain(kept).min()
     }
 
     /// What is asked of the owner next. May change after any other call.
@@ -522,6 +573,7 @@ impl Router {
     /// every later one.
     pub fn shutdown(&mut self) {
         self.closing = true;
+        self.races.clear();
         self.resolver.forget();
         self.queries.forget();
         self.shared.kept.forget_if(|_| true);

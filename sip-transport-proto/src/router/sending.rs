@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::queries::Waiting;
 use super::targets::Found;
 use super::ways::Step;
@@ -9,8 +11,11 @@ use super::{Routed, Router, RouterOutput};
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
 use crate::outgoing::{NextHop, Over, ViaFacts};
+use crate::resolve::Target;
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
+use crate::tls::TlsError;
+use crate::trace::{CONNECTION, LIMIT};
 use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
 
 impl Router {
@@ -66,8 +71,12 @@ impl Router {
                     // Its machine knows before the router does: nothing more goes there.
                     self.connections.close(id);
                 }
-                let reused = over.is_some_and(|over| over.open);
-                if !(reused && matches!(cause, AttemptCause::Closed(_))) {
+                let stays = match cause {
+                    AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
+                    AttemptCause::Closed(_) => over.is_some_and(|over| over.open),
+                    _ => false,
+                };
+                if !stays {
                     self.target_failed(now, &mut outgoing, cause);
                 }
             }
@@ -147,25 +156,34 @@ impl Router {
     /// Gives up the target at hand, or goes back to UDP at it; remembers it where the fault is its
     /// own.
     fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
-        let targets_fault = match &cause {
-            AttemptCause::Connect(_)
-            | AttemptCause::Tls(_)
-            | AttemptCause::WebSocket(_)
-            | AttemptCause::Deadline(Deadline::Connect | Deadline::Handshake)
-            | AttemptCause::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
-            AttemptCause::Deadline(_)
-            | AttemptCause::Closed(_)
-            | AttemptCause::NoRoute(_)
-            | AttemptCause::TooLargeForUdp { .. }
-            | AttemptCause::Send(_)
-            | AttemptCause::Left => false,
-        };
+        let targets_fault = cause.is_of_target();
         if let Some(target) = outgoing.target().filter(|_| targets_fault) {
+            if let AttemptCause::Tls(error) = cause
+                && error.is_about_certificates()
+            {
+                self.warn_of_certificate(now, error, &target);
+            }
             self.resolver.target_failed(now, &target);
         }
         if !self.fall_back(now, outgoing, &cause, targets_fault) {
             outgoing.failed(cause);
         }
+    }
+
+    /// Somebody has to renew a certificate or mend a configuration, here or there.
+    fn warn_of_certificate(&self, now: Instant, error: TlsError, target: &Target) {
+        let Some(left_out) = self.shared.said.certificates.now(now) else {
+            return;
+        };
+        warn!(
+            target: CONNECTION,
+            protocol = %target.protocol,
+            addr = %target.addr,
+            name = target.tls_name.as_ref().map(display),
+            %error,
+            left_out,
+            "a certificate stands in the way"
+        );
     }
 
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
@@ -224,7 +242,7 @@ impl Router {
                     if !self.has_room() {
                         self.resolver.cancel(plan);
                     }
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_plan(plan, outgoing);
                         None
                     });
@@ -232,20 +250,23 @@ impl Router {
                 Err(cause) => return Err(self.failed(cause, outgoing)),
             }
         }
-        while let Some(target) = outgoing.target() {
+        while let Some(mut target) = outgoing.target() {
+            if let Some(rival) = self.connected_rival(&outgoing) {
+                target = outgoing.prefer(rival).unwrap_or(target);
+            }
             match self.try_target(now, target, &outgoing, report) {
                 Step::Route(route) => {
                     outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
                     return Ok(ready(route, outgoing));
                 }
                 Step::NeedsLocal(remote) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
                         query.map(|query| RouterOutput::LocalAddress { query, remote })
                     });
                 }
                 Step::NeedsBind(channel) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_bind(channel, outgoing);
                         None
                     });
@@ -281,11 +302,15 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
+        now: Instant,
         outgoing: Box<Outgoing>,
         park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         if !self.has_room() {
             let limit = self.shared.config.max_waiting_sends;
+            if let Some(left_out) = self.shared.said.waiting.now(now) {
+                warn!(target: LIMIT, limit, left_out, "too many sends wait");
+            }
             return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
         }
         let id = outgoing.id;

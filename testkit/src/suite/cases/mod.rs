@@ -12,6 +12,7 @@ pub mod hints;
 pub mod keeping;
 pub mod life;
 pub mod multicast;
+pub mod name_servers;
 pub mod receiving;
 pub mod resolving;
 pub mod responses;
