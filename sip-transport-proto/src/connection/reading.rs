@@ -121,7 +121,7 @@ impl Connection {
 
     fn valid_message(&mut self, now: Instant) {
         self.deadlines.message = None;
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
         if !self.proven {
             self.change(|this| this.proven = true);
             self.deadlines.first_message = None;
@@ -141,7 +141,7 @@ impl Connection {
 
     pub(super) fn keepalive(&mut self, now: Instant) {
         self.shared.counters.keepalives_in.one();
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
     }
 
     /// All that came is read. The message deadline counts from the first byte of a message.
