@@ -315,7 +315,7 @@ async fn caller(
         };
         let uri = format!("sip:{place};transport={}", protocol.via_token());
         let call_id = format!("{number:02}-{name}");
-        let body = vec![b'x'; usize::try_from(dice.below(900)).unwrap()];
+        let body = vec![b'x'; usize::try_from(dice.below(2_000)).unwrap()];
         let request = RequestBuilder::new(Method::Message, &uri)
             .call_id(&call_id)
             .body("text/plain", &body)
