@@ -126,7 +126,7 @@ impl Router {
     /// Its channel was removed or its connection is closed.
     pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
         match sent.way() {
-            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
+            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.is_closing()) => {
                 Err(SendCause::ConnectionClosed)
             }
             Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
@@ -203,12 +203,14 @@ impl Router {
         }
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
-            && outgoing.tried.is_empty()
             && let Some(Came {
                 way: Way::Connection(id),
                 ..
             }) = flow::decode(flow, self.shared.id)
-            && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
+            && let Some(record) = self
+                .connections
+                .get(id)
+                .filter(|record| !record.is_closing())
         {
             // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
             // the application asks for another channel that can carry it.
@@ -216,7 +218,14 @@ impl Router {
             let hint = outgoing.options.hints.channel;
             let hinted = hint.map(|id| {
                 let hinted = self.hinted_channel(id, &outgoing, Some(record.remote.ip()))?;
-                if id != record.channel && !self.may_connect(&outgoing, hinted.protocol()) {
+                if id == record.channel {
+                    return Ok(hinted);
+                }
+                if !outgoing.tried.is_empty() {
+                    // It had its turn.
+                    return Err(Overruled::Unreachable);
+                }
+                if !self.may_connect(&outgoing, hinted.protocol()) {
                     return Err(Overruled::NoConnection);
                 }
                 Ok(hinted)
@@ -224,6 +233,7 @@ impl Router {
             let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
             if !elsewhere {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
+                outgoing.sent_by_left = false;
                 let route = self.over(id, &record, &outgoing, report);
                 return Ok(ready(route, outgoing));
             }
