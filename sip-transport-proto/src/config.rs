@@ -9,6 +9,8 @@ use thiserror::Error;
 use crate::advertised::PerFamily;
 use crate::resolve::{Family, ResolveConfig};
 use crate::tap::Tap;
+#[cfg(feature = "proxy")]
+use crate::ProxyProtocol;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
@@ -388,6 +390,8 @@ pub struct ChannelConfig {
     pub(crate) keep: Option<Keep>,
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<ProxyProtocol>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -410,11 +414,21 @@ impl ChannelConfig {
             keep: None,
             accept_keep: None,
             alias: false,
+            #[cfg(feature = "proxy")]
+            proxy: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
             websocket: None,
         }
+    }
+
+    /// Load balancers that say, by the PROXY protocol, who has connected. It counts for listeners of
+    /// streams. Default: none.
+    #[cfg(feature = "proxy")]
+    pub fn proxy_protocol(mut self, proxy: ProxyProtocol) -> Self {
+        self.proxy = Some(proxy);
+        self
     }
 
     /// Certificates to show and checks to make, for TLS and secure WebSocket. A listener needs

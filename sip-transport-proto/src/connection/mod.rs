@@ -20,6 +20,8 @@ use crate::keep::Keeping;
 use crate::shared::Scope;
 use crate::tap::{Direction, TapCall, Tapped};
 use crate::tls::Identity;
+#[cfg(feature = "proxy")]
+use crate::error::AcceptError;
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
@@ -122,6 +124,19 @@ enum State {
 pub enum ConnectionEvent {
     /// For the application.
     Event(Event),
+    /// A trusted load balancer has said who has connected, or not, and so it is itself: ask
+    /// [`Router::accept_filter`] and then
+    /// [`Router::handle_announced`](crate::Router::handle_announced), with no lock held on this
+    /// connection, and hand what they say to [`Connection::admit`].
+    #[cfg(feature = "proxy")]
+    Announced {
+        /// The channel.
+        channel: ChannelId,
+        /// Our own end.
+        local: SocketAddr,
+        /// The peer's end, as the header says.
+        remote: SocketAddr,
+    },
     /// For [`Router::handle_connected`](crate::Router::handle_connected); sends that waited can be
     /// rendered now.
     Connected {
@@ -342,6 +357,17 @@ impl Connection {
     }
 
     // Commands.
+
+    /// Lets the peer that was [announced](ConnectionEvent::Announced) go on, or closes the
+    /// connection.
+    #[cfg(feature = "proxy")]
+    pub fn admit(&mut self, now: Instant, answer: Result<(), AcceptError>) {
+        match answer {
+            Ok(()) => self.layers.admit(),
+            Err(AcceptError::Filtered) => self.close(now, CloseReason::Application),
+            Err(_) => self.close(now, CloseReason::Limit),
+        }
+    }
 
     /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
     #[cfg(feature = "ws")]

@@ -26,6 +26,16 @@ impl Connection {
                 }
                 #[cfg(feature = "ws")]
                 Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.config.limits), data),
+                #[cfg(feature = "proxy")]
+                Ok(Some(Piece::Announced(source))) => {
+                    self.remote = source.map_or(self.remote, normalise);
+                    self.control.push_back(ConnectionEvent::Announced {
+                        channel: self.channel,
+                        local: arrival.local,
+                        remote: self.remote,
+                    });
+                    return None;
+                }
                 Ok(Some(Piece::Open)) => {
                     self.flush_layers(now);
                     self.open(now, arrival.local);
