@@ -426,6 +426,9 @@ pub enum AcceptError {
     /// It comes from none of the load balancers that the channel is for.
     #[error("it comes from no trusted load balancer")]
     Untrusted,
+    /// The application's filter refused it.
+    #[error("the application refused it")]
+    Filtered,
     /// There are as many connections as may be, all of them in use.
     #[error("{limit} connections are open")]
     Full {

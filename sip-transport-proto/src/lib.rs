@@ -86,7 +86,9 @@ pub use protocol::Protocol;
 #[cfg(feature = "proxy")]
 pub use proxy::ProxyProtocol;
 pub use route::{Route, Way};
-pub use router::{ConnectionInfo, Held, Routed, Router, RouterOutput};
+pub use router::{
+    AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,
+};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use size_rule::{SizeOutcome, SizeRule};
 pub use tap::{Direction, TapCall, Tapped};

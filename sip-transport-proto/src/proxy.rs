@@ -133,7 +133,11 @@ impl Header {
     fn read_v1(&self) -> Result<Option<Source>, ProxyError> {
         if !self.bytes.ends_with(b"\r\n") {
             let full = self.bytes.len() >= MAX_V1;
-            return if full { Err(ProxyError::TooLong { limit: MAX_V1 }) } else { Ok(None) };
+            return if full {
+                Err(ProxyError::TooLong { limit: MAX_V1 })
+            } else {
+                Ok(None)
+            };
         }
         // Whatever stands behind it is to be ignored.
         if let Some(rest) = self.bytes.strip_prefix(UNKNOWN_V1)
@@ -142,7 +146,10 @@ impl Header {
             return Ok(Some(None));
         }
         let header = ppp::v1::Header::try_from(self.bytes.as_slice());
-        match header.map_err(|_| ProxyError::Malformed { version: 1 })?.addresses {
+        match header
+            .map_err(|_| ProxyError::Malformed { version: 1 })?
+            .addresses
+        {
             ppp::v1::Addresses::Unknown => Ok(Some(None)),
             ppp::v1::Addresses::Tcp4(tcp) => {
                 Ok(Some(Some((tcp.source_address, tcp.source_port).into())))

@@ -216,7 +216,9 @@ impl Route {
     }
 
     fn remember(&self, now: Instant, sent_by: &Key) {
-        self.0.shared.names.saw(now, sent_by);
+        if self.0.shared.names.saw(now, sent_by) {
+            self.0.shared.counters.sent_by_forgotten.one();
+        }
     }
 
     fn check_size(&self, bytes: &Bytes, outgoing: &Outgoing) -> Result<(), AttemptCause> {

@@ -154,8 +154,22 @@ impl Split {
                 }
             }
             ConnectionEvent::Tap(call) => call.run(),
+            ConnectionEvent::Announced {
+                channel,
+                local,
+                remote,
+            } => {
+                let filter = self.router.accept_filter(channel);
+                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
+                    true => self.router.handle_announced(id, remote),
+                    false => Err(AcceptError::Filtered),
+                };
+                self.with(id, |machine| machine.admit(now, answer));
+            }
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
+            ConnectionEvent::Active => self.router.handle_active(now, id),
+            ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
             ConnectionEvent::Closed => {
                 self.router.handle_closed(id);
                 self.outputs.push_back(Output::Close(id));
@@ -388,6 +402,10 @@ impl Machine for Split {
         remote: SocketAddr,
     ) -> Result<ConnectionId, AcceptError> {
         self.tasks.push(Task::Router);
+        let filter = self.router.accept_filter(channel);
+        if filter.is_some_and(|filter| !filter.allows(local, remote)) {
+            return Err(AcceptError::Filtered);
+        }
         let machine = self.router.accept(now, channel, local, remote)?;
         let id = machine.id();
         self.connections.insert(id, machine);

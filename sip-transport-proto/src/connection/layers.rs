@@ -3,7 +3,7 @@
 
 // Each feature that is left out takes the use of something with it.
 #![cfg_attr(
-    not(all(feature = "tls", feature = "ws")),
+    not(all(feature = "proxy", feature = "tls", feature = "ws")),
     allow(
         unused_mut,
         unused_variables,
@@ -319,7 +319,9 @@ impl Layers {
             return Ok(Some(Piece::Announced(source)));
         }
         if self.has_preface() {
-            return self.failed.map_or(Ok(None), |reason| Err(Fault::Layer(reason)));
+            return self
+                .failed
+                .map_or(Ok(None), |reason| Err(Fault::Layer(reason)));
         }
         #[cfg(feature = "tls")]
         if let Security::Tls(tls) = &mut self.tls {

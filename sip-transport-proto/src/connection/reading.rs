@@ -8,6 +8,8 @@ use sip_core::message::{Head, ParseError};
 
 use super::layers::{Fault, Piece};
 use super::{Connection, ConnectionEvent, State, keeping};
+#[cfg(feature = "proxy")]
+use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
@@ -131,7 +133,7 @@ impl Connection {
 
     fn valid_message(&mut self, now: Instant) {
         self.deadlines.message = None;
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
         if !self.proven {
             self.change(|this| this.proven = true);
             self.deadlines.first_message = None;
@@ -151,7 +153,7 @@ impl Connection {
 
     pub(super) fn keepalive(&mut self, now: Instant) {
         self.shared.counters.keepalives_in.one();
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
     }
 
     /// All that came is read. The message deadline counts from the first byte of a message.

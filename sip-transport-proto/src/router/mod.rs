@@ -6,6 +6,7 @@ mod held;
 mod hints;
 mod keeping;
 mod layers;
+mod limits;
 mod queries;
 mod sending;
 mod size;
@@ -44,7 +45,8 @@ use crate::{
 pub use held::Held;
 
 use channels::Channels;
-use connections::{Connections, Record, Room};
+use connections::{Connections, Record};
+pub use limits::AcceptFilter;
 use queries::{Asker, Queries};
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
@@ -167,6 +169,9 @@ pub enum RouterOutput {
 }
 
 /// What is known of a connection.
+///
+/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
+/// and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -178,6 +183,16 @@ pub struct ConnectionInfo {
     pub local: Option<SocketAddr>,
     /// Whether the peer opened it.
     pub accepted: bool,
+    /// How far it is.
+    pub state: ConnectionState,
+    /// Whether it is one of ours, or a valid message has come over it.
+    pub proven: bool,
+    /// When it was accepted, or asked for.
+    pub since: Instant,
+    /// When it last carried something, as exactly as 1/128 of the idle timeout.
+    pub active: Instant,
+    /// Bytes that wait to be written, or for it to open.
+    pub queued: usize,
     /// Whom the peer has proved to be, over TLS.
     pub identity: Option<Arc<Identity>>,
 }
@@ -193,6 +208,18 @@ fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
     })
 }
 
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It is being opened: connecting, or TLS and WebSocket are being agreed on.
+    Opening,
+    /// Messages can pass.
+    Open,
+    /// It is being closed: what is queued is still written.
+    Closing,
+}
+
 fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
     ConnectionInfo {
         id,
@@ -204,6 +231,11 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         },
         local: record.local,
         accepted: record.accepted,
+        state: record.state,
+        proven: record.proven,
+        since: record.since,
+        active: record.active,
+        queued: 0,
         identity: record.identity.clone(),
     }
 }
@@ -213,7 +245,7 @@ impl Router {
     /// operating system, except in simulations.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut tokens = Tokens::new(seed);
-        let names = OwnNames::default();
+        let names = OwnNames::new(&config);
         for (host, port) in &config.names {
             let host = host
                 .parse::<IpAddr>()
@@ -329,7 +361,8 @@ impl Router {
         })
     }
 
-    /// Takes a connection that a listener accepted, if the limits allow it.
+    /// Takes a connection that a listener accepted, if the limits allow it. Ask the
+    /// [`accept_filter`](Self::accept_filter) first.
     ///
     /// # Errors
     /// They do not, or the channel does not listen: close the connection at once.
@@ -347,45 +380,35 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        match self
-            .connections
-            .room(&self.shared.config, Some(remote.ip()))
-        {
-            Room::Free => {}
-            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
-            Room::AddressFull => {
-                scope.counters.connections_limited.one();
-                let limit = self.shared.config.max_unproven_per_ip;
-                return Err(AcceptError::PerAddress { limit });
-            }
-            Room::Full => {
-                scope.counters.connections_limited.one();
-                let limit = self.shared.config.max_connections;
-                return Err(AcceptError::Full { limit });
-            }
-        }
+        self.check_source(channel, remote.ip())?;
+        self.make_room(now, channel, Some(remote.ip()))?;
         scope.counters.accepted.one();
-        let layers = self.server_layers(channel, protocol);
-        let plan = self.plan_connection(channel, (protocol, remote), Some(local), None, layers);
+        let layers = self.server_layers(channel, (protocol, remote));
+        let peer = (protocol, remote);
+        let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
         Ok(Connection::accepted(now, plan, local))
     }
 
     /// Enters a connection into the index.
     fn plan_connection(
         &mut self,
+        now: Instant,
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
         name: Option<TlsName>,
         layers: LayerPlan,
     ) -> connection::Plan {
-        let transport = self.shared.id;
+        let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
+        record.name = name;
+        if !(record.accepted && self.is_proxy(channel, remote.ip())) {
+            record.party = self.party(remote.ip());
+        }
+        let id = self.connections.add(self.shared.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::Plan {
             shared: Arc::clone(self.channels.scope(channel, &self.shared)),
-            id: self
-                .connections
-                .add(transport, channel, protocol, remote, accepted_at, name),
+            id,
             channel,
             protocol,
             remote,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::channels::{Channel, Choice};
-use super::connections::{Record, Room};
+use super::connections::Record;
 use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
-use crate::error::{CloseReason, SendCause};
+use crate::error::SendCause;
 use crate::flow::{self, Came};
 use crate::keep;
 use crate::multicast;
@@ -205,19 +205,22 @@ impl Router {
                 }
             }
         };
-        match self.connections.room(&self.shared.config, None) {
-            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
-            Room::Full | Room::AddressFull => {
-                let limit = self.shared.config.max_connections;
-                return Step::Failed(SendCause::TooManyConnections { limit });
-            }
-            Room::Free => {}
+        if self.make_room(now, channel, None).is_err() {
+            let limit = self.shared.config.max_connections;
+            return Step::Failed(SendCause::TooManyConnections { limit });
         }
         let layers = match self.client_layers(channel, &target, outgoing) {
             Ok(layers) => layers,
             Err(cause) => return Step::Failed(cause),
         };
-        let plan = self.plan_connection(channel, (protocol, remote), None, target.tls_name, layers);
+        let plan = self.plan_connection(
+            now,
+            channel,
+            (protocol, remote),
+            None,
+            target.tls_name,
+            layers,
+        );
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
@@ -258,12 +261,9 @@ impl Router {
                     });
                 }
                 self.check_client(protocol)?;
-                let made = self.channels.add_client_only(
-                    self.shared.id,
-                    protocol,
-                    addr.ip(),
-                    &self.shared,
-                );
+                let made = self
+                    .channels
+                    .add_client_only(protocol, addr.ip(), &self.shared);
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -283,6 +283,7 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Route {
+        self.relieve_queues();
         let channel = self.channels.get(record.channel);
         let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
         let place = channel.map_or(
