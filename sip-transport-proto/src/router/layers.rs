@@ -6,11 +6,11 @@
     allow(unused_mut, unused_variables, clippy::needless_pass_by_ref_mut)
 )]
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 
 use super::Router;
 use crate::connection::LayerPlan;
-use crate::error::{AcceptError, ChannelError, SendCause};
+use crate::error::{ChannelError, SendCause};
 use crate::resolve::Target;
 use crate::{ChannelConfig, ChannelId, Outgoing, Protocol};
 
@@ -47,20 +47,6 @@ impl Router {
         Ok(())
     }
 
-    /// Whether a channel takes connections from there.
-    pub(super) fn check_source(&self, channel: ChannelId, ip: IpAddr) -> Result<(), AcceptError> {
-        #[cfg(feature = "proxy")]
-        if let Some(channel) = self.channels.get(channel)
-            && let Some(proxy) = &channel.config.proxy
-            && proxy.refuse_others
-            && !proxy.trusts(ip)
-        {
-            channel.scope.counters.accepts_filtered.one();
-            return Err(AcceptError::Untrusted);
-        }
-        Ok(())
-    }
-
     /// The layers of a connection that was accepted.
     pub(super) fn server_layers(
         &self,
@@ -69,10 +55,8 @@ impl Router {
     ) -> LayerPlan {
         let mut plan = LayerPlan::default();
         #[cfg(feature = "proxy")]
-        if self.is_proxy(channel, remote.ip()) {
-            let config = self.channels.get(channel).map(|channel| &channel.config);
-            let proxy = config.and_then(|config| config.proxy.as_ref());
-            plan.proxy = proxy.map(|proxy| proxy.max_header);
+        {
+            plan.proxy = self.awaited_header(channel, remote.ip());
         }
         #[cfg(feature = "tls")]
         if protocol.is_secure() {

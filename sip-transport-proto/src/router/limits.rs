@@ -73,7 +73,7 @@ impl Router {
     ) -> Result<(), AcceptError> {
         let counters = &self.channels.scope(channel, &self.shared).counters;
         let config = &self.shared.config;
-        if let Some(ip) = from.filter(|ip| !self.is_proxy(channel, *ip)) {
+        if let Some(ip) = from.filter(|ip| self.awaited_header(channel, *ip).is_none()) {
             self.check_party(channel, self.party(ip))?;
         }
         let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
@@ -97,7 +97,12 @@ impl Router {
         Ok(())
     }
 
-    fn check_party(&self, channel: ChannelId, party: Option<IpAddr>) -> Result<(), AcceptError> {
+    /// Whether one more connection may be a party's.
+    pub(super) fn check_party(
+        &self,
+        channel: ChannelId,
+        party: Option<IpAddr>,
+    ) -> Result<(), AcceptError> {
         let limit = self.shared.config.max_unproven_per_ip;
         if party.is_none_or(|party| self.connections.unproven_of(party) < limit) {
             return Ok(());
@@ -105,40 +110,6 @@ impl Router {
         let scope = self.channels.scope(channel, &self.shared);
         scope.counters.connections_limited.one();
         Err(AcceptError::PerAddress { limit })
-    }
-
-    /// Whether that is a load balancer that the channel trusts, and so begins with a header.
-    pub(super) fn is_proxy(&self, channel: ChannelId, ip: IpAddr) -> bool {
-        #[cfg(feature = "proxy")]
-        if let Some(channel) = self.channels.get(channel) {
-            let proxy = channel.config.proxy.as_ref();
-            return proxy.is_some_and(|proxy| proxy.trusts(ip));
-        }
-        false
-    }
-
-    /// A load balancer has said that this is the far end of a connection: it is found by that
-    /// address, and counts against its limit.
-    ///
-    /// # Errors
-    /// The limit of that address is reached, or the connection is being closed already.
-    #[cfg(feature = "proxy")]
-    pub fn handle_announced(
-        &mut self,
-        connection: ConnectionId,
-        remote: SocketAddr,
-    ) -> Result<(), AcceptError> {
-        let remote = normalise(remote);
-        let record = self.connections.get(connection);
-        let record = record.filter(|record| !record.is_closing());
-        let Some(channel) = record.map(|record| record.channel) else {
-            let limit = self.shared.config.max_connections;
-            return Err(AcceptError::Full { limit });
-        };
-        let party = self.party(remote.ip());
-        self.check_party(channel, party)?;
-        self.connections.announced(connection, remote, party);
-        Ok(())
     }
 
     /// Where the queues of all connections together were full, the one behind for longest is closed.

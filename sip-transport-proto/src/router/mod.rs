@@ -7,6 +7,7 @@ mod hints;
 mod keeping;
 mod layers;
 mod limits;
+mod proxied;
 mod queries;
 mod sending;
 mod size;
@@ -380,7 +381,7 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        self.check_source(channel, remote.ip())?;
+        self.check_source(channel, remote)?;
         self.make_room(now, channel, Some(remote.ip()))?;
         scope.counters.accepted.one();
         let layers = self.server_layers(channel, (protocol, remote));
@@ -401,7 +402,8 @@ impl Router {
     ) -> connection::Plan {
         let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
-        if !(record.accepted && self.is_proxy(channel, remote.ip())) {
+        let awaits = record.accepted && self.awaited_header(channel, remote.ip()).is_some();
+        if !awaits {
             record.party = self.party(remote.ip());
         }
         let id = self.connections.add(self.shared.id, record);
