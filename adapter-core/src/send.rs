@@ -7,8 +7,8 @@ use futures_channel::oneshot;
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelId, ConnectionId, Hints, Keep, Outgoing, SendOptions, Sent, SipEndpoint, SizeRule,
-    Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Outgoing, ResponsePolicy, SendOptions, Sent, SipEndpoint,
+    SizeRule, Substitution,
 };
 
 use crate::core::{Core, Submitted};
@@ -66,6 +66,12 @@ impl<'a> Send<'a> {
     /// Keeping alive the flow that it goes out on.
     pub fn keep(mut self, keep: Keep) -> Self {
         self.options = self.options.keep(keep);
+        self
+    }
+
+    /// With another word on how far a response may go.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.options = self.options.responses(policy);
         self
     }
 

@@ -17,7 +17,8 @@ use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
 use crate::{
-    Advertised, ChannelId, Keep, Membership, Protocol, SipEndpoint, SizeRule, Tapped, multicast,
+    Advertised, ChannelId, Keep, Membership, Protocol, ResponsePolicy, SipEndpoint, SizeRule,
+    Tapped, multicast,
 };
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
@@ -55,6 +56,7 @@ pub struct Config {
     pub(crate) pong_timeout: Duration,
     pub(crate) stun_rto: Duration,
     pub(crate) max_kept_flows: usize,
+    pub(crate) responses: ResponsePolicy,
     pub(crate) size_rule: SizeRule,
     pub(crate) size_rule_timeout: Duration,
     pub(crate) size_rule_memory: Duration,
@@ -104,6 +106,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(10),
             stun_rto: Duration::from_millis(500),
             max_kept_flows: 16_384,
+            responses: ResponsePolicy::new(),
             size_rule: SizeRule::Rfc,
             size_rule_timeout: Duration::from_secs(2),
             size_rule_memory: Duration::from_secs(600),
@@ -249,6 +252,13 @@ impl Config {
     /// follows it. Default: yes.
     pub fn contact_transport_tls(&mut self, write: bool) -> &mut Self {
         self.contact_transport_tls = write;
+        self
+    }
+
+    /// How far responses may go that cannot go back the way of their request. Default:
+    /// [`ResponsePolicy::new`].
+    pub fn responses(&mut self, policy: ResponsePolicy) -> &mut Self {
+        self.responses = policy;
         self
     }
 
@@ -492,6 +502,7 @@ pub struct ChannelConfig {
     pub(crate) keep: Option<Keep>,
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
+    pub(crate) responses: Option<ResponsePolicy>,
     #[cfg(feature = "proxy")]
     pub(crate) proxy: Option<ProxyProtocol>,
     #[cfg(feature = "tls")]
@@ -516,6 +527,7 @@ impl ChannelConfig {
             keep: None,
             accept_keep: None,
             alias: false,
+            responses: None,
             #[cfg(feature = "proxy")]
             proxy: None,
             #[cfg(feature = "tls")]
@@ -629,6 +641,13 @@ impl ChannelConfig {
     /// covers, over its own connection. On other protocols it means nothing. Default: no.
     pub fn alias(mut self, alias: bool) -> Self {
         self.alias = alias;
+        self
+    }
+
+    /// How far responses to requests may go that came in on it. Default: as
+    /// [`Config::responses`] says.
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
         self
     }
 

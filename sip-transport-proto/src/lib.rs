@@ -51,6 +51,7 @@ mod proxy;
 mod receive;
 mod reply;
 pub mod resolve;
+mod response_policy;
 mod route;
 mod router;
 mod sent;
@@ -85,6 +86,7 @@ pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 #[cfg(feature = "proxy")]
 pub use proxy::ProxyProtocol;
+pub use response_policy::ResponsePolicy;
 pub use route::{Route, Way};
 pub use router::{
     AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,

@@ -13,7 +13,8 @@ use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
 use crate::tls::TlsName;
 use crate::{
-    ChannelId, ConnectionId, Hints, Keep, Protocol, SendId, SipEndpoint, SizeRule, Substitution,
+    ChannelId, ConnectionId, Hints, Keep, Protocol, ResponsePolicy, SendId, SipEndpoint, SizeRule,
+    Substitution,
 };
 
 /// How to send one message.
@@ -27,6 +28,7 @@ pub struct SendOptions {
     pub(crate) keep: Option<Keep>,
     pub(crate) multicast_ttl: Option<u8>,
     pub(crate) size_rule: Option<SizeRule>,
+    pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) draw_by: Option<[u8; 32]>,
 }
 
@@ -113,6 +115,13 @@ impl SendOptions {
         self
     }
 
+    /// How far it may go, for this response only.
+    #[must_use]
+    pub fn responses(mut self, policy: ResponsePolicy) -> Self {
+        self.responses = Some(policy);
+        self
+    }
+
     /// Fills in From and Contact of a message that came from the wire too. A proxy must not: it
     /// would put its own address into a caller's Contact.
     #[must_use]
@@ -140,6 +149,8 @@ pub struct Outgoing {
     pub(crate) over: Option<Over>,
     /// What the size rule did with the target at hand.
     pub(crate) size: Size,
+    /// After its targets, those of its sent-by are to be found.
+    pub(crate) sent_by_left: bool,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
 }
@@ -255,6 +266,7 @@ impl Outgoing {
             tried: Vec::new(),
             over: None,
             size: Size::Unknown,
+            sent_by_left: false,
             new_branch: false,
         })
     }
@@ -303,11 +315,16 @@ impl Outgoing {
             }
             NextHop::Unknown(_) => None,
             NextHop::Flow(_) | NextHop::Via(_) => {
-                let row = self.message.raw(Name::Via)?;
-                let first = sip_core::header::list::split(row).next()?;
-                TlsName::try_from(Via::parse(first).ok()?.sent_by().host()).ok()
+                TlsName::try_from(self.top_via()?.sent_by().host()).ok()
             }
         })
+    }
+
+    /// The top Via, if it can be read.
+    pub(crate) fn top_via(&self) -> Option<Via<'_>> {
+        let row = self.message.raw(Name::Via)?;
+        let first = sip_core::header::list::split(row).next()?;
+        Via::parse(first).ok()
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.

@@ -130,7 +130,7 @@ impl Sent {
     pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
         self.tried = core::mem::take(&mut outgoing.tried);
         self.targets = outgoing.targets.take().unwrap_or_default();
-        if self.targets_left() > 0 {
+        if self.targets_left() > 0 || outgoing.sent_by_left {
             self.rest = Some(outgoing);
         }
         self
@@ -147,9 +147,14 @@ impl Sent {
         &self.tried
     }
 
-    /// How many targets are left to try after this one.
+    /// How many targets are left to try after this one. A response's sent-by, which is looked up
+    /// when its turn comes, counts as one.
     pub fn targets_left(&self) -> usize {
-        self.targets.len().saturating_sub(1)
+        let sent_by = self.rest.as_ref().is_some_and(|rest| rest.sent_by_left);
+        self.targets
+            .len()
+            .saturating_sub(1)
+            .saturating_add(sent_by.into())
     }
 }
 
@@ -214,6 +219,8 @@ pub enum Overruled {
     ConnectionWins,
     /// The channel is bound to another address.
     Bound,
+    /// A response would need a new connection there, and none may be opened for it.
+    NoConnection,
 }
 
 impl fmt::Display for Overruled {
@@ -227,6 +234,7 @@ impl fmt::Display for Overruled {
             Self::Insecure => "sips must not go out unprotected",
             Self::ConnectionWins => "the connection hint wins",
             Self::Bound => "the channel is bound to another address",
+            Self::NoConnection => "no connection may be opened for a response",
         })
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use common::{Host, addr, invite, ip, numbered, ok, options, tcp, to, udp};
 use proptest::prelude::*;
+use sip_transport_proto::error::NextError;
 use sip_transport_proto::resolve::{Answer, Record};
 use sip_transport_proto::sip_core::Request;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, SendId, SendOptions,
-    Submitted, Substitution,
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, ResponsePolicy, SendId,
+    SendOptions, Submitted, Substitution,
 };
 
 struct Run {
@@ -142,14 +143,31 @@ impl Run {
                 if how & 16 > 0 {
                     options = options.substitution(Substitution::Original);
                 }
-                let message = match self.requests.pop() {
+                let mut message = match self.requests.pop() {
                     Some(request) if how & 32 > 0 => ok(&request).into_message(),
                     _ => invite(DESTINATIONS[pick % 8]).into_message(),
                 };
-                match self.host.submit(message, options) {
-                    Ok(Submitted::Sent(sent)) => self.ended(sent.id()),
+                if how & 64 > 0 {
+                    // Too large for UDP.
+                    message.set_body(vec![b'x'; 1_300]).unwrap();
+                }
+                if how & 128 > 0 {
+                    options = options.responses(ResponsePolicy::new().sent_by(true));
+                }
+                let mut submitted = self.host.submit(message, options);
+                while let Ok(Submitted::Sent(sent)) = submitted {
+                    self.ended(sent.id());
+                    submitted = match self.host.transport.try_next(now, *sent) {
+                        Ok(submitted) => Ok(submitted),
+                        Err(NextError::Send(error)) => Err(error),
+                        Err(_) => return self.look(),
+                    };
+                    self.host.drain();
+                }
+                match submitted {
                     // It may have ended meanwhile.
                     Ok(Submitted::Waiting(send)) => drop(self.sends.entry(send).or_insert(false)),
+                    Ok(Submitted::Sent(_)) => {}
                     Err(error) => self.ended(error.send()),
                 }
             }

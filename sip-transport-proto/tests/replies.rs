@@ -90,7 +90,7 @@ fn the_reply_has_the_headers_of_the_request_and_a_tag() {
     assert_eq!(message.raw("Content-Length"), Some(&b"0"[..]));
 }
 
-// RFC 3261 §8.2.7
+// RFC 3261 §8.2.7; conformance: 169
 #[test]
 fn the_same_request_gets_the_same_tag_and_another_another() {
     let run = |seed| {

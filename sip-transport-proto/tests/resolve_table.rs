@@ -79,6 +79,7 @@ const TABLE: &[Row] = rows! {
         "sip:192.0.2.1;transport=tcp", V4, "" => "tcp 192.0.2.1:5060";
     "transport=UDP in any case":
         "sip:192.0.2.1;Transport=UDP", V4, "" => "udp 192.0.2.1:5060";
+    // conformance: 217
     "transport=tls is TLS over TCP":
         "sip:192.0.2.1;transport=tls", V4, "" => "tls 192.0.2.1:5061 192.0.2.1";
     "transport=tls with a name asks for _sips._tcp":

@@ -247,6 +247,7 @@ fn a_response_without_a_flow_takes_the_connection_that_its_via_names() {
     assert_eq!(host.connects[0].1, addr("192.0.2.9:5070"));
 }
 
+// conformance: 132, 293
 #[test]
 fn a_datagram_response_without_a_flow_goes_where_its_via_says() {
     for (via, remote) in [
@@ -275,6 +276,7 @@ fn a_datagram_response_without_a_flow_goes_where_its_via_says() {
     }
 }
 
+// conformance: 132
 #[test]
 fn a_response_whose_via_names_no_address_is_an_error() {
     let mut host = Host::new();
@@ -396,6 +398,7 @@ fn a_wildcard_channel_takes_responses_to_any_address_of_its_own_on_its_port() {
     assert!(!came("192.0.2.2", "192.0.2.2:5070"));
 }
 
+// conformance: 110
 #[test]
 fn what_a_request_carried_counts_as_ours_for_ten_minutes() {
     let mut host = Host::new();
@@ -418,6 +421,7 @@ fn what_a_request_carried_counts_as_ours_for_ten_minutes() {
     );
 }
 
+// conformance: 110
 #[test]
 fn so_many_of_what_requests_carried_are_remembered() {
     let mut config = Config::default();
@@ -473,4 +477,21 @@ fn stray_responses_come_through_where_that_is_switched_on() {
     let response = wire_response("SIP/2.0/UDP other.example;branch=z9hG4bK1");
     let event = host.datagram(channel, "192.0.2.9:5060", &response);
     assert!(matches!(event, Some(Event::Response { .. })));
+}
+
+#[test]
+fn a_response_without_a_flow_finds_the_websocket_of_its_client() {
+    let mut host = Host::new();
+    let channel = host.channel(ChannelConfig::new(Protocol::Ws, addr("192.0.2.1:80")));
+    let id = host.accept_websocket(channel, "192.0.2.1:80", "192.0.2.9:33333");
+    let via = "SIP/2.0/WS x.invalid;branch=z9hG4bK1;received=192.0.2.9;rport=33333";
+    let response = || Message::parse(wire_response(via)).unwrap();
+    let sent = host.send(response(), SendOptions::new());
+    assert_eq!(sent.local().connection, Some(id));
+    // RFC 7118 §5: it is that one or none.
+    host.transport.handle_error(id, ErrorKind::ConnectionReset);
+    host.drain();
+    let error = host.submit(response(), SendOptions::new()).unwrap_err();
+    assert_eq!(*error.cause(), SendCause::ConnectionClosed);
+    assert!(host.connects.is_empty());
 }

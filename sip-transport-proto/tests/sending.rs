@@ -31,7 +31,6 @@ fn routed_from(local: &str) -> Host {
     host
 }
 
-// conformance: 88
 #[test]
 fn a_request_goes_where_its_uri_says() {
     let mut host = Host::new();

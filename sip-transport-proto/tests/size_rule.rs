@@ -77,7 +77,7 @@ fn tries_tcp(config: Config, length: usize) -> bool {
     }
 }
 
-// RFC 3261 §18.1.1; conformance: 93
+// RFC 3261 §18.1.1; conformance: 93, 302
 #[test]
 fn over_1300_bytes_a_request_goes_over_tcp() {
     assert!(!tries_tcp(Config::default(), 1_300));

@@ -110,7 +110,7 @@ fn answers(case: &Case, status: u16, request: &[u8], reply: &[u8]) {
     }
 }
 
-// RFC 3261 §17.1.1.3; conformance: 157
+// RFC 3261 §17.1.1.3; conformance: 157, 169
 #[test]
 fn no_ack_is_ever_answered() {
     for (case, data) in all() {

@@ -9,6 +9,7 @@ mod layers;
 mod limits;
 mod proxied;
 mod queries;
+mod responses;
 mod sending;
 mod size;
 mod targets;

@@ -199,8 +199,13 @@ impl Router {
             // the application asks for another channel that can carry it.
             let record = record.clone();
             let hint = outgoing.options.hints.channel;
-            let hinted =
-                hint.map(|id| self.hinted_channel(id, &outgoing, Some(record.remote.ip())));
+            let hinted = hint.map(|id| {
+                let hinted = self.hinted_channel(id, &outgoing, Some(record.remote.ip()))?;
+                if id != record.channel && !self.may_connect(&outgoing, hinted.protocol()) {
+                    return Err(Overruled::NoConnection);
+                }
+                Ok(hinted)
+            });
             let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
             if !elsewhere {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
@@ -209,7 +214,7 @@ impl Router {
             }
         }
         if outgoing.targets.is_none() {
-            match self.find_targets(now, &outgoing) {
+            match self.find_targets(now, &mut outgoing) {
                 Ok(Found::Targets(targets)) => outgoing.targets = Some(targets),
                 Ok(Found::Waits(plan)) => {
                     if !self.has_room() {
@@ -225,7 +230,10 @@ impl Router {
         }
         while let Some(target) = outgoing.target() {
             match self.try_target(now, target, &outgoing, report) {
-                Step::Route(route) => return Ok(ready(route, outgoing)),
+                Step::Route(route) => {
+                    outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
+                    return Ok(ready(route, outgoing));
+                }
                 Step::NeedsLocal(remote) => {
                     return self.wait(outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
@@ -243,6 +251,10 @@ impl Router {
                     self.target_failed(now, &mut outgoing, cause);
                 }
             }
+        }
+        if self.turn_to_sent_by(&mut outgoing) {
+            // A host now, so not once more.
+            return self.advance(now, outgoing);
         }
         // One target that could not even be tried: its cause is the whole story.
         let cause = match outgoing.tried.as_slice() {

@@ -10,8 +10,8 @@ use super::channels::Channel;
 use super::queries::Asker;
 use super::{Router, RouterOutput};
 use crate::endpoint::normalise;
-use crate::error::SendCause;
-use crate::flow::{self, Came};
+use crate::error::{Attempt, SendCause};
+use crate::flow;
 use crate::outgoing::{HostText, NextHop, ViaFacts};
 use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
@@ -30,7 +30,7 @@ impl Router {
     pub(super) fn find_targets(
         &mut self,
         now: Instant,
-        outgoing: &Outgoing,
+        outgoing: &mut Outgoing,
     ) -> Result<Found, SendCause> {
         let one = |target| Ok(Found::Targets(VecDeque::from([target])));
         if let Some(to) = outgoing.options.to {
@@ -45,16 +45,17 @@ impl Router {
                 AddressRule::Given,
             ));
         }
-        match &outgoing.next_hop {
+        let back = match &outgoing.next_hop {
             NextHop::Unknown(cause) => Err(cause.clone()),
-            NextHop::Host { host, port, .. } => self.resolve(now, outgoing, host, *port),
-            NextHop::Flow(flow) => {
-                let came = flow::decode(flow, self.shared.id);
-                let came = came.ok_or(SendCause::NoResponseAddress)?;
-                one(self.flow_back(outgoing, flow, came)?)
-            }
-            NextHop::Via(via) => one(self.via_back(outgoing, via)?),
+            NextHop::Host { host, port, .. } => return self.resolve(now, outgoing, host, *port),
+            NextHop::Flow(flow) => self.flow_back(outgoing, flow),
+            NextHop::Via(via) => self.via_back(outgoing, via),
+        };
+        if back == Err(SendCause::NoResponseAddress) && self.turn_to_sent_by(outgoing) {
+            // A host now, so not once more.
+            return self.find_targets(now, outgoing);
         }
+        one(back?)
     }
 
     /// RFC 3263 for a host.
@@ -114,6 +115,20 @@ impl Router {
             return Err(SendCause::NoResponseAddress);
         };
         let mut targets = result.map_err(|error| self.explain(error, host))?;
+        if !outgoing.message.is_request() {
+            // What a peer's DNS says is no more to be trusted than its Via, and its source may have
+            // had its turn.
+            let tried = |target: &Target| {
+                let same = |old: &Attempt| {
+                    (old.target.protocol, old.target.addr) == (target.protocol, target.addr)
+                };
+                outgoing.tried.iter().any(same)
+            };
+            targets.retain(|target| is_one_host(target.addr.ip()) && !tried(target));
+            if targets.is_empty() && outgoing.tried.is_empty() {
+                return Err(SendCause::NoResponseAddress);
+            }
+        }
         let hinted = outgoing.options.hints.channel;
         if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
             // A hint is overruled only where no target can be reached from its channel.
@@ -163,12 +178,12 @@ impl Router {
 
     /// Finds where a message would go, without sending it: the targets, best first, each with the
     /// reason for it. [`RouterOutput::Planned`] tells, also where it is known at once.
-    pub fn plan(&mut self, now: Instant, outgoing: Box<Outgoing>) -> QueryId {
+    pub fn plan(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> QueryId {
         let query = self.queries.next_id();
         let found = match self.at_hand(&outgoing) {
             _ if self.closing => Err(SendCause::ShuttingDown),
             Some(target) => Ok(Found::Targets(VecDeque::from([target]))),
-            None => self.find_targets(now, &outgoing),
+            None => self.find_targets(now, &mut outgoing),
         };
         let result = match found {
             Ok(Found::Waits(plan)) if self.has_room() => {
@@ -224,7 +239,7 @@ impl Router {
 
     /// The protocol to use: what is asked for, with protection added where a hinted channel has
     /// it; without a wish, the hinted channel's, else UDP, else for `sips` TLS.
-    fn protocol_for(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
+    pub(super) fn protocol_for(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
         let hinted = outgoing.options.hints.channel;
         if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
             return Ok(channel.protocol());
@@ -242,8 +257,12 @@ impl Router {
     /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2): to the source of
     /// its request, and never to a name or another address that the sender wrote, or anyone could
     /// aim us at anyone.
-    fn flow_back(&self, outgoing: &Outgoing, flow: &Flow, came: Came) -> Result<Target, SendCause> {
+    fn flow_back(&self, outgoing: &Outgoing, flow: &Flow) -> Result<Target, SendCause> {
+        let came = flow::decode(flow, self.shared.id).ok_or(SendCause::NoResponseAddress)?;
         let protocol = self.reconnectable(outgoing)?;
+        if let Some(target) = self.maddr_back(outgoing, protocol) {
+            return Ok(target);
+        }
         let joined = came.group.and_then(|wanted| {
             let groups = &self.channels.get(came.channel)?.config.groups;
             groups.get(usize::from(wanted.index))
@@ -260,7 +279,10 @@ impl Router {
 
     /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
     fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
-        let protocol = self.reconnectable(outgoing)?;
+        let protocol = self.protocol_for(outgoing)?;
+        if let Some(target) = self.maddr_back(outgoing, protocol) {
+            return Ok(target);
+        }
         let port = via.port.unwrap_or_else(|| protocol.default_port());
         if let Some((group, _)) = via.group.filter(|(group, _)| self.hears(*group))
             && protocol == Protocol::Udp
@@ -270,20 +292,16 @@ impl Router {
         }
         let ip = via.ip.filter(|ip| is_one_host(*ip));
         let ip = ip.ok_or(SendCause::NoResponseAddress)?;
-        let sent_by = SocketAddr::new(ip, port);
         let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
-        let (addr, name) = match source {
-            Some(source) if !protocol.is_stream() => (source, None),
-            // The client's own connection, if it is still there.
-            Some(source)
-                if self
-                    .connections
-                    .find(protocol, source, None, None)
-                    .is_some() =>
-            {
-                (source, None)
-            }
-            _ => (sent_by, outgoing.peer_name(protocol)),
+        // Over a stream: the client's own connection, if it is still there.
+        let is_there = |source: &SocketAddr| {
+            let find = || self.connections.find(protocol, *source, None, None);
+            !protocol.is_stream() || find().is_some()
+        };
+        let (addr, name) = match source.filter(is_there) {
+            Some(source) => (source, None),
+            None if protocol.is_websocket() => return Err(SendCause::ConnectionClosed),
+            None => (SocketAddr::new(ip, port), outgoing.peer_name(protocol)),
         };
         Ok(Target::plain(protocol, addr, name, AddressRule::Via))
     }

@@ -10,7 +10,6 @@ use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::SendCause;
-use crate::flow::{self, Came};
 use crate::keep;
 use crate::multicast;
 use crate::outgoing::{HostText, NextHop, Size};
@@ -151,8 +150,9 @@ impl Router {
     fn multicast_ttl(&self, outgoing: &Outgoing) -> u8 {
         let said = match &outgoing.next_hop {
             NextHop::Host { ttl, .. } => *ttl,
-            NextHop::Flow(flow) => flow::decode(flow, self.shared.id)
-                .and_then(|came| came.group)
+            NextHop::Flow(_) => self
+                .came(outgoing)
+                .and_then(|(_, came)| came.group)
                 .map(|wanted| wanted.ttl),
             NextHop::Via(via) => via.group.and_then(|(_, ttl)| ttl),
             NextHop::Unknown(_) => None,
@@ -163,14 +163,8 @@ impl Router {
 
     /// The socket and address that the request of a response came in on, if they still serve.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
-        let NextHop::Flow(flow) = &outgoing.next_hop else {
-            return None;
-        };
-        let Came {
-            way: Way::Datagram { socket, .. },
-            ..
-        } = flow::decode(flow, self.shared.id)?
-        else {
+        let (flow, came) = self.came(outgoing)?;
+        let Way::Datagram { socket, .. } = came.way else {
             return None;
         };
         let config = &self.channels.get(socket.channel)?.config;
@@ -193,6 +187,9 @@ impl Router {
         if let Some((id, record)) = found {
             let record = record.clone();
             return Step::Route(self.over(id, &record, outgoing, report));
+        }
+        if !self.may_connect(outgoing, protocol) {
+            return Step::Failed(SendCause::ConnectionClosed);
         }
         let channel = match hinted {
             Some(id) => id,

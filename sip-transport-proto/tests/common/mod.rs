@@ -297,6 +297,32 @@ impl Host {
         id
     }
 
+    /// An accepted connection that has agreed on WebSocket.
+    pub fn accept_websocket(
+        &mut self,
+        channel: ChannelId,
+        local: &str,
+        remote: &str,
+    ) -> ConnectionId {
+        let (local, remote) = (addr(local), addr(remote));
+        let id = self
+            .transport
+            .handle_accepted(self.now, channel, local, remote)
+            .unwrap();
+        self.drain();
+        self.feed(
+            id,
+            b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+              Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n",
+        );
+        assert!(matches!(
+            self.events.pop_back(),
+            Some(Event::ConnectionOpened { accepted: true, .. })
+        ));
+        id
+    }
+
     /// Completes the oldest attempt to connect.
     pub fn connected(&mut self, local: &str) -> ConnectionId {
         let (id, _, _) = self.connects.pop_front().expect("an attempt to connect");

@@ -94,6 +94,9 @@ macro_rules! suite {
             }
             responses::{
                 a_response_over_udp_goes_where_via_and_source_say,
+                a_response_over_udp_reaches_a_client_behind_a_nat,
+                a_response_over_udp_reaches_an_ipv6_client,
+                a_response_over_udp_reaches_its_client_whatever_is_hinted,
             }
             size::{
                 a_large_request_goes_over_tcp_to_the_same_port,
@@ -149,6 +152,9 @@ macro_rules! suite {
                 a_response_goes_back_over_the_connection_of_its_request,
                 a_response_whose_connection_is_gone_opens_another_where_that_is_possible,
                 a_response_never_goes_to_a_newcomer,
+                a_response_reaches_an_ipv6_client,
+                a_response_reaches_its_client_whatever_is_hinted,
+                a_response_goes_to_the_sent_by_where_that_is_allowed_and_its_source_is_not_there,
             }
             hints::{
                 a_connection_hint_wins_over_the_destination,
@@ -203,6 +209,7 @@ macro_rules! suite {
                 a_certificate_for_both_names_shares_the_connection,
                 what_needs_tls_never_leaves_on_a_plain_connection,
                 a_sips_route_protects_a_sip_request,
+                a_contact_says_no_transport_tls_where_that_is_left_out,
                 a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,

@@ -61,7 +61,7 @@ async fn exchange<H: Host>(host: &H, protocol: Protocol, family: Family) {
     assert_eq!(response.to_bytes(), *answered.bytes());
 }
 
-// conformance: 289, 291, 292
+// conformance: 88, 289, 291, 292
 pub async fn a_request_and_its_response_cross_over_udp_and_ipv4<H: Host>(host: &H) {
     exchange(host, Protocol::Udp, Family::V4).await;
 }
@@ -71,7 +71,7 @@ pub async fn a_request_and_its_response_cross_over_udp_and_ipv6<H: Host>(host: &
     exchange(host, Protocol::Udp, Family::V6).await;
 }
 
-// conformance: 291, 292
+// conformance: 88, 291, 292
 pub async fn a_request_and_its_response_cross_over_ipv4<H: Host>(host: &H, protocol: Protocol) {
     exchange(host, protocol, Family::V4).await;
 }

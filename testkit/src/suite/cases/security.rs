@@ -181,6 +181,28 @@ pub async fn a_sips_route_protects_a_sip_request<H: Host>(host: &H, protocol: Pr
     assert!(contact.starts_with(b"<sips:"), "{}", contact.escape_ascii());
 }
 
+// RFC 5630 §5.1.1; conformance: 217, 280
+pub async fn a_contact_says_no_transport_tls_where_that_is_left_out<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let setup = Setup::new().set(|config| {
+        config.contact_transport_tls(false);
+        Ok(())
+    });
+    let alice = host.start(&host.place(), setup).await.unwrap();
+    let mut bob = host.start_udp_and(protocol).await;
+    let message = request(Method::Invite, bob.channel(protocol, Family::V4));
+    let sent = alice.send(message.into(), SendOptions::new());
+    sent.await.unwrap();
+    let (_, _, request) = next_request(&mut bob).await;
+    let contact = String::from_utf8_lossy(request.raw(Name::Contact).unwrap());
+    assert!(contact.starts_with("<sip:"), "{contact}");
+    let transport = contact.split_once(";transport=").map(|(_, value)| value);
+    let expected = (protocol == Protocol::Wss).then_some("ws>");
+    assert_eq!(transport, expected, "{contact}");
+}
+
 // bad-inputs: C12
 // conformance: 258, 266, 272
 pub async fn a_bad_certificate_fails_the_sends_that_wait_and_nothing_else<H: Host>(

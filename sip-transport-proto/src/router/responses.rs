@@ -1,0 +1,89 @@
+//! How far a response may go (RFC 3261 §18.2.2).
+
+use core::net::SocketAddr;
+
+use sip_core::Flow;
+
+use super::Router;
+use super::targets::is_one_host;
+use crate::flow::{self, Came};
+use crate::outgoing::NextHop;
+use crate::resolve::{AddressRule, Target};
+use crate::{Outgoing, Protocol, ResponsePolicy};
+
+impl Router {
+    /// RFC 3261 §18.2.2: a response over UDP goes to the `maddr`, where that may be followed.
+    pub(super) fn maddr_back(&self, outgoing: &Outgoing, protocol: Protocol) -> Option<Target> {
+        if protocol.is_stream() || !self.response_policy(outgoing).maddr {
+            return None;
+        }
+        let via = outgoing.top_via()?;
+        let ip = via.maddr()?.ip().filter(|ip| is_one_host(*ip))?;
+        let port = via
+            .sent_by()
+            .port()
+            .unwrap_or_else(|| protocol.default_port());
+        let addr = SocketAddr::new(ip, port);
+        Some(Target::plain(protocol, addr, None, AddressRule::Via))
+    }
+
+    /// The way by which the request of a response came, if that was here.
+    pub(super) fn came(&self, outgoing: &Outgoing) -> Option<(Flow, Came)> {
+        let response = !outgoing.message.is_request();
+        let flow = outgoing.message.flow().filter(|_| response)?;
+        Some((flow, flow::decode(&flow, self.shared.id)?))
+    }
+
+    /// Whether a connection may be opened for a message. RFC 7118 §5: nobody can connect to a
+    /// WebSocket client.
+    pub(super) fn may_connect(&self, outgoing: &Outgoing, protocol: Protocol) -> bool {
+        outgoing.message.is_request()
+            || !protocol.is_websocket() && self.response_policy(outgoing).connect
+    }
+
+    /// How far a response may go: as it says, else the channel that its request came in on, or
+    /// that is hinted at.
+    fn response_policy(&self, outgoing: &Outgoing) -> ResponsePolicy {
+        let of_channel = || {
+            let came = self.came(outgoing).map(|(_, came)| came.channel);
+            let channel = came.or(outgoing.options.hints.channel)?;
+            self.channels.get(channel)?.config.responses
+        };
+        let given = outgoing.options.responses.or_else(of_channel);
+        given.unwrap_or(self.shared.config.responses)
+    }
+
+    /// Where RFC 3263 §5 begins for a response: the sent-by of its top Via, if its targets end and
+    /// it may go there.
+    pub(super) fn sent_by_hop(&self, outgoing: &Outgoing) -> Option<NextHop> {
+        if !matches!(outgoing.next_hop, NextHop::Flow(_) | NextHop::Via(_)) {
+            return None;
+        }
+        let policy = self.response_policy(outgoing);
+        if !policy.sent_by || outgoing.options.to.is_some() {
+            return None;
+        }
+        let protocol = self.protocol_for(outgoing).ok()?;
+        if protocol.is_stream() && !self.may_connect(outgoing, protocol) {
+            return None;
+        }
+        let sent_by = outgoing.top_via()?.sent_by();
+        Some(NextHop::Host {
+            host: sent_by.host().into(),
+            domain: None,
+            port: sent_by.port(),
+            transport: Some(protocol),
+            ttl: None,
+        })
+    }
+
+    /// Has a response look for the servers of its sent-by from now on. False if it may not.
+    pub(super) fn turn_to_sent_by(&self, outgoing: &mut Outgoing) -> bool {
+        let Some(hop) = self.sent_by_hop(outgoing) else {
+            return false;
+        };
+        outgoing.next_hop = hop;
+        outgoing.targets = None;
+        true
+    }
+}
