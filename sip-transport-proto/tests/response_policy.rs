@@ -149,7 +149,7 @@ fn a_response_that_nobody_takes_comes_back_whole_and_can_be_sent_again() {
     );
 }
 
-// RFC 3261 §18.2.2, RFC 3263 §5; conformance: 132
+// RFC 3261 §18.2.2, RFC 3263 §5; conformance: 132, 293
 #[test]
 fn without_received_a_response_goes_by_its_sent_by() {
     for (via, lookups, remote) in [
@@ -293,7 +293,7 @@ fn no_name_leads_a_response_to_everybody() {
     assert!(host.datagrams.is_empty());
 }
 
-// RFC 3261 §18.2.2; conformance: 128
+// RFC 3261 §18.2.2; conformance: 128, 293
 #[test]
 fn where_that_is_allowed_maddr_wins_over_received_and_rport() {
     for said in EVERYWHERE {
