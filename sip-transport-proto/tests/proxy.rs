@@ -226,6 +226,7 @@ fn what_is_no_header_closes_the_connection() {
             bytes.escape_ascii()
         );
         assert!(host.take_events().is_empty());
+        assert_eq!(host.transport.stats().bad_proxy_headers, 1);
         assert_eq!(host.transport.router().load(), (0, 0));
     }
 }

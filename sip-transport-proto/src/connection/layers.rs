@@ -76,7 +76,7 @@ pub(crate) enum WebSocketSide {
 #[derive(Debug)]
 pub(crate) struct Layers {
     #[cfg(feature = "proxy")]
-    preface: Option<Preface>,
+    preface: Option<Box<Preface>>,
     #[cfg(feature = "tls")]
     tls: Security,
     framing: Framing,
@@ -172,7 +172,9 @@ impl Layers {
         let framing = Framing::Stream(Framer::new(limits));
         Self {
             #[cfg(feature = "proxy")]
-            preface: plan.proxy.map(|max| Preface::Header(Header::new(max))),
+            preface: plan
+                .proxy
+                .map(|max| Box::new(Preface::Header(Header::new(max)))),
             #[cfg(feature = "tls")]
             tls: plan.tls.map_or(Security::None, Security::Planned),
             open: false,
@@ -228,7 +230,7 @@ impl Layers {
     /// How many bytes [`push`](Self::push) takes.
     pub(crate) fn capacity_left(&self) -> usize {
         #[cfg(feature = "proxy")]
-        if matches!(self.preface, Some(Preface::Source(_) | Preface::Asked)) {
+        if let Some(Preface::Source(_) | Preface::Asked) = self.preface.as_deref() {
             return 0;
         }
         let capacity = self.framing.capacity_left();
@@ -266,13 +268,13 @@ impl Layers {
     /// Takes what belongs to the header of a load balancer, and gives what stands behind it.
     #[cfg(feature = "proxy")]
     fn skip_preface<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        let Some(Preface::Header(header)) = &mut self.preface else {
+        let Some(Preface::Header(header)) = self.preface.as_deref_mut() else {
             return data;
         };
         match header.push(data) {
             Ok((_, None)) => &[],
             Ok((taken, Some(source))) => {
-                self.preface = Some(Preface::Source(source));
+                self.preface = Some(Box::new(Preface::Source(source)));
                 data.get(taken..).unwrap_or_default()
             }
             Err(error) => {
@@ -285,7 +287,7 @@ impl Layers {
     /// Who was announced may go on.
     #[cfg(feature = "proxy")]
     pub(crate) fn admit(&mut self) {
-        if let Some(Preface::Asked) = self.preface {
+        if let Some(Preface::Asked) = self.preface.as_deref() {
             self.preface = None;
         }
     }
@@ -314,8 +316,10 @@ impl Layers {
     /// The next piece, or `None` until more bytes come.
     pub(crate) fn poll(&mut self) -> Result<Option<Piece<'_>>, Fault> {
         #[cfg(feature = "proxy")]
-        if let Some(Preface::Source(source)) = self.preface {
-            self.preface = Some(Preface::Asked);
+        if let Some(preface) = self.preface.as_deref_mut()
+            && let Preface::Source(source) = *preface
+        {
+            *preface = Preface::Asked;
             return Ok(Some(Piece::Announced(source)));
         }
         if self.has_preface() {

@@ -131,8 +131,8 @@ enum State {
 pub enum ConnectionEvent {
     /// For the application.
     Event(Event),
-    /// A trusted load balancer has said who has connected, or not, and so it is itself: ask
-    /// [`Router::accept_filter`] and then
+    /// A trusted load balancer has said who has connected, or that it has itself: ask
+    /// [`Router::accept_filter`](crate::Router::accept_filter) and then
     /// [`Router::handle_announced`](crate::Router::handle_announced), with no lock held on this
     /// connection, and hand what they say to [`Connection::admit`].
     #[cfg(feature = "proxy")]

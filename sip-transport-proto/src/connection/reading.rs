@@ -81,6 +81,9 @@ impl Connection {
                     return None;
                 }
                 Err(Fault::Layer(reason)) => {
+                    if matches!(reason, CloseReason::Proxy(_)) {
+                        self.shared.counters.bad_proxy_headers.one();
+                    }
                     self.close(now, reason);
                     return None;
                 }
