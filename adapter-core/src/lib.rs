@@ -2,6 +2,22 @@
 //!
 //! With the feature `dns` (default) names are looked up by hickory-resolver, over the runtime's own
 //! sockets and timers, unless [`Builder::resolver`] says otherwise.
+//!
+//! # What an operator sees
+//!
+//! [`SipTransport::stats`] and [`SipTransport::channel_stats`] tell what has happened and what there
+//! is, [`SipTransport::resolve_stats`] the same of DNS. `tracing` events have the targets that
+//! [`sip_transport_proto::trace`] lists; in this crate:
+//!
+//! | target | level | says |
+//! |---|---|---|
+//! | `sip_transport::connection` | DEBUG | a connection that could not be opened, or was refused |
+//! | `sip_transport::limit` | WARN | datagrams dropped as the application does not fetch messages in time |
+//! | `sip_transport::socket` | WARN | accepting failed, as for want of descriptors; receiving failed; a receive buffer smaller than asked for |
+//! | `sip_transport::lookup` | WARN | the system names no name servers |
+//!
+//! [`Config::tap`](sip_transport_proto::Config::tap), given by [`Builder::config`], shows each message
+//! in and out.
 
 mod alarm;
 mod batch;

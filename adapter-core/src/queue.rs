@@ -139,14 +139,14 @@ impl Queue {
     }
 
     /// Like [`push`](Self::push), for messages that nobody can make wait: those beyond the limits
-    /// are dropped and counted.
-    pub(crate) fn offer(&self, events: &mut Vec<Event>) {
-        self.add(events, true);
+    /// are dropped and counted. Says how many.
+    pub(crate) fn offer(&self, events: &mut Vec<Event>) -> usize {
+        self.add(events, true)
     }
 
-    fn add(&self, events: &mut Vec<Event>, limited: bool) {
+    fn add(&self, events: &mut Vec<Event>, limited: bool) -> usize {
         if events.is_empty() {
-            return;
+            return 0;
         }
         let mut events = std::mem::take(events);
         let count = events.len();
@@ -155,7 +155,7 @@ impl Queue {
             drop(inner);
             let dropped = Held::of(&events).messages;
             self.dropped.fetch_add(dropped as u64, Relaxed);
-            return;
+            return dropped;
         }
         if limited {
             let mut held = inner.held;
@@ -170,7 +170,7 @@ impl Queue {
         let dropped = count - events.len();
         self.dropped.fetch_add(dropped as u64, Relaxed);
         if events.is_empty() {
-            return;
+            return dropped;
         }
         let held = Held::of(&events);
         inner.held.add(held);
@@ -180,6 +180,7 @@ impl Queue {
         if let Some(receiver) = receiver {
             receiver.wake();
         }
+        dropped
     }
 
     /// The next batch of events: the application is done with the last one. `None` when the queue

@@ -25,6 +25,17 @@
 //! unless its configuration says otherwise, its own clock. Their number is the same from run to
 //! run if certificates are of Ed25519 and configurations are fresh.
 //!
+//! # What an operator sees
+//!
+//! - [`Stats`], from [`Router::stats`] and by channel from [`Router::channel_stats`]: messages and
+//!   bytes in and out, malformed messages by reason, what was dropped, limits that were hit, sends
+//!   that failed; connections by state, queued bytes, sends that wait. Each comes with its name, for
+//!   an exporter: [`Stats::counters`], [`Stats::gauges`]. [`Router::resolve_stats`] has those of DNS.
+//! - `tracing` events, whose targets and levels [`trace`] lists.
+//! - [`Config::tap`]: a call with each message in and out.
+//! - What failed, exactly once for each send: a [`SendError`](error::SendError) with the targets tried
+//!   and why each failed, or [`Sent`] and behind it at most one [`Event::SendFailed`].
+//!
 //! # Panics and limits
 //!
 //! No input makes it panic. What a peer can make grow has a limit in bytes or in number, a setting

@@ -6,6 +6,7 @@ use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
 use crate::reply::Rates;
+use crate::trace::Seldom;
 use crate::{Config, ids::TransportId};
 
 /// What every part of one channel sees: what all of the transport share, and counters and rates of
@@ -55,6 +56,16 @@ pub(crate) struct Shared {
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
     pub(crate) queued: Budget,
+    pub(crate) said: Warnings,
+}
+
+/// What is said now and then only.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    pub(crate) connections: Seldom,
+    pub(crate) queued: Seldom,
+    pub(crate) waiting: Seldom,
+    pub(crate) certificates: Seldom,
 }
 
 /// Bytes held in all, against a limit.

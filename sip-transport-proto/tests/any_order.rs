@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use sip_transport_proto::resolve::{Answer, Record};
 use sip_transport_proto::sip_core::Request;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, ResponsePolicy, SendId,
-    SendOptions, Submitted, Substitution,
+    SendOptions, Sent, Submitted, Substitution,
 };
 
 struct Run {
@@ -24,6 +24,9 @@ struct Run {
     requests: Vec<Request>,
     /// Each send, and whether it has ended.
     sends: BTreeMap<SendId, bool>,
+    sent: Vec<Sent>,
+    /// Those that were reported lost.
+    lost: BTreeSet<SendId>,
     opened: BTreeMap<ConnectionId, bool>,
 }
 
@@ -52,6 +55,8 @@ impl Run {
             connections: Vec::new(),
             requests: Vec::new(),
             sends: BTreeMap::new(),
+            sent: Vec::new(),
+            lost: BTreeSet::new(),
             opened: BTreeMap::new(),
         }
     }
@@ -70,6 +75,7 @@ impl Run {
                 Event::SendCompleted { send, result } => {
                     assert_eq!(send, result.as_ref().map_or_else(|e| e.send(), |s| s.id()));
                     self.ended(send);
+                    self.sent.extend(result.ok().map(|sent| *sent));
                 }
                 Event::ConnectionOpened { local, .. } => {
                     let old = self.opened.insert(local.connection.unwrap(), true);
@@ -85,6 +91,7 @@ impl Run {
                         Some(&true),
                         "failed before it was sent"
                     );
+                    assert!(self.lost.insert(send), "{send} failed twice");
                 }
                 _ => {}
             }
@@ -160,7 +167,11 @@ impl Run {
                     submitted = match self.host.transport.try_next(now, *sent) {
                         Ok(submitted) => Ok(submitted),
                         Err(NextError::Send(error)) => Err(error),
-                        Err(_) => return self.look(),
+                        Err(NextError::NoTargetLeft(sent)) => {
+                            self.sent.push(*sent);
+                            return self.look();
+                        }
+                        Err(error) => panic!("new: {error}"),
                     };
                     self.host.drain();
                 }
@@ -233,6 +244,19 @@ impl Run {
                 transport.handle_datagram(now, channel.socket(0), remote, None, &data);
             }
             (23, ..) if how < 10 => transport.shutdown(now),
+            (24, ..) => {
+                if let Some(sent) = self.sent.get(pick % self.sent.len().max(1)) {
+                    drop(transport.resend(now, sent));
+                }
+            }
+            // Of one datagram several routers may complain.
+            (25, ..) => {
+                let all = &self.host.datagrams;
+                if let Some((_, transmit)) = all.get(pick % all.len().max(1)) {
+                    let (send, to) = (transmit.send, transmit.destination);
+                    transport.handle_datagram_failed(now, send, to, ErrorKind::HostUnreachable);
+                }
+            }
             _ => {}
         }
         self.look();
@@ -260,7 +284,7 @@ proptest! {
     // conformance: 433
     #[test]
     fn every_send_ends_once_whatever_happens(
-        steps in prop::collection::vec((0u8..24, any::<u8>(), any::<u8>()), 1..150),
+        steps in prop::collection::vec((0u8..26, any::<u8>(), any::<u8>()), 1..150),
     ) {
         let mut run = Run::new();
         run.step(0, 0, 0);

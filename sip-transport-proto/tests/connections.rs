@@ -475,6 +475,75 @@ fn peers_that_connect_send_and_go_leave_nothing_behind() {
     assert_eq!(host.deadline, None);
 }
 
+// RFC 3261 §18.4; conformance: 433
+#[test]
+fn a_message_that_was_sent_again_is_reported_lost_once() {
+    let mut host = host();
+    let id = opened(&mut host);
+    let send = |host: &mut Host| host.send(options("sip:x.example"), to(tcp("192.0.2.9:5060")));
+    let (first, second) = (send(&mut host), send(&mut host));
+    for sent in [&first, &second, &first] {
+        let now = host.now;
+        host.transport.resend(now, sent).unwrap();
+    }
+    host.transport.handle_error(id, ErrorKind::ConnectionReset);
+    host.drain();
+    let lost = |event: &Event| match event {
+        Event::SendFailed { send, .. } => Some(*send),
+        _ => None,
+    };
+    let lost: Vec<_> = host.events.iter().filter_map(lost).collect();
+    assert_eq!(lost, [first.id(), second.id()]);
+}
+
+// conformance: 433
+#[test]
+fn a_datagram_of_which_several_complain_is_reported_lost_once() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let sent = host.send(options("sip:192.0.2.9"), SendOptions::new());
+    host.transport.resend(host.now, &sent).unwrap();
+    host.drain();
+    for (_, transmit) in std::mem::take(&mut host.datagrams) {
+        let (now, to) = (host.now, transmit.destination);
+        let kind = ErrorKind::HostUnreachable;
+        host.transport
+            .handle_datagram_failed(now, transmit.send, to, kind);
+    }
+    host.transport.remove_channel(host.now, channel).unwrap();
+    host.drain();
+    assert_eq!(host.events.len(), 1, "{:?}", host.events);
+    assert_eq!(host.transport.stats().send_failures_reported, 1);
+}
+
+// RFC 3261 §17.2.4, RFC 6026 §8.8; conformance: 136
+#[test]
+fn a_response_that_reaches_nobody_comes_back_with_what_was_tried_and_can_be_sent_again() {
+    let mut host = Host::new();
+    let channel = host.tcp("192.0.2.1:5060");
+    let id = host.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    let request = Received::from(host.events.pop_front().unwrap()).request;
+    host.eof(id);
+    host.take_events();
+    let response = ok(&request);
+    let given = response.to_bytes();
+    for _ in 0..2 {
+        // RFC 3261 §18.2.2: the connection is gone, and its backup refuses.
+        let send = host.waits(response.clone(), SendOptions::new());
+        host.refuse();
+        let error = host.completed(send).unwrap_err();
+        let [attempt] = error.tried() else {
+            panic!("{error}");
+        };
+        assert_eq!(attempt.target.addr, addr("192.0.2.9:5060"));
+        let refused = AttemptCause::Connect(ErrorKind::ConnectionRefused);
+        assert_eq!(attempt.cause, refused);
+        assert_eq!(error.into_message().to_bytes(), given);
+        host.take_events();
+    }
+}
+
 #[test]
 fn a_datagram_that_the_system_refuses_is_reported_and_counted() {
     let mut host = Host::new();

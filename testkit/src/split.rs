@@ -161,7 +161,7 @@ impl Split {
             } => {
                 let filter = self.router.accept_filter(channel);
                 let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
-                    true => self.router.handle_announced(id, remote),
+                    true => self.router.handle_announced(now, id, remote),
                     false => Err(AcceptError::Filtered),
                 };
                 self.with(id, |machine| machine.admit(now, answer));

@@ -133,13 +133,8 @@ impl Core {
         remote: SocketAddr,
         cause: SendFailure,
     ) {
-        let event = match cause {
-            SendFailure::Io(_) | SendFailure::TooLarge => {
-                let now = self.now();
-                self.with_router(|router| router.send_failed(now, send, remote, cause))
-            }
-            cause => Some(Event::SendFailed { send, cause }),
-        };
+        let now = self.now();
+        let event = self.with_router(|router| router.send_failed(now, send, remote, cause));
         if let Some(event) = event {
             self.tell(worker, event);
         }

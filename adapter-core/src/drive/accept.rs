@@ -4,6 +4,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
+use sip_transport_proto::trace::{CONNECTION, SOCKET};
 use sip_transport_proto::{AcceptFilter, ChannelId};
 use tracing::{debug, warn};
 
@@ -53,7 +54,7 @@ pub(crate) async fn accept(
                     take(&core, channel, filter.as_ref(), stream);
                 }
                 Err(error) => {
-                    warn!(%error, local = %listener.local_addr(), "cannot accept");
+                    warn!(target: SOCKET, %error, local = %listener.local_addr(), "cannot accept");
                     until = Some(core.now() + pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -73,7 +74,7 @@ fn take(
 ) {
     let (local, remote) = (stream.local_addr(), stream.remote_addr());
     if filter.is_some_and(|filter| !filter.allows(local, remote)) {
-        debug!(%remote, "connection refused by the application");
+        debug!(target: CONNECTION, %remote, "connection refused by the application");
         return;
     }
     let now = core.now();
@@ -84,6 +85,6 @@ fn take(
     core.run(asked);
     match accepted {
         Ok(link) => core.spawn(link.worker, connection::run(Arc::clone(core), link, stream)),
-        Err(error) => debug!(%remote, %error, "connection refused"),
+        Err(error) => debug!(target: CONNECTION, %remote, %error, "refused"),
     }
 }

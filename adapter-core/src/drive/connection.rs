@@ -8,6 +8,7 @@ use std::thread;
 
 #[cfg(feature = "proxy")]
 use sip_transport_proto::error::AcceptError;
+use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
@@ -112,7 +113,7 @@ impl Task {
             match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
-                    debug!(%remote, %error, "cannot connect");
+                    debug!(target: CONNECTION, %remote, %error, "cannot connect");
                     lock(&self.link.machine).handle_error(error.kind());
                     Poll::Ready(None)
                 }
@@ -278,12 +279,13 @@ impl Task {
                 local,
                 remote,
             } => {
+                let now = core.now();
                 let filter = core.with_router(|router| router.accept_filter(channel));
                 let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
-                    true => core.with_router(|router| router.handle_announced(id, remote)),
+                    true => core.with_router(|router| router.handle_announced(now, id, remote)),
                     false => Err(AcceptError::Filtered),
                 };
-                lock(&self.link.machine).admit(core.now(), answer);
+                lock(&self.link.machine).admit(now, answer);
             }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
             ConnectionEvent::Alias { port } => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use sip_transport_proto::trace::{LIMIT, SOCKET, Seldom};
 use sip_transport_proto::{DatagramSocket, Event, SendId, TapCall, error as proto};
 use tracing::warn;
 
@@ -16,7 +17,7 @@ use crate::{RecvBatch, SendBatch, SendFailure, sys};
 const ROUNDS: usize = 4;
 /// Sends that an ICMP error can be told of: the last ones, for as long as a transaction lives
 /// (64·T1, RFC 3261 §17.1.1.1).
-const REMEMBERED: usize = 1_024;
+const REMEMBERED: usize = 8_192;
 const MEMORY: Duration = Duration::from_secs(32);
 
 /// Runs a UDP socket until its channel is removed or the transport stops.
@@ -33,6 +34,7 @@ pub(crate) async fn datagrams(core: Arc<Core>, socket: Arc<Socket>, machine: Dat
         out: SendBatch::new(core.datagram_queue),
         recent: VecDeque::new(),
         events: Vec::new(),
+        said: Seldom::default(),
     };
     poll_fn(|cx| task.turn(cx)).await;
 }
@@ -47,6 +49,7 @@ struct Task<'a> {
     out: SendBatch,
     recent: VecDeque<(SocketAddr, u64, Instant)>,
     events: Vec<Event>,
+    said: Seldom,
 }
 
 impl Drop for Task<'_> {
@@ -115,7 +118,9 @@ impl Task<'_> {
     fn remember(&mut self) {
         let now = self.core.now();
         for entry in self.out.iter().filter(|entry| entry.id != 0) {
-            if self.recent.len() == REMEMBERED {
+            let too_old =
+                |sent: &(SocketAddr, u64, Instant)| now.saturating_duration_since(sent.2) > MEMORY;
+            while self.recent.len() == REMEMBERED || self.recent.front().is_some_and(too_old) {
                 self.recent.pop_front();
             }
             self.recent.push_back((entry.destination, entry.id, now));
@@ -126,7 +131,9 @@ impl Task<'_> {
         match self.socket.io.poll_recv(cx, &mut self.received) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => warn!(%error, "cannot receive"),
+            Poll::Ready(Err(error)) => {
+                warn!(target: SOCKET, %error, local = %self.machine.local(), "cannot receive");
+            }
         }
         let now = self.worker.runtime.now();
         self.events.reserve(self.received.len());
@@ -150,7 +157,13 @@ impl Task<'_> {
         }
         let failures = std::mem::take(self.received.failures());
         self.failed(failures);
-        self.worker.queue.offer(&mut self.events);
+        let dropped = self.worker.queue.offer(&mut self.events);
+        if dropped > 0
+            && let Some(left_out) = self.said.now(now)
+        {
+            let local = self.machine.local();
+            warn!(target: LIMIT, dropped, left_out, %local, "messages are not fetched in time");
+        }
         Poll::Ready(())
     }
 
@@ -168,7 +181,12 @@ impl Task<'_> {
                 Some(id) => send == id,
                 None => to == destination && now.saturating_duration_since(at) <= MEMORY,
             });
-            let Some((_, send, _)) = found.and_then(|at| self.recent.remove(at)) else {
+            let found = found.and_then(|at| self.recent.remove(at));
+            // What the system refuses is told of however many were sent with it.
+            let found = found
+                .map(|(_, send, _)| send)
+                .or_else(|| id.filter(|id| *id != 0));
+            let Some(send) = found else {
                 continue;
             };
             let cause = match sys::is_too_long(&error) {

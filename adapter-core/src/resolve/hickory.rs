@@ -22,6 +22,7 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use sip_transport_proto::resolve::{
     Answer, DomainName, LookupKind, NaptrRecord, Record, SrvRecord,
 };
+use sip_transport_proto::trace::LOOKUP;
 use tracing::warn;
 
 use super::{Resolve, SystemResolver};
@@ -53,7 +54,7 @@ impl<R: CurrentRuntime> HickoryResolver<R> {
             match Resolver::builder(provider) {
                 Ok(builder) => builder,
                 Err(error) => {
-                    warn!(%error, "no name servers: the system's resolver is asked instead");
+                    warn!(target: LOOKUP, %error, "no name servers: the system's resolver is asked instead");
                     return Ok(Arc::new(SystemResolver(Arc::clone(runtime))));
                 }
             }

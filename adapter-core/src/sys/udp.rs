@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use sip_transport_proto::Membership;
+use sip_transport_proto::trace::SOCKET;
 use socket2::{Protocol, Socket, Type};
 
 use super::{local_addr, open, platform, set_reuse_port};
@@ -101,6 +102,7 @@ fn set_receive_buffer(socket: &Socket, local: SocketAddr, wanted: usize) -> io::
     let granted = socket.recv_buffer_size()? / factor;
     if granted < wanted {
         tracing::warn!(
+            target: SOCKET,
             %local, wanted, granted,
             "the receive buffer is smaller than asked for: bursts may be lost (net.core.rmem_max)"
         );

@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::counters::Gauge;
+use tracing::{debug, warn};
+
 use crate::endpoint::normalise;
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
@@ -22,6 +24,7 @@ use crate::keep::Keeping;
 use crate::shared::Scope;
 use crate::tap::{Direction, TapCall, Tapped};
 use crate::tls::Identity;
+use crate::trace::{CONNECTION, LIMIT};
 #[cfg(feature = "ws")]
 use crate::websocket::{Refusal, UpgradeCheck};
 use crate::{
@@ -473,6 +476,10 @@ impl Connection {
             }
             Err(limit) => {
                 self.shared.counters.send_queue_full.one();
+                if let Some(left_out) = self.shared.said.queued.now(now) {
+                    let remote = self.endpoint(self.remote);
+                    warn!(target: LIMIT, limit, left_out, %remote, "a send queue is full");
+                }
                 Err(SendCause::QueueFull { limit })
             }
         }
@@ -632,6 +639,16 @@ impl Connection {
         }
         self.rendering = !self.pending.is_empty();
         let identity = self.layers.identity();
+        debug!(
+            target: CONNECTION,
+            id = %self.id,
+            channel = %self.channel,
+            local = %self.endpoint(local),
+            remote = %self.endpoint(self.remote),
+            accepted = self.accepted,
+            verified = identity.is_some(),
+            "open"
+        );
         self.control.push_back(ConnectionEvent::Connected {
             local,
             identity: identity.clone(),
@@ -770,6 +787,16 @@ impl Connection {
     fn finish(&mut self, reason: CloseReason) {
         self.count_failed_attempt();
         self.shared.counters.closed.one();
+        debug!(
+            target: CONNECTION,
+            id = %self.id,
+            channel = %self.channel,
+            remote = %self.endpoint(self.remote),
+            accepted = self.accepted,
+            opened = !matches!(self.state, State::Connecting | State::Handshaking),
+            %reason,
+            "closed"
+        );
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -134,14 +134,17 @@ impl SendQueue {
         self.shared.counters.queued_bytes.down(n);
     }
 
-    /// Gives up what is left; the messages that were not written wholly.
+    /// Gives up what is left; the messages that were not written wholly, each once however often it
+    /// was queued.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = SendId> {
         self.give_back(self.len());
         self.buffer = Vec::new();
         self.written = 0;
+        let mut told = BTreeSet::new();
         core::mem::take(&mut self.ends)
             .into_iter()
             .map(|(id, _)| id)
+            .filter(move |id| told.insert(*id))
     }
 }
 

@@ -3,12 +3,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::HostPort;
+use tracing::info;
 
 use crate::error::ChannelError;
 use crate::ids::TransportId;
 use crate::own_names::Key;
 use crate::resolve::Family;
 use crate::shared::Scope;
+use crate::trace::CHANNEL;
 use crate::{Advertised, ChannelConfig, ChannelId, Protocol, Stats};
 
 /// A channel in use.
@@ -30,6 +32,18 @@ impl Channel {
 
     pub(crate) fn is_wildcard(&self) -> bool {
         self.config.local.ip().is_unspecified()
+    }
+
+    /// Tells of its coming or going.
+    pub(crate) fn say(&self, what: &'static str) {
+        info!(
+            target: CHANNEL,
+            id = %self.id,
+            protocol = %self.protocol(),
+            local = %self.config.local,
+            listens = self.config.listener,
+            "{what}"
+        );
     }
 
     /// The names under which responses come back to it.
@@ -93,6 +107,7 @@ impl Channels {
             ready: true,
         };
         channel.names().for_each(|name| shared.names.add(&name));
+        channel.say("added");
         self.list.push(channel);
         Ok(id)
     }
@@ -120,7 +135,11 @@ impl Channels {
             ready,
         });
         // Just pushed.
-        &self.list[self.list.len() - 1]
+        let channel = &self.list[self.list.len() - 1];
+        if ready {
+            channel.say("added, to send only");
+        }
+        channel
     }
 
     fn next_id(&mut self, transport: TransportId) -> ChannelId {
@@ -141,6 +160,7 @@ impl Channels {
     ) -> Option<ChannelConfig> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
+        channel.say("removed");
         channel
             .names()
             .for_each(|name| shared.names.remove(now, &name));

@@ -1,7 +1,6 @@
 //! Flows that are kept alive, and connections that serve both ways.
 
 use core::net::SocketAddr;
-use std::io;
 use std::time::Instant;
 
 use sip_core::{Flow, Method};
@@ -9,12 +8,11 @@ use sip_core::{Flow, Method};
 use super::channels::Channel;
 use super::{Router, RouterOutput};
 use crate::endpoint::{Hints, normalise};
-use crate::error::SendFailure;
 use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
 use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
-use crate::{ChannelConfig, ConnectionId, Event, Keep, KeepError, Protocol, SendId, SipEndpoint};
+use crate::{ChannelConfig, ConnectionId, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
 impl Router {
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -115,28 +113,6 @@ impl Router {
         }
     }
 
-    /// A datagram could not be sent, or a router on its way said so (ICMP): what to tell the
-    /// application. Nothing, if a keep-alive is lost that will be sent again. A target that nobody
-    /// answers for is tried last for a while.
-    pub fn send_failed(
-        &mut self,
-        now: Instant,
-        send: SendId,
-        remote: SocketAddr,
-        cause: impl Into<SendFailure>,
-    ) -> Option<Event> {
-        let cause = cause.into();
-        if is_about_peer(cause) {
-            self.resolver
-                .failed_at(now, Protocol::Udp, normalise(remote), None);
-        }
-        if let Some(event) = self.shared.kept.failed(send, cause) {
-            return event;
-        }
-        self.shared.counters.send_failures_reported.one();
-        Some(Event::SendFailed { send, cause })
-    }
-
     /// A message goes out to this peer: its flow is kept if that was asked for.
     pub(super) fn keep_if_asked(
         &mut self,
@@ -232,13 +208,4 @@ pub(super) fn via_marks(
         agreed: None,
         group: None,
     }
-}
-
-/// Whether an error of a datagram is about its destination, not about us or this datagram.
-fn is_about_peer(cause: SendFailure) -> bool {
-    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
-    matches!(
-        cause,
-        SendFailure::Io(ConnectionRefused | HostUnreachable | NetworkUnreachable)
-    )
 }

@@ -4,12 +4,15 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::Router;
 use crate::config::SHORTEST_IDLE;
 use crate::counters::{Counter, Counters};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
 use crate::shared::Scope;
+use crate::trace::LIMIT;
 use crate::{ChannelId, ConnectionId, Protocol};
 
 /// What the application says to connections that a listener accepts
@@ -73,13 +76,15 @@ impl Router {
     ) -> Result<(), AcceptError> {
         let counters = &self.channels.scope(channel, &self.shared).counters;
         let config = &self.shared.config;
-        if let Some(ip) = from.filter(|ip| self.awaited_header(channel, *ip).is_none()) {
-            self.check_party(channel, self.party(ip))?;
+        let known = from.filter(|ip| self.awaited_header(channel, *ip).is_none());
+        if let Some(ip) = known {
+            self.check_party(now, channel, ip)?;
         }
         let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
         if !crowded && self.connections.len() < config.max_connections {
             return Ok(());
         }
+        self.say_full(now, channel, from);
         if let Some(oldest) = self.connections.oldest_unproven() {
             self.close_for(oldest, CloseReason::Limit);
             return Ok(());
@@ -97,19 +102,28 @@ impl Router {
         Ok(())
     }
 
-    /// Whether one more connection may be a party's.
+    /// Whether one more connection may come from that address.
     pub(super) fn check_party(
         &self,
+        now: Instant,
         channel: ChannelId,
-        party: Option<IpAddr>,
+        from: IpAddr,
     ) -> Result<(), AcceptError> {
         let limit = self.shared.config.max_unproven_per_ip;
+        let party = self.party(from);
         if party.is_none_or(|party| self.connections.unproven_of(party) < limit) {
             return Ok(());
         }
+        self.say_full(now, channel, Some(from));
         let scope = self.channels.scope(channel, &self.shared);
         scope.counters.connections_limited.one();
         Err(AcceptError::PerAddress { limit })
+    }
+
+    fn say_full(&self, now: Instant, channel: ChannelId, from: Option<IpAddr>) {
+        if let Some(left_out) = self.shared.said.connections.now(now) {
+            warn!(target: LIMIT, %channel, ?from, left_out, "too many connections");
+        }
     }
 
     /// Where the queues of all connections together were full, the one behind for longest is closed.

@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod failures;
 mod held;
 mod hints;
 mod keeping;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::Flow;
+use tracing::warn;
 
 use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
@@ -37,8 +39,9 @@ use crate::resolve::memory::Memory;
 use crate::resolve::{
     Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
 };
-use crate::shared::{Budget, Scope, Shared};
+use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
+use crate::trace::SOCKET;
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
     Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
@@ -48,6 +51,7 @@ pub use held::Held;
 
 use channels::Channels;
 use connections::{Connections, Record};
+use failures::Told;
 pub use limits::AcceptFilter;
 use queries::{Asker, Queries};
 
@@ -76,6 +80,7 @@ pub struct Router {
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
+    told: Told,
     next_send: u64,
     closing: bool,
 }
@@ -199,17 +204,6 @@ pub struct ConnectionInfo {
     pub identity: Option<Arc<Identity>>,
 }
 
-fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
-    let known = usize::from(u8::MAX);
-    let wrong = |(at, joined): &(usize, &Membership)| {
-        !joined.group.is_multicast() || !config.can_join() || *at >= known
-    };
-    let first = config.groups.iter().enumerate().find(wrong);
-    first.map_or(Ok(()), |(_, joined)| {
-        Err(ChannelError::CannotJoin(joined.group))
-    })
-}
-
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -220,6 +214,17 @@ pub enum ConnectionState {
     Open,
     /// It is being closed: what is queued is still written.
     Closing,
+}
+
+fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
+    let known = usize::from(u8::MAX);
+    let wrong = |(at, joined): &(usize, &Membership)| {
+        !joined.group.is_multicast() || !config.can_join() || *at >= known
+    };
+    let first = config.groups.iter().enumerate().find(wrong);
+    first.map_or(Ok(()), |(_, joined)| {
+        Err(ChannelError::CannotJoin(joined.group))
+    })
 }
 
 fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
@@ -269,6 +274,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            said: Warnings::default(),
         };
         Self {
             shared: Arc::new(Scope::new(shared)),
@@ -280,6 +286,7 @@ impl Router {
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
+            told: Told::default(),
             next_send: 1,
             closing: false,
         }
@@ -477,12 +484,14 @@ impl Router {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.config.local = local;
                     channel.ready = true;
+                    channel.say("added, to send only");
                 }
                 for waiting in self.queries.bound(channel) {
                     self.resume(now, waiting);
                 }
             }
             Err(kind) => {
+                warn!(target: SOCKET, id = %channel, error = %kind, "cannot bind to send");
                 self.channels.remove(now, channel, &self.shared);
                 for waiting in self.queries.bound(channel) {
                     self.fail_target(now, waiting, AttemptCause::NoRoute(kind));

@@ -12,7 +12,10 @@ use super::Router;
 use crate::ChannelId;
 use crate::error::AcceptError;
 #[cfg(feature = "proxy")]
-use crate::{ConnectionId, ProxyProtocol, endpoint::normalise};
+use {
+    crate::{ConnectionId, ProxyProtocol, endpoint::normalise},
+    std::time::Instant,
+};
 
 impl Router {
     /// Whether a channel takes connections from there.
@@ -53,6 +56,7 @@ impl Router {
     #[cfg(feature = "proxy")]
     pub fn handle_announced(
         &mut self,
+        now: Instant,
         connection: ConnectionId,
         remote: SocketAddr,
     ) -> Result<(), AcceptError> {
@@ -63,8 +67,8 @@ impl Router {
             let limit = self.shared.config.max_connections;
             return Err(AcceptError::Full { limit });
         };
+        self.check_party(now, channel, remote.ip())?;
         let party = self.party(remote.ip());
-        self.check_party(channel, party)?;
         self.connections.announced(connection, remote, party);
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::queries::Waiting;
 use super::targets::Found;
 use super::ways::Step;
@@ -9,8 +11,11 @@ use super::{Routed, Router, RouterOutput};
 use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
 use crate::flow::{self, Came};
 use crate::outgoing::{NextHop, Over, ViaFacts};
+use crate::resolve::Target;
 use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
+use crate::tls::TlsError;
+use crate::trace::{CONNECTION, LIMIT};
 use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
 
 impl Router {
@@ -161,11 +166,32 @@ impl Router {
             | AttemptCause::Left => false,
         };
         if let Some(target) = outgoing.target().filter(|_| targets_fault) {
+            if let AttemptCause::Tls(error) = cause
+                && error.is_about_certificates()
+            {
+                self.warn_of_certificate(now, error, &target);
+            }
             self.resolver.target_failed(now, &target);
         }
         if !self.fall_back(now, outgoing, &cause, targets_fault) {
             outgoing.failed(cause);
         }
+    }
+
+    /// Somebody has to renew a certificate or mend a configuration, here or there.
+    fn warn_of_certificate(&self, now: Instant, error: TlsError, target: &Target) {
+        let Some(left_out) = self.shared.said.certificates.now(now) else {
+            return;
+        };
+        warn!(
+            target: CONNECTION,
+            protocol = %target.protocol,
+            addr = %target.addr,
+            name = target.tls_name.as_ref().map(display),
+            %error,
+            left_out,
+            "a certificate stands in the way"
+        );
     }
 
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
@@ -220,7 +246,7 @@ impl Router {
                     if !self.has_room() {
                         self.resolver.cancel(plan);
                     }
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_plan(plan, outgoing);
                         None
                     });
@@ -235,13 +261,13 @@ impl Router {
                     return Ok(ready(route, outgoing));
                 }
                 Step::NeedsLocal(remote) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
                         query.map(|query| RouterOutput::LocalAddress { query, remote })
                     });
                 }
                 Step::NeedsBind(channel) => {
-                    return self.wait(outgoing, |router, outgoing| {
+                    return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_bind(channel, outgoing);
                         None
                     });
@@ -277,11 +303,15 @@ impl Router {
     /// Lets a send wait, if there is room for one more.
     fn wait(
         &mut self,
+        now: Instant,
         outgoing: Box<Outgoing>,
         park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         if !self.has_room() {
             let limit = self.shared.config.max_waiting_sends;
+            if let Some(left_out) = self.shared.said.waiting.now(now) {
+                warn!(target: LIMIT, limit, left_out, "too many sends wait");
+            }
             return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
         }
         let id = outgoing.id;

@@ -53,6 +53,19 @@ pub enum TlsError {
     Internal,
 }
 
+impl TlsError {
+    /// Whether it is for the operator of one end to mend: a certificate that is missing, or that
+    /// one end does not accept.
+    pub(crate) fn is_about_certificates(self) -> bool {
+        match self {
+            Self::Certificate(_) | Self::NoCertificate => true,
+            // RFC 8446 §6.2: bad_certificate to unknown_ca, and certificate_required.
+            Self::Alert(alert) => matches!(alert.code(), 42..=46 | 48 | 116),
+            _ => false,
+        }
+    }
+}
+
 /// What is wrong with a certificate.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]

@@ -124,15 +124,15 @@ macro_rules! suite {
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
             }
+            limits::{
+                the_peer_behind_for_longest_makes_room_for_bytes,
+                a_cancel_and_its_answers_keep_their_order_over_udp,
+            }
             multicast::{
                 a_request_to_a_group_is_answered_over_the_group,
             }
             proxying::{
                 whom_a_trusted_load_balancer_names_is_the_peer,
-            }
-            limits::{
-                the_peer_behind_for_longest_makes_room_for_bytes,
-                a_cancel_and_its_answers_keep_their_order_over_udp,
             }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
@@ -246,6 +246,8 @@ macro_rules! adapter_suite {
                 sending_within_the_receive_loop_never_deadlocks,
                 every_send_ends_while_connections_come_and_go,
                 a_resent_message_is_the_same_to_the_byte,
+                every_datagram_that_cannot_go_is_told_of_once,
+                a_removed_channel_sends_or_tells_of_what_was_queued,
                 shutdown_ends_incoming_and_every_task,
                 dropping_all_handles_leaves_no_task,
                 dropping_incoming_discards_and_counts,

@@ -146,7 +146,7 @@ impl Network {
             self.plan(
                 at,
                 Happening::Datagram {
-                    from,
+                    from: (host, from),
                     source,
                     destination,
                     member,
@@ -184,14 +184,11 @@ impl Network {
 
     pub(super) fn datagram_came(
         &mut self,
-        from: Socket,
+        (sender, from): (HostId, Socket),
         source: SocketAddr,
         destination: SocketAddr,
         data: Vec<u8>,
     ) {
-        let Some(sender) = self.datagrams.get(&from).map(|socket| socket.host) else {
-            return;
-        };
         let Some(host) = self.host_at(sender, destination.ip()) else {
             return;
         };

@@ -146,7 +146,8 @@ struct Listener {
 #[derive(Debug)]
 enum Happening {
     Datagram {
-        from: Socket,
+        /// The socket may have closed meanwhile; the datagram is on its way.
+        from: (HostId, Socket),
         source: SocketAddr,
         destination: SocketAddr,
         /// Where it goes to a group: the member that this one is for.

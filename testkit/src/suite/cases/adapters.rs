@@ -12,9 +12,9 @@ use adapter_core::{
     BlockingSendError, BoxFuture, Builder, Incoming, Listener, Resolve, Runtime as _, SipTransport,
     Stream,
 };
-use sip_transport_proto::error::{CloseReason, SendCause};
+use sip_transport_proto::error::{CloseReason, SendCause, SendFailure};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
-use sip_transport_proto::sip_core::{Method, Request, Response};
+use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{
     ChannelConfig, Config, Deadline, Event, Protocol, SendOptions, SipEndpoint,
 };
@@ -296,6 +296,7 @@ async fn waiting_event(incoming: &mut Incoming) -> Option<Event> {
     .await
 }
 
+// conformance: 433
 pub async fn every_send_ends_while_connections_come_and_go<H: AdapterHost>(host: &H) {
     const TASKS: usize = 8;
     const EACH: usize = 40;
@@ -397,6 +398,70 @@ pub async fn a_resent_message_is_the_same_to_the_byte<H: AdapterHost>(host: &H) 
     next_closed(&mut alice).await;
     let gone = alice.transport.resend(&replied);
     assert_eq!(gone, Err(SendCause::ConnectionClosed));
+}
+
+// conformance: 433
+pub async fn every_datagram_that_cannot_go_is_told_of_once<H: AdapterHost>(host: &H) {
+    const COUNT: usize = 1_500;
+    let mut alice = build(host, |builder| builder).await;
+    // Nothing can be sent to port 0.
+    let to = SipEndpoint::new(Protocol::Udp, SocketAddr::new(host.place().v4, 0));
+    let mut sends = BTreeSet::new();
+    for number in 0..COUNT {
+        let message = request(Method::Options, to).into();
+        let sent = alice.send(message, SendOptions::new().to(to)).await;
+        let sent = sent.unwrap();
+        if number % 10 == 0 {
+            alice.transport.resend(&sent).unwrap();
+        }
+        sends.insert(sent.id());
+    }
+    for left in (0..COUNT).rev() {
+        let event = alice.event().await.unwrap();
+        let Event::SendFailed { send, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert!(sends.remove(&send), "{send}, with {left} left");
+    }
+    // Nothing more comes of it.
+    let peer = udp_peer(host);
+    let here = alice.channel(Protocol::Udp, Family::V4).addr;
+    let good = text("OPTIONS", &via("UDP", peer.addr(), ""), 1);
+    peer.send(here, good).await;
+    next_request(&mut alice).await;
+    assert_eq!(alice.stats().send_failures_reported, COUNT as u64);
+}
+
+// conformance: 433
+pub async fn a_removed_channel_sends_or_tells_of_what_was_queued<H: AdapterHost>(host: &H) {
+    const COUNT: usize = 200;
+    let mut alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder).await;
+    let to = bob.channel(Protocol::Udp, Family::V4);
+    let channel = alice.channel(Protocol::Udp, Family::V4).channel.unwrap();
+    let mut sends = BTreeMap::new();
+    for _ in 0..COUNT {
+        let message = request(Method::Options, to);
+        let call_id = message.raw(Name::CallId).unwrap().to_vec();
+        let sent = alice.send(message.into(), SendOptions::new()).await;
+        sends.insert(sent.unwrap().id(), call_id);
+    }
+    alice.remove_channel(channel).await;
+    alice.shutdown().await;
+    let mut lost = BTreeSet::new();
+    while let Some(event) = alice.event().await {
+        if let Event::SendFailed { send, cause } = event {
+            assert_eq!(cause, SendFailure::ChannelRemoved);
+            lost.insert(sends[&send].clone());
+        }
+    }
+    let mut arrived = BTreeSet::new();
+    while arrived.len() + lost.len() < COUNT {
+        let (_, _, request) = next_request(&mut bob).await;
+        arrived.insert(request.raw(Name::CallId).unwrap().to_vec());
+    }
+    assert!(arrived.is_disjoint(&lost));
+    assert_eq!(alice.stats().send_failures_reported, lost.len() as u64);
 }
 
 pub async fn shutdown_ends_incoming_and_every_task<H: AdapterHost>(host: &H) {

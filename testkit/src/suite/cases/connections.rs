@@ -96,6 +96,7 @@ pub async fn a_refused_connection_is_reported_with_the_message_back<H: Host>(
     assert!(alice.connections().is_empty());
 }
 
+// conformance: 359
 pub async fn closing_a_connection_tells_both_sides_why<H: Host>(host: &H, protocol: Protocol) {
     let (mut alice, mut bob) = (
         host.start_udp_and(protocol).await,

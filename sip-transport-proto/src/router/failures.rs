@@ -1,0 +1,74 @@
+//! Messages that counted as sent and did not arrive, each told of once.
+
+use core::net::SocketAddr;
+use std::collections::{BTreeSet, VecDeque};
+use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+use std::time::Instant;
+
+use super::Router;
+use crate::endpoint::normalise;
+use crate::error::SendFailure;
+use crate::{Event, Protocol, SendId};
+
+/// How many sends that were told of are remembered: a message that is sent again while the word of
+/// its failure is under way fails once more.
+const REMEMBERED: usize = 4_096;
+
+/// The sends that were told of last.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    sends: BTreeSet<SendId>,
+    order: VecDeque<SendId>,
+}
+
+impl Told {
+    /// Whether it is news.
+    fn tell(&mut self, send: SendId) -> bool {
+        if !self.sends.insert(send) {
+            return false;
+        }
+        self.order.push_back(send);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.sends.remove(&oldest);
+        }
+        true
+    }
+}
+
+impl Router {
+    /// A datagram could not be sent, a router on its way said so (ICMP), or its socket closed
+    /// before: what to tell the application. Nothing, if a keep-alive is lost that will be sent
+    /// again, or if it was told before that the same message failed. A target that nobody answers
+    /// for is tried last for a while.
+    pub fn send_failed(
+        &mut self,
+        now: Instant,
+        send: SendId,
+        remote: SocketAddr,
+        cause: impl Into<SendFailure>,
+    ) -> Option<Event> {
+        let cause = cause.into();
+        if is_about_peer(cause) {
+            self.resolver
+                .failed_at(now, Protocol::Udp, normalise(remote), None);
+        }
+        if let Some(event) = self.shared.kept.failed(send, cause) {
+            return event;
+        }
+        if !self.told.tell(send) {
+            return None;
+        }
+        self.shared.counters.send_failures_reported.one();
+        Some(Event::SendFailed { send, cause })
+    }
+}
+
+/// Whether an error of a datagram is about its destination, not about us or this datagram.
+fn is_about_peer(cause: SendFailure) -> bool {
+    matches!(
+        cause,
+        SendFailure::Io(ConnectionRefused | HostUnreachable | NetworkUnreachable)
+    )
+}
