@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use futures_channel::oneshot;
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::sip_core::Message;
+#[cfg(feature = "tls")]
+use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
     ChannelId, ConnectionId, Hints, Keep, Outgoing, ResponsePolicy, SendOptions, Sent, SipEndpoint,
     SizeRule, Substitution,
@@ -66,6 +68,13 @@ impl<'a> Send<'a> {
     /// Keeping alive the flow that it goes out on.
     pub fn keep(mut self, keep: Keep) -> Self {
         self.options = self.options.keep(keep);
+        self
+    }
+
+    /// Connecting under this TLS configuration, and over connections that were made under it.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.options = self.options.tls(tls);
         self
     }
 

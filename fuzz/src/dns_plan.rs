@@ -8,9 +8,9 @@ use std::{
 use sip_transport_proto::{
     Protocol, Tokens,
     resolve::{
-        Answer, Capabilities, DomainName, Family, LookupId, LookupKind, NaptrRecord, PlanError,
-        PlanId, Progress, Question, Record, ResolveConfig, ResolveOutput, Resolver, SrvRecord,
-        Target,
+        AddressRule, Answer, Capabilities, DomainName, Family, LookupId, LookupKind, NaptrRecord,
+        PlanError, PlanId, Progress, Question, Record, ResolveConfig, ResolveOutput, Resolver,
+        SrvRecord, Target,
     },
     sip_core::uri::SipUri,
     tls::TlsName,
@@ -216,9 +216,28 @@ fn check(asked: &Asked, result: &Targets) {
         assert_ne!(target.addr.port(), 0);
         let place = |t: &Target| (t.protocol, t.addr);
         assert!(targets[..i].iter().all(|t| place(t) != place(target)));
-        assert!(!target.races || (i > 0 && protocol != Protocol::Udp));
     }
+    check_races(targets);
     assert!(targets.is_sorted_by_key(|target| target.reason.grey));
+}
+
+/// The addresses of one server race where it has some of both families, over streams; no others do.
+fn check_races(targets: &[Target]) {
+    let server = |target: &Target| match &target.reason.address {
+        AddressRule::Record { host, .. } => Some(host.clone()),
+        _ => None,
+    };
+    let is_one = |a: &Target, b: &Target| {
+        (a.protocol, a.addr.port(), server(a)) == (b.protocol, b.addr.port(), server(b))
+    };
+    for addresses in targets.chunk_by(is_one) {
+        let has = |family| addresses.iter().any(|t| Family::of(t.addr.ip()) == family);
+        let both = has(Family::Ipv4) && has(Family::Ipv6);
+        for (place, target) in addresses.iter().enumerate() {
+            let races = both && place > 0 && target.protocol != Protocol::Udp;
+            assert_eq!(target.races, races, "{target}");
+        }
+    }
 }
 
 /// A plan where every name has records that the input and the name decide on.

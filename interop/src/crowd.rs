@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::Failure;
 use crate::calls::ping;
-use crate::link::{Connector, Link, PATIENCE, connect_from};
+use crate::link::{Connector, Link, connect_from};
 
 /// Between two looks at how others fare.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -28,6 +28,8 @@ pub struct Crowd {
     pub proven: usize,
     /// How many silent connections the server may keep from one address.
     pub allowed: usize,
+    /// How long the server may take to close what is too much, and to make room again.
+    pub patience: Duration,
 }
 
 /// How it went.
@@ -101,7 +103,7 @@ pub fn run(connector: &Connector, crowd: Crowd) -> Result<Outcome, Failure> {
     })?;
     outcome.took = begun.elapsed();
     outcome.connected = silent.connected;
-    silent.leave_only_open(crowd.allowed);
+    silent.leave_only_open(crowd.allowed, crowd.patience);
     outcome.kept = silent.open.len();
     if outcome.kept > crowd.allowed {
         return Err(format!("{} of the crowd are still connected", outcome.kept).into());
@@ -121,7 +123,7 @@ pub fn run(connector: &Connector, crowd: Crowd) -> Result<Outcome, Failure> {
     drop(silent);
     let begun = Instant::now();
     while let Err(error) = serve(&ours, &mut Served::default()) {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > crowd.patience {
             return Err(format!("once the crowd has gone: {error}").into());
         }
         thread::sleep(PAUSE);
@@ -155,7 +157,7 @@ fn gather(to: SocketAddr, crowd: Crowd) -> Result<Silent, Failure> {
     let mut silent = Silent::default();
     for _ in 0..crowd.count {
         if silent.open.len() >= crowd.at_once {
-            silent.leave_only_open(crowd.at_once - 1);
+            silent.leave_only_open(crowd.at_once - 1, crowd.patience);
         }
         let stream = connect_from(to, Some(crowd.from))?;
         stream.set_nonblocking(true)?;
@@ -166,16 +168,16 @@ fn gather(to: SocketAddr, crowd: Crowd) -> Result<Silent, Failure> {
 }
 
 impl Silent {
-    /// Drops those that the server has closed, until so many are left at most, or nothing changes
-    /// any more.
-    fn leave_only_open(&mut self, at_most: usize) {
+    /// Drops those that the server has closed, until so many are left at most, or it has taken too
+    /// long.
+    fn leave_only_open(&mut self, at_most: usize, patience: Duration) {
         let begun = Instant::now();
         loop {
             self.open.retain_mut(|stream| {
                 let read = stream.read(&mut [0]);
                 matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
             });
-            if self.open.len() <= at_most || begun.elapsed() > PATIENCE {
+            if self.open.len() <= at_most || begun.elapsed() > patience {
                 return;
             }
             thread::sleep(PAUSE);

@@ -19,7 +19,7 @@ use crate::Failure;
 use crate::message::Frames;
 
 /// How long anything may take to come.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What SIP runs over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

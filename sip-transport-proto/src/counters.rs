@@ -160,6 +160,9 @@ counters! {
         connected,
         /// Connection attempts that failed.
         connect_failed,
+        /// Connection attempts given up because another address of the server was connected first
+        /// (RFC 8305 §5).
+        attempts_overtaken,
         /// Connections closed.
         closed,
         /// Connections closed because a deadline passed.

@@ -259,6 +259,38 @@ pub enum AttemptCause {
     Left,
 }
 
+impl AttemptCause {
+    /// Whether the fault is the target's own: then it is tried last for a while.
+    pub(crate) fn is_of_target(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::Tls(_)
+            | Self::WebSocket(_)
+            | Self::Deadline(Deadline::Connect | Deadline::Handshake)
+            | Self::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
+            Self::Deadline(_)
+            | Self::Closed(_)
+            | Self::NoRoute(_)
+            | Self::TooLargeForUdp { .. }
+            | Self::Send(_)
+            | Self::Left => false,
+        }
+    }
+}
+
+impl From<CloseReason> for AttemptCause {
+    /// What a send failed of that waited for the connection.
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::ConnectFailed(kind) => Self::Connect(kind),
+            CloseReason::Deadline(deadline) => Self::Deadline(deadline),
+            CloseReason::Tls(error) => Self::Tls(error),
+            CloseReason::WebSocket(error) => Self::WebSocket(error),
+            reason => Self::Closed(reason),
+        }
+    }
+}
+
 impl From<SendCause> for AttemptCause {
     /// A closed connection is its target's matter; of anything else the send ends.
     fn from(cause: SendCause) -> Self {
@@ -300,6 +332,9 @@ pub enum CloseReason {
     /// It made room for another connection.
     #[error("closed to keep within the limits")]
     Limit,
+    /// Another address of the same server was connected first (RFC 8305 §5).
+    #[error("another address of the server was faster")]
+    Overtaken,
     /// The application asked for it.
     #[error("closed by the application")]
     Application,

@@ -142,6 +142,9 @@ pub enum Deadline {
     Linger,
     /// A lookup, or the address towards a peer.
     Query,
+    /// The next address of a server to which a connection is being opened: it is tried then
+    /// (RFC 8305 §5).
+    Race,
     /// The next keep-alive: it is sent then.
     Ping,
     /// The answer to a keep-alive (RFC 5626 §4.4.1).
@@ -163,6 +166,7 @@ impl fmt::Display for Deadline {
             Self::Behind => "the peer reads slowly",
             Self::Linger => "closing took too long",
             Self::Query => "a lookup took too long",
+            Self::Race => "the next address is due",
             Self::Ping => "a keep-alive is due",
             Self::Pong => "no keep-alive was answered",
             Self::SizeRule => "connecting took too long for what UDP can carry",

@@ -1,5 +1,5 @@
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,9 @@ use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
 use crate::resolve::Target;
-use crate::tls::TlsName;
+#[cfg(feature = "tls")]
+use crate::tls::TlsConfig;
+use crate::tls::{TlsChoice, TlsName};
 use crate::{
     ChannelId, ConnectionId, Hints, Keep, Protocol, ResponsePolicy, SendId, SipEndpoint, SizeRule,
     Substitution,
@@ -25,6 +27,7 @@ pub struct SendOptions {
     pub(crate) substitution: Option<Substitution>,
     pub(crate) fill_forwarded: bool,
     pub(crate) name: Option<TlsName>,
+    pub(crate) tls: TlsChoice,
     pub(crate) keep: Option<Keep>,
     pub(crate) multicast_ttl: Option<u8>,
     pub(crate) size_rule: Option<SizeRule>,
@@ -52,6 +55,17 @@ impl SendOptions {
     #[must_use]
     pub fn name(mut self, name: TlsName) -> Self {
         self.name = Some(name);
+        self
+    }
+
+    /// Connects under this TLS configuration, in place of the channel's and the transport's. The
+    /// message goes over no connection that was made under another, unless a hint or the flow of a
+    /// response names it; so keep one configuration for all sends that are to share connections,
+    /// and clone it: what is built anew is another.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = TlsChoice(Some(tls));
         self
     }
 
@@ -283,6 +297,39 @@ impl Outgoing {
 
     pub(crate) fn target(&self) -> Option<Target> {
         self.targets.as_ref()?.front().cloned()
+    }
+
+    /// The targets that race with the one at hand (RFC 8305 §5).
+    pub(crate) fn rivals(&self) -> impl Iterator<Item = &Target> {
+        let others = self.targets.iter().flatten().skip(1);
+        others.take_while(|target| target.races)
+    }
+
+    /// Puts another address of the server at hand first.
+    pub(crate) fn prefer(&mut self, rival: SocketAddr) -> Option<Target> {
+        let targets = self.targets.as_mut()?;
+        let place = targets.iter().position(|target| target.addr == rival)?;
+        let mut preferred = targets.remove(place)?;
+        preferred.races = false;
+        if let Some(other) = targets.front_mut() {
+            other.races = true;
+        }
+        targets.push_front(preferred);
+        self.target()
+    }
+
+    /// Tells that another address of the server at hand was connected first. The target stays one,
+    /// in case that fails; false if it has been so before.
+    pub(crate) fn overtaken(&mut self, cause: &AttemptCause) -> bool {
+        if self.tried.iter().any(|attempt| attempt.cause == *cause) {
+            return false;
+        }
+        let attempt = self.target().map(|target| Attempt {
+            target,
+            cause: cause.clone(),
+        });
+        self.tried.extend(attempt);
+        true
     }
 
     /// Gives up the target at hand.

@@ -493,9 +493,15 @@ impl Transport {
         };
         match machine.poll_event(now) {
             Some(ConnectionEvent::Event(event)) => self.outputs.push_back(Output::Event(event)),
+            Some(ConnectionEvent::Reached) => {
+                self.router.handle_reached(id);
+                self.drain_router(now);
+            }
             Some(ConnectionEvent::Connected { local, identity }) => {
-                self.router.handle_connected(id, local, identity);
-                self.render_pending(now, id);
+                if self.router.handle_connected(id, local, identity) {
+                    self.render_pending(now, id);
+                }
+                self.drain_router(now);
             }
             #[cfg(feature = "ws")]
             Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
@@ -517,9 +523,10 @@ impl Transport {
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
             Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
             Some(ConnectionEvent::Behind(since)) => self.router.handle_behind(id, since),
-            Some(ConnectionEvent::Closed) => {
-                self.router.handle_closed(id);
+            Some(ConnectionEvent::Closed { reason }) => {
+                self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));
+                self.drain_router(now);
             }
             Some(ConnectionEvent::Returned(outgoing, cause)) => self.retry(now, outgoing, cause),
             None => {

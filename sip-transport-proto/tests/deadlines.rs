@@ -358,7 +358,7 @@ fn control_events_pass_messages_by() {
     machine.handle_error(ErrorKind::ConnectionReset);
     assert!(matches!(
         machine.poll_control(start),
-        Some(ConnectionEvent::Closed)
+        Some(ConnectionEvent::Closed { .. })
     ));
 }
 

@@ -7,13 +7,15 @@ mod common;
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use common::{Host, addr, invite, options, to, udp};
+use common::{Host, addr, header, invite, ip, options, to, udp, wire_response};
 use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendFailure};
 use sip_transport_proto::resolve::{
     Answer, DomainName, LookupKind, PlanError, ResolveConfig, Zone,
 };
+use sip_transport_proto::sim::{self, Link, World};
 use sip_transport_proto::{
-    Config, Event, Outgoing, Protocol, SendOptions, Sent, SipEndpoint, Submitted,
+    ChannelConfig, Config, Event, Outgoing, Protocol, SendOptions, Sent, SipEndpoint, Submitted,
+    Transport,
 };
 use testkit::suite::authority;
 
@@ -59,10 +61,14 @@ fn next(host: &mut Host, sent: Sent) -> Sent {
     }
 }
 
+// conformance: 299
 #[test]
 fn a_send_tells_its_target_and_why_it_was_one() {
     let mut host = host();
     let sent = send(&mut host, "sip:bob@example.com");
+    // What the DNS says changes nothing in the message (RFC 3263 §4).
+    let uri = sent.message().unwrap().request_uri().unwrap().to_owned();
+    assert_eq!(uri, b"sip:bob@example.com");
     assert_eq!(sent.remote().addr, addr(A));
     assert_eq!(
         sent.target().unwrap().to_string(),
@@ -75,13 +81,34 @@ fn a_send_tells_its_target_and_why_it_was_one() {
     assert_eq!(target, "udp:192.0.2.9:5060 (given; given)");
 }
 
-// RFC 3263 §4.3
+// RFC 3263 §4.3; conformance: 318
+#[test]
+fn no_response_moves_a_send_to_the_next_server_by_itself() {
+    let mut host = host();
+    let channel = host.transport.router().channels().next().unwrap().0;
+    let sent = send(&mut host, "sip:bob@example.com");
+    host.datagrams.clear();
+    for status in ["404 Not Found", "500 Server Error", "503 Unavailable"] {
+        let response = String::from_utf8(wire_response(&header(sent.bytes(), "Via"))).unwrap();
+        let response = response.replace("200 OK", status).into_bytes();
+        let event = host.datagram(channel, A, &response).unwrap();
+        assert!(matches!(event, Event::Response { .. }), "{event:?}");
+    }
+    host.pass(Duration::from_secs(64));
+    assert!(host.datagrams.is_empty() && host.connects.is_empty());
+    assert!(host.events.is_empty());
+}
+
+// RFC 3263 §4.3; conformance: 317
 #[test]
 fn a_server_that_the_application_leaves_is_tried_last_for_a_while() {
     let mut host = host();
     let first = send(&mut host, "sip:bob@example.com");
+    let branch = |sent: &Sent| header(sent.bytes(), "Via");
+    let first_branch = branch(&first);
     let second = next(&mut host, first);
     assert_eq!(second.remote().addr, addr(B));
+    assert_ne!(branch(&second), first_branch);
     let [left] = second.tried() else {
         panic!("{:?}", second.tried());
     };
@@ -156,6 +183,7 @@ fn what_is_wrong_with_the_message_is_no_fault_of_the_server() {
     );
 }
 
+// conformance: 317
 #[test]
 fn a_refused_connection_moves_the_send_on_and_an_open_one_clears_the_server() {
     const URI: &str = "sip:bob@example.com;transport=tcp";
@@ -289,6 +317,63 @@ fn a_lookup_that_never_ends_delays_no_other_send_and_is_bounded() {
     assert!(host.events.is_empty());
     assert_eq!(host.transport.router().load(), (0, 0));
     assert_eq!(host.deadline, None);
+}
+
+// bad-inputs: D2, D6
+#[test]
+fn a_name_that_never_answers_delays_none_of_a_hundred_other_sends() {
+    let mut world = World::<Transport>::new(1, host().now);
+    let trip = Duration::from_millis(10);
+    let link = Link::default().with_latency(trip);
+    world.network_mut().set_default_link(link);
+    let alice = world.add_host("alice", &[ip("192.0.2.1")], Config::default());
+    let bob = world.add_host("bob", &[ip("192.0.2.2")], Config::default());
+    let channel = ChannelConfig::new(Protocol::Udp, addr("192.0.2.2:5060"));
+    world.add_channel(bob, channel).unwrap();
+    let names = world.network_mut();
+    names.set_name("silent.example", sim::Answer::Never);
+    for n in 0..100 {
+        let here = sim::Answer::Addresses(vec![ip("192.0.2.2")]);
+        names.set_name(&format!("n{n}.example"), here);
+    }
+    let mut send = |uri: String| {
+        let outgoing = Outgoing::new(options(&uri), SendOptions::new());
+        match world.send(alice, outgoing).unwrap() {
+            Submitted::Waiting(send) => send,
+            Submitted::Sent(sent) => panic!("{sent:?}"),
+        }
+    };
+    let silent = send("sip:silent.example".to_owned());
+    for n in 0..100 {
+        send(format!("sip:n{n}.example:5060"));
+    }
+    let begun = world.network().now();
+    let (mut sent, mut came, mut failed) = (0, 0, None);
+    while let Some((_, event)) = world.next_event(Duration::from_secs(10)) {
+        let took = world.network().now() - begun;
+        match event {
+            Event::SendCompleted {
+                send,
+                result: Err(error),
+            } => {
+                assert_eq!(send, silent);
+                assert!(error.to_string().contains("silent.example"), "{error}");
+                failed = Some(took);
+            }
+            Event::SendCompleted { .. } => {
+                assert!(took <= 2 * trip, "{took:?}");
+                sent += 1;
+            }
+            Event::Request { .. } => {
+                assert!(took <= 3 * trip, "{took:?}");
+                came += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((sent, came), (100, 100));
+    assert_eq!(failed, Some(Duration::from_secs(2)));
+    assert_eq!(world.machine(alice).router().load(), (0, 0));
 }
 
 // bad-inputs: D2

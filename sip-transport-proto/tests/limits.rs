@@ -602,7 +602,7 @@ proptest! {
                 (6, Some(id)) => router.handle_active(now, id),
                 (7, Some(id)) => router.handle_behind(id, (peer > 1).then_some(now)),
                 (8, Some(id)) => {
-                    router.handle_closed(id);
+                    router.handle_closed(now, id, CloseReason::Peer);
                     ids.swap_remove(at);
                 }
                 _ => now += Duration::from_secs(u64::from(peer) * 20),
@@ -611,12 +611,12 @@ proptest! {
             within_limits(&router)?;
         }
         for id in ids {
-            router.handle_closed(id);
+            router.handle_closed(now, id, CloseReason::Peer);
             // What comes late is about nothing.
             router.handle_active(now, id);
             router.handle_behind(id, Some(now));
             router.handle_proven(id);
-            router.handle_closed(id);
+            router.handle_closed(now, id, CloseReason::Peer);
         }
         prop_assert_eq!(router.load(), (0, 0));
         // Each address has all of its room.
@@ -629,10 +629,10 @@ proptest! {
                 all.push(machine.id());
             }
             prop_assert_eq!(all.len(), if peer == EXEMPT { 5 } else { 3 });
-            all.into_iter().for_each(|id| router.handle_closed(id));
+            all.into_iter().for_each(|id| router.handle_closed(now, id, CloseReason::Peer));
             while let Some(output) = router.poll_output() {
                 if let RouterOutput::Close { connection, .. } = output {
-                    router.handle_closed(connection);
+                    router.handle_closed(now, connection, CloseReason::Peer);
                 }
             }
         }

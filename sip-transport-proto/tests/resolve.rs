@@ -35,6 +35,25 @@ fn asked(uri: &str, can: &str) -> Vec<String> {
     world.asked
 }
 
+// conformance: 324
+#[test]
+fn every_server_of_an_answer_has_its_addresses_looked_up() {
+    let mut world = world(
+        "_sip._udp.a.example SRV 1 1 5060 x.example
+        _sip._udp.a.example SRV 1 1 5060 y.example
+        _sip._udp.a.example SRV 9 1 5060 z.example
+        x.example A 192.0.2.1
+        y.example A 192.0.2.2
+        z.example A 192.0.2.3",
+    );
+    let (result, _) = world.plan("sip:a.example;transport=udp", "udp4", first);
+    assert_eq!(result.unwrap().len(), 3);
+    for server in ["x", "y", "z"] {
+        let lookup = format!("A {server}.example");
+        assert!(world.asked.contains(&lookup), "{:?}", world.asked);
+    }
+}
+
 // conformance: 303, 310, 327, 328
 #[test]
 fn naptr_srv_and_addresses_are_asked_for_together() {
@@ -142,8 +161,10 @@ fn each_target_says_which_rules_and_records_gave_it() {
 
 // conformance: 330, 331, 332
 #[test]
-fn only_connections_to_one_server_by_two_families_may_race() {
+fn only_connections_to_one_server_that_has_both_families_race() {
     let zone = "
+        _sip._tcp.b.example SRV 0 0 5060 z.example
+        z.example A 192.0.2.4 192.0.2.5
         _sip._tcp.a.example SRV 0 0 5060 x.example
         _sip._tcp.a.example SRV 1 0 5060 y.example
         _sip._udp.a.example SRV 0 0 5060 x.example
@@ -159,7 +180,7 @@ fn only_connections_to_one_server_by_two_families_may_race() {
     let expected = [
         ("tcp [2001:db8::1]:5060", false),
         ("tcp 192.0.2.1:5060", true),
-        ("tcp 192.0.2.2:5060", false),
+        ("tcp 192.0.2.2:5060", true),
         ("tcp [2001:db8::2]:5060", false),
         ("tcp 192.0.2.3:5060", true),
     ];
@@ -167,6 +188,11 @@ fn only_connections_to_one_server_by_two_families_may_race() {
     assert_eq!(races("sip:a.example;transport=tcp"), expected);
     assert!(
         races("sip:a.example;transport=udp")
+            .iter()
+            .all(|(_, races)| !races)
+    );
+    assert!(
+        races("sip:b.example;transport=tcp")
             .iter()
             .all(|(_, races)| !races)
     );

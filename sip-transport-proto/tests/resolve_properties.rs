@@ -123,7 +123,7 @@ proptest! {
             prop_assert_eq!(proven, protocol.is_secure().then_some(host));
             let again = |t: &&Target| (target.protocol, target.addr) == (t.protocol, t.addr);
             prop_assert_eq!(targets[..i].iter().find(again), None);
-            prop_assert!(!target.races || (protocol.is_stream() && i > 0));
+            prop_assert!(!target.races || (protocol.is_stream() && i > 0 && targets[i - 1].protocol == protocol));
         }
     }
 

@@ -144,9 +144,15 @@ impl Split {
         self.tasks.push(Task::Connection(id));
         match event {
             ConnectionEvent::Event(event) => self.outputs.push_back(Output::Event(event)),
+            ConnectionEvent::Reached => {
+                self.router.handle_reached(id);
+                self.tasks.push(Task::Router);
+            }
             ConnectionEvent::Connected { local, identity } => {
-                self.router.handle_connected(id, local, identity);
-                self.tasks.push(Task::NextPending(id));
+                if self.router.handle_connected(id, local, identity) {
+                    self.tasks.push(Task::NextPending(id));
+                }
+                self.tasks.push(Task::Router);
             }
             ConnectionEvent::Upgrade(check) => {
                 if let Some(machine) = self.connections.get_mut(&id) {
@@ -170,9 +176,10 @@ impl Split {
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Active => self.router.handle_active(now, id),
             ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
-            ConnectionEvent::Closed => {
-                self.router.handle_closed(id);
+            ConnectionEvent::Closed { reason } => {
+                self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));
+                self.tasks.push(Task::Router);
             }
             ConnectionEvent::Returned(outgoing, cause) => {
                 self.tasks.push(Task::Retry(outgoing, cause));

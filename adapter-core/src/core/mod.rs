@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
-use sip_transport_proto::error::{SendCause, SendError};
+use sip_transport_proto::error::{CloseReason, SendCause, SendError};
 use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
@@ -188,9 +188,11 @@ impl Core {
         link
     }
 
-    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId) {
+    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
         write(&self.links).remove(&id);
-        self.with_router(|router| router.handle_closed(id));
+        let now = self.now();
+        let ((), asked) = self.ask(|router| router.handle_closed(now, id, reason));
+        self.run(asked);
     }
 
     fn link(&self, id: ConnectionId) -> Option<Arc<Link>> {

@@ -8,6 +8,7 @@ use std::thread;
 
 #[cfg(feature = "proxy")]
 use sip_transport_proto::error::AcceptError;
+use sip_transport_proto::error::CloseReason;
 use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
@@ -73,7 +74,8 @@ impl Drop for Task {
             lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
             self.last_events();
         }
-        self.core.forget_link(self.id);
+        let interrupted = CloseReason::Io(io::ErrorKind::Interrupted);
+        self.core.forget_link(self.id, interrupted);
     }
 }
 
@@ -263,9 +265,17 @@ impl Task {
     fn handle(&self, event: ConnectionEvent) {
         let (core, id) = (&self.core, self.id);
         match event {
+            ConnectionEvent::Reached => {
+                let ((), asked) = core.ask(|router| router.handle_reached(id));
+                core.run(asked);
+            }
             ConnectionEvent::Connected { local, identity } => {
-                core.with_router(|router| router.handle_connected(id, local, identity));
-                self.render_pending();
+                let (serves, asked) =
+                    core.ask(|router| router.handle_connected(id, local, identity));
+                if serves {
+                    self.render_pending();
+                }
+                core.run(asked);
             }
             #[cfg(feature = "ws")]
             ConnectionEvent::Upgrade(check) => {
@@ -298,7 +308,7 @@ impl Task {
             ConnectionEvent::Behind(since) => {
                 core.with_router(|router| router.handle_behind(id, since));
             }
-            ConnectionEvent::Closed => core.forget_link(id),
+            ConnectionEvent::Closed { reason } => core.forget_link(id, reason),
             ConnectionEvent::Returned(outgoing, cause) => {
                 core.retry(core.now(), outgoing, cause);
             }

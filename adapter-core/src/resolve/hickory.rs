@@ -208,7 +208,7 @@ impl<R: CurrentRuntime> RuntimeProvider for Provider<R> {
         let socket = self.runtime.bind_datagrams(local, &options);
         let socket = socket.map(|socket| Udp {
             socket,
-            received: Mutex::new(RecvBatch::new()),
+            received: Mutex::default(),
             kind: PhantomData,
         });
         Box::pin(async { socket })
@@ -253,32 +253,41 @@ impl<R: CurrentRuntime> Time for Clock<R> {
 
 struct Udp<R> {
     socket: Box<dyn Datagrams>,
-    received: Mutex<RecvBatch>,
+    received: Mutex<Received>,
     kind: PhantomData<fn() -> R>,
+}
+
+/// What came at once, and how much of it was looked at: the answer may come behind forged ones.
+#[derive(Default)]
+struct Received {
+    batch: RecvBatch,
+    taken: usize,
 }
 
 #[async_trait]
 impl<R: CurrentRuntime> DnsUdpSocket for Udp<R> {
     type Time = Clock<R>;
 
-    /// One datagram of each batch is used: hickory has one socket for each query, and asks again
-    /// where an answer got lost.
     fn poll_recv_from(
         &self,
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
         let mut received = lock(&self.received);
-        ready!(self.socket.poll_recv(cx, &mut received))?;
-        if let Some(failure) = received.failures().pop() {
-            return Poll::Ready(Err(failure.error));
+        let Received { batch, taken } = &mut *received;
+        loop {
+            if let Some(datagram) = batch.iter().nth(*taken) {
+                *taken += 1;
+                let len = datagram.data.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&datagram.data[..len]);
+                return Poll::Ready(Ok((len, datagram.remote)));
+            }
+            ready!(self.socket.poll_recv(cx, batch))?;
+            *taken = 0;
+            if let Some(failure) = batch.failures().pop() {
+                return Poll::Ready(Err(failure.error));
+            }
         }
-        let Some(datagram) = received.iter().next() else {
-            return Poll::Ready(Err(io::ErrorKind::WouldBlock.into()));
-        };
-        let len = datagram.data.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&datagram.data[..len]);
-        Poll::Ready(Ok((len, datagram.remote)))
     }
 
     fn poll_send_to(

@@ -2,12 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use interop::Failure;
 use interop::crowd::{Crowd, Outcome, Served, run};
 use interop::link::{Connector, Framing, Over};
 use interop::tls::Trust;
+
+/// How long the server may take to close what is too much.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects many times from one address without a word; others are to be served all the while, flows that were used
 /// before are to stay, and the server is to keep few of the crowd.
@@ -82,6 +86,7 @@ fn crowd(args: &Args) -> Result<Outcome, Failure> {
         at_once: args.at_once.max(1),
         proven: args.proven,
         allowed: args.allowed,
+        patience: PATIENCE,
     };
     run(&connector, crowd)
 }

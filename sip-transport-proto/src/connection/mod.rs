@@ -89,8 +89,10 @@ pub struct Connection {
     /// Sends that came before the connection was open, and the bytes they are charged with.
     pending: VecDeque<(Route, Box<Outgoing>, usize)>,
     pending_bytes: usize,
-    /// One of them is being rendered: later ones have to wait behind it.
+    /// One of them is being rendered, or may be: later ones have to wait behind it.
     rendering: bool,
+    /// There may be another to the same server before it is open.
+    races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
     /// When the router was last told that it is active.
@@ -114,6 +116,8 @@ pub(crate) struct Plan {
     pub(crate) alias: bool,
     pub(crate) seed: [u8; 32],
     pub(crate) layers: LayerPlan,
+    /// Others to the same server are opened at the same time.
+    pub(crate) races: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,8 +151,11 @@ pub enum ConnectionEvent {
         /// The peer's end, as the header says.
         remote: SocketAddr,
     },
-    /// For [`Router::handle_connected`](crate::Router::handle_connected); sends that waited can be
-    /// rendered now.
+    /// For [`Router::handle_reached`](crate::Router::handle_reached): the socket is connected, of a
+    /// connection that races with others.
+    Reached,
+    /// For [`Router::handle_connected`](crate::Router::handle_connected); if that says so, sends
+    /// that waited can be rendered now: ask for [`Connection::next_pending`].
     Connected {
         /// Our own end.
         local: SocketAddr,
@@ -176,7 +183,10 @@ pub enum ConnectionEvent {
     Behind(Option<Instant>),
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
     /// the socket.
-    Closed,
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
     /// For [`Router::retry`](crate::Router::retry): a send that waited here in vain.
     Returned(Box<Outgoing>, AttemptCause),
 }
@@ -207,6 +217,7 @@ impl Connection {
             alias,
             seed,
             layers,
+            races,
         } = plan;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
@@ -229,6 +240,7 @@ impl Connection {
             pending: VecDeque::new(),
             pending_bytes: 0,
             rendering: false,
+            races,
             control: VecDeque::new(),
             deadlines,
             told_active: now,
@@ -413,7 +425,7 @@ impl Connection {
         }
         match self.state {
             State::Closing(reason) | State::Closed(reason) => {
-                return Pushed::Returned(outgoing, attempt_cause(reason));
+                return Pushed::Returned(outgoing, reason.into());
             }
             State::Open if !self.rendering => {
                 return Pushed::Ready(self.complete(route), outgoing);
@@ -507,7 +519,7 @@ impl Connection {
                 if self.out.is_empty() && !self.layers.await_close() {
                     return self.finish(reason);
                 }
-                self.count_failed_attempt();
+                self.count_failed_attempt(reason);
                 self.change(|this| this.state = State::Closing(reason));
                 self.deadlines = Deadlines::default();
                 self.deadlines.linger = Some(now + LINGER);
@@ -618,6 +630,9 @@ impl Connection {
             self.open(now, local);
         } else {
             self.change(|this| this.state = State::Handshaking);
+            if self.races {
+                self.control.push_back(ConnectionEvent::Reached);
+            }
             self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
             self.flush_layers(now);
         }
@@ -637,7 +652,8 @@ impl Connection {
         if !self.accepted {
             self.shared.counters.connected.one();
         }
-        self.rendering = !self.pending.is_empty();
+        // One that races sends nothing before the router has said that it may.
+        self.rendering = self.races || !self.pending.is_empty();
         let identity = self.layers.identity();
         debug!(
             target: CONNECTION,
@@ -785,7 +801,7 @@ impl Connection {
 
     /// The end: everyone who waits is told, once.
     fn finish(&mut self, reason: CloseReason) {
-        self.count_failed_attempt();
+        self.count_failed_attempt(reason);
         self.shared.counters.closed.one();
         debug!(
             target: CONNECTION,
@@ -800,7 +816,7 @@ impl Connection {
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
-        self.control.push_back(ConnectionEvent::Closed);
+        self.control.push_back(ConnectionEvent::Closed { reason });
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();
             let cause = SendFailure::Closed(reason);
@@ -817,10 +833,15 @@ impl Connection {
             }));
     }
 
-    /// Counts a connection of ours that ends before it is open.
-    fn count_failed_attempt(&self) {
-        if !self.accepted && matches!(self.state, State::Connecting | State::Handshaking) {
-            self.shared.counters.connect_failed.one();
+    /// Counts a connection of ours that ends before it has served.
+    fn count_failed_attempt(&self, reason: CloseReason) {
+        let counters = &self.shared.counters;
+        match (self.state, reason) {
+            _ if self.accepted => {}
+            (State::Closing(_) | State::Closed(_), _) => {}
+            (_, CloseReason::Overtaken) => counters.attempts_overtaken.one(),
+            (State::Connecting | State::Handshaking, _) => counters.connect_failed.one(),
+            (State::Open, _) => {}
         }
     }
 
@@ -828,9 +849,8 @@ impl Connection {
     fn return_pending(&mut self, reason: CloseReason) {
         while let Some((_, outgoing, len)) = self.pending.pop_front() {
             self.discharge(len);
-            let cause = attempt_cause(reason);
             self.control
-                .push_back(ConnectionEvent::Returned(outgoing, cause));
+                .push_back(ConnectionEvent::Returned(outgoing, reason.into()));
         }
     }
 
@@ -868,16 +888,5 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.gauges().for_each(|gauge| gauge.down(1));
         self.discharge(self.pending_bytes);
-    }
-}
-
-/// Why a send failed that met such a close.
-fn attempt_cause(reason: CloseReason) -> AttemptCause {
-    match reason {
-        CloseReason::ConnectFailed(kind) => AttemptCause::Connect(kind),
-        CloseReason::Deadline(deadline) => AttemptCause::Deadline(deadline),
-        CloseReason::Tls(error) => AttemptCause::Tls(error),
-        CloseReason::WebSocket(error) => AttemptCause::WebSocket(error),
-        reason => AttemptCause::Closed(reason),
     }
 }

@@ -73,3 +73,5 @@ pub use records::{Answer, LookupKind, NaptrRecord, Record, SrvRecord};
 pub use resolver::{PlanId, Progress, ResolveOutput, Resolver};
 pub use target::{AddressRule, PlanError, ProtocolRule, Reason, SrvChoice, Target};
 pub use zone::{Zone, ZoneError};
+
+pub(crate) use resolver::mark_races;

@@ -263,13 +263,7 @@ impl Resolver {
             target.reason.grey = self.grey.get(now, &grey_key(target)).is_some();
         }
         targets.sort_by_key(|target| target.reason.grey);
-        let races: Vec<_> = targets
-            .windows(2)
-            .map(|pair| matches!(pair, [a, b] if are_one_server(a, b)))
-            .collect();
-        for (target, races) in targets.iter_mut().skip(1).zip(races) {
-            target.races = races;
-        }
+        mark_races(&mut targets);
         targets
     }
 
@@ -285,15 +279,23 @@ fn grey_key(target: &Target) -> GreyKey {
     (target.protocol, target.addr, target.tls_name.clone())
 }
 
-/// Whether two targets are the same server's, one for each address family, over a stream.
+/// Marks the targets that may race with the one before them (RFC 8305 §5): those of one server that
+/// has addresses of both families, over a stream.
+pub(crate) fn mark_races(targets: &mut [Target]) {
+    for server in targets.chunk_by_mut(are_one_server) {
+        let has = |family| server.iter().any(|t| Family::of(t.addr.ip()) == family);
+        let both = has(Family::Ipv4) && has(Family::Ipv6);
+        for (place, target) in server.iter_mut().enumerate() {
+            target.races = both && place > 0 && target.protocol.is_stream();
+        }
+    }
+}
+
+/// Whether two targets are addresses of the same server.
 fn are_one_server(a: &Target, b: &Target) -> bool {
     let host = |target: &Target| match &target.reason.address {
         AddressRule::Record { host, .. } => Some(host.clone()),
         _ => None,
     };
-    a.protocol == b.protocol
-        && a.protocol.is_stream()
-        && a.addr.port() == b.addr.port()
-        && Family::of(a.addr.ip()) != Family::of(b.addr.ip())
-        && host(a) == host(b)
+    a.protocol == b.protocol && a.addr.port() == b.addr.port() && host(a) == host(b)
 }

@@ -20,9 +20,10 @@ pub struct Target {
     /// What the server's certificate must name, with TLS and WSS: the host of the URI, before DNS
     /// (RFC 5922 §4). Without it only a connection that is there will do.
     pub tls_name: Option<TlsName>,
-    /// Whether connecting to it may begin while the target before it in the list is still
-    /// connecting (RFC 8305 §5): it is the same server by the other address family, and a stream.
-    /// The same request must not go over both (RFC 7984 §3.2).
+    /// Whether connecting to it begins while the target before it in the list is still connecting
+    /// (RFC 8305 §5): it is another address of the same server, which has some of both families,
+    /// and a stream. Whichever is connected first carries the message, which never goes over both
+    /// (RFC 7984 §3.2).
     pub races: bool,
     /// Why it is a target.
     pub reason: Reason,

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::ConnectionState;
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
-use crate::tls::{Identity, TlsName};
+use crate::tls::{Identity, TlsChoice, TlsName};
 use crate::{ChannelId, ConnectionId, Protocol};
 
 /// What the router knows of a connection.
@@ -29,6 +29,8 @@ pub(crate) struct Record {
     pub(crate) active: Instant,
     /// What the peer had to prove to be for the connection to open.
     pub(crate) name: Option<TlsName>,
+    /// What the send that it was opened for asked for.
+    tls: TlsChoice,
     /// Whom it has proved to be.
     pub(crate) identity: Option<Arc<Identity>>,
     /// One of ours, or a valid message has come over it.
@@ -78,6 +80,7 @@ impl Record {
             since: now,
             active: now,
             name: None,
+            tls: TlsChoice::default(),
             identity: None,
             proven: accepted_at.is_none(),
             unproven: accepted_at.is_some(),
@@ -140,9 +143,11 @@ impl Connections {
         self.records.get(&id)
     }
 
-    pub(crate) fn opens_from(&mut self, id: ConnectionId, from: Option<IpAddr>) {
+    /// It is to be opened from this address, under this TLS configuration.
+    pub(crate) fn opens(&mut self, id: ConnectionId, from: Option<IpAddr>, tls: TlsChoice) {
         if let Some(record) = self.records.get_mut(&id) {
             record.from = from;
+            record.tls = tls;
         }
     }
 
@@ -290,18 +295,21 @@ impl Connections {
     }
 
     /// The newest usable connection to `remote`, on `channel` if given. Over TLS it has to be one
-    /// to the peer of that name, if given.
+    /// to the peer of that name, if given, and under the configuration that was asked for.
     pub(crate) fn find(
         &self,
         protocol: Protocol,
         remote: SocketAddr,
         channel: Option<ChannelId>,
         name: Option<&TlsName>,
+        tls: &TlsChoice,
     ) -> Option<(ConnectionId, &Record)> {
         let remote = normalise(remote);
         let usable = |id: &ConnectionId| {
             let record = self.records.get(id)?;
-            let fits = !record.is_closing() && channel.is_none_or(|c| c == record.channel);
+            let fits = !record.is_closing()
+                && channel.is_none_or(|c| c == record.channel)
+                && (!protocol.is_secure() || record.tls.is(tls));
             fits.then_some((*id, record))
         };
         let direct = self.by_remote.get(&(protocol, remote));

@@ -13,6 +13,8 @@ pub struct Held {
     pub waiting: usize,
     /// Bytes queued for all connections.
     pub queued_bytes: usize,
+    /// Servers to several of whose addresses connections are being opened (RFC 8305 §5).
+    pub races: usize,
     /// Plans that have not ended.
     pub plans: usize,
     /// Lookups that are not answered.
@@ -38,6 +40,7 @@ impl Router {
             connections: self.connections.len(),
             waiting: self.queries.len(),
             queued_bytes: self.queued_bytes(),
+            races: self.races.len(),
             plans: self.resolver.plans(),
             lookups: self.resolver.open_lookups(),
             answers: self.resolver.remembered(),

@@ -5,6 +5,7 @@ use super::channels::Channel;
 use super::connections::Record;
 use crate::flow;
 use crate::outgoing::NextHop;
+use crate::resolve::Target;
 use crate::sent::{HintOutcome, Overruled};
 use crate::{ChannelId, ConnectionId, Outgoing, Protocol};
 
@@ -57,6 +58,17 @@ impl Router {
             return Err(Overruled::Unreachable);
         }
         Ok(channel)
+    }
+
+    /// The hinted channel, or why it cannot carry the message to a target; nothing if there is no
+    /// such hint.
+    pub(super) fn hinted_channel_to(
+        &self,
+        target: &Target,
+        outgoing: &Outgoing,
+    ) -> Option<Result<&Channel, Overruled>> {
+        let id = outgoing.options.hints.channel?;
+        Some(self.hinted_channel(id, outgoing, Some(target.addr.ip())))
     }
 
     /// The protocol that the message asks for, if it asks for one.

@@ -12,6 +12,7 @@ use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
 use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
+use crate::tls::TlsChoice;
 use crate::{ChannelConfig, ConnectionId, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
 impl Router {
@@ -167,10 +168,10 @@ impl Router {
 
     fn kept_connection(&self, remote: &SipEndpoint) -> Option<ConnectionId> {
         let Some(id) = remote.connection else {
-            let channel = remote.channel;
+            let (channel, tls) = (remote.channel, TlsChoice::default());
             let found = self
                 .connections
-                .find(remote.protocol, remote.addr, channel, None);
+                .find(remote.protocol, remote.addr, channel, None, &tls);
             return found.map(|(id, _)| id);
         };
         let open = self

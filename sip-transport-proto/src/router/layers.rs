@@ -9,10 +9,11 @@
 use core::net::SocketAddr;
 
 use super::Router;
+use super::ways::Opening;
 use crate::connection::LayerPlan;
 use crate::error::{ChannelError, SendCause};
 use crate::resolve::Target;
-use crate::{ChannelConfig, ChannelId, Outgoing, Protocol};
+use crate::{ChannelConfig, ChannelId, Protocol, SendOptions};
 
 #[cfg(feature = "tls")]
 use crate::{connection::TlsSide, tls::TlsConfig};
@@ -32,17 +33,17 @@ impl Router {
     }
 
     /// Whether a channel made on demand could connect.
-    pub(super) fn check_client(&self, protocol: Protocol) -> Result<(), SendCause> {
+    pub(super) fn check_client(
+        &self,
+        protocol: Protocol,
+        options: &SendOptions,
+    ) -> Result<(), SendCause> {
         #[cfg(feature = "tls")]
-        if protocol.is_secure()
-            && !self
-                .shared
-                .config
-                .tls
-                .as_ref()
-                .is_some_and(TlsConfig::is_client)
-        {
-            return Err(SendCause::NoTlsConfig);
+        if protocol.is_secure() {
+            let tls = options.tls.0.as_ref().or(self.shared.config.tls.as_ref());
+            if !tls.is_some_and(TlsConfig::is_client) {
+                return Err(SendCause::NoTlsConfig);
+            }
         }
         Ok(())
     }
@@ -76,21 +77,24 @@ impl Router {
         &mut self,
         channel: ChannelId,
         target: &Target,
-        outgoing: &Outgoing,
+        opening: &Opening,
     ) -> Result<LayerPlan, SendCause> {
         let mut plan = LayerPlan::default();
         #[cfg(feature = "tls")]
         if target.protocol.is_secure() {
             let name = target.tls_name.clone().ok_or(SendCause::NoTlsName)?;
-            let own = self.tls_of(channel).filter(|tls| tls.is_client());
-            let config = own.or(self.shared.config.tls.as_ref());
+            // What the send asks for, and nothing else where it does.
+            let config = opening.options.tls.0.as_ref().or_else(|| {
+                let own = self.tls_of(channel).filter(|tls| tls.is_client());
+                own.or(self.shared.config.tls.as_ref())
+            });
             let config = config.filter(|tls| tls.is_client());
             let config = config.ok_or(SendCause::NoTlsConfig)?.clone();
             plan.tls = Some(TlsSide::Client(config, target.protocol, name));
         }
         #[cfg(feature = "ws")]
         if target.protocol.is_websocket() {
-            let host = match outgoing.peer_name(target.protocol) {
+            let host = match &opening.name {
                 Some(name) => name.to_string(),
                 None => target.addr.ip().to_string(),
             };

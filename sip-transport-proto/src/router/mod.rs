@@ -10,6 +10,7 @@ mod layers;
 mod limits;
 mod proxied;
 mod queries;
+mod races;
 mod responses;
 mod sending;
 mod size;
@@ -53,7 +54,8 @@ use channels::Channels;
 use connections::{Connections, Record};
 use failures::Told;
 pub use limits::AcceptFilter;
-use queries::{Asker, Queries};
+use queries::{Asker, Queries, WaitingForLocal};
+use races::Races;
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
@@ -74,6 +76,7 @@ pub struct Router {
     channels: Channels,
     connections: Connections,
     queries: Queries,
+    races: Races,
     resolver: Resolver,
     /// Targets that gave no connection to a request that is too large for UDP.
     without_tcp: Memory<SocketAddr, ()>,
@@ -282,6 +285,7 @@ impl Router {
             channels: Channels::default(),
             connections: Connections::default(),
             queries: Queries::default(),
+            races: Races::default(),
             resolver,
             without_tcp,
             machines: VecDeque::new(),
@@ -427,6 +431,7 @@ impl Router {
             alias: config.is_some_and(|config| config.alias),
             seed: self.tokens.array(),
             layers,
+            races: false,
         }
     }
 
@@ -443,22 +448,32 @@ impl Router {
         !self.outputs.is_empty()
     }
 
-    /// A connection is open, from this address of ours, to a peer that has proved to be this.
+    /// The socket of a connection that races with others is connected: it has won.
+    pub fn handle_reached(&mut self, connection: ConnectionId) {
+        self.race_won(connection);
+    }
+
+    /// A connection is open, from this address of ours, to a peer that has proved to be this. False
+    /// if it is not to be used: it is being closed, and what waits in it will come back.
+    #[must_use]
     pub fn handle_connected(
         &mut self,
         connection: ConnectionId,
         local: SocketAddr,
         identity: Option<Arc<Identity>>,
-    ) {
+    ) -> bool {
+        self.race_won(connection);
         self.connections.opened(connection, local, identity);
-        if let Some(record) = self.connections.get(connection) {
-            let name = record.name.clone();
-            self.resolver
-                .worked_at(record.protocol, record.remote, name);
-            if record.protocol == Protocol::Tcp {
-                self.without_tcp.remove(&record.remote);
-            }
+        let Some(record) = self.connections.get(connection) else {
+            return false;
+        };
+        let name = record.name.clone();
+        self.resolver
+            .worked_at(record.protocol, record.remote, name);
+        if record.protocol == Protocol::Tcp {
+            self.without_tcp.remove(&record.remote);
         }
+        !record.is_closing()
     }
 
     /// A valid message came over an accepted connection: it no longer counts against the limits
@@ -468,8 +483,16 @@ impl Router {
     }
 
     /// A connection is gone. Says so once for each connection, also for one that failed to open.
-    pub fn handle_closed(&mut self, connection: ConnectionId) {
-        self.connections.remove(connection);
+    pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId, reason: CloseReason) {
+        let Some(record) = self.connections.remove(connection) else {
+            return;
+        };
+        let failed = record.local.is_none() && AttemptCause::from(reason).is_of_target();
+        if failed && !self.closing {
+            self.resolver
+                .failed_at(now, record.protocol, record.remote, record.name);
+        }
+        self.racer_gone(now, connection);
     }
 
     /// A client-only datagram channel is bound, or cannot be.
@@ -513,10 +536,17 @@ impl Router {
         query: QueryId,
         result: Result<IpAddr, io::ErrorKind>,
     ) {
-        for waiting in self.queries.local_found(now, query, result.ok()) {
+        let WaitingForLocal { sends, races } = self.queries.local_found(now, query, result.ok());
+        for waiting in sends {
             match result {
                 Ok(_) => self.resume(now, waiting),
                 Err(kind) => self.fail_target(now, waiting, AttemptCause::NoRoute(kind)),
+            }
+        }
+        for race in races {
+            match result {
+                Ok(_) => self.next_racer(now, race),
+                Err(_) => self.skip_racer(now, race),
             }
         }
     }
@@ -526,9 +556,14 @@ impl Router {
         self.keep_alive(now);
         self.resolver.handle_timeout(now);
         self.follow_resolver(now);
-        for waiting in self.queries.expired(now) {
+        let WaitingForLocal { sends, races } = self.queries.expired(now);
+        for waiting in sends {
             self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
         }
+        for race in races {
+            self.skip_racer(now, race);
+        }
+        self.run_races(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, and for what. May change after any
@@ -538,7 +573,9 @@ impl Router {
         let lookup = self.resolver.deadline();
         let query = self.queries.deadline().into_iter().chain(lookup).min();
         let query = query.map(|at| (at, Deadline::Query));
-        query.into_iter().chain(self.shared.kept.deadline()).min()
+        let race = self.races.deadline().map(|at| (at, Deadline::Race));
+        let kept = self.shared.kept.deadline();
+        query.into_iter().chain(race).chain(kept).min()
     }
 
     /// What is asked of the owner next. May change after any other call.
@@ -556,6 +593,7 @@ impl Router {
     /// every later one.
     pub fn shutdown(&mut self) {
         self.closing = true;
+        self.races.clear();
         self.resolver.forget();
         self.queries.forget();
         self.shared.kept.forget_if(|_| true);

@@ -3,6 +3,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::races::RaceId;
 use crate::resolve::PlanId;
 use crate::{ChannelId, Outgoing, QueryId};
 
@@ -26,11 +27,18 @@ pub(crate) enum Asker {
     Plan(QueryId, Box<Outgoing>),
 }
 
+/// Who waits for a local address.
+#[derive(Debug, Default)]
+pub(crate) struct WaitingForLocal {
+    pub(crate) sends: Vec<Waiting>,
+    pub(crate) races: Vec<RaceId>,
+}
+
 #[derive(Debug)]
 struct Query {
     about: IpAddr,
     deadline: Instant,
-    waiting: Vec<Waiting>,
+    waiting: WaitingForLocal,
 }
 
 /// The sends that wait, and for what; one question about a local address for all that need it.
@@ -101,19 +109,45 @@ impl Queries {
         outgoing: Box<Outgoing>,
     ) -> Option<QueryId> {
         self.waiting = self.waiting.saturating_add(1);
+        self.find_local_for(now, remote, |waiting| {
+            waiting.sends.push(Waiting { outgoing });
+        })
+    }
+
+    /// Lets a race wait for it.
+    pub(crate) fn find_local_for_race(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        race: RaceId,
+    ) -> Option<QueryId> {
+        self.find_local_for(now, remote, |waiting| {
+            if !waiting.races.contains(&race) {
+                waiting.races.push(race);
+            }
+        })
+    }
+
+    fn find_local_for(
+        &mut self,
+        now: Instant,
+        remote: SocketAddr,
+        wait: impl FnOnce(&mut WaitingForLocal),
+    ) -> Option<QueryId> {
         let ip = remote.ip();
         let open = self.by_ip.get(&ip);
         if let Some(query) = open.and_then(|id| self.locals.get_mut(id)) {
-            query.waiting.push(Waiting { outgoing });
+            wait(&mut query.waiting);
             return None;
         }
         let id = self.next_id();
         self.by_ip.insert(ip, id);
-        let query = Query {
+        let mut query = Query {
             about: ip,
             deadline: now + PATIENCE,
-            waiting: vec![Waiting { outgoing }],
+            waiting: WaitingForLocal::default(),
         };
+        wait(&mut query.waiting);
         self.locals.insert(id, query);
         Some(id)
     }
@@ -123,9 +157,9 @@ impl Queries {
         now: Instant,
         id: QueryId,
         local: Option<IpAddr>,
-    ) -> Vec<Waiting> {
+    ) -> WaitingForLocal {
         let Some(query) = self.locals.remove(&id) else {
-            return Vec::new();
+            return WaitingForLocal::default();
         };
         self.by_ip.remove(&query.about);
         if let Some(local) = local {
@@ -134,7 +168,7 @@ impl Queries {
             }
             self.local_addresses.insert(query.about, (local, now));
         }
-        self.waiting = self.waiting.saturating_sub(query.waiting.len());
+        self.waiting = self.waiting.saturating_sub(query.waiting.sends.len());
         query.waiting
     }
 
@@ -153,14 +187,16 @@ impl Queries {
         waiting
     }
 
-    /// Sends whose question was not answered in time.
-    pub(crate) fn expired(&mut self, now: Instant) -> Vec<Waiting> {
-        let mut expired = Vec::new();
+    /// Those whose question was not answered in time.
+    pub(crate) fn expired(&mut self, now: Instant) -> WaitingForLocal {
+        let mut expired = WaitingForLocal::default();
         // All wait equally long, so the lowest ids are due first.
         while let Some((&id, query)) = self.locals.first_key_value()
             && query.deadline <= now
         {
-            expired.extend(self.local_found(now, id, None));
+            let WaitingForLocal { sends, races } = self.local_found(now, id, None);
+            expired.sends.extend(sends);
+            expired.races.extend(races);
         }
         expired
     }
@@ -175,7 +211,7 @@ impl Queries {
         self.by_ip.clear();
         let locals = core::mem::take(&mut self.locals)
             .into_values()
-            .flat_map(|query| query.waiting);
+            .flat_map(|query| query.waiting.sends);
         let binds = core::mem::take(&mut self.binds).into_values().flatten();
         let all: Vec<_> = locals.chain(binds).collect();
         self.waiting = self.waiting.saturating_sub(all.len());

@@ -71,8 +71,12 @@ impl Router {
                     // Its machine knows before the router does: nothing more goes there.
                     self.connections.close(id);
                 }
-                let reused = over.is_some_and(|over| over.open);
-                if !(reused && matches!(cause, AttemptCause::Closed(_))) {
+                let stays = match cause {
+                    AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
+                    AttemptCause::Closed(_) => over.is_some_and(|over| over.open),
+                    _ => false,
+                };
+                if !stays {
                     self.target_failed(now, &mut outgoing, cause);
                 }
             }
@@ -152,19 +156,7 @@ impl Router {
     /// Gives up the target at hand, or goes back to UDP at it; remembers it where the fault is its
     /// own.
     fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
-        let targets_fault = match &cause {
-            AttemptCause::Connect(_)
-            | AttemptCause::Tls(_)
-            | AttemptCause::WebSocket(_)
-            | AttemptCause::Deadline(Deadline::Connect | Deadline::Handshake)
-            | AttemptCause::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
-            AttemptCause::Deadline(_)
-            | AttemptCause::Closed(_)
-            | AttemptCause::NoRoute(_)
-            | AttemptCause::TooLargeForUdp { .. }
-            | AttemptCause::Send(_)
-            | AttemptCause::Left => false,
-        };
+        let targets_fault = cause.is_of_target();
         if let Some(target) = outgoing.target().filter(|_| targets_fault) {
             if let AttemptCause::Tls(error) = cause
                 && error.is_about_certificates()
@@ -254,7 +246,10 @@ impl Router {
                 Err(cause) => return Err(self.failed(cause, outgoing)),
             }
         }
-        while let Some(target) = outgoing.target() {
+        while let Some(mut target) = outgoing.target() {
+            if let Some(rival) = self.connected_rival(&outgoing) {
+                target = outgoing.prefer(rival).unwrap_or(target);
+            }
             match self.try_target(now, target, &outgoing, report) {
                 Step::Route(route) => {
                     outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();

@@ -14,7 +14,8 @@ use crate::error::{Attempt, SendCause};
 use crate::flow;
 use crate::outgoing::{HostText, NextHop, ViaFacts};
 use crate::resolve::{
-    AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput, Target,
+    AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput,
+    Target, mark_races,
 };
 use crate::route::Way;
 use crate::{Membership, Outgoing, Protocol, QueryId, Tokens, multicast};
@@ -71,7 +72,7 @@ impl Router {
         let wanted = hinted.map(Channel::protocol);
         let wanted = wanted.or_else(|| self.wanted_protocol(outgoing));
         let question = Question::new(host.as_host(), port, wanted, outgoing.secure);
-        let mut question = question.map_err(|error| self.explain(error, host))?;
+        let mut question = question.map_err(|error| self.explain(error, host, outgoing))?;
         if let Some(name) = outgoing.peer_name(Protocol::Tls) {
             question = question.name(name);
         }
@@ -96,7 +97,8 @@ impl Router {
         }
         if self.shared.config.create_client_channels && outgoing.message.is_request() {
             for protocol in Protocol::ALL {
-                if protocol.is_compiled_in() && self.check_client(protocol).is_ok() {
+                let may = self.check_client(protocol, &outgoing.options);
+                if protocol.is_compiled_in() && may.is_ok() {
                     can = can.with(protocol, Family::Ipv4);
                     can = can.with(protocol, Family::Ipv6);
                 }
@@ -114,7 +116,7 @@ impl Router {
         let NextHop::Host { host, .. } = &outgoing.next_hop else {
             return Err(SendCause::NoResponseAddress);
         };
-        let mut targets = result.map_err(|error| self.explain(error, host))?;
+        let mut targets = result.map_err(|error| self.explain(error, host, outgoing))?;
         if !outgoing.message.is_request() {
             // What a peer's DNS says is no more to be trusted than its Via, and its source may have
             // had its turn.
@@ -134,16 +136,17 @@ impl Router {
             // A hint is overruled only where no target can be reached from its channel.
             targets.sort_by_key(|target| !channel.config.reaches(target.addr.ip()));
         }
+        // Others may stand beside each other now.
+        mark_races(&mut targets);
         Ok(targets.into())
     }
 
     /// Why there is no target, as the sender sees it.
-    fn explain(&self, error: PlanError, host: &HostText) -> SendCause {
+    fn explain(&self, error: PlanError, host: &HostText, outgoing: &Outgoing) -> SendCause {
+        let has_no_tls = |protocol| self.check_client(protocol, &outgoing.options).is_err();
         match (error, host) {
             (PlanError::Insecure(protocol), _) => SendCause::Insecure(protocol),
-            (PlanError::CannotSend(protocol), _) if self.check_client(protocol).is_err() => {
-                SendCause::NoTlsConfig
-            }
+            (PlanError::CannotSend(protocol), _) if has_no_tls(protocol) => SendCause::NoTlsConfig,
             (PlanError::CannotSend(protocol), HostText::Ip(ip)) => SendCause::NoChannel {
                 protocol,
                 remote: *ip,
@@ -295,7 +298,8 @@ impl Router {
         let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
         // Over a stream: the client's own connection, if it is still there.
         let is_there = |source: &SocketAddr| {
-            let find = || self.connections.find(protocol, *source, None, None);
+            let tls = &outgoing.options.tls;
+            let find = || self.connections.find(protocol, *source, None, None, tls);
             !protocol.is_stream() || find().is_some()
         };
         let (addr, name) = match source.filter(is_there) {

@@ -1,6 +1,7 @@
 //! The way to one target: a channel and its socket, or a connection.
 
 use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,10 @@ use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
 use crate::sent::{HintOutcome, Overruled};
 use crate::size_rule::Sizing;
-use crate::{Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SocketId};
+use crate::tls::TlsName;
+use crate::{
+    Advertised, ChannelId, ConnectionId, HintReport, Outgoing, Route, SendOptions, SocketId,
+};
 
 /// What trying one target came to.
 pub(super) enum Step {
@@ -25,6 +29,21 @@ pub(super) enum Step {
     NeedsLocal(SocketAddr),
     NeedsBind(ChannelId),
     Failed(SendCause),
+}
+
+/// What a message asks of the connections that are opened for it.
+#[derive(Clone, Debug)]
+pub(super) struct Opening {
+    /// The channel that was hinted, if it can serve.
+    channel: Option<ChannelId>,
+    pub(super) options: SendOptions,
+    is_request: bool,
+    /// What the peer is called in a WebSocket upgrade.
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "nothing else needs it")
+    )]
+    pub(super) name: Option<TlsName>,
 }
 
 impl Router {
@@ -35,10 +54,8 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Step {
-        let remote = target.addr.ip();
         let mut hinted = None;
-        if let Some(id) = outgoing.options.hints.channel {
-            let result = self.hinted_channel(id, outgoing, Some(remote));
+        if let Some(result) = self.hinted_channel_to(&target, outgoing) {
             report.channel = (&result).into();
             hinted = result.ok().map(|channel| channel.id);
         }
@@ -72,7 +89,12 @@ impl Router {
         let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
             Some(channel) => channel,
-            None => match self.channel_for(&target, outgoing, local) {
+            None => match self.channel_for(
+                &target,
+                outgoing.message.is_request(),
+                &outgoing.options,
+                local,
+            ) {
                 Ok(Choice::Channel(id)) => match self.channels.get(id) {
                     Some(channel) => channel,
                     None => return Step::Failed(SendCause::ChannelRemoved),
@@ -180,69 +202,136 @@ impl Router {
         hinted: Option<ChannelId>,
         report: HintReport,
     ) -> Step {
-        let (protocol, remote) = (target.protocol, target.addr);
-        let found = self
-            .connections
-            .find(protocol, remote, hinted, target.tls_name.as_ref());
-        if let Some((id, record)) = found {
-            let record = record.clone();
-            return Step::Route(self.over(id, &record, outgoing, report));
-        }
-        if !self.may_connect(outgoing, protocol) {
-            return Step::Failed(SendCause::ConnectionClosed);
-        }
-        let channel = match hinted {
+        let id = match self.connection_to(&target, hinted, &outgoing.options) {
             Some(id) => id,
+            None if !self.may_connect(outgoing, target.protocol) => {
+                return Step::Failed(SendCause::ConnectionClosed);
+            }
             None => {
-                let local = self.queries.local_address(now, remote.ip());
-                match self.channel_for(&target, outgoing, local) {
-                    Ok(Choice::Channel(id)) => id,
-                    Ok(_) => return Step::NeedsLocal(remote),
-                    Err(cause) => return Step::Failed(cause),
+                let opening = Opening {
+                    channel: hinted,
+                    options: outgoing.options.clone(),
+                    is_request: outgoing.message.is_request(),
+                    name: outgoing.peer_name(target.protocol),
+                };
+                let rivals: VecDeque<_> = self.rivals(outgoing, hinted).cloned().collect();
+                let opened = self.open(now, &target, &opening, !rivals.is_empty());
+                match opened {
+                    Ok(id) => {
+                        self.begin_race(now, id, rivals, opening);
+                        id
+                    }
+                    Err(step) => return step,
                 }
             }
         };
-        if self.make_room(now, channel, None).is_err() {
-            let limit = self.shared.config.max_connections;
-            return Step::Failed(SendCause::TooManyConnections { limit });
-        }
-        let layers = match self.client_layers(channel, &target, outgoing) {
-            Ok(layers) => layers,
-            Err(cause) => return Step::Failed(cause),
-        };
-        let plan = self.plan_connection(
-            now,
-            channel,
-            (protocol, remote),
-            None,
-            target.tls_name,
-            layers,
-        );
-        let id = plan.id;
-        let config = self.channels.get(channel).map(|channel| &channel.config);
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
-        let bound = config.map(|config| config.local.ip());
-        let local = bound
-            .filter(|ip| !ip.is_unspecified())
-            .or_else(|| outgoing.options.hints.local.filter(usable));
-        self.connections.opens_from(id, local);
-        self.machines.push_back(Connection::connecting(now, plan));
-        self.outputs.push_back(RouterOutput::Connect {
-            connection: id,
-            remote,
-            local,
-        });
         match self.connections.get(id).cloned() {
             Some(record) => Step::Route(self.over(id, &record, outgoing, report)),
             None => Step::Failed(SendCause::ConnectionClosed),
         }
     }
 
+    /// A connection to a target that a message with these options may use.
+    fn connection_to(
+        &self,
+        target: &Target,
+        hinted: Option<ChannelId>,
+        options: &SendOptions,
+    ) -> Option<ConnectionId> {
+        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
+        let found = self
+            .connections
+            .find(protocol, target.addr, hinted, name, &options.tls);
+        found.map(|(id, _)| id)
+    }
+
+    /// The targets that race with the one at hand.
+    fn rivals<'a>(
+        &self,
+        outgoing: &'a Outgoing,
+        hinted: Option<ChannelId>,
+    ) -> impl Iterator<Item = &'a Target> + use<'_, 'a> {
+        let channel = hinted.and_then(|id| self.channels.get(id));
+        let reached = move |target: &&Target| {
+            channel.is_none_or(|channel| channel.config.reaches(target.addr.ip()))
+        };
+        outgoing.rivals().filter(reached)
+    }
+
+    /// Of a server with several addresses, the first to which there is a connection, if that is not
+    /// the target at hand.
+    pub(super) fn connected_rival(&self, outgoing: &Outgoing) -> Option<SocketAddr> {
+        outgoing.rivals().next()?;
+        let target = outgoing.target()?;
+        let hinted = self.hinted_channel_to(&target, outgoing);
+        let hinted = hinted.and_then(Result::ok).map(|channel| channel.id);
+        let connected = |target: &Target| {
+            self.connection_to(target, hinted, &outgoing.options)
+                .is_some()
+        };
+        if connected(&target) {
+            return None;
+        }
+        let rival = self
+            .rivals(outgoing, hinted)
+            .find(|rival| connected(rival))?;
+        Some(rival.addr)
+    }
+
+    /// Opens a connection to a target.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        opening: &Opening,
+        races: bool,
+    ) -> Result<ConnectionId, Step> {
+        let (protocol, remote) = (target.protocol, target.addr);
+        let channel = match opening.channel {
+            Some(id) => id,
+            None => {
+                let local = self.queries.local_address(now, remote.ip());
+                let choice = self.channel_for(target, opening.is_request, &opening.options, local);
+                match choice.map_err(Step::Failed)? {
+                    Choice::Channel(id) => id,
+                    _ => return Err(Step::NeedsLocal(remote)),
+                }
+            }
+        };
+        if self.make_room(now, channel, None).is_err() {
+            let limit = self.shared.config.max_connections;
+            return Err(Step::Failed(SendCause::TooManyConnections { limit }));
+        }
+        let layers = self
+            .client_layers(channel, target, opening)
+            .map_err(Step::Failed)?;
+        let (name, peer) = (target.tls_name.clone(), (protocol, remote));
+        let mut plan = self.plan_connection(now, channel, peer, None, name, layers);
+        plan.races = races;
+        let id = plan.id;
+        let config = self.channels.get(channel).map(|channel| &channel.config);
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let bound = config.map(|config| config.local.ip());
+        let local = bound
+            .filter(|ip| !ip.is_unspecified())
+            .or_else(|| opening.options.hints.local.filter(usable));
+        self.connections
+            .opens(id, local, opening.options.tls.clone());
+        self.machines.push_back(Connection::connecting(now, plan));
+        self.outputs.push_back(RouterOutput::Connect {
+            connection: id,
+            remote,
+            local,
+        });
+        Ok(id)
+    }
+
     /// The channel that fits a target; for requests one is made where there is none.
     fn channel_for(
         &mut self,
         target: &Target,
-        outgoing: &Outgoing,
+        is_request: bool,
+        options: &SendOptions,
         local: Option<IpAddr>,
     ) -> Result<Choice, SendCause> {
         let &Target { protocol, addr, .. } = target;
@@ -251,13 +340,13 @@ impl Router {
                 let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
                 // A channel made on demand hears no group, and no stream leads to one.
                 let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
-                if !may || group || !outgoing.message.is_request() {
+                if !may || group || !is_request {
                     return Err(SendCause::NoChannel {
                         protocol,
                         remote: addr.ip(),
                     });
                 }
-                self.check_client(protocol)?;
+                self.check_client(protocol, options)?;
                 let made = self
                     .channels
                     .add_client_only(protocol, addr.ip(), &self.shared);

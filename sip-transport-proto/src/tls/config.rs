@@ -106,6 +106,15 @@ impl TlsConfig {
         self.server.is_some()
     }
 
+    /// Whether both connect by the very same configuration.
+    pub(super) fn connects_as(&self, other: &Self) -> bool {
+        match (&self.client, &other.client) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.tls.is(&other.tls) && one.wss.is(&other.wss),
+            _ => false,
+        }
+    }
+
     pub(super) fn with_clients(mut self, tls: Side<ClientConfig>, wss: Side<ClientConfig>) -> Self {
         self.client = Some(Sides { tls, wss });
         self
@@ -149,6 +158,12 @@ impl<C> Clone for Sides<C> {
             tls: self.tls.clone(),
             wss: self.wss.clone(),
         }
+    }
+}
+
+impl<C> Side<C> {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.names == other.names
     }
 }
 

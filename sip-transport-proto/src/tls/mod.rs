@@ -15,6 +15,7 @@
 mod certificate_names;
 #[cfg(feature = "tls")]
 mod certificates;
+mod choice;
 #[cfg(feature = "tls")]
 mod client;
 #[cfg(feature = "tls")]
@@ -32,6 +33,8 @@ mod verifier;
 pub use error::{CertificateProblem, TlsAlert, TlsError};
 pub use identity::{Identity, NamePolicy};
 pub use name::{TlsName, TlsNameError};
+
+pub(crate) use choice::TlsChoice;
 
 #[cfg(feature = "tls")]
 pub use self::{

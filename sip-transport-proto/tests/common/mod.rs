@@ -251,12 +251,17 @@ impl Host {
 
     /// How a send ended that had to wait.
     pub fn completed(&mut self, wanted: SendId) -> Result<Sent, SendError> {
+        self.completed_yet(wanted).expect("it has ended")
+    }
+
+    /// How a send ended that had to wait, if it has.
+    pub fn completed_yet(&mut self, wanted: SendId) -> Option<Result<Sent, SendError>> {
         let is_it =
             |event: &Event| matches!(event, Event::SendCompleted { send, .. } if *send == wanted);
-        let at = self.events.iter().position(is_it).expect("it has ended");
+        let at = self.events.iter().position(is_it)?;
         match self.events.remove(at) {
-            Some(Event::SendCompleted { result, .. }) => result.map(|sent| *sent),
-            _ => unreachable!(),
+            Some(Event::SendCompleted { result, .. }) => Some(result.map(|sent| *sent)),
+            _ => None,
         }
     }
 

@@ -173,6 +173,7 @@ macro_rules! suite {
             }
             resolving::{
                 a_send_goes_on_to_the_next_server_of_its_domain,
+                a_server_is_reached_by_the_family_that_answers,
             }
             keeping::{
                 a_kept_connection_is_pinged_and_each_ping_answered,
@@ -213,6 +214,7 @@ macro_rules! suite {
                 a_bad_certificate_fails_the_sends_that_wait_and_nothing_else,
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
+                a_send_with_its_own_tls_configuration_shares_connections_with_its_like_only,
                 certificates_are_replaced_while_connections_stay,
                 a_client_resumes_its_session,
                 a_server_lets_clients_resume_their_sessions,
@@ -304,6 +306,9 @@ macro_rules! runtime_suite {
                 lookup_answers_for_numbers_and_localhost_and_fails_for_invalid,
                 the_local_address_is_the_one_the_system_sends_from,
                 seeds_differ,
+            }
+            name_servers::{
+                a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
             }
             threads::{
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,

@@ -269,6 +269,19 @@ impl StreamPeer {
         }
     }
 
+    /// Reads so many bytes.
+    ///
+    /// # Panics
+    /// The connection ends before.
+    pub async fn read(&mut self, len: usize) -> Vec<u8> {
+        while self.buffer.len() < len {
+            let more = self.fill().await;
+            assert!(matches!(more, Ok(1..)), "{more:?}");
+        }
+        let rest = self.buffer.split_off(len);
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
     /// Reads a message that has no body.
     ///
     /// # Panics

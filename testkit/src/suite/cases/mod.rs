@@ -13,6 +13,7 @@ pub mod keeping;
 pub mod life;
 pub mod limits;
 pub mod multicast;
+pub mod name_servers;
 pub mod proxying;
 pub mod receiving;
 pub mod resolving;

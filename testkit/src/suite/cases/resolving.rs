@@ -1,6 +1,6 @@
 //! Where a request goes whose URI names a domain (RFC 3263).
 
-use sip_transport_proto::error::AttemptCause;
+use sip_transport_proto::error::{AttemptCause, CloseReason};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::{Event, Protocol, SendOptions, SipEndpoint};
 
@@ -70,6 +70,60 @@ pub async fn a_send_goes_on_to_the_next_server_of_its_domain<H: Host>(
         "{attempt:?}"
     );
     next_request(&mut bob).await;
+}
+
+/// Addresses that lead nowhere (RFC 6666).
+const DISCARD: &str = "100::1";
+
+// RFC 8305 §5
+// conformance: 332
+pub async fn a_server_is_reached_by_the_family_that_answers<H: Host>(host: &H, protocol: Protocol) {
+    if !host.has_ipv6() {
+        return;
+    }
+    let there = host.place();
+    let certificate = authority().local(&["refused.test", "silent.test"]);
+    let local = there.any_port(Family::V4);
+    let setup = match protocol.is_secure() {
+        false => Setup::new().channel(protocol, local),
+        true => Setup::new().secure_channel(protocol, local, server_with(certificate)),
+    };
+    let mut bob = host.start(&there, setup).await.unwrap();
+    let bobs = bob.channel(protocol, Family::V4).addr;
+    let zone = format!(
+        "refused.test AAAA {}
+         refused.test A {}
+         silent.test AAAA {DISCARD}
+         silent.test A {}",
+        there.ip(Family::V6),
+        bobs.ip(),
+        bobs.ip()
+    );
+    let setup = Setup::new().zone(zone.parse().unwrap());
+    let alice = host.start(&host.place(), setup).await.unwrap();
+    for domain in ["refused.test", "silent.test"] {
+        let uri = format!("sip:bob@{domain}:{};transport={protocol}", bobs.port());
+        let message = request_to(Method::Options, &uri, b"");
+        let sent = alice
+            .send(message.into(), SendOptions::new())
+            .await
+            .unwrap();
+        assert_eq!(sent.remote().addr, bobs);
+        let [attempt] = sent.tried() else {
+            panic!("{:?}", sent.tried());
+        };
+        assert!(attempt.target.addr.is_ipv6());
+        let overtaken = AttemptCause::Closed(CloseReason::Overtaken);
+        let refused = matches!(attempt.cause, AttemptCause::Connect(_));
+        // A system without a way there says so at once.
+        assert!(
+            refused || (domain == "silent.test" && attempt.cause == overtaken),
+            "{attempt:?}"
+        );
+        next_request(&mut bob).await;
+        assert!(alice.close(sent.remote().connection.unwrap()));
+        host.until(|| alice.connections().is_empty()).await;
+    }
 }
 
 // RFC 3261 §18.4, RFC 3263 §4.3

@@ -349,6 +349,58 @@ pub async fn a_client_without_a_required_certificate_is_refused<H: Host>(
     next_request(&mut bob).await;
 }
 
+pub async fn a_send_with_its_own_tls_configuration_shares_connections_with_its_like_only<
+    H: Host,
+>(
+    host: &H,
+    protocol: Protocol,
+) {
+    let mut bob = server(host, protocol, authority().mutual(&["bob.example"])).await;
+    let to = bob.channel(protocol, Family::V4);
+    let to = SipEndpoint::new(to.protocol, to.addr);
+    // Without one of its own a transport can connect to nobody.
+    let mut alice = host
+        .start(
+            &host.place(),
+            Setup::new().set(|config| {
+                config.tls(TlsConfig::new());
+                Ok(())
+            }),
+        )
+        .await
+        .unwrap();
+    let known = || {
+        let builder = authority().client_builder();
+        let certificate = authority().local(&["alice.example"]);
+        builder.certificate(certificate).build().unwrap()
+    };
+    let message = || Message::from(request_to(Method::Options, "sips:bob@bob.example", b""));
+    let error = alice.send(message(), SendOptions::new().to(to)).await;
+    assert_eq!(*error.unwrap_err().cause(), SendCause::NoTlsConfig);
+    let (one, other) = (known(), known());
+    let mut connections = Vec::new();
+    for tls in [&one, &one, &other, &one, &other] {
+        let options = SendOptions::new().to(to).tls(tls.clone());
+        let sent = alice.send(message(), options).await.unwrap();
+        connections.push(sent.remote().connection.unwrap());
+        let (_, remote, _) = next_request(&mut bob).await;
+        let alices = identity(&bob, remote.connection.unwrap()).unwrap();
+        assert!(alices.covers(&name("alice.example")));
+    }
+    let [a, b] = [connections[0], connections[2]];
+    assert_ne!(a, b);
+    assert_eq!(connections, [a, a, b, a, b]);
+    // Who trusts another authority does not send on what is open to the same place.
+    let options = SendOptions::new().to(to).tls(stranger().client());
+    let error = alice.send(message(), options).await.unwrap_err();
+    let [attempt] = error.tried() else {
+        panic!("{error}");
+    };
+    assert!(matches!(attempt.cause, AttemptCause::Tls(_)), "{attempt:?}");
+    next_closed(&mut alice).await;
+    assert_eq!(alice.connections().len(), 2);
+}
+
 pub async fn certificates_are_replaced_while_connections_stay<H: Host>(
     host: &H,
     protocol: Protocol,

@@ -1,0 +1,222 @@
+//! Connections to several addresses of one server that race (RFC 8305 §5).
+//!
+//! Each attempt is a connection of its own, with its own channel, deadline and place among the
+//! limits. The message waits in the first. The others carry nothing, until one of them is connected
+//! before it: then the message comes back from the first and finds that one.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use smallvec::SmallVec;
+
+use super::ways::{Opening, Step};
+use super::{Router, RouterOutput};
+use crate::ConnectionId;
+use crate::error::CloseReason;
+use crate::resolve::Target;
+
+/// One race.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct RaceId(u64);
+
+#[derive(Debug)]
+struct Race {
+    /// The attempts under way.
+    racers: SmallVec<[ConnectionId; 2]>,
+    /// The addresses that were not tried yet, best first.
+    rest: VecDeque<Target>,
+    opening: Opening,
+    /// When the next is tried, unless its local address has to be found first.
+    due: Option<Instant>,
+}
+
+/// The races under way.
+#[derive(Debug, Default)]
+pub(crate) struct Races {
+    races: BTreeMap<RaceId, Race>,
+    by_racer: BTreeMap<ConnectionId, RaceId>,
+    timers: BTreeSet<(Instant, RaceId)>,
+    next: u64,
+}
+
+impl Races {
+    /// When the next address is to be tried.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.races.len()
+    }
+
+    fn begin(&mut self, rest: VecDeque<Target>, opening: Opening) -> RaceId {
+        self.next = self.next.wrapping_add(1);
+        let id = RaceId(self.next);
+        let race = Race {
+            racers: SmallVec::new(),
+            rest,
+            opening,
+            due: None,
+        };
+        self.races.insert(id, race);
+        id
+    }
+
+    fn enter(&mut self, id: RaceId, racer: ConnectionId) {
+        if let Some(race) = self.races.get_mut(&id) {
+            race.racers.push(racer);
+            self.by_racer.insert(racer, id);
+        }
+    }
+
+    /// Sets when the next address is tried, if there is one.
+    fn set_due(&mut self, id: RaceId, due: Option<Instant>) {
+        let Some(race) = self.races.get_mut(&id) else {
+            return;
+        };
+        let due = due.filter(|_| !race.rest.is_empty());
+        let before = core::mem::replace(&mut race.due, due);
+        if let Some(before) = before {
+            self.timers.remove(&(before, id));
+        }
+        if let Some(due) = due {
+            self.timers.insert((due, id));
+        }
+    }
+
+    fn pop_due(&mut self, now: Instant) -> Option<RaceId> {
+        let (_, id) = self.timers.first().filter(|(at, _)| *at <= now)?;
+        let id = *id;
+        self.set_due(id, None);
+        Some(id)
+    }
+
+    /// The next address to be tried, and how.
+    fn next(&mut self, id: RaceId) -> Option<(Target, Opening)> {
+        let race = self.races.get_mut(&id)?;
+        let target = race.rest.pop_front()?;
+        Some((target, race.opening.clone()))
+    }
+
+    /// An address that has to wait.
+    fn put_back(&mut self, id: RaceId, target: Target) {
+        if let Some(race) = self.races.get_mut(&id) {
+            race.rest.push_front(target);
+        }
+    }
+
+    /// Takes one out of its race, which ends with its last. Gives the race that goes on.
+    fn leave(&mut self, racer: ConnectionId) -> Option<RaceId> {
+        let id = self.by_racer.remove(&racer)?;
+        let race = self.races.get_mut(&id)?;
+        race.racers.retain(|other| *other != racer);
+        if race.racers.is_empty() {
+            self.end(id);
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Ends the race that one has won. Gives the others.
+    fn won(&mut self, winner: ConnectionId) -> SmallVec<[ConnectionId; 2]> {
+        let id = self.by_racer.get(&winner).copied();
+        let mut others = id.map(|id| self.end(id)).unwrap_or_default();
+        others.retain(|other| *other != winner);
+        others
+    }
+
+    fn end(&mut self, id: RaceId) -> SmallVec<[ConnectionId; 2]> {
+        self.set_due(id, None);
+        let race = self.races.remove(&id);
+        let racers = race.map(|race| race.racers).unwrap_or_default();
+        for racer in &racers {
+            self.by_racer.remove(racer);
+        }
+        racers
+    }
+
+    /// Ends all.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            next: self.next,
+            ..Self::default()
+        };
+    }
+}
+
+impl Router {
+    /// Lets the other addresses of a server follow the first, to which a connection is being opened.
+    pub(super) fn begin_race(
+        &mut self,
+        now: Instant,
+        first: ConnectionId,
+        others: VecDeque<Target>,
+        opening: Opening,
+    ) {
+        if others.is_empty() {
+            return;
+        }
+        let race = self.races.begin(others, opening);
+        self.races.enter(race, first);
+        self.races.set_due(race, Some(now + self.attempt_delay()));
+    }
+
+    /// Tries the addresses whose time has come.
+    pub(super) fn run_races(&mut self, now: Instant) {
+        while let Some(race) = self.races.pop_due(now) {
+            self.next_racer(now, race);
+        }
+    }
+
+    /// Tries the next address. One that cannot be is passed over: if all others fail too, the
+    /// message itself comes to it, and tells why.
+    pub(super) fn next_racer(&mut self, now: Instant, race: RaceId) {
+        // What is only tried in case makes nobody else go.
+        while self.connections.len() < self.shared.config.max_connections
+            && let Some((target, opening)) = self.races.next(race)
+        {
+            match self.open(now, &target, &opening, true) {
+                Ok(racer) => {
+                    self.races.enter(race, racer);
+                    let due = now + self.attempt_delay();
+                    return self.races.set_due(race, Some(due));
+                }
+                Err(Step::NeedsLocal(remote)) => {
+                    self.races.put_back(race, target);
+                    let query = self.queries.find_local_for_race(now, remote, race);
+                    let ask = query.map(|query| RouterOutput::LocalAddress { query, remote });
+                    return self.outputs.extend(ask);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// There is no local address for the next address of a race.
+    pub(super) fn skip_racer(&mut self, now: Instant, race: RaceId) {
+        if self.races.next(race).is_some() {
+            self.next_racer(now, race);
+        }
+    }
+
+    /// A connection has ended. If it raced, the next address is tried at once.
+    pub(super) fn racer_gone(&mut self, now: Instant, racer: ConnectionId) {
+        if let Some(race) = self.races.leave(racer) {
+            self.races.set_due(race, None);
+            self.next_racer(now, race);
+        }
+    }
+
+    /// A connection is there: if it raced, it has won.
+    pub(super) fn race_won(&mut self, winner: ConnectionId) {
+        for loser in self.races.won(winner) {
+            self.close_with(loser, CloseReason::Overtaken);
+        }
+    }
+
+    fn attempt_delay(&self) -> Duration {
+        self.shared.config.attempt_delay
+    }
+}
