@@ -77,6 +77,7 @@ pub enum Event {
         result: Result<Box<Sent>, SendError>,
     },
     /// A message that counted as sent did not reach the network, or a router on the way said so.
+    /// Comes once at most for each send, also where the message was sent again.
     SendFailed {
         /// The send.
         send: SendId,

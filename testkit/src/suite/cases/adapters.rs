@@ -96,6 +96,9 @@ pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(hos
     }
     host.until(|| alice.stats().application_queue_full == COUNT - 4)
         .await;
+    let stats = alice.stats();
+    assert_eq!(stats.application_queue, 4);
+    assert!(stats.application_queue_bytes > 4 * 200);
     for expected in 1..=4 {
         let (_, _, request) = next_request(&mut alice).await;
         assert_eq!(number(&request), expected);
