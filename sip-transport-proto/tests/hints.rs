@@ -5,7 +5,9 @@ mod common;
 
 use std::io::ErrorKind;
 
-use common::{Host, addr, hints, invite, ip, numbered, ok, options, tcp, to, udp, wire_request};
+use common::{
+    Host, Received, addr, hints, invite, ip, numbered, ok, options, tcp, to, udp, wire_request,
+};
 use sip_transport_proto::error::SendCause;
 use sip_transport_proto::{
     ChannelId, Config, ConnectionId, HintOutcome, Hints, Overruled, SendOptions,
@@ -179,7 +181,7 @@ fn a_connection_named_in_the_destination_counts_as_a_hint() {
     let mut host = Host::new();
     let (tcp_channel, id) = accepted(&mut host);
     host.feed(id, &numbered(1));
-    let received = common::Received::from(host.events.pop_front().unwrap());
+    let received = Received::from(host.events.pop_front().unwrap());
     let sent = host.send(options("sip:192.0.2.9"), to(received.remote));
     assert_eq!(sent.local().connection, Some(id));
     assert_eq!(sent.local().channel, Some(tcp_channel));
@@ -325,7 +327,7 @@ fn a_channel_hint_that_cannot_be_followed_leaves_a_response_on_its_connection() 
     let udp_channel = host.udp("192.0.2.1:5060");
     let gone = removed_channel(&mut host);
     host.feed(id, &numbered(1));
-    let received = common::Received::from(host.events.pop_front().unwrap());
+    let received = Received::from(host.events.pop_front().unwrap());
     for (hint, reason) in [
         (udp_channel, Overruled::Protocol),
         (gone, Overruled::UnknownChannel),
@@ -334,6 +336,24 @@ fn a_channel_hint_that_cannot_be_followed_leaves_a_response_on_its_connection() 
         assert_eq!(sent.local().connection, Some(id));
         assert_eq!(sent.hints().channel, HintOutcome::Overruled(reason));
     }
+}
+
+#[test]
+fn a_channel_hint_that_leads_to_nobody_leaves_a_response_on_its_connection() {
+    let mut host = Host::new();
+    let (_, id) = accepted(&mut host);
+    let other = host.tcp("192.0.2.1:5070");
+    host.feed(id, &numbered(1));
+    let received = Received::from(host.events.pop_front().unwrap());
+    let send = host.waits(ok(&received.request), channel(other));
+    host.refuse();
+    let sent = host.completed(send).unwrap();
+    assert_eq!(sent.local().connection, Some(id));
+    assert_eq!(
+        sent.hints().channel,
+        HintOutcome::Overruled(Overruled::Unreachable)
+    );
+    assert_eq!(sent.tried().len(), 1);
 }
 
 #[test]
@@ -349,7 +369,7 @@ fn the_hints_of_a_received_request_send_the_way_it_came() {
         Some(ip("192.0.2.2")),
         &wire_request(via, ""),
     );
-    let received = common::Received::from(event.unwrap());
+    let received = Received::from(event.unwrap());
     let sent = host.send(options("sip:192.0.2.9"), hints(received.local.hints()));
     assert_eq!(sent.local().channel, Some(second));
     assert_ne!(sent.local().channel, Some(first));

@@ -315,7 +315,7 @@ async fn caller(
         };
         let uri = format!("sip:{place};transport={}", protocol.via_token());
         let call_id = format!("{number:02}-{name}");
-        let body = vec![b'x'; usize::try_from(dice.below(900)).unwrap()];
+        let body = vec![b'x'; usize::try_from(dice.below(2_000)).unwrap()];
         let request = RequestBuilder::new(Method::Message, &uri)
             .call_id(&call_id)
             .body("text/plain", &body)
@@ -534,7 +534,13 @@ fn check(account: &Account, weather: &Weather) {
         assert_eq!(twice, None, "came twice over {way:?}: {keys:?}");
     }
     if weather.streams_hold && !weather.few_sockets {
-        assert!(account.broken.is_empty(), "closed: {:?}", account.broken);
+        // What another address of the host was faster than has carried nothing (RFC 8305 §5).
+        let carried = |way: &&Way| {
+            let sent = account.sent.values().any(|(_, over)| over == *way);
+            sent || account.order.contains_key(*way)
+        };
+        let closed: Vec<_> = account.broken.iter().filter(carried).collect();
+        assert!(closed.is_empty(), "closed: {closed:?}");
         assert_eq!(account.failed, 0);
     }
 }

@@ -203,7 +203,6 @@ impl Router {
         }
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
-            && outgoing.tried.is_empty()
             && let Some(Came {
                 way: Way::Connection(id),
                 ..
@@ -219,7 +218,14 @@ impl Router {
             let hint = outgoing.options.hints.channel;
             let hinted = hint.map(|id| {
                 let hinted = self.hinted_channel(id, &outgoing, Some(record.remote.ip()))?;
-                if id != record.channel && !self.may_connect(&outgoing, hinted.protocol()) {
+                if id == record.channel {
+                    return Ok(hinted);
+                }
+                if !outgoing.tried.is_empty() {
+                    // It had its turn.
+                    return Err(Overruled::Unreachable);
+                }
+                if !self.may_connect(&outgoing, hinted.protocol()) {
                     return Err(Overruled::NoConnection);
                 }
                 Ok(hinted)
@@ -227,6 +233,7 @@ impl Router {
             let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
             if !elsewhere {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
+                outgoing.sent_by_left = false;
                 let route = self.over(id, &record, &outgoing, report);
                 return Ok(ready(route, outgoing));
             }

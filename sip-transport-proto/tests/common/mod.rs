@@ -289,17 +289,7 @@ impl Host {
     }
 
     pub fn accept(&mut self, channel: ChannelId, local: &str, remote: &str) -> ConnectionId {
-        let (local, remote) = (addr(local), addr(remote));
-        let id = self
-            .transport
-            .handle_accepted(self.now, channel, local, remote)
-            .unwrap();
-        self.drain();
-        assert!(matches!(
-            self.events.pop_back(),
-            Some(Event::ConnectionOpened { accepted: true, .. })
-        ));
-        id
+        self.accept_with(channel, (local, remote), b"")
     }
 
     /// An accepted connection that has agreed on WebSocket.
@@ -309,18 +299,25 @@ impl Host {
         local: &str,
         remote: &str,
     ) -> ConnectionId {
+        let upgrade = b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+            Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+        self.accept_with(channel, (local, remote), upgrade)
+    }
+
+    fn accept_with(
+        &mut self,
+        channel: ChannelId,
+        (local, remote): (&str, &str),
+        head: &[u8],
+    ) -> ConnectionId {
         let (local, remote) = (addr(local), addr(remote));
         let id = self
             .transport
             .handle_accepted(self.now, channel, local, remote)
             .unwrap();
         self.drain();
-        self.feed(
-            id,
-            b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
-              Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n",
-        );
+        self.feed(id, head);
         assert!(matches!(
             self.events.pop_back(),
             Some(Event::ConnectionOpened { accepted: true, .. })
