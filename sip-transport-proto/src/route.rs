@@ -139,7 +139,7 @@ impl Route {
 
     /// A message that takes this route, for those who watch.
     pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
-        self.0.shared.tap(Tapped {
+        self.0.shared.tap(|| Tapped {
             direction: Direction::Out,
             local: self.local(),
             remote: self.remote_endpoint(),

@@ -13,9 +13,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::counters::Gauge;
 use tracing::{debug, warn};
 
+use crate::counters::Gauge;
 use crate::endpoint::normalise;
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
@@ -499,7 +499,7 @@ impl Connection {
 
     /// Shows a message that is queued to those who watch.
     fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
-        let call = self.shared.tap(Tapped {
+        let call = self.shared.tap(|| Tapped {
             direction: Direction::Out,
             ..self.arrival().tapped(at, bytes, None)
         });

@@ -90,7 +90,7 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
-                    let call = self.shared.tap(arrival.tapped(now, data, None));
+                    let call = self.shared.tap(|| arrival.tapped(now, data, None));
                     self.control.extend(call.map(ConnectionEvent::Tap));
                     let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
@@ -239,7 +239,7 @@ impl Refused {
         Self {
             event: arrival.malformed(shared, error, data),
             reply: reply.map(|reply| reply.bytes),
-            tap: shared.tap(arrival.tapped(now, data, Some(error))),
+            tap: shared.tap(|| arrival.tapped(now, data, Some(error))),
         }
     }
 }
