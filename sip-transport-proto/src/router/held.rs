@@ -27,8 +27,9 @@ pub struct Held {
     pub local_addresses: usize,
     /// UDP flows that are kept alive.
     pub kept_flows: usize,
-    /// Names that requests of the last 10 minutes carried as sent-by, beside those of channels: at
-    /// most 4,096. Responses may come as long as there is a socket.
+    /// Names that requests carried as sent-by, beside those of channels: at most
+    /// [`max_remembered_sent_by`](crate::Config::max_remembered_sent_by). Responses may come as long
+    /// as there is a socket.
     pub sent_bys: usize,
 }
 

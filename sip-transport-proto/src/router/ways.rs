@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::channels::{Channel, Choice};
-use super::connections::{Record, Room};
+use super::connections::Record;
 use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
-use crate::error::{CloseReason, SendCause};
+use crate::error::SendCause;
 use crate::keep;
 use crate::multicast;
 use crate::outgoing::{HostText, NextHop, Size};
@@ -298,19 +298,15 @@ impl Router {
                 }
             }
         };
-        match self.connections.room(&self.shared.config, None) {
-            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
-            Room::Full | Room::AddressFull => {
-                let limit = self.shared.config.max_connections;
-                return Err(Step::Failed(SendCause::TooManyConnections { limit }));
-            }
-            Room::Free => {}
+        if self.make_room(now, channel, None).is_err() {
+            let limit = self.shared.config.max_connections;
+            return Err(Step::Failed(SendCause::TooManyConnections { limit }));
         }
         let layers = self
             .client_layers(channel, target, opening)
             .map_err(Step::Failed)?;
-        let name = target.tls_name.clone();
-        let mut plan = self.plan_connection(channel, (protocol, remote), None, name, layers);
+        let (name, peer) = (target.tls_name.clone(), (protocol, remote));
+        let mut plan = self.plan_connection(now, channel, peer, None, name, layers);
         plan.races = races;
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
@@ -351,12 +347,9 @@ impl Router {
                     });
                 }
                 self.check_client(protocol, options)?;
-                let made = self.channels.add_client_only(
-                    self.shared.id,
-                    protocol,
-                    addr.ip(),
-                    &self.shared,
-                );
+                let made = self
+                    .channels
+                    .add_client_only(protocol, addr.ip(), &self.shared);
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -376,6 +369,7 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Route {
+        self.relieve_queues();
         let channel = self.channels.get(record.channel);
         let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
         let place = channel.map_or(
