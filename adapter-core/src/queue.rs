@@ -11,7 +11,8 @@ use sip_transport_proto::Event;
 use crate::sync::lock;
 
 /// One worker's queue of events. Messages count against its limits; what must be known (a
-/// connection closed, a send failed) always gets in.
+/// connection closed, a send failed) always gets in, and while as much of that waits as there may
+/// be messages, no connection is accepted.
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
@@ -35,6 +36,8 @@ struct Inner {
     receiver: Option<Waker>,
     /// Tasks that read on when there is room again.
     paused: Vec<Waker>,
+    /// Tasks that accept connections then.
+    accepting: Vec<Waker>,
     closed: bool,
     /// Nobody receives any more.
     abandoned: bool,
@@ -46,19 +49,24 @@ struct Batch {
     held: Held,
 }
 
-/// Messages, and the bytes that they hold.
+/// Messages, the bytes that they hold, and other events.
 #[derive(Clone, Copy, Debug, Default)]
 struct Held {
     messages: usize,
     bytes: usize,
+    others: usize,
 }
 
 impl Held {
     fn of(events: &[Event]) -> Self {
         let mut held = Self::default();
-        for event in events.iter().filter(|event| is_message(event)) {
-            held.messages += 1;
-            held.bytes += event.held();
+        for event in events {
+            if is_message(event) {
+                held.messages += 1;
+                held.bytes += event.held();
+            } else {
+                held.others += 1;
+            }
         }
         held
     }
@@ -66,11 +74,17 @@ impl Held {
     fn add(&mut self, more: Self) {
         self.messages = self.messages.saturating_add(more.messages);
         self.bytes = self.bytes.saturating_add(more.bytes);
+        self.others = self.others.saturating_add(more.others);
     }
 
     fn take(&mut self, less: Self) {
         self.messages = self.messages.saturating_sub(less.messages);
         self.bytes = self.bytes.saturating_sub(less.bytes);
+        self.others = self.others.saturating_sub(less.others);
+    }
+
+    fn lets_accept(self, limits: QueueLimits) -> bool {
+        self.others < limits.messages
     }
 
     fn leaves_room(self, limits: QueueLimits) -> bool {
@@ -104,9 +118,17 @@ impl Queue {
         if inner.abandoned || inner.has_room(self.limits) {
             return Poll::Ready(inner.room(self.limits));
         }
-        if !inner.paused.iter().any(|waker| waker.will_wake(cx.waker())) {
-            inner.paused.push(cx.waker().clone());
+        remember(&mut inner.paused, cx);
+        Poll::Pending
+    }
+
+    /// Ready when a connection may be accepted: each brings events that always get in.
+    pub(crate) fn poll_accept(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = lock(&self.inner);
+        if inner.abandoned || inner.held.lets_accept(self.limits) {
+            return Poll::Ready(());
         }
+        remember(&mut inner.accepting, cx);
         Poll::Pending
     }
 
@@ -168,11 +190,13 @@ impl Queue {
         let had_room = inner.has_room(self.limits);
         let taken = std::mem::take(&mut inner.taken);
         inner.held.take(taken);
-        let paused = if !had_room && inner.has_room(self.limits) {
-            std::mem::take(&mut inner.paused)
-        } else {
-            Vec::new()
-        };
+        let mut woken = Vec::new();
+        if !had_room && inner.has_room(self.limits) {
+            woken.append(&mut inner.paused);
+        }
+        if inner.held.lets_accept(self.limits) {
+            woken.append(&mut inner.accepting);
+        }
         let result = if let Some(batch) = inner.batches.pop_front() {
             inner.taken = batch.held;
             Poll::Ready(Some(batch.events.into_iter()))
@@ -183,7 +207,7 @@ impl Queue {
             Poll::Pending
         };
         drop(inner);
-        paused.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
         result
     }
 
@@ -203,11 +227,12 @@ impl Queue {
         let mut inner = lock(&self.inner);
         inner.abandoned = true;
         let batches = std::mem::take(&mut inner.batches);
-        let paused = std::mem::take(&mut inner.paused);
+        let mut woken = std::mem::take(&mut inner.paused);
+        woken.append(&mut inner.accepting);
         drop(inner);
         let dropped: usize = batches.iter().map(|batch| batch.held.messages).sum();
         self.dropped.fetch_add(dropped as u64, Relaxed);
-        paused.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -221,11 +246,13 @@ impl Inner {
             return Room(Held {
                 messages: usize::MAX,
                 bytes: usize::MAX,
+                others: 0,
             });
         }
         Room(Held {
             messages: limits.messages.saturating_sub(self.held.messages),
             bytes: limits.bytes.saturating_sub(self.held.bytes),
+            others: 0,
         })
     }
 }
@@ -243,8 +270,16 @@ impl Room {
         let left = Held {
             messages: self.0.messages.saturating_sub(1),
             bytes: self.0.bytes.saturating_sub(event.held()),
+            others: 0,
         };
         (left.messages > 0 && left.bytes > 0).then_some(Self(left))
+    }
+}
+
+/// Wakes this task too.
+fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
     }
 }
 

@@ -220,14 +220,19 @@ impl<R> SipTransport<R> {
 
     /// The connections, open or being opened.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        self.core()
-            .with_router(|router| router.connections().collect())
+        let core = self.core();
+        let mut all: Vec<_> = core.with_router(|router| router.connections().collect());
+        all.iter_mut().for_each(|info| core.fill_in(info));
+        all
     }
 
     /// What is known of a connection: also, over TLS, whom the peer has proved to be. `None` if
     /// there is none (any more).
     pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
-        self.core().with_router(|router| router.connection(id))
+        let core = self.core();
+        let mut info = core.with_router(|router| router.connection(id))?;
+        core.fill_in(&mut info);
+        Some(info)
     }
 
     /// Closes a connection, after what is queued on it. False if there is none.

@@ -121,6 +121,7 @@ fn clients(over: &str, to: SocketAddr, count: usize) {
     let over = ALL.into_iter().find(|&known| name(known) == over).unwrap();
     let connector = Connector {
         to,
+        from: None,
         over,
         name: "localhost".to_owned(),
         tls: Trust::default().config().unwrap(),

@@ -2,6 +2,7 @@
 //! other crates: what both ends get wrong in the same way would else not be found.
 
 pub mod calls;
+pub mod crowd;
 pub mod link;
 pub mod message;
 pub mod tls;

@@ -1,12 +1,13 @@
 //! Connections: messages over TCP, TLS, WebSocket and secure WebSocket.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use socket2::{Domain, Socket as RawSocket, Type};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::{HeaderValue, header};
 use tungstenite::protocol::WebSocketConfig;
@@ -70,6 +71,8 @@ pub enum Framing {
 pub struct Connector {
     /// Where to.
     pub to: SocketAddr,
+    /// The address to connect from, if not any.
+    pub from: Option<IpAddr>,
     /// Over what.
     pub over: Over,
     /// The server's name in TLS and in the upgrade's Host; for an address, TLS sends no name.
@@ -86,7 +89,7 @@ impl Connector {
     /// # Errors
     /// The network, TLS or WebSocket fails, or the server does not choose the subprotocol `sip`.
     pub fn connect(&self) -> Result<Link, Failure> {
-        let tcp = TcpStream::connect(self.to)?;
+        let tcp = connect_from(self.to, self.from)?;
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
@@ -141,6 +144,19 @@ impl Connector {
         }
         Ok(websocket)
     }
+}
+
+/// A bare connection, from that address if one is given.
+///
+/// # Errors
+/// It cannot be made in time.
+pub fn connect_from(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = RawSocket::new(Domain::for_address(to), Type::STREAM, None)?;
+    if let Some(ip) = from {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    socket.connect_timeout(&to.into(), PATIENCE)?;
+    Ok(socket.into())
 }
 
 /// A connection.

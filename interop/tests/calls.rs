@@ -29,6 +29,7 @@ fn outcome(edit: fn(&str, String) -> String) -> Outcome {
     }
     let connector = Connector {
         to,
+        from: None,
         over: Over::Tcp,
         name: "localhost".to_owned(),
         tls: Trust::default().config().unwrap(),

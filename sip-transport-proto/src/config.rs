@@ -3,6 +3,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use sip_core::{Limits, Message};
 use thiserror::Error;
 
@@ -14,8 +15,8 @@ use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
 use crate::{
-    Advertised, Keep, Membership, Protocol, ResponsePolicy, SipEndpoint, SizeRule, Tapped,
-    multicast,
+    Advertised, ChannelId, Keep, Membership, Protocol, ResponsePolicy, SipEndpoint, SizeRule,
+    Tapped, multicast,
 };
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
@@ -36,13 +37,18 @@ pub struct Config {
     pub(crate) idle_timeout: Duration,
     pub(crate) write_stall_timeout: Duration,
     pub(crate) max_connections: usize,
-    pub(crate) max_unproven: usize,
+    pub(crate) max_unproven: Option<usize>,
     pub(crate) max_unproven_per_ip: usize,
+    pub(crate) per_ip_exempt: Vec<IpNet>,
+    pub(crate) accept_filter: Option<Filter>,
     pub(crate) send_queue: usize,
     pub(crate) unproven_send_queue: usize,
     pub(crate) total_send_queue: usize,
     pub(crate) malformed_replies_per_second: u32,
+    pub(crate) stun_answers_per_second: u32,
     pub(crate) max_waiting_sends: usize,
+    pub(crate) sent_by_memory: Duration,
+    pub(crate) max_remembered_sent_by: usize,
     pub(crate) resolve: ResolveConfig,
     pub(crate) stream_keep_interval: Duration,
     pub(crate) datagram_keep_interval: Duration,
@@ -82,13 +88,18 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(3_900),
             write_stall_timeout: Duration::from_secs(20),
             max_connections: 65_536,
-            max_unproven: 16_384,
+            max_unproven: None,
             max_unproven_per_ip: 64,
+            per_ip_exempt: Vec::new(),
+            accept_filter: None,
             send_queue: 1 << 20,
             unproven_send_queue: 64 << 10,
             total_send_queue: 64 << 20,
             malformed_replies_per_second: 100,
+            stun_answers_per_second: 5_000,
             max_waiting_sends: 16_384,
+            sent_by_memory: Duration::from_secs(600),
+            max_remembered_sent_by: 4_096,
             resolve: ResolveConfig::default(),
             stream_keep_interval: Duration::from_secs(120),
             datagram_keep_interval: Duration::from_secs(29),
@@ -130,6 +141,34 @@ impl fmt::Debug for Hook {
     }
 }
 
+/// What the application says to connections that listeners accept.
+#[derive(Clone)]
+pub(crate) struct Filter(Arc<FilterFn>);
+
+type FilterFn = dyn Fn(SipEndpoint, SipEndpoint) -> bool + Send + Sync;
+
+impl Filter {
+    /// Whether a connection on this channel may stay.
+    pub(crate) fn allows(
+        &self,
+        (channel, protocol): (ChannelId, Protocol),
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> bool {
+        let end = |addr| SipEndpoint {
+            channel: Some(channel),
+            ..SipEndpoint::new(protocol, addr)
+        };
+        (self.0)(end(local), end(remote))
+    }
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filter")
+    }
+}
+
 /// A setting that cannot be.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("{setting} must be {expected}")]
@@ -145,7 +184,7 @@ pub struct ConfigError {
 const SHORTEST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
 /// 64·T1 (RFC 3261 §17.1.1.1): a connection must outlive the transactions that use it (§18).
-const SHORTEST_IDLE: Duration = Duration::from_secs(32);
+pub(crate) const SHORTEST_IDLE: Duration = Duration::from_secs(32);
 
 macro_rules! positive {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $zero:expr;)+) => {$(
@@ -244,6 +283,54 @@ impl Config {
         self
     }
 
+    /// Addresses whose connections do not count against
+    /// [`max_unproven_per_ip`](Self::max_unproven_per_ip): load balancers and gateways, behind which
+    /// many peers are. They count against all other limits. Default: none.
+    pub fn per_ip_exempt(&mut self, networks: impl IntoIterator<Item = IpNet>) -> &mut Self {
+        self.per_ip_exempt = networks.into_iter().collect();
+        self
+    }
+
+    /// A call that says whether a connection may stay that a listener has accepted: before anything
+    /// is read from it, and before it counts against any limit. It gets our end, with the channel,
+    /// and the peer's. What it refuses is closed at once and counted
+    /// ([`Stats::accepts_filtered`](crate::Stats::accepts_filtered)).
+    ///
+    /// It runs outside all locks, in the task that accepts, so it must be quick. Default: none.
+    pub fn accept_filter(
+        &mut self,
+        filter: impl Fn(SipEndpoint, SipEndpoint) -> bool + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.accept_filter = Some(Filter(Arc::new(filter)));
+        self
+    }
+
+    /// Accepted connections that have brought no valid message yet: the oldest of them makes room
+    /// for another. Default: a quarter of [`max_connections`](Self::max_connections).
+    ///
+    /// # Errors
+    /// Zero is refused.
+    pub fn max_unproven(&mut self, value: usize) -> Result<&mut Self, ConfigError> {
+        if value == 0 {
+            return Err(ConfigError {
+                setting: "max_unproven",
+                expected: "more than zero",
+            });
+        }
+        self.max_unproven = Some(value);
+        Ok(self)
+    }
+
+    /// The limit of unproven connections that holds.
+    pub(crate) fn unproven_limit(&self) -> usize {
+        self.max_unproven.unwrap_or(self.max_connections / 4).max(1)
+    }
+
+    /// How exactly the router knows when a connection was last active.
+    pub(crate) fn activity_grain(&self) -> Duration {
+        self.idle_timeout / 128
+    }
+
     /// A call for each message that comes and goes, byte by byte as the peer writes or reads it:
     /// also for those that break a rule, responses that are not ours, and the replies that the
     /// transport makes itself. Keep-alives are no messages. The messages of one connection are shown
@@ -330,12 +417,10 @@ impl Config {
         Ok(self)
     }
 
-    /// Lowers the numbers of connections to what a process with this many descriptors for them can
-    /// have: [`max_connections`](Self::max_connections), and a quarter of it for
-    /// [`max_unproven`](Self::max_unproven). At least one is left.
+    /// Lowers [`max_connections`](Self::max_connections) to what a process with this many
+    /// descriptors for them can have. At least one is left.
     pub fn fit_descriptors(&mut self, descriptors: usize) -> &mut Self {
         self.max_connections = self.max_connections.min(descriptors).max(1);
-        self.max_unproven = self.max_unproven.min(self.max_connections / 4).max(1);
         self
     }
 
@@ -350,23 +435,38 @@ impl Config {
         message_timeout: Duration = Duration::ZERO;
         /// How long a connection may take none of the bytes waiting for it. Default: 20 s.
         write_stall_timeout: Duration = Duration::ZERO;
-        /// Connections in all. Default: 65,536, which the adapters lower to the file limit of the
-        /// process less 256.
+        /// Connections in all. When there are so many, the oldest accepted one that has brought no
+        /// valid message makes room for another; without such a one, the one that has been idle for
+        /// longest does, if it was for 64·T1 (32 s), which transactions may take. Default: 65,536,
+        /// which the adapters lower to the file limit of the process less 256.
         max_connections: usize = 0;
-        /// Accepted connections that have brought no valid message yet. Default: 16,384.
-        max_unproven: usize = 0;
-        /// Of those, from one IP address (IPv6: from one /64). Default: 64.
+        /// Accepted connections from one IP address (IPv6: from one /64) that have brought no valid
+        /// message yet. Another one is refused. Default: 64.
         max_unproven_per_ip: usize = 0;
         /// Bytes queued for one connection. Default: 1 MiB.
         send_queue: usize = 0;
         /// Bytes queued for an accepted connection without a valid message. Default: 64 KiB.
         unproven_send_queue: usize = 0;
-        /// Bytes queued for all connections. Default: 64 MiB.
+        /// Bytes queued for all connections. A send that finds them all taken fails at once; the
+        /// connection that has been behind with its bytes for longest, and for a second at least, is
+        /// closed then, so that those after it find room. Default: 64 MiB.
         total_send_queue: usize = 0;
-        /// Replies to malformed requests on one datagram channel in a second. Default: 100.
+        /// Replies to malformed requests on one datagram channel in a second, whatever the number
+        /// of its sockets. Default: 100.
         malformed_replies_per_second: u32 = 0;
+        /// Answers to STUN requests on one datagram channel in a second. A peer that gets none
+        /// takes its flow for dead, so there must be enough for all keep-alives. Default: 5,000,
+        /// enough for 65,536 flows that are kept every 29 s × 0.8.
+        stun_answers_per_second: u32 = 0;
         /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
         max_waiting_sends: usize = 0;
+        /// How long responses to a sent-by that a request of ours carried count as ours
+        /// (RFC 3261 §18.1.2), if it is no name of ours otherwise. Default: 10 min, longer than any
+        /// transaction.
+        sent_by_memory: Duration = Duration::ZERO;
+        /// How many such sent-by values are remembered. The one that was first seen longest ago
+        /// makes room for another. Default: 4,096.
+        max_remembered_sent_by: usize = 0;
         /// The longest time between two keep-alives on a connection that is kept; each period is
         /// 80 % to 100 % of it. Default: 120 s (RFC 5626 §4.4.1).
         stream_keep_interval: Duration = Duration::ZERO;

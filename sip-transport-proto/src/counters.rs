@@ -117,6 +117,8 @@ counters! {
         malformed_replies_suppressed,
         /// Responses dropped because their top Via is not ours (RFC 3261 §18.1.2).
         stray_responses,
+        /// Sent-by values of requests of ours that had to be forgotten before their time.
+        sent_by_forgotten,
         /// Keep-alives received: CRLFs on streams; empty, CRLF-only and STUN datagrams.
         keepalives_in,
         /// STUN binding requests answered (RFC 5626 §4.4.2).
@@ -144,6 +146,12 @@ counters! {
         accepted,
         /// Connections refused or closed by a limit.
         connections_limited,
+        /// Of those closed, the ones that had been idle for longest.
+        idle_evicted,
+        /// Of those closed, the ones whose peer was behind with the bytes queued for it.
+        behind_evicted,
+        /// Connections refused by the application's filter.
+        accepts_filtered,
         /// Connections opened by us.
         connected,
         /// Connection attempts that failed.

@@ -8,7 +8,7 @@ use sip_core::message::{Head, ParseError};
 
 use crate::endpoint::normalise;
 use crate::receive::Arrival;
-use crate::reply::{self, Bucket};
+use crate::reply;
 use crate::route::Way;
 use crate::shared::Scope;
 use crate::tap::{Direction, Tapped};
@@ -28,7 +28,6 @@ pub struct DatagramSocket {
     force_rport: bool,
     groups: Vec<Membership>,
     seed: [u8; 32],
-    bucket: Bucket,
     replies: VecDeque<Transmit>,
     rearmed: bool,
 }
@@ -56,7 +55,6 @@ impl DatagramSocket {
         channel: &ChannelConfig,
         seed: [u8; 32],
     ) -> Self {
-        let bucket = Bucket::new(shared.config.malformed_replies_per_second);
         let (local, force_rport) = (channel.local, channel.force_rport);
         Self {
             shared,
@@ -65,7 +63,6 @@ impl DatagramSocket {
             force_rport,
             groups: channel.groups.clone(),
             seed,
-            bucket,
             replies: VecDeque::new(),
             rearmed: false,
         }
@@ -183,8 +180,8 @@ impl DatagramSocket {
         self.replies.pop_front()
     }
 
-    /// Each binding request is answered once, to its source, within the rate of other replies;
-    /// an answer goes to the flow that waits for it, if one does.
+    /// Each binding request is answered once, to its source, within a rate; an answer goes to the
+    /// flow that waits for it, if one does.
     fn take_stun(
         &mut self,
         now: Instant,
@@ -197,7 +194,7 @@ impl DatagramSocket {
             let key = (self.id.channel, normalise(remote));
             return self.shared.kept.answered(now, key, data, &self.shared);
         };
-        if remote.port() == 0 || !self.bucket.take(now) {
+        if remote.port() == 0 || !self.shared.rates.stun.take(now) {
             self.shared.counters.stun_answers_suppressed.one();
             return None;
         }
@@ -222,7 +219,7 @@ impl DatagramSocket {
         // Nothing can be sent to port 0.
         let mut destination = remote;
         destination.set_port(reply.port);
-        if destination.port() == 0 || !self.bucket.take(now) {
+        if destination.port() == 0 || !self.shared.rates.malformed.take(now) {
             self.shared.counters.malformed_replies_suppressed.one();
             return;
         }

@@ -434,6 +434,9 @@ pub enum AcceptError {
         /// The limit.
         limit: usize,
     },
+    /// The application's filter refused it.
+    #[error("the application refused it")]
+    Filtered,
     /// There are as many connections as may be, all of them in use.
     #[error("{limit} connections are open")]
     Full {

@@ -137,6 +137,8 @@ pub enum Deadline {
     Idle,
     /// The peer taking some of the bytes that wait for it.
     Write,
+    /// The peer taking all of them: if it has not by then, it counts as behind.
+    Behind,
     /// The last bytes before a close.
     Linger,
     /// A lookup, or the address towards a peer.
@@ -162,6 +164,7 @@ impl fmt::Display for Deadline {
             Self::Message => "a message took too long",
             Self::Idle => "idle for too long",
             Self::Write => "the peer does not read",
+            Self::Behind => "the peer reads slowly",
             Self::Linger => "closing took too long",
             Self::Query => "a lookup took too long",
             Self::Race => "the next address is due",

@@ -95,7 +95,9 @@ pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
 pub use response_policy::ResponsePolicy;
 pub use route::{Route, Way};
-pub use router::{ConnectionInfo, Held, Routed, Router, RouterOutput};
+pub use router::{
+    AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,
+};
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use size_rule::{SizeOutcome, SizeRule};
 pub use tap::{Direction, TapCall, Tapped};

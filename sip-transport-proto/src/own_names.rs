@@ -7,17 +7,19 @@ use std::time::Instant;
 use sip_core::{Host, HostPort};
 use smallvec::SmallVec;
 
-/// How long a sent-by that a request carried counts as ours: longer than any transaction.
-const MEMORY: Duration = Duration::from_secs(600);
-/// How many are remembered.
-const CAPACITY: usize = 4_096;
+use crate::Config;
 
 /// The sent-by values that responses to our requests may carry (RFC 3261 §18.1.2).
 ///
 /// Configured, advertised and bound names stay; what requests carried is remembered for a while,
 /// so that a change of address does not lose late responses.
-#[derive(Debug, Default)]
-pub(crate) struct OwnNames(Mutex<Names>);
+#[derive(Debug)]
+pub(crate) struct OwnNames {
+    names: Mutex<Names>,
+    /// How long, and how many of those that requests carried.
+    memory: Duration,
+    capacity: usize,
+}
 
 #[derive(Debug, Default)]
 struct Names {
@@ -28,6 +30,14 @@ struct Names {
 }
 
 impl OwnNames {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            names: Mutex::default(),
+            memory: config.sent_by_memory,
+            capacity: config.max_remembered_sent_by,
+        }
+    }
+
     pub(crate) fn add(&self, name: &Key) {
         let mut names = self.lock();
         let count = names.fixed.entry(name.as_bytes().into()).or_default();
@@ -41,17 +51,16 @@ impl OwnNames {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 names.fixed.remove(name.as_bytes());
-                names.saw(now, name);
+                names.saw(now, name, self.capacity);
             }
         }
     }
 
-    /// Remembers that a request went out with this sent-by.
-    pub(crate) fn saw(&self, now: Instant, name: &Key) {
+    /// Remembers that a request went out with this sent-by. Says whether another had to be
+    /// forgotten for it.
+    pub(crate) fn saw(&self, now: Instant, name: &Key) -> bool {
         let mut names = self.lock();
-        if !names.fixed.contains_key(name.as_bytes()) {
-            names.saw(now, name);
-        }
+        !names.fixed.contains_key(name.as_bytes()) && names.saw(now, name, self.capacity)
     }
 
     pub(crate) fn contains(&self, now: Instant, name: &Key) -> bool {
@@ -60,7 +69,7 @@ impl OwnNames {
             || names
                 .seen
                 .get(name.as_bytes())
-                .is_some_and(|&at| now.saturating_duration_since(at) <= MEMORY)
+                .is_some_and(|&at| now.saturating_duration_since(at) <= self.memory)
     }
 
     /// How many are remembered that requests carried.
@@ -69,23 +78,23 @@ impl OwnNames {
     }
 
     fn lock(&self) -> MutexGuard<'_, Names> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Names {
-    fn saw(&mut self, now: Instant, name: &Key) {
+    fn saw(&mut self, now: Instant, name: &Key, capacity: usize) -> bool {
         if let Some(at) = self.seen.get_mut(name.as_bytes()) {
             *at = now;
-            return;
+            return false;
         }
-        if self.order.len() >= CAPACITY
-            && let Some(oldest) = self.order.pop_front()
-        {
+        let full = self.order.len() >= capacity;
+        if full && let Some(oldest) = self.order.pop_front() {
             self.seen.remove(&oldest);
         }
         self.seen.insert(name.as_bytes().into(), now);
         self.order.push_back(name.as_bytes().into());
+        full
     }
 }
 

@@ -3,6 +3,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,8 +12,8 @@ use sip_core::Method;
 use sip_core::build::salvage;
 use sip_core::message::ParseError;
 
-use crate::Protocol;
 use crate::tokens::{Tag, Tokens};
+use crate::{Config, Protocol};
 
 /// A reply and, for datagrams, the port of the request's source to send it to.
 #[derive(Debug)]
@@ -59,33 +60,49 @@ fn tag(seed: &[u8; 32], request: &[u8]) -> Tag {
     Tokens::new(hash.finalize().into()).tag()
 }
 
+/// What a datagram channel answers to anybody, on all its sockets together.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    pub(crate) malformed: Bucket,
+    pub(crate) stun: Bucket,
+}
+
+impl Rates {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            malformed: Bucket::new(config.malformed_replies_per_second),
+            stun: Bucket::new(config.stun_answers_per_second),
+        }
+    }
+}
+
 /// Lets through so many a second, and a second's worth at once.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     per_second: u32,
-    left: f64,
-    filled: Option<Instant>,
+    /// How many are left, and since when.
+    level: Mutex<(f64, Option<Instant>)>,
 }
 
 impl Bucket {
-    pub(crate) fn new(per_second: u32) -> Self {
+    fn new(per_second: u32) -> Self {
         Self {
             per_second,
-            left: f64::from(per_second),
-            filled: None,
+            level: Mutex::new((f64::from(per_second), None)),
         }
     }
 
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
-        let since = self
-            .filled
-            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        self.filled = Some(now);
+    pub(crate) fn take(&self, now: Instant) -> bool {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, filled) = &mut *level;
+        let since = filled.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        // The sockets' tasks read the clock at their own times.
+        *filled = (*filled).max(Some(now));
         let rate = f64::from(self.per_second);
-        self.left = since.as_secs_f64().mul_add(rate, self.left).min(rate);
-        let may = self.left >= 1.0;
+        *left = since.as_secs_f64().mul_add(rate, *left).min(rate);
+        let may = *left >= 1.0;
         if may {
-            self.left -= 1.0;
+            *left -= 1.0;
         }
         may
     }

@@ -139,7 +139,7 @@ impl Route {
 
     /// A message that takes this route, for those who watch.
     pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
-        self.0.shared.tap(Tapped {
+        self.0.shared.tap(|| Tapped {
             direction: Direction::Out,
             local: self.local(),
             remote: self.remote_endpoint(),
@@ -216,7 +216,9 @@ impl Route {
     }
 
     fn remember(&self, now: Instant, sent_by: &Key) {
-        self.0.shared.names.saw(now, sent_by);
+        if self.0.shared.names.saw(now, sent_by) {
+            self.0.shared.counters.sent_by_forgotten.one();
+        }
     }
 
     fn check_size(&self, bytes: &Bytes, outgoing: &Outgoing) -> Result<(), AttemptCause> {

@@ -1,26 +1,30 @@
 use core::ops::Deref;
-use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
+use crate::reply::Rates;
 use crate::trace::Seldom;
 use crate::{Config, ids::TransportId};
 
-/// What every part of one channel sees: what all of the transport share, and counters of its own.
+/// What every part of one channel sees: what all of the transport share, and counters and rates of
+/// its own.
 /// The router has one too, for what concerns no channel.
 #[derive(Debug)]
 pub(crate) struct Scope {
     shared: Arc<Shared>,
     pub(crate) counters: Counters,
+    pub(crate) rates: Rates,
 }
 
 impl Scope {
     pub(crate) fn new(shared: Shared) -> Self {
         Self {
-            shared: Arc::new(shared),
             counters: Counters::default(),
+            rates: Rates::new(&shared.config),
+            shared: Arc::new(shared),
         }
     }
 
@@ -29,6 +33,7 @@ impl Scope {
         Arc::new(Self {
             shared: Arc::clone(&self.shared),
             counters: Counters::default(),
+            rates: Rates::new(&self.config),
         })
     }
 }
@@ -65,18 +70,31 @@ pub(crate) struct Warnings {
 
 /// Bytes held in all, against a limit.
 #[derive(Debug, Default)]
-pub(crate) struct Budget(AtomicUsize);
+pub(crate) struct Budget {
+    used: AtomicUsize,
+    refused: AtomicBool,
+}
 
 impl Budget {
     /// Takes `bytes` unless that would go over `limit`.
     pub(crate) fn take(&self, bytes: usize, limit: usize) -> bool {
         let grown = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= limit);
-        self.0.fetch_update(Relaxed, Relaxed, grown).is_ok()
+        let fits = self.used.fetch_update(Relaxed, Relaxed, grown).is_ok();
+        if !fits {
+            self.refused.store(true, Relaxed);
+        }
+        fits
+    }
+
+    /// Whether the limit has been hit since the last call.
+    pub(crate) fn take_refusal(&self) -> bool {
+        // Seldom: the look comes first, as it is cheap.
+        self.refused.load(Relaxed) && self.refused.swap(false, Relaxed)
     }
 
     pub(crate) fn give_back(&self, bytes: usize) {
         let _ = self
-            .0
+            .used
             .fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(bytes)));
     }
 
@@ -85,13 +103,13 @@ impl Budget {
         match held.checked_sub(taken) {
             Some(0) => {}
             Some(more) => {
-                self.0.fetch_add(more, Relaxed);
+                self.used.fetch_add(more, Relaxed);
             }
             None => self.give_back(taken.saturating_sub(held)),
         }
     }
 
     pub(crate) fn used(&self) -> usize {
-        self.0.load(Relaxed)
+        self.used.load(Relaxed)
     }
 }

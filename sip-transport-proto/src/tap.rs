@@ -96,15 +96,18 @@ impl TapCall {
 
 impl Scope {
     /// The call that shows a message later, with no lock held; `None` if nobody watches.
-    pub(crate) fn tap(self: &Arc<Self>, seen: Tapped<'_>) -> Option<TapCall> {
-        self.is_watched().then(|| TapCall {
-            scope: Arc::clone(self),
-            direction: seen.direction,
-            local: seen.local,
-            remote: seen.remote,
-            at: seen.at,
-            bytes: Bytes::copy_from_slice(seen.bytes),
-            error: seen.error,
+    pub(crate) fn tap<'a>(self: &Arc<Self>, seen: impl FnOnce() -> Tapped<'a>) -> Option<TapCall> {
+        self.is_watched().then(|| {
+            let seen = seen();
+            TapCall {
+                scope: Arc::clone(self),
+                direction: seen.direction,
+                local: seen.local,
+                remote: seen.remote,
+                at: seen.at,
+                bytes: Bytes::copy_from_slice(seen.bytes),
+                error: seen.error,
+            }
         })
     }
 }

@@ -12,9 +12,9 @@ use crate::error::{
 use crate::resolve::{Answer, DomainName, Family, LookupId, LookupKind, Target};
 use crate::route::Way;
 use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, KeepError,
-    Outgoing, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent, SipEndpoint, SocketId,
-    Stats,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Deadline, Event,
+    Keep, KeepError, Outgoing, QueryId, Route, Routed, Router, RouterOutput, SendId, Sent,
+    SipEndpoint, SocketId, Stats,
 };
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
@@ -170,6 +170,15 @@ impl Transport {
         &self.router
     }
 
+    /// The connections, open or being opened.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
+        self.router.connections().map(|mut info| {
+            let machine = self.connections.get(&info.id);
+            info.queued = machine.map_or(0, Connection::queued_bytes);
+            info
+        })
+    }
+
     // Commands.
 
     /// Adds a channel whose socket is bound.
@@ -322,7 +331,7 @@ impl Transport {
     /// A listener accepted a connection.
     ///
     /// # Errors
-    /// The limits do not allow it: close it at once.
+    /// The application or the limits do not allow it: close it at once.
     pub fn handle_accepted(
         &mut self,
         now: Instant,
@@ -330,6 +339,11 @@ impl Transport {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<ConnectionId, AcceptError> {
+        if let Some(filter) = self.router.accept_filter(channel)
+            && !filter.allows(local, remote)
+        {
+            return Err(AcceptError::Filtered);
+        }
         let accepted = self.router.accept(now, channel, local, remote);
         let result = accepted.map(|machine| {
             let id = machine.id();
@@ -494,6 +508,8 @@ impl Transport {
             Some(ConnectionEvent::Tap(call)) => call.run(),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
+            Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
+            Some(ConnectionEvent::Behind(since)) => self.router.handle_behind(id, since),
             Some(ConnectionEvent::Closed { reason }) => {
                 self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));

@@ -337,9 +337,16 @@ fn a_paused_connection_goes_on_writing_and_must_be_read() {
     while machine.poll_event(start).is_some() {}
     machine.pause(start);
     assert_eq!(machine.transmit(), b"\r\n");
+    let behind = start + SECOND;
+    assert_eq!(machine.poll_timeout(), Some((behind, Deadline::Behind)));
+    machine.handle_timeout(behind);
+    let event = machine.poll_control(behind);
+    assert!(matches!(event, Some(ConnectionEvent::Behind(Some(since))) if since == start));
     let stalled = start + seconds(20);
     assert_eq!(machine.poll_timeout(), Some((stalled, Deadline::Write)));
-    machine.handle_written(start, 2);
+    machine.handle_written(behind, 2);
+    let event = machine.poll_control(behind);
+    assert!(matches!(event, Some(ConnectionEvent::Behind(None))));
     assert_eq!(machine.poll_timeout(), None);
 }
 

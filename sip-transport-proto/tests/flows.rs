@@ -143,7 +143,7 @@ fn the_parameter_is_in_requests_over_tls_alone() {
     assert!(!header(&host.written(id), "Via").contains("alias"));
 }
 
-// RFC 5923 §9.3; conformance: 389, 393
+// RFC 5923 §9.3; conformance: 389, 393; bad-inputs: C15
 #[test]
 fn another_domain_on_the_same_address_gets_another_connection() {
     let mut pair = Pair::mutual(true);
@@ -158,7 +158,7 @@ fn another_domain_on_the_same_address_gets_another_connection() {
     assert_eq!(pair.bob_calls("sips:alice.example:5062"), None);
 }
 
-// RFC 5923 §8.2, §9.2; conformance: 387, 386
+// RFC 5923 §8.2, §9.2; conformance: 387, 386; bad-inputs: C15
 #[test]
 fn no_certificate_or_no_wish_is_no_alias() {
     let optional = MADE
@@ -218,7 +218,7 @@ fn a_dead_alias_gives_way_to_a_new_connection() {
     assert_eq!(pair.aliases(), 2);
 }
 
-// RFC 5923 §9.3; conformance: 383, 394
+// RFC 5923 §9.3; conformance: 383, 394; bad-inputs: C15
 #[test]
 fn alias_over_tcp_is_ignored() {
     let mut host = Host::new();

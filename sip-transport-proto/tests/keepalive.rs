@@ -427,10 +427,8 @@ fn while_we_do_not_read_no_pong_is_late() {
         assert_eq!(machine.poll_timeout(), Some((late, Deadline::Pong)));
         machine.handle_timeout(late);
         assert!(machine.is_closed());
-        assert!(matches!(
-            machine.poll_control(late),
-            Some(ConnectionEvent::Event(Event::FlowDead { .. }))
-        ));
+        let mut told = std::iter::from_fn(|| machine.poll_control(late));
+        assert!(told.any(|event| matches!(event, ConnectionEvent::Event(Event::FlowDead { .. }))));
     }
 }
 

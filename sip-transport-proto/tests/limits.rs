@@ -3,12 +3,19 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use common::{Host, addr, numbered, options};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{Host, addr, ip, numbered, options};
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason, SendCause};
-use sip_transport_proto::{ChannelId, Config, ConnectionId, Event, SendOptions};
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, ConnectionState, Event,
+    Outgoing, Protocol, Router, RouterOutput, SendOptions,
+};
 
 fn limited(set: impl FnOnce(&mut Config)) -> (Host, ChannelId) {
     let mut config = Config::default();
@@ -66,6 +73,7 @@ fn an_ipv6_64_counts_as_one_address() {
 fn the_oldest_connection_without_a_message_makes_room() {
     let (mut host, channel) = limited(|config| {
         config.max_connections(3).unwrap();
+        config.max_unproven(3).unwrap();
     });
     let proven = accept(&mut host, channel, "192.0.2.1:1").unwrap();
     host.feed(proven, &numbered(1));
@@ -77,6 +85,173 @@ fn the_oldest_connection_without_a_message_makes_room() {
     assert_eq!(host.close_reason(younger), Some(CloseReason::Limit));
     assert_eq!(host.close_reason(proven), None);
     assert_eq!(host.transport.router().load(), (3, 0));
+}
+
+// bad-inputs: C6
+#[test]
+fn connections_from_exempt_networks_count_against_the_other_limits_only() {
+    let (mut host, channel) = limited(|config| {
+        config.max_unproven_per_ip(1).unwrap();
+        config.max_unproven(5).unwrap();
+        let networks = ["192.0.2.0/28", "2001:db8:5::/48"];
+        config.per_ip_exempt(networks.map(|network| network.parse().unwrap()));
+    });
+    let first = accept(&mut host, channel, "192.0.2.15:1").unwrap();
+    for remote in [
+        "192.0.2.15:2",
+        "[::ffff:192.0.2.15]:3",
+        "[2001:db8:5::1]:1",
+        "[2001:db8:5::1]:2",
+    ] {
+        accept(&mut host, channel, remote).unwrap();
+    }
+    assert_eq!(host.close_reason(first), None);
+    accept(&mut host, channel, "192.0.2.16:1").unwrap();
+    assert!(accept(&mut host, channel, "192.0.2.16:2").is_err());
+    // They make room as others do.
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
+}
+
+// bad-inputs: C6
+#[test]
+fn the_application_decides_before_anything_counts() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    let (mut host, channel) = limited(|config| {
+        config.max_unproven_per_ip(1).unwrap();
+        config.accept_filter(move |local, remote| {
+            log.lock().unwrap().push((local, remote));
+            remote.addr.port() != 666
+        });
+    });
+    for _ in 0..3 {
+        let error = accept(&mut host, channel, "192.0.2.9:666").unwrap_err();
+        assert_eq!(error, AcceptError::Filtered);
+    }
+    accept(&mut host, channel, "192.0.2.9:1").unwrap();
+    let stats = host.transport.stats();
+    assert_eq!((stats.accepts_filtered, stats.accepted), (3, 1));
+    assert_eq!(stats.connections_limited, 0);
+    assert_eq!(host.closes, [], "nothing was opened");
+    let asked = asked.lock().unwrap();
+    let (local, remote) = &asked[0];
+    assert_eq!(local.to_string(), "tcp:[2001:db8::1]:5060");
+    assert_eq!(remote.to_string(), "tcp:192.0.2.9:666");
+    assert_eq!((local.channel, asked.len()), (Some(channel), 4));
+}
+
+/// Three connections that have brought a message, in order of their age.
+fn three_in_use(set: impl FnOnce(&mut Config)) -> (Host, ChannelId, [ConnectionId; 3]) {
+    let (mut host, channel) = limited(|config| {
+        config.max_connections(3).unwrap();
+        set(config);
+    });
+    let all = [1, 2, 3].map(|peer| {
+        let id = accept(&mut host, channel, &format!("192.0.2.{peer}:1")).unwrap();
+        host.feed(id, &numbered(peer));
+        host.pass(Duration::from_secs(1));
+        id
+    });
+    (host, channel, all)
+}
+
+// bad-inputs: C6; conformance: 147
+#[test]
+fn with_none_unproven_the_longest_idle_connection_makes_room() {
+    let (mut host, channel, [first, second, third]) = three_in_use(|_| {});
+    host.pass(Duration::from_secs(100));
+    // A keep-alive, and a message of ours, are signs of life.
+    host.feed(first, b"\r\n\r\n");
+    host.written(first);
+    host.pass(Duration::from_secs(1));
+    let wish = SendOptions::new().connection(second);
+    host.send(options("sip:192.0.2.2;transport=tcp"), wish);
+    host.written(second);
+    let newcomer = accept(&mut host, channel, "192.0.2.4:1").unwrap();
+    assert_eq!(host.close_reason(third), Some(CloseReason::Limit));
+    let stats = host.transport.stats();
+    assert_eq!((stats.idle_evicted, stats.connections_limited), (1, 1));
+    // Those who bring nothing take the place of one another, and of nobody else.
+    host.pass(Duration::from_secs(100));
+    accept(&mut host, channel, "192.0.2.5:1").unwrap_or_else(|error| panic!("{error}"));
+    for id in [first, second] {
+        assert_eq!(host.close_reason(id), None);
+    }
+    assert!(host.close_reason(newcomer).is_some());
+    assert_eq!(host.transport.router().load(), (3, 0));
+}
+
+// RFC 3261 §18: a connection outlives the transactions that use it; bad-inputs: C6
+#[test]
+fn what_transactions_may_still_use_does_not_make_room() {
+    let (mut host, channel, all) = three_in_use(|_| {});
+    host.pass(Duration::from_secs(30));
+    let error = accept(&mut host, channel, "192.0.2.4:1").unwrap_err();
+    assert_eq!(error, AcceptError::Full { limit: 3 });
+    for id in all {
+        assert_eq!(host.close_reason(id), None);
+    }
+}
+
+#[test]
+fn a_connection_of_ours_takes_the_place_of_the_longest_idle() {
+    let (mut host, _, [first, ..]) = three_in_use(|_| {});
+    host.pass(Duration::from_secs(100));
+    host.waits(
+        options("sip:[2001:db8::8];transport=tcp"),
+        SendOptions::new(),
+    );
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
+    assert_eq!(host.connects.len(), 1);
+}
+
+proptest! {
+    /// What is known of activity is as exact as 1/128 of the idle timeout.
+    #[test]
+    fn the_time_of_the_last_activity_is_known(pauses in prop::collection::vec(0u64..60_000, 1..40)) {
+        let (mut host, channel) = limited(|_| {});
+        let id = accept(&mut host, channel, "192.0.2.9:1").unwrap();
+        let grain = Duration::from_secs(3_900) / 128;
+        for (number, pause) in pauses.into_iter().enumerate() {
+            host.feed(id, &numbered(number));
+            let carried = host.now;
+            host.pass(Duration::from_millis(pause));
+            let info = host.transport.router().connection(id).unwrap();
+            prop_assert!(info.active <= carried && info.active + grain >= carried);
+        }
+    }
+}
+
+#[test]
+fn connections_are_listed_with_what_is_known_of_them() {
+    let mut host = v4_limited(|_| {});
+    let channel = host.transport.router().channels().next().unwrap().0;
+    let begun = host.now;
+    host.waits(options("sip:192.0.2.9;transport=tcp"), SendOptions::new());
+    let list = |host: &Host| -> Vec<_> { host.transport.connections().collect() };
+    let [info] = &list(&host)[..] else {
+        panic!("one connection");
+    };
+    assert_eq!(info.state, ConnectionState::Opening);
+    assert!((info.proven, info.accepted, info.since) == (true, false, begun));
+    assert!(info.queued > 0, "the message waits");
+    let ours = host.connected("192.0.2.1:40000");
+    host.pass(Duration::from_secs(1));
+    let theirs = host.accept(channel, "192.0.2.1:5060", "192.0.2.8:33333");
+    let [first, second] = &list(&host)[..] else {
+        panic!("two connections");
+    };
+    assert_eq!((first.id, first.state), (ours, ConnectionState::Open));
+    assert_eq!(first.queued, host.transport.transmit(ours).len());
+    assert_eq!((second.id, second.accepted), (theirs, true));
+    assert_eq!(second.since, begun + Duration::from_secs(1));
+    assert_eq!((second.proven, second.queued), (false, 0));
+    // What is queued is still written.
+    assert!(host.transport.close(host.now, ours));
+    assert_eq!(list(&host)[0].state, ConnectionState::Closing);
+    assert!(!host.transport.close(host.now, ours));
+    host.written(ours);
+    assert_eq!(list(&host).len(), 1);
 }
 
 #[test]
@@ -107,6 +282,18 @@ fn a_connection_of_ours_takes_the_place_of_one_without_a_message() {
     );
     assert_eq!(host.close_reason(id), Some(CloseReason::Limit));
     assert_eq!(host.connects.len(), 1);
+}
+
+#[test]
+fn a_quarter_of_all_connections_may_be_without_a_message() {
+    let (mut host, channel) = limited(|config| {
+        config.max_connections(8).unwrap();
+    });
+    let first = accept(&mut host, channel, "192.0.2.1:1").unwrap();
+    accept(&mut host, channel, "192.0.2.2:1").unwrap();
+    assert_eq!(host.close_reason(first), None);
+    accept(&mut host, channel, "192.0.2.3:1").unwrap();
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
 }
 
 #[test]
@@ -241,6 +428,84 @@ fn all_queues_together_have_a_limit() {
     host.waits(options("sip:192.0.2.9;transport=tcp"), SendOptions::new());
 }
 
+/// Two peers that read nothing, and fill all the room for bytes; the second for as long as it
+/// takes from `pause` on.
+fn two_behind(pause: Duration) -> (Host, [ConnectionId; 2]) {
+    let mut host = v4_limited(|config| {
+        config.total_send_queue(5_000).unwrap();
+    });
+    let all = [9, 8].map(|peer| {
+        let uri = format!("sip:192.0.2.{peer};transport=tcp");
+        host.waits(options(&uri), SendOptions::new());
+        let id = host.connected(&format!("192.0.2.1:4000{peer}"));
+        host.pass(pause);
+        id
+    });
+    let (_, cause) = fill(&mut host);
+    assert_eq!(cause, SendCause::QueueFull { limit: 5_000 });
+    (host, all)
+}
+
+fn send_to_another(host: &mut Host) -> Result<(), SendCause> {
+    let result = host.submit(options("sip:192.0.2.7;transport=tcp"), SendOptions::new());
+    result.map(drop).map_err(|error| error.cause().clone())
+}
+
+// bad-inputs: C9
+#[test]
+fn where_all_queues_are_full_the_peer_behind_for_longest_makes_room() {
+    let (mut host, [first, second]) = two_behind(Duration::from_secs(2));
+    // The send that finds no room fails, and so may the one that has it made.
+    let _ = send_to_another(&mut host);
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
+    assert_eq!(send_to_another(&mut host), Ok(()));
+    assert_eq!(host.close_reason(second), None);
+    let stats = host.transport.stats();
+    assert_eq!((stats.behind_evicted, stats.connections_limited), (1, 1));
+}
+
+// bad-inputs: C9
+#[test]
+fn a_peer_that_takes_a_byte_now_and_then_is_behind_all_the_same() {
+    let mut host = v4_limited(|config| {
+        config.total_send_queue(5_000).unwrap();
+    });
+    host.waits(options("sip:192.0.2.9;transport=tcp"), SendOptions::new());
+    let trickles = host.connected("192.0.2.1:40000");
+    for _ in 0..30 {
+        host.pass(Duration::from_millis(500));
+        host.transport.handle_written(host.now, trickles, 1);
+        host.drain();
+    }
+    host.waits(options("sip:192.0.2.8;transport=tcp"), SendOptions::new());
+    let stands = host.connected("192.0.2.1:40001");
+    host.pass(Duration::from_secs(2));
+    fill(&mut host);
+    let _ = send_to_another(&mut host);
+    assert_eq!(host.close_reason(trickles), Some(CloseReason::Limit));
+    assert_eq!(host.close_reason(stands), None);
+}
+
+#[test]
+fn a_peer_that_keeps_up_does_not_make_room_for_bytes() {
+    // Nobody has been behind for a second yet.
+    let (mut host, all) = two_behind(Duration::ZERO);
+    for _ in 0..3 {
+        let (_, cause) = fill(&mut host);
+        assert_eq!(cause, SendCause::QueueFull { limit: 5_000 });
+    }
+    assert_eq!(host.transport.stats().behind_evicted, 0);
+    // Who has caught up is behind no more.
+    host.pass(Duration::from_secs(2));
+    for id in all {
+        host.written(id);
+    }
+    for _ in 0..2 {
+        fill(&mut host);
+    }
+    assert_eq!(all.map(|id| host.close_reason(id)), [None, None]);
+}
+
 #[test]
 fn a_connection_that_makes_room_gives_its_bytes_back() {
     let mut config = Config::default();
@@ -263,18 +528,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// Whatever peers do, the counts stay within the limits and end at nothing.
+    // bad-inputs: C6
     #[test]
     fn limits_hold_in_any_order_of_things(
-        steps in prop::collection::vec((0usize..5, 0usize..12, 0u8..4), 1..120),
+        steps in prop::collection::vec((0usize..7, any::<usize>(), 0u8..4), 1..120),
     ) {
-        let (mut host, channel) = limited(|config| {
-            config.max_connections(8).unwrap();
-            config.max_unproven(5).unwrap();
-            config.max_unproven_per_ip(3).unwrap();
-        });
+        let (mut host, channel) = limited(small);
         let mut ids = Vec::new();
         for (port, (step, which, peer)) in steps.into_iter().enumerate() {
-            let chosen = ids.get(which).copied();
+            let chosen = ids.get(which.checked_rem(ids.len()).unwrap_or(0)).copied();
             match (step, chosen) {
                 (0 | 1, _) => {
                     let remote = format!("192.0.2.{peer}:{}", port + 1);
@@ -286,19 +548,118 @@ proptest! {
                     host.transport.handle_error(id, ErrorKind::ConnectionReset);
                     host.drain();
                 }
-                _ => {}
+                (5, _) => {
+                    let uri = format!("sip:[2001:db8::{peer}]:{};transport=tcp", port + 1);
+                    let _ = host.submit(options(&uri), SendOptions::new());
+                    ids.extend(host.connects.pop_front().map(|(id, ..)| id));
+                }
+                _ => host.pass(Duration::from_secs(u64::from(peer) * 7)),
             }
-            let (connections, _) = host.transport.router().load();
-            prop_assert!(connections <= 8);
+            within_limits(host.transport.router())?;
         }
         for id in ids {
-            host.eof(id);
+            host.transport.handle_error(id, ErrorKind::ConnectionReset);
+            host.drain();
         }
         prop_assert_eq!(host.transport.router().load(), (0, 0));
+        prop_assert_eq!(host.transport.router().queued_bytes(), 0);
         // All room is free again.
         for peer in 0..5 {
             let remote = format!("198.51.100.{peer}:1");
             prop_assert!(accept(&mut host, channel, &remote).is_ok());
         }
     }
+
+    /// The same of the router alone, which hears of the ends of its connections late.
+    // bad-inputs: C6
+    #[test]
+    fn limits_hold_however_late_connections_end(
+        steps in prop::collection::vec((0usize..10, any::<usize>(), 0u8..4), 1..200),
+    ) {
+        let mut config = Config::default();
+        small(&mut config);
+        let mut router = Router::new(config, [1; 32]);
+        let local = addr("[2001:db8::1]:5060");
+        let channel = ChannelConfig::new(Protocol::Tcp, local);
+        let channel = router.add_channel(channel).unwrap();
+        let mut now = Host::new().now;
+        let mut ids = Vec::new();
+        for (port, (step, which, peer)) in steps.into_iter().enumerate() {
+            let at = which.checked_rem(ids.len()).unwrap_or(0);
+            match (step, ids.get(at).copied()) {
+                (0..3, _) => {
+                    let remote = addr(&format!("192.0.2.{peer}:{}", port + 1));
+                    let accepted = router.accept(now, channel, local, remote);
+                    ids.extend(accepted.ok().map(|machine| machine.id()));
+                }
+                (3, _) => {
+                    let uri = format!("sip:[2001:db8::{peer}]:{};transport=tcp", port + 1);
+                    let _ = router.send(now, Outgoing::new(options(&uri), SendOptions::new()));
+                    ids.extend(router.take_machine().map(|machine| machine.id()));
+                }
+                (4, Some(id)) => router.handle_proven(id),
+                (5, Some(id)) => drop(router.close(id)),
+                (6, Some(id)) => router.handle_active(now, id),
+                (7, Some(id)) => router.handle_behind(id, (peer > 1).then_some(now)),
+                (8, Some(id)) => {
+                    router.handle_closed(now, id, CloseReason::Peer);
+                    ids.swap_remove(at);
+                }
+                _ => now += Duration::from_secs(u64::from(peer) * 20),
+            }
+            while router.poll_output().is_some() {}
+            within_limits(&router)?;
+        }
+        for id in ids {
+            router.handle_closed(now, id, CloseReason::Peer);
+            // What comes late is about nothing.
+            router.handle_active(now, id);
+            router.handle_behind(id, Some(now));
+            router.handle_proven(id);
+            router.handle_closed(now, id, CloseReason::Peer);
+        }
+        prop_assert_eq!(router.load(), (0, 0));
+        // Each address has all of its room.
+        for peer in 0..4 {
+            let remote = addr(&format!("192.0.2.{peer}:1"));
+            let mut all = Vec::new();
+            while let Ok(machine) = router.accept(now, channel, local, remote)
+                && all.len() < 5
+            {
+                all.push(machine.id());
+            }
+            prop_assert_eq!(all.len(), if peer == EXEMPT { 5 } else { 3 });
+            all.into_iter().for_each(|id| router.handle_closed(now, id, CloseReason::Peer));
+            while let Some(output) = router.poll_output() {
+                if let RouterOutput::Close { connection, .. } = output {
+                    router.handle_closed(now, connection, CloseReason::Peer);
+                }
+            }
+        }
+    }
+}
+
+/// The last number of the address that may have as many connections as there may be.
+const EXEMPT: u8 = 3;
+
+fn small(config: &mut Config) {
+    config.max_connections(8).unwrap();
+    config.max_unproven(5).unwrap();
+    config.max_unproven_per_ip(3).unwrap();
+    config.per_ip_exempt(["192.0.2.3/32".parse().unwrap()]);
+}
+
+fn within_limits(router: &Router) -> Result<(), TestCaseError> {
+    let live = |info: &ConnectionInfo| info.state != ConnectionState::Closing;
+    let all: Vec<_> = router.connections().filter(live).collect();
+    prop_assert!(all.len() <= 8, "{all:?}");
+    let unproven = all.iter().filter(|info| !info.proven);
+    let mut of_each = BTreeMap::new();
+    for info in unproven {
+        *of_each.entry(info.remote.addr.ip()).or_insert(0) += 1;
+    }
+    prop_assert!(of_each.values().sum::<usize>() <= 5, "{of_each:?}");
+    of_each.remove(&ip("192.0.2.3"));
+    prop_assert!(of_each.values().all(|&count| count <= 3), "{of_each:?}");
+    Ok(())
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use common::{Host, addr, header, ip, numbered, wire_request, wire_request_with_body};
 use sip_transport_proto::sip_core::Message;
-use sip_transport_proto::{ChannelConfig, Config, ConnectionId, Event, Protocol, Transmit};
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Protocol, Transmit,
+};
 
 const VIA: &str = "SIP/2.0/UDP host.example;branch=z9hG4bK1;rport";
 
@@ -271,6 +273,32 @@ fn a_channel_gives_so_many_replies_a_second() {
     host.now += Duration::from_secs(3_600);
     assert_eq!(flood(&mut host), 10, "what was not used is not saved");
     assert_eq!(host.transport.stats().malformed_replies_suppressed, 175);
+}
+
+// RFC 3261 §26.3.2.4
+#[test]
+fn the_sockets_of_a_channel_share_its_rate() {
+    let mut config = Config::default();
+    config.malformed_replies_per_second(10).unwrap();
+    let mut host = Host::with(config);
+    let local = addr("192.0.2.1:5060");
+    let channel = host.channel(ChannelConfig::new(Protocol::Udp, local).sockets(4));
+    let other = host.udp("192.0.2.1:5062");
+    let mut flood = |channel: ChannelId, socket| {
+        let (now, from) = (host.now, addr("192.0.2.9:33333"));
+        for _ in 0..8 {
+            let socket = channel.socket(socket);
+            host.transport
+                .handle_datagram(now, socket, from, None, bad(VIA).as_bytes());
+        }
+        host.drain();
+        host.datagrams.drain(..).count()
+    };
+    assert_eq!(
+        [0, 1, 2, 3].map(|socket| flood(channel, socket)),
+        [8, 2, 0, 0]
+    );
+    assert_eq!(flood(other, 0), 8, "each channel has its own");
 }
 
 #[test]

@@ -423,6 +423,29 @@ fn what_a_request_carried_counts_as_ours_for_ten_minutes() {
 
 // conformance: 110
 #[test]
+fn so_many_of_what_requests_carried_are_remembered() {
+    let mut config = Config::default();
+    config.max_remembered_sent_by(2).unwrap();
+    let mut host = Host::with(config);
+    let channel = host.udp("192.0.2.1:5060");
+    for name in ["a", "b", "a", "c"] {
+        let via = format!("SIP/2.0/UDP {name}.example;branch=z9hG4bK1");
+        let mut request = common::options("sip:192.0.2.9");
+        request.set("Via", via).unwrap();
+        host.send(request, SendOptions::new());
+    }
+    let came = ["a", "b", "c"].map(|name| {
+        let via = format!("SIP/2.0/UDP {name}.example;branch=z9hG4bK1");
+        let response = wire_response(&via);
+        host.datagram(channel, "192.0.2.9:5060", &response)
+            .is_some()
+    });
+    assert_eq!(came, [false, true, true]);
+    let stats = host.transport.stats();
+    assert_eq!((stats.sent_by_forgotten, stats.stray_responses), (1, 1));
+}
+
+#[test]
 fn the_name_of_a_removed_channel_counts_as_ours_for_ten_minutes() {
     let mut host = Host::new();
     let gone = host.udp("192.0.2.1:5060");

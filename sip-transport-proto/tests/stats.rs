@@ -231,9 +231,9 @@ fn sends_that_wait_and_flows_that_are_kept_are_counted() {
 }
 
 #[test]
-fn replies_and_answers_over_the_rate_are_counted_as_left_out() {
+fn stun_answers_over_the_rate_are_counted_as_left_out() {
     let mut config = Config::default();
-    config.malformed_replies_per_second(3).unwrap();
+    config.stun_answers_per_second(3).unwrap();
     let mut host = Host::with(config);
     let channel = host.udp("192.0.2.1:5060");
     let mut binding = [0; 20];

@@ -3,8 +3,10 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{Host, addr};
-use sip_transport_proto::Transmit;
+use sip_transport_proto::{Config, Transmit};
 
 const ID: &[u8; 12] = b"abcdefghijkl";
 
@@ -152,16 +154,29 @@ fn what_begins_like_another_protocol_is_dropped_unread() {
 }
 
 #[test]
-fn answers_are_limited_by_the_second() {
-    let mut host = Host::new();
+fn answers_have_a_rate_of_their_own() {
+    let mut config = Config::default();
+    config.stun_answers_per_second(200).unwrap();
+    config.malformed_replies_per_second(1).unwrap();
+    let mut host = Host::with(config);
     let channel = host.udp("192.0.2.1:5060");
+    let bad = String::from_utf8(common::wire_request("SIP/2.0/UDP 192.0.2.9", "")).unwrap();
+    let bad = bad.replace("CSeq: 1 OPTIONS", "CSeq: 1 BYE");
     for _ in 0..1_000 {
+        host.datagram(channel, "192.0.2.9:33333", bad.as_bytes());
         assert!(
             host.datagram(channel, "192.0.2.9:33333", &request(b""))
                 .is_none()
         );
     }
-    assert_eq!(host.datagrams.len(), 100);
     let stats = host.transport.stats();
-    assert_eq!((stats.stun_answers, stats.keepalives_in), (100, 1_000));
+    assert_eq!((stats.stun_answers, stats.keepalives_in), (200, 1_000));
+    assert_eq!(stats.stun_answers_suppressed, 800);
+    assert_eq!(stats.malformed_replies, 1);
+    assert_eq!(host.datagrams.len(), 201);
+    host.now += Duration::from_millis(500);
+    for _ in 0..1_000 {
+        host.datagram(channel, "192.0.2.9:33333", &request(b""));
+    }
+    assert_eq!(host.transport.stats().stun_answers, 300);
 }

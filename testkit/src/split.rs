@@ -162,6 +162,8 @@ impl Split {
             ConnectionEvent::Tap(call) => call.run(),
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
+            ConnectionEvent::Active => self.router.handle_active(now, id),
+            ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
             ConnectionEvent::Closed { reason } => {
                 self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));
@@ -395,6 +397,10 @@ impl Machine for Split {
         remote: SocketAddr,
     ) -> Result<ConnectionId, AcceptError> {
         self.tasks.push(Task::Router);
+        let filter = self.router.accept_filter(channel);
+        if filter.is_some_and(|filter| !filter.allows(local, remote)) {
+            return Err(AcceptError::Filtered);
+        }
         let machine = self.router.accept(now, channel, local, remote)?;
         let id = machine.id();
         self.connections.insert(id, machine);

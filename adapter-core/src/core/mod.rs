@@ -16,8 +16,8 @@ use futures_channel::oneshot;
 use sip_transport_proto::error::{CloseReason, SendCause, SendError};
 use sip_transport_proto::resolve::{LookupId, Target};
 use sip_transport_proto::{
-    ChannelId, Connection, ConnectionId, Keep, KeepError, QueryId, Router, RouterOutput, SendId,
-    Sent, SipEndpoint, SocketId,
+    ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
+    RouterOutput, SendId, Sent, SipEndpoint, SocketId,
 };
 
 use crate::link::Link;
@@ -197,6 +197,13 @@ impl Core {
 
     fn link(&self, id: ConnectionId) -> Option<Arc<Link>> {
         read(&self.links).get(&id).cloned()
+    }
+
+    /// Adds what the connection's own machine knows, and the router does not.
+    pub(crate) fn fill_in(&self, info: &mut ConnectionInfo) {
+        if let Some(link) = self.link(info.id) {
+            info.queued = lock(&link.machine).queued_bytes();
+        }
     }
 
     pub(crate) fn keep(

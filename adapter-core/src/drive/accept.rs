@@ -4,14 +4,17 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::ChannelId;
 use sip_transport_proto::trace::{CONNECTION, SOCKET};
+use sip_transport_proto::{AcceptFilter, ChannelId};
 use tracing::{debug, warn};
 
 use super::connection;
 use crate::alarm::Alarm;
 use crate::core::Core;
 use crate::{Listener, Stream};
+
+/// Connections accepted in one turn, before other tasks get theirs.
+const ROUNDS: usize = 16;
 
 /// How long to wait after an error of accept, such as "too many open files": longer each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -27,12 +30,13 @@ pub(crate) async fn accept(
     let mut pause = FIRST_PAUSE;
     let mut until: Option<Instant> = None;
     let mut alarm = Alarm::default();
+    let filter = core.with_router(|router| router.accept_filter(channel));
     poll_fn(|cx| {
         wake.register(cx.waker());
         let Some(worker) = core.workers.first() else {
             return Poll::Ready(());
         };
-        loop {
+        for _ in 0..ROUNDS {
             if core.is_stopping() || !core.has_listener(channel) {
                 return Poll::Ready(());
             }
@@ -40,10 +44,14 @@ pub(crate) async fn accept(
                 ready!(alarm.poll(cx, &*worker.runtime, Some(at)));
                 until = None;
             }
+            // Nobody knows yet whose the next one will be.
+            for worker in &core.workers {
+                ready!(worker.queue.poll_accept(cx));
+            }
             match ready!(listener.poll_accept(cx)) {
                 Ok((stream, _)) => {
                     pause = FIRST_PAUSE;
-                    take(&core, channel, stream);
+                    take(&core, channel, filter.as_ref(), stream);
                 }
                 Err(error) => {
                     warn!(target: SOCKET, %error, local = %listener.local_addr(), "cannot accept");
@@ -52,12 +60,23 @@ pub(crate) async fn accept(
                 }
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     })
     .await;
 }
 
-fn take(core: &Arc<Core>, channel: ChannelId, stream: Box<dyn Stream>) {
+fn take(
+    core: &Arc<Core>,
+    channel: ChannelId,
+    filter: Option<&AcceptFilter>,
+    stream: Box<dyn Stream>,
+) {
     let (local, remote) = (stream.local_addr(), stream.remote_addr());
+    if filter.is_some_and(|filter| !filter.allows(local, remote)) {
+        debug!(target: CONNECTION, %remote, "connection refused by the application");
+        return;
+    }
     let now = core.now();
     let (accepted, asked) = core.ask(|router| {
         let machine = router.accept(now, channel, local, remote)?;

@@ -285,6 +285,13 @@ impl Task {
             ConnectionEvent::Alias { port } => {
                 core.with_router(|router| router.handle_alias(id, port));
             }
+            ConnectionEvent::Active => {
+                let now = core.now();
+                core.with_router(|router| router.handle_active(now, id));
+            }
+            ConnectionEvent::Behind(since) => {
+                core.with_router(|router| router.handle_behind(id, since));
+            }
             ConnectionEvent::Closed { reason } => core.forget_link(id, reason),
             ConnectionEvent::Returned(outgoing, cause) => {
                 core.retry(core.now(), outgoing, cause);

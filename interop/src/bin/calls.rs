@@ -94,6 +94,7 @@ fn calls(args: &Args) -> Result<Outcome, Failure> {
     };
     let connector = Connector {
         to: args.to,
+        from: None,
         over: args.over,
         name: args.server_name.clone(),
         tls: trust.config()?,

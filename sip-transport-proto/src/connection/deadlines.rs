@@ -15,6 +15,7 @@ pub(crate) struct Deadlines {
     pub(crate) linger: Option<Instant>,
     pub(crate) ping: Option<Instant>,
     pub(crate) pong: Option<Instant>,
+    pub(crate) behind: Option<Instant>,
     /// When some of the sends that wait for the connection to open have waited long enough.
     pub(crate) size_rule: Option<Instant>,
     paused: Option<Instant>,
@@ -62,6 +63,7 @@ impl Deadlines {
             (self.write, Deadline::Write),
             (self.linger, Deadline::Linger),
             (self.ping, Deadline::Ping),
+            (self.behind, Deadline::Behind),
             (self.size_rule, Deadline::SizeRule),
         ];
         let reading = [

@@ -13,9 +13,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::counters::Gauge;
 use tracing::{debug, warn};
 
+use crate::counters::Gauge;
 use crate::endpoint::normalise;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::keep::Keeping;
@@ -41,6 +41,9 @@ pub(crate) use layers::WebSocketSide;
 
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long bytes wait before the peer counts as behind.
+const BEHIND: Duration = Duration::from_secs(1);
 
 /// While more than this waits to be written, what TLS and WebSocket answer to the peer waits in
 /// them, where it does not grow: a peer that pings and never reads gets no queue for it.
@@ -90,6 +93,10 @@ pub struct Connection {
     races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
+    /// When the router was last told that it is active.
+    told_active: Instant,
+    /// Since when it has been behind, as the router was told.
+    told_behind: Option<Instant>,
     seed: [u8; 32],
 }
 
@@ -153,6 +160,12 @@ pub enum ConnectionEvent {
         /// The port that the peer listens on.
         port: u16,
     },
+    /// For [`Router::handle_active`](crate::Router::handle_active): now and then while it carries
+    /// something.
+    Active,
+    /// For [`Router::handle_behind`](crate::Router::handle_behind): since when the peer has been
+    /// behind with the bytes for it, if it is.
+    Behind(Option<Instant>),
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
     /// the socket.
     Closed {
@@ -215,6 +228,8 @@ impl Connection {
             races,
             control: VecDeque::new(),
             deadlines,
+            told_active: now,
+            told_behind: None,
             seed,
         };
         connection.gauges().for_each(|gauge| gauge.up(1));
@@ -243,6 +258,11 @@ impl Connection {
     /// The peer's address.
     pub fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// Bytes that wait to be written, or for it to open.
+    pub fn queued_bytes(&self) -> usize {
+        self.out.len().saturating_add(self.pending_bytes)
     }
 
     /// Whether it is over: the machine can be dropped once its events are fetched.
@@ -322,6 +342,7 @@ impl Connection {
         } else {
             Some(now + self.shared.config.write_stall_timeout)
         };
+        self.see_behind(now);
         if let State::Closing(reason) = self.state
             && self.out.is_empty()
             && !self.layers.await_close()
@@ -345,6 +366,7 @@ impl Connection {
         }
         match deadline {
             Deadline::Ping => return self.ping(now),
+            Deadline::Behind => return self.fall_behind(now),
             Deadline::SizeRule => return self.return_impatient(now),
             Deadline::Pong if !self.missed_pong() => return,
             _ => {}
@@ -451,7 +473,7 @@ impl Connection {
 
     /// Shows a message that is queued to those who watch.
     fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
-        let call = self.shared.tap(Tapped {
+        let call = self.shared.tap(|| Tapped {
             direction: Direction::Out,
             ..self.arrival().tapped(at, bytes, None)
         });
@@ -594,7 +616,7 @@ impl Connection {
     fn open(&mut self, now: Instant, local: SocketAddr) {
         self.change(|this| this.state = State::Open);
         self.deadlines.handshake = None;
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
         self.begin_keeping(now);
         if self.alias.is_some() {
             // Only for accepted ones whose peer has proved who it is (RFC 5923 §8.2).
@@ -638,9 +660,45 @@ impl Connection {
             return;
         }
         self.out.push_control(|out| self.layers.flush(out));
+        self.see_waiting(now);
+    }
+
+    /// Something was queued, or may have been.
+    fn see_waiting(&mut self, now: Instant) {
         if !self.out.is_empty() {
             let stall = now + self.shared.config.write_stall_timeout;
             self.deadlines.write.get_or_insert(stall);
+            self.see_behind(now);
+        }
+    }
+
+    /// Something was queued or written: the peer may have begun to be behind, or have caught up.
+    fn see_behind(&mut self, now: Instant) {
+        let since = self.out.waiting_since(now);
+        if self.told_behind.is_some() && self.told_behind != since {
+            self.told_behind = None;
+            self.control.push_back(ConnectionEvent::Behind(None));
+        }
+        let late = since.filter(|_| self.told_behind.is_none());
+        self.deadlines.behind = late.map(|since| since + BEHIND);
+    }
+
+    /// The peer has not taken what has waited for a while.
+    fn fall_behind(&mut self, now: Instant) {
+        self.deadlines.behind = None;
+        self.told_behind = self.out.waiting_since(now);
+        let event = ConnectionEvent::Behind(self.told_behind);
+        self.control.push_back(event);
+    }
+
+    /// It carries something: a message, a keep-alive or a control frame, either way. The router
+    /// hears of that now and then, so that no message costs a look at its index.
+    fn active(&mut self, now: Instant) {
+        let config = &self.shared.config;
+        self.deadlines.active(now, config);
+        if now.saturating_duration_since(self.told_active) >= config.activity_grain() {
+            self.told_active = now;
+            self.control.push_back(ConnectionEvent::Active);
         }
     }
 
@@ -660,9 +718,8 @@ impl Connection {
     }
 
     fn wrote_to_queue(&mut self, now: Instant) {
-        self.deadlines.active(now, &self.shared.config);
-        let stall = now + self.shared.config.write_stall_timeout;
-        self.deadlines.write.get_or_insert(stall);
+        self.active(now);
+        self.see_waiting(now);
     }
 
     fn queue_limit(&self) -> usize {

@@ -1,5 +1,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::SendId;
 use crate::shared::Scope;
@@ -17,6 +18,8 @@ pub(crate) struct SendQueue {
     ends: VecDeque<(SendId, u64)>,
     queued_ever: u64,
     written_ever: u64,
+    /// What was queued up to here, at that time, is not written wholly.
+    mark: Option<(u64, Instant)>,
 }
 
 /// What a buffer for more than one message starts with.
@@ -31,7 +34,21 @@ impl SendQueue {
             ends: VecDeque::new(),
             queued_ever: 0,
             written_ever: 0,
+            mark: None,
         }
+    }
+
+    /// Since when bytes have waited here, at least; `None` if none do. To be asked after each change.
+    ///
+    /// A peer that takes a few bytes now and then is behind all the same.
+    pub(crate) fn waiting_since(&mut self, now: Instant) -> Option<Instant> {
+        let ahead = |(end, _): &(u64, Instant)| *end > self.written_ever;
+        if self.is_empty() {
+            self.mark = None;
+        } else if !self.mark.as_ref().is_some_and(ahead) {
+            self.mark = Some((self.queued_ever, now));
+        }
+        self.mark.map(|(_, since)| since)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -75,7 +75,7 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
-                    let call = self.shared.tap(arrival.tapped(now, data, None));
+                    let call = self.shared.tap(|| arrival.tapped(now, data, None));
                     self.control.extend(call.map(ConnectionEvent::Tap));
                     let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
@@ -121,7 +121,7 @@ impl Connection {
 
     fn valid_message(&mut self, now: Instant) {
         self.deadlines.message = None;
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
         if !self.proven {
             self.change(|this| this.proven = true);
             self.deadlines.first_message = None;
@@ -141,7 +141,7 @@ impl Connection {
 
     pub(super) fn keepalive(&mut self, now: Instant) {
         self.shared.counters.keepalives_in.one();
-        self.deadlines.active(now, &self.shared.config);
+        self.active(now);
     }
 
     /// All that came is read. The message deadline counts from the first byte of a message.
@@ -224,7 +224,7 @@ impl Refused {
         Self {
             event: arrival.malformed(shared, error, data),
             reply: reply.map(|reply| reply.bytes),
-            tap: shared.tap(arrival.tapped(now, data, Some(error))),
+            tap: shared.tap(|| arrival.tapped(now, data, Some(error))),
         }
     }
 }

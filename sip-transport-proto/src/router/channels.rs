@@ -115,7 +115,6 @@ impl Channels {
     /// A channel that only sends: one for each protocol and family.
     pub(crate) fn add_client_only(
         &mut self,
-        transport: TransportId,
         protocol: Protocol,
         remote: IpAddr,
         shared: &Scope,
@@ -126,7 +125,7 @@ impl Channels {
             Ipv6Addr::UNSPECIFIED.into()
         };
         let config = ChannelConfig::new(protocol, SocketAddr::new(any, 0)).listener(false);
-        let id = self.next_id(transport);
+        let id = self.next_id(shared.id);
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,

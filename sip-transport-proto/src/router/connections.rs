@@ -1,13 +1,15 @@
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::ConnectionState;
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
 use crate::tls::{Identity, TlsChoice, TlsName};
-use crate::{ChannelId, Config, ConnectionId, Protocol};
+use crate::{ChannelId, ConnectionId, Protocol};
 
 /// What the router knows of a connection.
 #[derive(Clone, Debug)]
@@ -20,18 +22,27 @@ pub(crate) struct Record {
     /// The address that it is opened from, where one was chosen.
     pub(crate) from: Option<IpAddr>,
     pub(crate) accepted: bool,
+    /// Closing: nothing new goes over it.
+    pub(crate) state: ConnectionState,
+    pub(crate) since: Instant,
+    /// When it last carried something, as far as that is known.
+    pub(crate) active: Instant,
     /// What the peer had to prove to be for the connection to open.
     pub(crate) name: Option<TlsName>,
     /// What the send that it was opened for asked for.
     tls: TlsChoice,
     /// Whom it has proved to be.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// Accepted and without a valid message: it counts against the limits for those.
+    /// One of ours, or a valid message has come over it.
+    pub(crate) proven: bool,
+    /// It counts against the limits for connections without a valid message.
     unproven: bool,
+    /// Whose limit, if anybody's.
+    pub(crate) party: Option<IpAddr>,
+    /// Since when bytes have waited for the peer to take them, if it is behind.
+    behind: Option<Instant>,
     /// The address that requests go to over it too (RFC 5923 §8.2).
     alias: Option<SocketAddr>,
-    /// It is being closed: nothing new goes over it.
-    pub(crate) closing: bool,
 }
 
 /// The index of connections (RFC 3261 §18: by address, port and protocol of the far end) and the
@@ -44,85 +55,90 @@ pub(crate) struct Connections {
     /// Accepted, no valid message yet; the lowest id is the oldest.
     unproven: BTreeSet<ConnectionId>,
     unproven_per_ip: BTreeMap<IpAddr, usize>,
+    /// By when they last carried something; none that is closing.
+    by_activity: BTreeSet<(Instant, ConnectionId)>,
+    by_behind: BTreeSet<(Instant, ConnectionId)>,
     next: u64,
 }
 
-/// What has to happen before a connection may be added.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Room {
-    /// Nothing.
-    Free,
-    /// This one has to be closed.
-    Evict(ConnectionId),
-    /// It may not be added: too many from its address.
-    AddressFull,
-    /// It may not be added: too many in all.
-    Full,
+impl Record {
+    /// A connection that is being opened, or was accepted at that address of ours.
+    pub(crate) fn new(
+        now: Instant,
+        channel: ChannelId,
+        (protocol, remote): (Protocol, SocketAddr),
+        accepted_at: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            channel,
+            protocol,
+            remote: normalise(remote),
+            local: accepted_at,
+            from: None,
+            accepted: accepted_at.is_some(),
+            state: ConnectionState::Opening,
+            since: now,
+            active: now,
+            name: None,
+            tls: TlsChoice::default(),
+            identity: None,
+            proven: accepted_at.is_none(),
+            unproven: accepted_at.is_some(),
+            party: None,
+            behind: None,
+            alias: None,
+        }
+    }
+
+    /// Nothing new goes over it.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.state == ConnectionState::Closing
+    }
 }
 
 impl Connections {
-    /// Whether there is room for one more, accepted from `from` or, without it, opened by us.
-    ///
-    /// The oldest accepted connection without a valid message makes room for a newcomer.
-    pub(crate) fn room(&self, config: &Config, from: Option<IpAddr>) -> Room {
-        if let Some(ip) = from {
-            let count = self.unproven_per_ip.get(&group(ip)).copied().unwrap_or(0);
-            if count >= config.max_unproven_per_ip {
-                return Room::AddressFull;
-            }
-        }
-        let crowded = from.is_some() && self.unproven.len() >= config.max_unproven;
-        if crowded || self.records.len() >= config.max_connections {
-            return self
-                .unproven
-                .first()
-                .map_or(Room::Full, |&oldest| Room::Evict(oldest));
-        }
-        Room::Free
+    /// How many accepted connections have brought no valid message yet.
+    pub(crate) fn unproven(&self) -> usize {
+        self.unproven.len()
     }
 
-    pub(crate) fn add(
-        &mut self,
-        transport: TransportId,
-        channel: ChannelId,
-        protocol: Protocol,
-        remote: SocketAddr,
-        accepted_at: Option<SocketAddr>,
-        name: Option<TlsName>,
-    ) -> ConnectionId {
+    /// How many of them one party has.
+    pub(crate) fn unproven_of(&self, party: IpAddr) -> usize {
+        self.unproven_per_ip.get(&party).copied().unwrap_or(0)
+    }
+
+    /// The one of them that was accepted first.
+    pub(crate) fn oldest_unproven(&self) -> Option<ConnectionId> {
+        self.unproven.first().copied()
+    }
+
+    /// The connection that has carried nothing for longest, and since when.
+    pub(crate) fn longest_idle(&self) -> Option<(Instant, ConnectionId)> {
+        self.by_activity.first().copied()
+    }
+
+    /// The connection whose peer has been behind with the bytes for it for longest.
+    pub(crate) fn longest_behind(&self) -> Option<ConnectionId> {
+        self.by_behind.first().map(|&(_, id)| id)
+    }
+
+    pub(crate) fn add(&mut self, transport: TransportId, record: Record) -> ConnectionId {
         let id = ConnectionId {
             transport,
             serial: self.next,
         };
         self.next = self.next.wrapping_add(1);
-        let remote = normalise(remote);
-        let accepted = accepted_at.is_some();
-        self.records.insert(
-            id,
-            Record {
-                channel,
-                protocol,
-                remote,
-                local: accepted_at,
-                from: None,
-                accepted,
-                name,
-                tls: TlsChoice::default(),
-                identity: None,
-                unproven: accepted,
-                alias: None,
-                closing: false,
-            },
-        );
-        self.by_remote
-            .entry((protocol, remote))
-            .or_default()
-            .push(id);
-        if accepted {
+        let key = (record.protocol, record.remote);
+        self.by_remote.entry(key).or_default().push(id);
+        self.by_activity.insert((record.active, id));
+        if record.unproven {
             self.unproven.insert(id);
-            let count = self.unproven_per_ip.entry(group(remote.ip())).or_default();
-            *count = count.saturating_add(1);
+            if let Some(party) = record.party {
+                let count = self.unproven_per_ip.entry(party).or_default();
+                *count = count.saturating_add(1);
+            }
         }
+        self.records.insert(id, record);
         id
     }
 
@@ -145,33 +161,78 @@ impl Connections {
         identity: Option<Arc<Identity>>,
     ) {
         if let Some(record) = self.records.get_mut(&id) {
+            if !record.is_closing() {
+                record.state = ConnectionState::Open;
+            }
             record.local = Some(local);
             record.identity = identity;
         }
     }
 
+    /// It carries something.
+    pub(crate) fn active(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(record) = self.records.get_mut(&id)
+            && !record.is_closing()
+        {
+            self.by_activity.remove(&(record.active, id));
+            record.active = now;
+            self.by_activity.insert((now, id));
+        }
+    }
+
+    /// Bytes have waited since then for its peer to take them, or none do.
+    pub(crate) fn behind(&mut self, id: ConnectionId, since: Option<Instant>) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let since = since.filter(|_| !record.is_closing());
+        if let Some(before) = record.behind {
+            self.by_behind.remove(&(before, id));
+        }
+        record.behind = since;
+        self.by_behind.extend(since.map(|since| (since, id)));
+    }
+
     /// A valid message came over it.
     pub(crate) fn proven(&mut self, id: ConnectionId) {
+        self.discount(id);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.proven = true;
+        }
+    }
+
+    /// It counts no longer among those without a valid message.
+    fn discount(&mut self, id: ConnectionId) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
         if core::mem::replace(&mut record.unproven, false) {
-            let ip = record.remote.ip();
-            self.forget_unproven(id, ip);
+            self.unproven.remove(&id);
+            if let Some(party) = record.party
+                && let Some(count) = self.unproven_per_ip.get_mut(&party)
+            {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.unproven_per_ip.remove(&party);
+                }
+            }
         }
     }
 
     /// Nothing new goes over it from now on, and another may take its place. Says whether that is
     /// news.
     pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
-        self.proven(id);
-        self.records
-            .get_mut(&id)
-            .is_some_and(|r| !core::mem::replace(&mut r.closing, true))
+        self.discount(id);
+        self.behind(id, None);
+        let Some(record) = self.records.get_mut(&id) else {
+            return false;
+        };
+        self.by_activity.remove(&(record.active, id));
+        core::mem::replace(&mut record.state, ConnectionState::Closing) != ConnectionState::Closing
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Record> {
-        self.proven(id);
+        self.close(id);
         let record = self.records.remove(&id)?;
         leave(&mut self.by_remote, &(record.protocol, record.remote), id);
         if let Some(alias) = record.alias {
@@ -198,17 +259,6 @@ impl Connections {
         true
     }
 
-    fn forget_unproven(&mut self, id: ConnectionId, ip: IpAddr) {
-        self.unproven.remove(&id);
-        let key = group(ip);
-        if let Some(count) = self.unproven_per_ip.get_mut(&key) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.unproven_per_ip.remove(&key);
-            }
-        }
-    }
-
     /// The newest usable connection to `remote`, on `channel` if given. Over TLS it has to be one
     /// to the peer of that name, if given, and under the configuration that was asked for.
     pub(crate) fn find(
@@ -222,7 +272,7 @@ impl Connections {
         let remote = normalise(remote);
         let usable = |id: &ConnectionId| {
             let record = self.records.get(id)?;
-            let fits = !record.closing
+            let fits = !record.is_closing()
                 && channel.is_none_or(|c| c == record.channel)
                 && (!protocol.is_secure() || record.tls.is(tls));
             fits.then_some((*id, record))
@@ -275,13 +325,5 @@ fn leave<K: Ord>(index: &mut BTreeMap<K, SmallVec<[ConnectionId; 2]>>, key: &K, 
         if ids.is_empty() {
             index.remove(key);
         }
-    }
-}
-
-/// What one party may hold: an IPv4 address, or an IPv6 /64.
-fn group(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-        v4 => v4,
     }
 }

@@ -23,7 +23,7 @@ impl Router {
         let record = self
             .connections
             .get(id)
-            .filter(|r| !r.closing)
+            .filter(|r| !r.is_closing())
             .ok_or(Overruled::Closed)?;
         if outgoing.secure && !record.protocol.is_secure() {
             return Err(Overruled::Insecure);

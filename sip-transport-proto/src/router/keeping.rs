@@ -58,7 +58,7 @@ impl Router {
         let connection = match way {
             Way::Datagram { .. } => None,
             Way::Connection(id) => {
-                Some(id).filter(|&id| self.connections.get(id).is_some_and(|c| !c.closing))
+                Some(id).filter(|&id| self.connections.get(id).is_some_and(|c| !c.is_closing()))
             }
         };
         if protocol.is_stream() && connection.is_none() {
@@ -174,7 +174,10 @@ impl Router {
                 .find(remote.protocol, remote.addr, channel, None, &tls);
             return found.map(|(id, _)| id);
         };
-        let open = self.connections.get(id).filter(|record| !record.closing);
+        let open = self
+            .connections
+            .get(id)
+            .filter(|record| !record.is_closing());
         open.map(|_| id)
     }
 }

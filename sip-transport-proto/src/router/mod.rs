@@ -7,6 +7,7 @@ mod held;
 mod hints;
 mod keeping;
 mod layers;
+mod limits;
 mod queries;
 mod races;
 mod responses;
@@ -40,7 +41,7 @@ use crate::resolve::{
 };
 use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
-use crate::trace::{LIMIT, SOCKET};
+use crate::trace::SOCKET;
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
     Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
@@ -49,8 +50,9 @@ use crate::{
 pub use held::Held;
 
 use channels::Channels;
-use connections::{Connections, Record, Room};
+use connections::{Connections, Record};
 use failures::Told;
+pub use limits::AcceptFilter;
 use queries::{Asker, Queries, WaitingForLocal};
 use races::Races;
 
@@ -176,6 +178,9 @@ pub enum RouterOutput {
 }
 
 /// What is known of a connection.
+///
+/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
+/// and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -187,8 +192,30 @@ pub struct ConnectionInfo {
     pub local: Option<SocketAddr>,
     /// Whether the peer opened it.
     pub accepted: bool,
+    /// How far it is.
+    pub state: ConnectionState,
+    /// Whether it is one of ours, or a valid message has come over it.
+    pub proven: bool,
+    /// When it was accepted, or asked for.
+    pub since: Instant,
+    /// When it last carried something, as exactly as 1/128 of the idle timeout.
+    pub active: Instant,
+    /// Bytes that wait to be written, or for it to open.
+    pub queued: usize,
     /// Whom the peer has proved to be, over TLS.
     pub identity: Option<Arc<Identity>>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It is being opened: connecting, or TLS and WebSocket are being agreed on.
+    Opening,
+    /// Messages can pass.
+    Open,
+    /// It is being closed: what is queued is still written.
+    Closing,
 }
 
 fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
@@ -213,6 +240,11 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         },
         local: record.local,
         accepted: record.accepted,
+        state: record.state,
+        proven: record.proven,
+        since: record.since,
+        active: record.active,
+        queued: 0,
         identity: record.identity.clone(),
     }
 }
@@ -222,7 +254,7 @@ impl Router {
     /// operating system, except in simulations.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut tokens = Tokens::new(seed);
-        let names = OwnNames::default();
+        let names = OwnNames::new(&config);
         for (host, port) in &config.names {
             let host = host
                 .parse::<IpAddr>()
@@ -341,7 +373,8 @@ impl Router {
         })
     }
 
-    /// Takes a connection that a listener accepted, if the limits allow it.
+    /// Takes a connection that a listener accepted, if the limits allow it. Ask the
+    /// [`accept_filter`](Self::accept_filter) first.
     ///
     /// # Errors
     /// They do not, or the channel does not listen: close the connection at once.
@@ -359,50 +392,32 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
-        let room = self
-            .connections
-            .room(&self.shared.config, Some(remote.ip()));
-        if room != Room::Free
-            && let Some(left_out) = self.shared.said.connections.now(now)
-        {
-            warn!(target: LIMIT, ?room, %channel, %remote, left_out, "too many connections");
-        }
-        match room {
-            Room::Free => {}
-            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
-            Room::AddressFull => {
-                scope.counters.connections_limited.one();
-                let limit = self.shared.config.max_unproven_per_ip;
-                return Err(AcceptError::PerAddress { limit });
-            }
-            Room::Full => {
-                scope.counters.connections_limited.one();
-                let limit = self.shared.config.max_connections;
-                return Err(AcceptError::Full { limit });
-            }
-        }
+        self.make_room(now, channel, Some(remote.ip()))?;
         scope.counters.accepted.one();
         let layers = self.server_layers(channel, protocol);
-        let plan = self.plan_connection(channel, (protocol, remote), Some(local), None, layers);
+        let peer = (protocol, remote);
+        let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
         Ok(Connection::accepted(now, plan, local))
     }
 
     /// Enters a connection into the index.
     fn plan_connection(
         &mut self,
+        now: Instant,
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
         name: Option<TlsName>,
         layers: LayerPlan,
     ) -> connection::Plan {
-        let transport = self.shared.id;
+        let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
+        record.name = name;
+        record.party = self.party(remote.ip());
+        let id = self.connections.add(self.shared.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::Plan {
             shared: Arc::clone(self.channels.scope(channel, &self.shared)),
-            id: self
-                .connections
-                .add(transport, channel, protocol, remote, accepted_at, name),
+            id,
             channel,
             protocol,
             remote,
@@ -453,7 +468,7 @@ impl Router {
         if record.protocol == Protocol::Tcp {
             self.without_tcp.remove(&record.remote);
         }
-        !record.closing
+        !record.is_closing()
     }
 
     /// A valid message came over an accepted connection: it no longer counts against the limits
@@ -575,6 +590,7 @@ impl Router {
         self.closing = true;
         self.races.clear();
         self.resolver.forget();
+        self.without_tcp = Memory::new(0, 0);
         self.queries.forget();
         self.shared.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();

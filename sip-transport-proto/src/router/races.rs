@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::connections::Room;
 use super::ways::{Opening, Step};
 use super::{Router, RouterOutput};
 use crate::ConnectionId;
@@ -175,7 +174,7 @@ impl Router {
     /// message itself comes to it, and tells why.
     pub(super) fn next_racer(&mut self, now: Instant, race: RaceId) {
         // What is only tried in case makes nobody else go.
-        while self.connections.room(&self.shared.config, None) == Room::Free
+        while self.connections.len() < self.shared.config.max_connections
             && let Some((target, opening)) = self.races.next(race)
         {
             match self.open(now, &target, &opening, true) {

@@ -126,7 +126,7 @@ impl Router {
     /// Its channel was removed or its connection is closed.
     pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
         match sent.way() {
-            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.closing) => {
+            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.is_closing()) => {
                 Err(SendCause::ConnectionClosed)
             }
             Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
@@ -207,7 +207,10 @@ impl Router {
                 way: Way::Connection(id),
                 ..
             }) = flow::decode(flow, self.shared.id)
-            && let Some(record) = self.connections.get(id).filter(|record| !record.closing)
+            && let Some(record) = self
+                .connections
+                .get(id)
+                .filter(|record| !record.is_closing())
         {
             // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
             // the application asks for another channel that can carry it.

@@ -215,9 +215,11 @@ impl Router {
                 return None;
             };
             match flow::decode(flow, self.shared.id)?.way {
-                Way::Connection(id) if outgoing.options.to.is_none() => {
-                    self.connections.get(id).filter(|r| !r.closing).cloned()
-                }
+                Way::Connection(id) if outgoing.options.to.is_none() => self
+                    .connections
+                    .get(id)
+                    .filter(|r| !r.is_closing())
+                    .cloned(),
                 _ => None,
             }
         })?;

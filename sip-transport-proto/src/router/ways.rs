@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::channels::{Channel, Choice};
-use super::connections::{Record, Room};
+use super::connections::Record;
 use super::keeping::{keep_of, via_marks};
 use super::{Router, RouterOutput};
 use crate::connection::Connection;
-use crate::error::{CloseReason, SendCause};
+use crate::error::SendCause;
 use crate::keep;
 use crate::multicast;
 use crate::outgoing::{HostText, NextHop, Size};
@@ -80,11 +80,11 @@ impl Router {
         }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
-        let known = outgoing
-            .options
-            .hints
-            .local
-            .or_else(|| arrival.map(|(_, ip)| ip));
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let hint = outgoing.options.hints.local;
+        let known = hint
+            .filter(usable)
+            .or_else(|| arrival.map(|(_, ip)| ip).filter(usable));
         let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
         let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
@@ -107,12 +107,10 @@ impl Router {
             return Step::NeedsBind(channel.id);
         }
         let bound = channel.config.local;
-        let hint = outgoing.options.hints.local;
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let source = if channel.is_wildcard() {
             let joined = multicast::member(&channel.config.groups, remote.ip());
             let interface = joined.map(|joined| joined.interface.into());
-            known.or(interface).filter(usable)
+            known.or_else(|| interface.filter(usable))
         } else {
             None
         };
@@ -298,19 +296,15 @@ impl Router {
                 }
             }
         };
-        match self.connections.room(&self.shared.config, None) {
-            Room::Evict(oldest) => self.close_for(oldest, CloseReason::Limit),
-            Room::Full | Room::AddressFull => {
-                let limit = self.shared.config.max_connections;
-                return Err(Step::Failed(SendCause::TooManyConnections { limit }));
-            }
-            Room::Free => {}
+        if self.make_room(now, channel, None).is_err() {
+            let limit = self.shared.config.max_connections;
+            return Err(Step::Failed(SendCause::TooManyConnections { limit }));
         }
         let layers = self
             .client_layers(channel, target, opening)
             .map_err(Step::Failed)?;
-        let name = target.tls_name.clone();
-        let mut plan = self.plan_connection(channel, (protocol, remote), None, name, layers);
+        let (name, peer) = (target.tls_name.clone(), (protocol, remote));
+        let mut plan = self.plan_connection(now, channel, peer, None, name, layers);
         plan.races = races;
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
@@ -351,12 +345,9 @@ impl Router {
                     });
                 }
                 self.check_client(protocol, options)?;
-                let made = self.channels.add_client_only(
-                    self.shared.id,
-                    protocol,
-                    addr.ip(),
-                    &self.shared,
-                );
+                let made = self
+                    .channels
+                    .add_client_only(protocol, addr.ip(), &self.shared);
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -376,6 +367,7 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Route {
+        self.relieve_queues();
         let channel = self.channels.get(record.channel);
         let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
         let place = channel.map_or(

@@ -151,12 +151,13 @@ pub async fn run<R: CurrentRuntime>(
 fn print_stats<R: CurrentRuntime>(transport: &SipTransport<R>) {
     let stats = transport.stats();
     println!(
-        "{} requests, {} responses sent, {} malformed, {} sends failed, {} dropped, {} connections",
+        "{} requests, {} responses sent, {} malformed, {} sends failed, {} dropped, {} connections, {} limited",
         stats.requests_in,
         stats.messages_out,
         stats.malformed,
         stats.sends_failed,
         stats.application_queue_full,
         transport.connections().len(),
+        stats.connections_limited,
     );
 }

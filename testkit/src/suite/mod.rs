@@ -124,6 +124,10 @@ macro_rules! suite {
                 a_kept_udp_flow_is_told_its_mapped_address,
                 a_kept_udp_flow_to_nobody_is_dead,
             }
+            limits::{
+                the_peer_behind_for_longest_makes_room_for_bytes,
+                a_cancel_and_its_answers_keep_their_order_over_udp,
+            }
             multicast::{
                 a_request_to_a_group_is_answered_over_the_group,
             }
@@ -170,6 +174,12 @@ macro_rules! suite {
             }
             keeping::{
                 a_kept_connection_is_pinged_and_each_ping_answered,
+            }
+            limits::{
+                one_address_has_so_many_silent_connections_unless_it_is_exempt,
+                the_application_decides_who_may_connect,
+                what_is_queued_stays_as_it_was_sent,
+                a_cancel_and_its_answers_keep_their_order_over_streams,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,
@@ -230,6 +240,8 @@ macro_rules! adapter_suite {
             adapters::{
                 an_unread_queue_makes_streams_wait_and_loses_nothing,
                 an_unread_queue_drops_datagrams_and_counts_them,
+                the_accept_filter_holds_no_lock,
+                while_events_are_not_read_few_connections_are_accepted,
                 sending_within_the_receive_loop_never_deadlocks,
                 every_send_ends_while_connections_come_and_go,
                 a_resent_message_is_the_same_to_the_byte,

@@ -322,7 +322,11 @@ impl<M: Machine> Endpoint for Simulated<M> {
     fn connections(&self) -> Vec<ConnectionInfo> {
         let shared = self.lock();
         let machine = shared.world.machine(self.host);
-        machine.router().connections().collect()
+        let listed = machine.router().connections().map(|mut info| {
+            info.queued = machine.transmit(info.id).len();
+            info
+        });
+        listed.collect()
     }
 
     fn close(&self, connection: ConnectionId) -> bool {

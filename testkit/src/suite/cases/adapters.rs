@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,8 +15,11 @@ use adapter_core::{
 use sip_transport_proto::error::{CloseReason, SendCause, SendFailure};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
-use sip_transport_proto::{ChannelConfig, Deadline, Event, Protocol, SendOptions, SipEndpoint};
+use sip_transport_proto::{
+    ChannelConfig, Config, Deadline, Event, Protocol, SendOptions, SipEndpoint,
+};
 
+use super::{number, serve};
 use crate::suite::{
     Adapter, AdapterHost, Endpoint, Family, Setup, StreamPeer, UdpPeer, body_of_length, join,
     next_closed, next_request, next_response, reply, request, request_to, text, via,
@@ -45,11 +48,6 @@ async fn tcp_peer<H: AdapterHost>(host: &H, alice: &Adapter<H::Runtime>) -> Stre
 fn udp_peer<H: AdapterHost>(host: &H) -> UdpPeer {
     let local = host.place().any_port(Family::V4);
     UdpPeer::new(host.bind_datagrams(local).unwrap())
-}
-
-fn number(request: &Request) -> u32 {
-    let cseq = String::from_utf8_lossy(request.raw(Name::CSeq).unwrap()).into_owned();
-    cseq.split(' ').next().unwrap().parse().unwrap()
 }
 
 pub async fn an_unread_queue_makes_streams_wait_and_loses_nothing<H: AdapterHost>(host: &H) {
@@ -85,6 +83,7 @@ pub async fn an_unread_queue_makes_streams_wait_and_loses_nothing<H: AdapterHost
     assert_eq!(alice.stats().application_queue_full, 0);
 }
 
+// bad-inputs: C13
 pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(host: &H) {
     const COUNT: u64 = 50;
     let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
@@ -115,6 +114,51 @@ pub async fn an_unread_queue_drops_datagrams_and_counts_them<H: AdapterHost>(hos
     };
     join(received, peer.send(to, text("OPTIONS", &via, 99))).await;
     assert_eq!(alice.stats().application_queue_full, COUNT - 4);
+}
+
+// bad-inputs: C6
+pub async fn the_accept_filter_holds_no_lock<H: AdapterHost>(host: &H) {
+    let slot: Arc<Mutex<Option<SipTransport<H::Runtime>>>> = Arc::default();
+    let of_filter = Arc::clone(&slot);
+    let mut config = Config::default();
+    config.accept_filter(move |_, _| {
+        let transport = of_filter.lock().unwrap().clone();
+        transport.is_some_and(|transport| transport.connections().is_empty())
+    });
+    let mut alice = build(host, |builder| builder.config(config)).await;
+    *slot.lock().unwrap() = Some(alice.transport.clone());
+    let to = alice.channel(Protocol::Tcp, Family::V4);
+    let _first = serve(host, &mut alice, to).await;
+    let mut second = tcp_peer(host, &alice).await;
+    assert_eq!(second.read_to_end().await.0, b"");
+    assert_eq!(alice.stats().accepts_filtered, 1);
+    // The transport holds the filter, and that held the transport.
+    slot.lock().unwrap().take();
+}
+
+// bad-inputs: C7
+pub async fn while_events_are_not_read_few_connections_are_accepted<H: AdapterHost>(host: &H) {
+    const COUNT: usize = 200;
+    let mut alice = build(host, |builder| builder.application_queue(4, 1 << 20)).await;
+    let to = alice.channel(Protocol::Tcp, Family::V4);
+    let (there, transport) = (host.place(), alice.transport.clone());
+    let peers = async {
+        for _ in 0..COUNT {
+            drop(host.connect(&there, to.addr).await.unwrap());
+        }
+    };
+    let reader = async {
+        // Two events each, of which four wait; those accepted in one turn go a little over.
+        host.until(|| transport.stats().closed >= 2).await;
+        host.sleep(Duration::from_millis(20)).await;
+        let accepted = transport.stats().accepted;
+        assert!(accepted < 40, "{accepted}");
+        for _ in 0..COUNT {
+            next_closed(&mut alice).await;
+        }
+    };
+    join(peers, reader).await;
+    assert_eq!(transport.stats().accepted, COUNT as u64);
 }
 
 /// Answers requests, and for each of its first requests sends one of its own, all awaited in the

@@ -11,6 +11,7 @@ pub mod handshakes;
 pub mod hints;
 pub mod keeping;
 pub mod life;
+pub mod limits;
 pub mod multicast;
 pub mod name_servers;
 pub mod receiving;
@@ -25,9 +26,17 @@ pub mod threads;
 pub mod watching;
 pub mod websocket;
 
+use sip_transport_proto::sip_core::Name;
+use sip_transport_proto::sip_core::message::Request;
 use sip_transport_proto::{SendOptions, SipEndpoint};
 
 use super::{Endpoint, Host, StreamPeer, join, next_request, reply, text, via};
+
+/// The number in a request's CSeq.
+fn number(request: &Request) -> u32 {
+    let cseq = String::from_utf8_lossy(request.raw(Name::CSeq).unwrap()).into_owned();
+    cseq.split(' ').next().unwrap().parse().unwrap()
+}
 
 /// A newcomer, and a request of its that is answered.
 async fn serve<H: Host>(host: &H, endpoint: &mut H::Endpoint, to: SipEndpoint) -> StreamPeer {

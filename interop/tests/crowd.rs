@@ -1,0 +1,106 @@
+//! The crowd notices a server that keeps too many, or that gives up those who behave.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use interop::crowd::{Crowd, Outcome, run};
+use interop::link::{Connector, Framing, Over};
+use interop::message::Frames;
+use interop::tls::Trust;
+
+const ALLOWED: usize = 4;
+
+/// A server that lets so many connections of an address be silent, and answers those that are not.
+fn serve(room: fn(IpAddr) -> usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let silent: Mutex<BTreeMap<IpAddr, usize>> = Mutex::default();
+        let silent = Arc::new(silent);
+        for stream in listener.incoming().map_while(Result::ok) {
+            let from = stream.peer_addr().unwrap();
+            let mut counts = silent.lock().unwrap();
+            let count = counts.entry(from.ip()).or_default();
+            if *count < room(from.ip()) {
+                *count += 1;
+                let silent = Arc::clone(&silent);
+                thread::spawn(move || answer(stream, from, &silent));
+            }
+        }
+    });
+    at
+}
+
+fn answer(mut stream: TcpStream, from: SocketAddr, silent: &Mutex<BTreeMap<IpAddr, usize>>) {
+    let (mut frames, mut data) = (Frames::default(), [0; 4096]);
+    let mut len = stream.read(&mut data);
+    *silent.lock().unwrap().get_mut(&from.ip()).unwrap() -= 1;
+    while let Ok(read @ 1..) = len {
+        frames.push(&data[..read]);
+        while let Some(request) = frames.take().unwrap() {
+            let request = String::from_utf8(request).unwrap();
+            let (_, headers) = request.split_once("\r\n").unwrap();
+            let headers = headers.replacen(";rport", &format!(";rport={}", from.port()), 1);
+            let response = format!("SIP/2.0 200 OK\r\n{headers}");
+            if stream.write_all(response.as_bytes()).is_err() {
+                return;
+            }
+        }
+        len = stream.read(&mut data);
+    }
+}
+
+fn outcome(room: fn(IpAddr) -> usize) -> Result<Outcome, String> {
+    let connector = Connector {
+        to: serve(room),
+        from: None,
+        over: Over::Tcp,
+        name: "localhost".to_owned(),
+        tls: Trust::default().config().unwrap(),
+        framing: Framing::Text,
+    };
+    let crowd = Crowd {
+        from: Ipv4Addr::LOCALHOST.into(),
+        other: Ipv4Addr::new(127, 0, 0, 2).into(),
+        count: 40,
+        at_once: 40,
+        proven: 3,
+        allowed: ALLOWED,
+        patience: Duration::from_secs(1),
+    };
+    run(&connector, crowd).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_server_that_keeps_few_and_serves_the_others_passes() {
+    let outcome = outcome(|from| match from == Ipv4Addr::LOCALHOST {
+        true => ALLOWED,
+        false => 100,
+    });
+    let outcome = outcome.unwrap();
+    assert_eq!((outcome.connected, outcome.kept), (40, ALLOWED));
+    assert!(outcome.flows.count >= 3 && outcome.others.count >= 1);
+}
+
+#[test]
+fn a_server_that_keeps_too_many_is_told_of() {
+    let error = outcome(|_| 100).unwrap_err();
+    assert!(error.contains("40 of the crowd"), "{error}");
+}
+
+#[test]
+fn a_server_that_shuts_out_others_is_told_of() {
+    let room = |from| {
+        if from == Ipv4Addr::LOCALHOST {
+            ALLOWED
+        } else {
+            0
+        }
+    };
+    outcome(room).unwrap_err();
+}
