@@ -294,6 +294,35 @@ fn a_local_address_is_overruled_by_the_one_that_a_socket_is_bound_to() {
 }
 
 #[test]
+fn a_local_address_that_cannot_be_a_source_is_overruled_by_the_one_that_the_system_uses() {
+    for wish in ["2001:db8::1", "0.0.0.0", "::"] {
+        let mut host = Host::new();
+        host.local = Some(ip("192.0.2.3"));
+        let wildcard = host.udp("0.0.0.0:5070");
+        let own = host.udp("192.0.2.3:5060");
+        let wishes = Hints {
+            local: Some(ip(wish)),
+            ..Hints::default()
+        };
+        let sent = host.send(options("sip:192.0.2.9"), hints(wishes));
+        assert_eq!(sent.local().channel, Some(own), "{wish}");
+        let wishes = Hints {
+            channel: Some(wildcard),
+            ..wishes
+        };
+        let sent = host.send(options("sip:192.0.2.9"), hints(wishes));
+        assert_eq!(sent.local().addr, addr("192.0.2.3:5070"), "{wish}");
+        assert_eq!(sent.filled().with.as_deref(), Some("192.0.2.3:5070"));
+        // The channel is bound to it, after all.
+        let expected = match wish {
+            "0.0.0.0" => HintOutcome::Honoured,
+            _ => HintOutcome::Overruled(Overruled::Bound),
+        };
+        assert_eq!(sent.hints().local, expected, "{wish}");
+    }
+}
+
+#[test]
 fn a_local_address_is_where_a_new_connection_is_opened_from() {
     let mut host = Host::new();
     host.tcp("0.0.0.0:5060");

@@ -23,6 +23,8 @@ pub struct Held {
     pub answers: usize,
     /// Targets that failed lately.
     pub failed_targets: usize,
+    /// Targets that gave no connection to a request too large for UDP.
+    pub targets_without_tcp: usize,
     /// Local addresses that are remembered, by destination: at most 1,024.
     pub local_addresses: usize,
     /// UDP flows that are kept alive.
@@ -45,6 +47,7 @@ impl Router {
             lookups: self.resolver.open_lookups(),
             answers: self.resolver.remembered(),
             failed_targets: self.resolver.failed_targets(),
+            targets_without_tcp: self.without_tcp.len(),
             local_addresses: self.queries.local_addresses(),
             kept_flows: self.kept_flows(),
             sent_bys: self.shared.names.seen(),

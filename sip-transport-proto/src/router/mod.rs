@@ -595,6 +595,7 @@ impl Router {
         self.closing = true;
         self.races.clear();
         self.resolver.forget();
+        self.without_tcp = Memory::new(0, 0);
         self.queries.forget();
         self.shared.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();

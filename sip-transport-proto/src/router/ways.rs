@@ -80,11 +80,11 @@ impl Router {
         }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
-        let known = outgoing
-            .options
-            .hints
-            .local
-            .or_else(|| arrival.map(|(_, ip)| ip));
+        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let hint = outgoing.options.hints.local;
+        let known = hint
+            .filter(usable)
+            .or_else(|| arrival.map(|(_, ip)| ip).filter(usable));
         let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
         let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
         let channel = match chosen.and_then(|id| self.channels.get(id)) {
@@ -107,12 +107,10 @@ impl Router {
             return Step::NeedsBind(channel.id);
         }
         let bound = channel.config.local;
-        let hint = outgoing.options.hints.local;
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let source = if channel.is_wildcard() {
             let joined = multicast::member(&channel.config.groups, remote.ip());
             let interface = joined.map(|joined| joined.interface.into());
-            known.or(interface).filter(usable)
+            known.or_else(|| interface.filter(usable))
         } else {
             None
         };
