@@ -1,10 +1,12 @@
 //! One stream connection, from the decision to open it to its close.
 
 mod deadlines;
+mod event;
 mod keeping;
 mod layers;
 mod queue;
 mod reading;
+mod sending;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -13,28 +15,27 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::counters::Gauge;
 use crate::endpoint::normalise;
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
-use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
+use crate::error::{CloseReason, SendFailure};
 use crate::keep::Keeping;
 use crate::shared::Scope;
-use crate::tap::{Direction, TapCall, Tapped};
-use crate::tls::Identity;
-use crate::trace::{CONNECTION, LIMIT};
+use crate::trace::CONNECTION;
 #[cfg(feature = "ws")]
-use crate::websocket::{Refusal, UpgradeCheck};
+use crate::websocket::Refusal;
 use crate::{
-    ChannelId, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol, Route, SendId, SipEndpoint,
+    ChannelId, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol, Route, SipEndpoint,
 };
 
 use deadlines::Deadlines;
 use layers::Layers;
 use queue::SendQueue;
 
+pub use event::{ConnectionEvent, Pushed};
 pub(crate) use layers::LayerPlan;
 #[cfg(feature = "tls")]
 pub(crate) use layers::TlsSide;
@@ -129,79 +130,6 @@ enum State {
     /// Only what is queued is still written, and the peer's leave awaited.
     Closing(CloseReason),
     Closed(CloseReason),
-}
-
-/// What a connection tells its owner.
-#[derive(Debug)]
-#[non_exhaustive]
-#[allow(clippy::large_enum_variant)]
-pub enum ConnectionEvent {
-    /// For the application.
-    Event(Event),
-    /// A trusted load balancer has said who has connected, or that it has itself: ask
-    /// [`Router::accept_filter`](crate::Router::accept_filter) and then
-    /// [`Router::handle_announced`](crate::Router::handle_announced), with no lock held on this
-    /// connection, and hand what they say to [`Connection::admit`].
-    #[cfg(feature = "proxy")]
-    Announced {
-        /// The channel.
-        channel: ChannelId,
-        /// Our own end.
-        local: SocketAddr,
-        /// The peer's end, as the header says.
-        remote: SocketAddr,
-    },
-    /// For [`Router::handle_reached`](crate::Router::handle_reached): the socket is connected, of a
-    /// connection that races with others.
-    Reached,
-    /// For [`Router::handle_connected`](crate::Router::handle_connected); if that says so, sends
-    /// that waited can be rendered now: ask for [`Connection::next_pending`].
-    Connected {
-        /// Our own end.
-        local: SocketAddr,
-        /// Whom the peer has proved to be.
-        identity: Option<Arc<Identity>>,
-    },
-    /// A WebSocket client asks to be let in: run the check, with no lock held, and hand what it says
-    /// to [`Connection::decide`].
-    #[cfg(feature = "ws")]
-    Upgrade(UpgradeCheck),
-    /// A message for those who watch: [run](TapCall::run) it, with no lock held.
-    Tap(TapCall),
-    /// For [`Router::handle_proven`](crate::Router::handle_proven).
-    Proven,
-    /// For [`Router::handle_alias`](crate::Router::handle_alias).
-    Alias {
-        /// The port that the peer listens on.
-        port: u16,
-    },
-    /// For [`Router::handle_active`](crate::Router::handle_active): now and then while it carries
-    /// something.
-    Active,
-    /// For [`Router::handle_behind`](crate::Router::handle_behind): since when the peer has been
-    /// behind with the bytes for it, if it is.
-    Behind(Option<Instant>),
-    /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
-    /// the socket.
-    Closed {
-        /// Why.
-        reason: CloseReason,
-    },
-    /// For [`Router::retry`](crate::Router::retry): a send that waited here in vain.
-    Returned(Box<Outgoing>, AttemptCause),
-}
-
-/// What became of a send given to a connection.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)]
-pub enum Pushed {
-    /// The connection is open: render and [`Connection::queue`].
-    Ready(Route, Box<Outgoing>),
-    /// It waits, and comes back from [`Connection::next_pending`] or as
-    /// [`ConnectionEvent::Returned`].
-    Waiting,
-    /// It cannot be sent here: for [`Router::retry`](crate::Router::retry).
-    Returned(Box<Outgoing>, AttemptCause),
 }
 
 impl Connection {
@@ -412,100 +340,6 @@ impl Connection {
         self.layers.decide(decision);
     }
 
-    /// Takes a send, in order: at once if the connection is open, else when it will be.
-    #[must_use]
-    pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
-        if let Some(keep) = outgoing.options.keep
-            && self.keeping.is_none_or(|keeping| !keeping.is(keep))
-        {
-            // It begins when the message is queued, or the connection opens.
-            self.keeping = Some(Keeping::new(keep));
-            self.deadlines.ping = None;
-            self.deadlines.pong = None;
-        }
-        match self.state {
-            State::Closing(reason) | State::Closed(reason) => {
-                return Pushed::Returned(outgoing, reason.into());
-            }
-            State::Open if !self.rendering => {
-                return Pushed::Ready(self.complete(route), outgoing);
-            }
-            _ => {}
-        }
-        let len = outgoing.message.wire_len();
-        let limit = self.queue_limit();
-        let fits = self
-            .pending_bytes
-            .checked_add(len)
-            .is_some_and(|sum| sum <= limit);
-        let total = self.shared.config.total_send_queue;
-        if !fits || !self.shared.queued.take(len, total) {
-            let limit = if fits { total } else { limit };
-            self.shared.counters.send_queue_full.one();
-            let cause = AttemptCause::Send(Box::new(SendCause::QueueFull { limit }));
-            return Pushed::Returned(outgoing, cause);
-        }
-        self.shared.counters.queued_bytes.up(len);
-        self.pending_bytes = self.pending_bytes.saturating_add(len);
-        if let Some(until) = outgoing
-            .patience()
-            .filter(|_| self.state == State::Connecting)
-        {
-            let first = self.deadlines.size_rule.unwrap_or(until);
-            self.deadlines.size_rule = Some(first.min(until));
-        }
-        self.pending.push_back((route, outgoing, len));
-        Pushed::Waiting
-    }
-
-    /// The next send that waited for the connection to open: render it, outside any lock, and
-    /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
-    #[must_use]
-    pub fn next_pending(&mut self) -> Option<(Route, Box<Outgoing>)> {
-        if !self.rendering {
-            return None;
-        }
-        let next = self.pending.pop_front();
-        self.rendering = next.is_some();
-        let (route, outgoing, len) = next?;
-        self.discharge(len);
-        Some((self.complete(route), outgoing))
-    }
-
-    /// Queues rendered bytes for writing.
-    ///
-    /// # Errors
-    /// The queue is full, or the connection is closed.
-    pub fn queue(&mut self, now: Instant, bytes: &[u8], send: SendId) -> Result<(), SendCause> {
-        if self.state != State::Open {
-            return Err(SendCause::ConnectionClosed);
-        }
-        self.begin_keeping(now);
-        match self.push_bytes(now, bytes, Some(send)) {
-            Ok(()) => {
-                self.tap_out(now, bytes);
-                Ok(())
-            }
-            Err(limit) => {
-                self.shared.counters.send_queue_full.one();
-                if let Some(left_out) = self.shared.said.queued.now(now) {
-                    let remote = self.endpoint(self.remote);
-                    warn!(target: LIMIT, limit, left_out, %remote, "a send queue is full");
-                }
-                Err(SendCause::QueueFull { limit })
-            }
-        }
-    }
-
-    /// Shows a message that is queued to those who watch.
-    fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
-        let call = self.shared.tap(|| Tapped {
-            direction: Direction::Out,
-            ..self.arrival().tapped(at, bytes, None)
-        });
-        self.control.extend(call.map(ConnectionEvent::Tap));
-    }
-
     /// Closes it. What is queued is still written, and the peer told, for up to 2 s, unless it has
     /// to make room.
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
@@ -679,44 +513,6 @@ impl Connection {
             }));
     }
 
-    /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
-    /// is little.
-    fn flush_layers(&mut self, now: Instant) {
-        if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
-            return;
-        }
-        self.out.push_control(|out| self.layers.flush(out));
-        self.see_waiting(now);
-    }
-
-    /// Something was queued, or may have been.
-    fn see_waiting(&mut self, now: Instant) {
-        if !self.out.is_empty() {
-            let stall = now + self.shared.config.write_stall_timeout;
-            self.deadlines.write.get_or_insert(stall);
-            self.see_behind(now);
-        }
-    }
-
-    /// Something was queued or written: the peer may have begun to be behind, or have caught up.
-    fn see_behind(&mut self, now: Instant) {
-        let since = self.out.waiting_since(now);
-        if self.told_behind.is_some() && self.told_behind != since {
-            self.told_behind = None;
-            self.control.push_back(ConnectionEvent::Behind(None));
-        }
-        let late = since.filter(|_| self.told_behind.is_none());
-        self.deadlines.behind = late.map(|since| since + BEHIND);
-    }
-
-    /// The peer has not taken what has waited for a while.
-    fn fall_behind(&mut self, now: Instant) {
-        self.deadlines.behind = None;
-        self.told_behind = self.out.waiting_since(now);
-        let event = ConnectionEvent::Behind(self.told_behind);
-        self.control.push_back(event);
-    }
-
     /// It carries something: a message, a keep-alive or a control frame, either way. The router
     /// hears of that now and then, so that no message costs a look at its index.
     fn active(&mut self, now: Instant) {
@@ -726,48 +522,6 @@ impl Connection {
             self.told_active = now;
             self.control.push_back(ConnectionEvent::Active);
         }
-    }
-
-    fn push_bytes(
-        &mut self,
-        now: Instant,
-        bytes: &[u8],
-        send: Option<SendId>,
-    ) -> Result<(), usize> {
-        let bound = self.layers.bound(bytes.len());
-        let limit = self.queue_limit();
-        let layers = &mut self.layers;
-        self.out
-            .push(bound, send, limit, |out| layers.seal(bytes, out))?;
-        self.wrote_to_queue(now);
-        Ok(())
-    }
-
-    fn wrote_to_queue(&mut self, now: Instant) {
-        self.active(now);
-        self.see_waiting(now);
-    }
-
-    fn queue_limit(&self) -> usize {
-        let config = &self.shared.config;
-        if self.proven {
-            config.send_queue
-        } else {
-            config.unproven_send_queue
-        }
-    }
-
-    fn complete(&self, mut route: Route) -> Route {
-        if let Some(local) = self.local {
-            route.opened(local);
-        }
-        route
-    }
-
-    fn discharge(&mut self, len: usize) {
-        self.pending_bytes = self.pending_bytes.saturating_sub(len);
-        self.shared.queued.give_back(len);
-        self.shared.counters.queued_bytes.down(len);
     }
 
     /// Changes what it is counted as.
@@ -842,35 +596,6 @@ impl Connection {
             (_, CloseReason::Overtaken) => counters.attempts_overtaken.one(),
             (State::Connecting | State::Handshaking, _) => counters.connect_failed.one(),
             (State::Open, _) => {}
-        }
-    }
-
-    /// Gives back the sends that waited here.
-    fn return_pending(&mut self, reason: CloseReason) {
-        while let Some((_, outgoing, len)) = self.pending.pop_front() {
-            self.discharge(len);
-            self.control
-                .push_back(ConnectionEvent::Returned(outgoing, reason.into()));
-        }
-    }
-
-    /// Gives back the sends that wait no longer for the connection to open.
-    fn return_impatient(&mut self, now: Instant) {
-        self.deadlines.size_rule = None;
-        for (route, outgoing, len) in core::mem::take(&mut self.pending) {
-            match outgoing.patience() {
-                Some(until) if until <= now => {
-                    self.discharge(len);
-                    let cause = AttemptCause::Deadline(Deadline::SizeRule);
-                    self.control
-                        .push_back(ConnectionEvent::Returned(outgoing, cause));
-                }
-                until => {
-                    let next = self.deadlines.size_rule.into_iter().chain(until).min();
-                    self.deadlines.size_rule = next;
-                    self.pending.push_back((route, outgoing, len));
-                }
-            }
         }
     }
 

@@ -5,13 +5,19 @@ use std::time::Instant;
 use sip_core::HostPort;
 use tracing::info;
 
-use crate::error::ChannelError;
+use super::Router;
+#[cfg(doc)]
+use crate::Event;
+use crate::advertised::PerFamily;
+use crate::datagram::DatagramSocket;
+use crate::error::{ChannelError, CloseReason};
 use crate::ids::TransportId;
+use crate::outgoing::HostText;
 use crate::own_names::Key;
 use crate::resolve::Family;
 use crate::shared::Scope;
 use crate::trace::CHANNEL;
-use crate::{Advertised, ChannelConfig, ChannelId, Protocol, Stats};
+use crate::{Advertised, ChannelConfig, ChannelId, Membership, Protocol, SocketId, Stats};
 
 /// A channel in use.
 #[derive(Debug)]
@@ -254,4 +260,95 @@ impl Channels {
             .unwrap_or(first);
         Choice::Channel(best.id)
     }
+}
+
+impl Router {
+    /// Adds a channel whose socket is bound.
+    ///
+    /// # Errors
+    /// There is one on the address already, or the protocol is not supported.
+    pub fn add_channel(&mut self, mut config: ChannelConfig) -> Result<ChannelId, ChannelError> {
+        if !config.protocol.is_compiled_in() {
+            return Err(ChannelError::Unsupported(config.protocol));
+        }
+        self.check_certificate(&config)?;
+        check_groups(&config)?;
+        if config.anonymous {
+            let name = format!("{}.invalid", self.tokens.tag().as_str());
+            let host = HostText::Name(name.into());
+            config.advertised = PerFamily::both(Advertised { host, port: None });
+        }
+        self.channels.add(self.shared.id, config, &self.shared)
+    }
+
+    /// Removes a channel: its connections are closed, and nothing more goes out on it.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
+        self.channels
+            .remove(now, id, &self.shared)
+            .ok_or(ChannelError::Unknown(id))?;
+        self.shared.kept.forget_if(|channel| channel == id);
+        let connections: Vec<_> = self.connections.of_channel(id).collect();
+        for connection in connections {
+            self.close_for(connection, CloseReason::ChannelRemoved);
+        }
+        for waiting in self.queries.bound(id) {
+            self.resume(now, waiting);
+        }
+        Ok(())
+    }
+
+    /// Changes what peers of an address family are told in the place of a channel's bound address:
+    /// a name or address and a port, such as the one that STUN told of
+    /// ([`Event::MappedAddress`]), or with `None` the bound address again. Messages that are routed
+    /// from now on have it; responses to earlier ones are still taken for ours.
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn advertise(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        family: Family,
+        advertised: Option<Advertised>,
+    ) -> Result<(), ChannelError> {
+        let known = self
+            .channels
+            .advertise(now, channel, family, advertised, &self.shared);
+        known.then_some(()).ok_or(ChannelError::Unknown(channel))
+    }
+
+    /// The channels, in the order in which they were added.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelConfig)> {
+        self.channels
+            .iter()
+            .map(|channel| (channel.id, &channel.config))
+    }
+
+    /// The machine for a socket of a datagram channel; `None` if the channel is no such one.
+    pub fn datagram_socket(&mut self, socket: SocketId) -> Option<DatagramSocket> {
+        let channel = self.channels.get(socket.channel)?;
+        let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;
+        datagrams.then(|| {
+            DatagramSocket::new(
+                Arc::clone(&channel.scope),
+                socket,
+                &channel.config,
+                self.tokens.array(),
+            )
+        })
+    }
+}
+
+fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
+    let known = usize::from(u8::MAX);
+    let wrong = |(at, joined): &(usize, &Membership)| {
+        !joined.group.is_multicast() || !config.can_join() || *at >= known
+    };
+    let first = config.groups.iter().enumerate().find(wrong);
+    first.map_or(Ok(()), |(_, joined)| {
+        Err(ChannelError::CannotJoin(joined.group))
+    })
 }

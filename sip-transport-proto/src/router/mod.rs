@@ -5,9 +5,11 @@ mod connections;
 mod failures;
 mod held;
 mod hints;
+mod info;
 mod keeping;
 mod layers;
 mod limits;
+mod output;
 mod proxied;
 mod queries;
 mod races;
@@ -27,33 +29,30 @@ use std::time::Instant;
 use sip_core::Flow;
 use tracing::warn;
 
-use crate::advertised::PerFamily;
 use crate::connection::{self, Connection, LayerPlan};
-use crate::datagram::{DatagramSocket, Transmit};
 use crate::endpoint::normalise;
-use crate::error::{AcceptError, AttemptCause, ChannelError, CloseReason, SendCause, SendError};
+use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError};
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
-use crate::outgoing::HostText;
 use crate::own_names::{Key, OwnNames};
 use crate::resolve::memory::Memory;
-use crate::resolve::{
-    Answer, DomainName, Family, LookupId, LookupKind, ResolveStats, Resolver, Target,
-};
+use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
 use crate::tls::{Identity, TlsName};
 use crate::trace::SOCKET;
 use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, Membership,
-    Outgoing, Protocol, QueryId, Route, SendId, SipEndpoint, SocketId, Stats, Tokens, flow,
+    ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, SipEndpoint, Stats,
+    Tokens, flow,
 };
 
 pub use held::Held;
+pub use info::{ConnectionInfo, ConnectionState};
+pub use limits::AcceptFilter;
+pub use output::{Routed, RouterOutput};
 
 use channels::Channels;
 use connections::{Connections, Record};
 use failures::Told;
-pub use limits::AcceptFilter;
 use queries::{Asker, Queries, WaitingForLocal};
 use races::Races;
 
@@ -86,168 +85,6 @@ pub struct Router {
     told: Told,
     next_send: u64,
     closing: bool,
-}
-
-/// What became of a send.
-#[derive(Debug)]
-// A message is kept where it is: boxing it would cost an allocation for each.
-#[allow(clippy::large_enum_variant)]
-pub enum Routed {
-    /// The way is known: render, and give the bytes to what [`Route::way`] names.
-    Ready(Route, Box<Outgoing>),
-    /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
-    Waiting(SendId),
-}
-
-/// Something the router asks of its owner.
-#[derive(Debug)]
-#[non_exhaustive]
-#[allow(clippy::large_enum_variant)]
-pub enum RouterOutput {
-    /// Open a connection, and report to its machine, which is to be had from
-    /// [`Router::take_machine`].
-    Connect {
-        /// The connection.
-        connection: ConnectionId,
-        /// The address to connect to.
-        remote: SocketAddr,
-        /// The local address to connect from, if not any.
-        local: Option<IpAddr>,
-    },
-    /// Close a connection: tell its machine.
-    Close {
-        /// The connection.
-        connection: ConnectionId,
-        /// Why.
-        reason: CloseReason,
-    },
-    /// Bind a datagram socket for a channel that only sends, and answer with
-    /// [`Router::handle_bound`].
-    Bind {
-        /// The channel.
-        channel: ChannelId,
-        /// The address, with port 0.
-        local: SocketAddr,
-    },
-    /// Look up DNS records, and answer with [`Router::handle_lookup`]. The name is complete: no
-    /// search list applies.
-    Lookup {
-        /// The question.
-        id: LookupId,
-        /// The type of record.
-        kind: LookupKind,
-        /// The name.
-        name: DomainName,
-    },
-    /// The answer to [`Router::plan`].
-    Planned {
-        /// Which.
-        query: QueryId,
-        /// The targets, best first, at least one.
-        result: Result<Vec<Target>, SendCause>,
-    },
-    /// Find the local address that the system sends from, and answer with
-    /// [`Router::handle_local_address`].
-    LocalAddress {
-        /// The question.
-        query: QueryId,
-        /// The destination.
-        remote: SocketAddr,
-    },
-    /// Keep a connection alive in this way, or no longer: tell its machine.
-    Keep {
-        /// The connection.
-        connection: ConnectionId,
-        /// How.
-        keep: Option<Keep>,
-    },
-    /// Send a datagram: a keep-alive. If that fails, say so by [`Router::send_failed`].
-    Datagram {
-        /// On this socket.
-        socket: SocketId,
-        /// The datagram.
-        transmit: Transmit,
-    },
-    /// Something for the application.
-    Event(Event),
-    /// [`Router::poll_timeout`] has come nearer.
-    Rearm,
-    /// A send that waited has its way.
-    Routed(Route, Box<Outgoing>),
-    /// A send that waited has failed.
-    Failed(SendError),
-}
-
-/// What is known of a connection.
-///
-/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
-/// and the adapters do.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ConnectionInfo {
-    /// Which one.
-    pub id: ConnectionId,
-    /// The peer's end, with protocol, channel and connection.
-    pub remote: SipEndpoint,
-    /// Our own end, once it is open.
-    pub local: Option<SocketAddr>,
-    /// Whether the peer opened it.
-    pub accepted: bool,
-    /// How far it is.
-    pub state: ConnectionState,
-    /// Whether it is one of ours, or a valid message has come over it.
-    pub proven: bool,
-    /// When it was accepted, or asked for.
-    pub since: Instant,
-    /// When it last carried something, as exactly as 1/128 of the idle timeout.
-    pub active: Instant,
-    /// Bytes that wait to be written, or for it to open.
-    pub queued: usize,
-    /// Whom the peer has proved to be, over TLS.
-    pub identity: Option<Arc<Identity>>,
-}
-
-/// How far a connection is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum ConnectionState {
-    /// It is being opened: connecting, or TLS and WebSocket are being agreed on.
-    Opening,
-    /// Messages can pass.
-    Open,
-    /// It is being closed: what is queued is still written.
-    Closing,
-}
-
-fn check_groups(config: &ChannelConfig) -> Result<(), ChannelError> {
-    let known = usize::from(u8::MAX);
-    let wrong = |(at, joined): &(usize, &Membership)| {
-        !joined.group.is_multicast() || !config.can_join() || *at >= known
-    };
-    let first = config.groups.iter().enumerate().find(wrong);
-    first.map_or(Ok(()), |(_, joined)| {
-        Err(ChannelError::CannotJoin(joined.group))
-    })
-}
-
-fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
-    ConnectionInfo {
-        id,
-        remote: SipEndpoint {
-            protocol: record.protocol,
-            addr: record.remote,
-            channel: Some(record.channel),
-            connection: Some(id),
-        },
-        local: record.local,
-        accepted: record.accepted,
-        state: record.state,
-        proven: record.proven,
-        since: record.since,
-        active: record.active,
-        queued: 0,
-        identity: record.identity.clone(),
-    }
 }
 
 impl Router {
@@ -294,84 +131,6 @@ impl Router {
             next_send: 1,
             closing: false,
         }
-    }
-
-    /// Adds a channel whose socket is bound.
-    ///
-    /// # Errors
-    /// There is one on the address already, or the protocol is not supported.
-    pub fn add_channel(&mut self, mut config: ChannelConfig) -> Result<ChannelId, ChannelError> {
-        if !config.protocol.is_compiled_in() {
-            return Err(ChannelError::Unsupported(config.protocol));
-        }
-        self.check_certificate(&config)?;
-        check_groups(&config)?;
-        if config.anonymous {
-            let name = format!("{}.invalid", self.tokens.tag().as_str());
-            let host = HostText::Name(name.into());
-            config.advertised = PerFamily::both(Advertised { host, port: None });
-        }
-        self.channels.add(self.shared.id, config, &self.shared)
-    }
-
-    /// Removes a channel: its connections are closed, and nothing more goes out on it.
-    ///
-    /// # Errors
-    /// There is no such channel.
-    pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
-        self.channels
-            .remove(now, id, &self.shared)
-            .ok_or(ChannelError::Unknown(id))?;
-        self.shared.kept.forget_if(|channel| channel == id);
-        let connections: Vec<_> = self.connections.of_channel(id).collect();
-        for connection in connections {
-            self.close_for(connection, CloseReason::ChannelRemoved);
-        }
-        for waiting in self.queries.bound(id) {
-            self.resume(now, waiting);
-        }
-        Ok(())
-    }
-
-    /// Changes what peers of an address family are told in the place of a channel's bound address:
-    /// a name or address and a port, such as the one that STUN told of
-    /// ([`Event::MappedAddress`]), or with `None` the bound address again. Messages that are routed
-    /// from now on have it; responses to earlier ones are still taken for ours.
-    ///
-    /// # Errors
-    /// There is no such channel.
-    pub fn advertise(
-        &mut self,
-        now: Instant,
-        channel: ChannelId,
-        family: Family,
-        advertised: Option<Advertised>,
-    ) -> Result<(), ChannelError> {
-        let known = self
-            .channels
-            .advertise(now, channel, family, advertised, &self.shared);
-        known.then_some(()).ok_or(ChannelError::Unknown(channel))
-    }
-
-    /// The channels, in the order in which they were added.
-    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelConfig)> {
-        self.channels
-            .iter()
-            .map(|channel| (channel.id, &channel.config))
-    }
-
-    /// The machine for a socket of a datagram channel; `None` if the channel is no such one.
-    pub fn datagram_socket(&mut self, socket: SocketId) -> Option<DatagramSocket> {
-        let channel = self.channels.get(socket.channel)?;
-        let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;
-        datagrams.then(|| {
-            DatagramSocket::new(
-                Arc::clone(&channel.scope),
-                socket,
-                &channel.config,
-                self.tokens.array(),
-            )
-        })
     }
 
     /// Takes a connection that a listener accepted, if the limits allow it. Ask the
@@ -627,16 +386,6 @@ impl Router {
     /// it was not made by this transport.
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         flow::from_token(token, &self.shared.key)
-    }
-
-    /// The open and opening connections.
-    pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
-        self.connections.iter().map(|(id, record)| info(id, record))
-    }
-
-    /// What is known of a connection.
-    pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
-        self.connections.get(id).map(|record| info(id, record))
     }
 
     /// How many connections there are, and how many sends wait: 0 and 0 once all is over.

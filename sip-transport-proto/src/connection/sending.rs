@@ -1,0 +1,217 @@
+//! Messages on their way out: those that wait for the connection to open, and the queue of bytes.
+
+use std::time::Instant;
+
+use tracing::warn;
+
+use super::{ANSWER_ROOM, BEHIND, Connection, ConnectionEvent, Pushed, State};
+use crate::error::{AttemptCause, CloseReason, SendCause};
+use crate::keep::Keeping;
+use crate::tap::{Direction, Tapped};
+use crate::trace::LIMIT;
+use crate::{Deadline, Outgoing, Route, SendId};
+
+impl Connection {
+    /// Takes a send, in order: at once if the connection is open, else when it will be.
+    #[must_use]
+    pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
+        if let Some(keep) = outgoing.options.keep
+            && self.keeping.is_none_or(|keeping| !keeping.is(keep))
+        {
+            // It begins when the message is queued, or the connection opens.
+            self.keeping = Some(Keeping::new(keep));
+            self.deadlines.ping = None;
+            self.deadlines.pong = None;
+        }
+        match self.state {
+            State::Closing(reason) | State::Closed(reason) => {
+                return Pushed::Returned(outgoing, reason.into());
+            }
+            State::Open if !self.rendering => {
+                return Pushed::Ready(self.complete(route), outgoing);
+            }
+            _ => {}
+        }
+        let len = outgoing.message.wire_len();
+        let limit = self.queue_limit();
+        let fits = self
+            .pending_bytes
+            .checked_add(len)
+            .is_some_and(|sum| sum <= limit);
+        let total = self.shared.config.total_send_queue;
+        if !fits || !self.shared.queued.take(len, total) {
+            let limit = if fits { total } else { limit };
+            self.shared.counters.send_queue_full.one();
+            let cause = AttemptCause::Send(Box::new(SendCause::QueueFull { limit }));
+            return Pushed::Returned(outgoing, cause);
+        }
+        self.shared.counters.queued_bytes.up(len);
+        self.pending_bytes = self.pending_bytes.saturating_add(len);
+        if let Some(until) = outgoing
+            .patience()
+            .filter(|_| self.state == State::Connecting)
+        {
+            let first = self.deadlines.size_rule.unwrap_or(until);
+            self.deadlines.size_rule = Some(first.min(until));
+        }
+        self.pending.push_back((route, outgoing, len));
+        Pushed::Waiting
+    }
+
+    /// The next send that waited for the connection to open: render it, outside any lock, and
+    /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
+    #[must_use]
+    pub fn next_pending(&mut self) -> Option<(Route, Box<Outgoing>)> {
+        if !self.rendering {
+            return None;
+        }
+        let next = self.pending.pop_front();
+        self.rendering = next.is_some();
+        let (route, outgoing, len) = next?;
+        self.discharge(len);
+        Some((self.complete(route), outgoing))
+    }
+
+    /// Queues rendered bytes for writing.
+    ///
+    /// # Errors
+    /// The queue is full, or the connection is closed.
+    pub fn queue(&mut self, now: Instant, bytes: &[u8], send: SendId) -> Result<(), SendCause> {
+        if self.state != State::Open {
+            return Err(SendCause::ConnectionClosed);
+        }
+        self.begin_keeping(now);
+        match self.push_bytes(now, bytes, Some(send)) {
+            Ok(()) => {
+                self.tap_out(now, bytes);
+                Ok(())
+            }
+            Err(limit) => {
+                self.shared.counters.send_queue_full.one();
+                if let Some(left_out) = self.shared.said.queued.now(now) {
+                    let remote = self.endpoint(self.remote);
+                    warn!(target: LIMIT, limit, left_out, %remote, "a send queue is full");
+                }
+                Err(SendCause::QueueFull { limit })
+            }
+        }
+    }
+
+    /// Shows a message that is queued to those who watch.
+    pub(super) fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
+        let call = self.shared.tap(|| Tapped {
+            direction: Direction::Out,
+            ..self.arrival().tapped(at, bytes, None)
+        });
+        self.control.extend(call.map(ConnectionEvent::Tap));
+    }
+
+    pub(super) fn push_bytes(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        send: Option<SendId>,
+    ) -> Result<(), usize> {
+        let bound = self.layers.bound(bytes.len());
+        let limit = self.queue_limit();
+        let layers = &mut self.layers;
+        self.out
+            .push(bound, send, limit, |out| layers.seal(bytes, out))?;
+        self.wrote_to_queue(now);
+        Ok(())
+    }
+
+    pub(super) fn queue_limit(&self) -> usize {
+        let config = &self.shared.config;
+        if self.proven {
+            config.send_queue
+        } else {
+            config.unproven_send_queue
+        }
+    }
+
+    pub(super) fn complete(&self, mut route: Route) -> Route {
+        if let Some(local) = self.local {
+            route.opened(local);
+        }
+        route
+    }
+
+    pub(super) fn discharge(&mut self, len: usize) {
+        self.pending_bytes = self.pending_bytes.saturating_sub(len);
+        self.shared.queued.give_back(len);
+        self.shared.counters.queued_bytes.down(len);
+    }
+
+    pub(super) fn wrote_to_queue(&mut self, now: Instant) {
+        self.active(now);
+        self.see_waiting(now);
+    }
+
+    /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
+    /// is little.
+    pub(super) fn flush_layers(&mut self, now: Instant) {
+        if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
+            return;
+        }
+        self.out.push_control(|out| self.layers.flush(out));
+        self.see_waiting(now);
+    }
+
+    /// Something was queued, or may have been.
+    pub(super) fn see_waiting(&mut self, now: Instant) {
+        if !self.out.is_empty() {
+            let stall = now + self.shared.config.write_stall_timeout;
+            self.deadlines.write.get_or_insert(stall);
+            self.see_behind(now);
+        }
+    }
+
+    /// Something was queued or written: the peer may have begun to be behind, or have caught up.
+    pub(super) fn see_behind(&mut self, now: Instant) {
+        let since = self.out.waiting_since(now);
+        if self.told_behind.is_some() && self.told_behind != since {
+            self.told_behind = None;
+            self.control.push_back(ConnectionEvent::Behind(None));
+        }
+        let late = since.filter(|_| self.told_behind.is_none());
+        self.deadlines.behind = late.map(|since| since + BEHIND);
+    }
+
+    /// The peer has not taken what has waited for a while.
+    pub(super) fn fall_behind(&mut self, now: Instant) {
+        self.deadlines.behind = None;
+        self.told_behind = self.out.waiting_since(now);
+        let event = ConnectionEvent::Behind(self.told_behind);
+        self.control.push_back(event);
+    }
+
+    /// Gives back the sends that waited here.
+    pub(super) fn return_pending(&mut self, reason: CloseReason) {
+        while let Some((_, outgoing, len)) = self.pending.pop_front() {
+            self.discharge(len);
+            self.control
+                .push_back(ConnectionEvent::Returned(outgoing, reason.into()));
+        }
+    }
+
+    /// Gives back the sends that wait no longer for the connection to open.
+    pub(super) fn return_impatient(&mut self, now: Instant) {
+        self.deadlines.size_rule = None;
+        for (route, outgoing, len) in core::mem::take(&mut self.pending) {
+            match outgoing.patience() {
+                Some(until) if until <= now => {
+                    self.discharge(len);
+                    let cause = AttemptCause::Deadline(Deadline::SizeRule);
+                    self.control
+                        .push_back(ConnectionEvent::Returned(outgoing, cause));
+                }
+                until => {
+                    let next = self.deadlines.size_rule.into_iter().chain(until).min();
+                    self.deadlines.size_rule = next;
+                    self.pending.push_back((route, outgoing, len));
+                }
+            }
+        }
+    }
+}

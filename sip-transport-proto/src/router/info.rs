@@ -1,0 +1,83 @@
+//! What is known of the connections.
+
+use core::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Router;
+use super::connections::Record;
+use crate::tls::Identity;
+use crate::{ConnectionId, SipEndpoint};
+
+/// What is known of a connection.
+///
+/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
+/// and the adapters do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// Which one.
+    pub id: ConnectionId,
+    /// The peer's end, with protocol, channel and connection.
+    pub remote: SipEndpoint,
+    /// Our own end, once it is open.
+    pub local: Option<SocketAddr>,
+    /// Whether the peer opened it.
+    pub accepted: bool,
+    /// How far it is.
+    pub state: ConnectionState,
+    /// Whether it is one of ours, or a valid message has come over it.
+    pub proven: bool,
+    /// When it was accepted, or asked for.
+    pub since: Instant,
+    /// When it last carried something, as exactly as 1/128 of the idle timeout.
+    pub active: Instant,
+    /// Bytes that wait to be written, or for it to open.
+    pub queued: usize,
+    /// Whom the peer has proved to be, over TLS.
+    pub identity: Option<Arc<Identity>>,
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It is being opened: connecting, or TLS and WebSocket are being agreed on.
+    Opening,
+    /// Messages can pass.
+    Open,
+    /// It is being closed: what is queued is still written.
+    Closing,
+}
+
+fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
+    ConnectionInfo {
+        id,
+        remote: SipEndpoint {
+            protocol: record.protocol,
+            addr: record.remote,
+            channel: Some(record.channel),
+            connection: Some(id),
+        },
+        local: record.local,
+        accepted: record.accepted,
+        state: record.state,
+        proven: record.proven,
+        since: record.since,
+        active: record.active,
+        queued: 0,
+        identity: record.identity.clone(),
+    }
+}
+
+impl Router {
+    /// The open and opening connections.
+    pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
+        self.connections.iter().map(|(id, record)| info(id, record))
+    }
+
+    /// What is known of a connection.
+    pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
+        self.connections.get(id).map(|record| info(id, record))
+    }
+}

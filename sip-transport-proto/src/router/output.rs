@@ -1,0 +1,100 @@
+//! What a router asks of its owner.
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::datagram::Transmit;
+use crate::error::{CloseReason, SendCause, SendError};
+use crate::resolve::{DomainName, LookupId, LookupKind, Target};
+use crate::{ChannelId, ConnectionId, Event, Keep, Outgoing, QueryId, Route, SendId, SocketId};
+#[cfg(doc)]
+use crate::{Connection, Router};
+
+/// What became of a send.
+#[derive(Debug)]
+// A message is kept where it is: boxing it would cost an allocation for each.
+#[allow(clippy::large_enum_variant)]
+pub enum Routed {
+    /// The way is known: render, and give the bytes to what [`Route::way`] names.
+    Ready(Route, Box<Outgoing>),
+    /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
+    Waiting(SendId),
+}
+
+/// Something the router asks of its owner.
+#[derive(Debug)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant)]
+pub enum RouterOutput {
+    /// Open a connection, and report to its machine, which is to be had from
+    /// [`Router::take_machine`].
+    Connect {
+        /// The connection.
+        connection: ConnectionId,
+        /// The address to connect to.
+        remote: SocketAddr,
+        /// The local address to connect from, if not any.
+        local: Option<IpAddr>,
+    },
+    /// Close a connection: tell its machine.
+    Close {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Bind a datagram socket for a channel that only sends, and answer with
+    /// [`Router::handle_bound`].
+    Bind {
+        /// The channel.
+        channel: ChannelId,
+        /// The address, with port 0.
+        local: SocketAddr,
+    },
+    /// Look up DNS records, and answer with [`Router::handle_lookup`]. The name is complete: no
+    /// search list applies.
+    Lookup {
+        /// The question.
+        id: LookupId,
+        /// The type of record.
+        kind: LookupKind,
+        /// The name.
+        name: DomainName,
+    },
+    /// The answer to [`Router::plan`].
+    Planned {
+        /// Which.
+        query: QueryId,
+        /// The targets, best first, at least one.
+        result: Result<Vec<Target>, SendCause>,
+    },
+    /// Find the local address that the system sends from, and answer with
+    /// [`Router::handle_local_address`].
+    LocalAddress {
+        /// The question.
+        query: QueryId,
+        /// The destination.
+        remote: SocketAddr,
+    },
+    /// Keep a connection alive in this way, or no longer: tell its machine.
+    Keep {
+        /// The connection.
+        connection: ConnectionId,
+        /// How.
+        keep: Option<Keep>,
+    },
+    /// Send a datagram: a keep-alive. If that fails, say so by [`Router::send_failed`].
+    Datagram {
+        /// On this socket.
+        socket: SocketId,
+        /// The datagram.
+        transmit: Transmit,
+    },
+    /// Something for the application.
+    Event(Event),
+    /// [`Router::poll_timeout`] has come nearer.
+    Rearm,
+    /// A send that waited has its way.
+    Routed(Route, Box<Outgoing>),
+    /// A send that waited has failed.
+    Failed(SendError),
+}
