@@ -7,6 +7,8 @@ use ipnet::IpNet;
 use sip_core::{Limits, Message};
 use thiserror::Error;
 
+#[cfg(feature = "proxy")]
+use crate::ProxyProtocol;
 use crate::advertised::PerFamily;
 use crate::resolve::{Family, ResolveConfig};
 use crate::tap::Tap;
@@ -524,6 +526,8 @@ pub struct ChannelConfig {
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
     pub(crate) responses: Option<ResponsePolicy>,
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<ProxyProtocol>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
@@ -547,11 +551,21 @@ impl ChannelConfig {
             accept_keep: None,
             alias: false,
             responses: None,
+            #[cfg(feature = "proxy")]
+            proxy: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
             websocket: None,
         }
+    }
+
+    /// Load balancers that say, by the PROXY protocol, who has connected. It counts for listeners of
+    /// streams. Default: none.
+    #[cfg(feature = "proxy")]
+    pub fn proxy_protocol(mut self, proxy: ProxyProtocol) -> Self {
+        self.proxy = Some(proxy);
+        self
     }
 
     /// Certificates to show and checks to make, for TLS and secure WebSocket. A listener needs

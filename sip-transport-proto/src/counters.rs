@@ -150,8 +150,12 @@ counters! {
         idle_evicted,
         /// Of those closed, the ones whose peer was behind with the bytes queued for it.
         behind_evicted,
-        /// Connections refused by the application's filter.
+        /// Connections refused by the application's filter, or because they came from no trusted load
+        /// balancer.
         accepts_filtered,
+        /// Connections closed because the PROXY header of a trusted load balancer was missing or could
+        /// not be read.
+        bad_proxy_headers,
         /// Connections opened by us.
         connected,
         /// Connection attempts that failed.

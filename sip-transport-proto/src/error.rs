@@ -317,6 +317,9 @@ pub enum CloseReason {
     /// What came is not SIP, or breaks a limit: nothing after it can be trusted (RFC 3261 §18.3).
     #[error("the stream cannot be read: {0}")]
     Framing(sip_core::message::ParseErrorKind),
+    /// What a load balancer has to say first was missing or cannot be read.
+    #[error("{0}")]
+    Proxy(ProxyError),
     /// TLS failed: the handshake, or what came after it.
     #[error("TLS: {0}")]
     Tls(TlsError),
@@ -341,6 +344,27 @@ pub enum CloseReason {
     /// The transport shut down.
     #[error("the transport shut down")]
     Shutdown,
+}
+
+/// What is wrong with the PROXY header of a connection from a trusted load balancer.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// Something else came first.
+    #[error("a PROXY header was expected first")]
+    NoHeader,
+    /// It does not follow the grammar of its version.
+    #[error("the PROXY header of version {version} cannot be read")]
+    Malformed {
+        /// 1 or 2.
+        version: u8,
+    },
+    /// It is longer than it may be.
+    #[error("the PROXY header has more than {limit} bytes")]
+    TooLong {
+        /// How long it may be.
+        limit: usize,
+    },
 }
 
 /// Why a flow that was kept counts as dead (RFC 5626 §4.4).
@@ -434,6 +458,9 @@ pub enum AcceptError {
         /// The limit.
         limit: usize,
     },
+    /// It comes from none of the load balancers that the channel is for.
+    #[error("it comes from no trusted load balancer")]
+    Untrusted,
     /// The application's filter refused it.
     #[error("the application refused it")]
     Filtered,

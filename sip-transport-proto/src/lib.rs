@@ -57,6 +57,8 @@ mod multicast;
 mod outgoing;
 mod own_names;
 mod protocol;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod receive;
 mod reply;
 pub mod resolve;
@@ -93,6 +95,8 @@ pub use keep::{Keep, KeepError, KeepKind, KeepStop};
 pub use multicast::Membership;
 pub use outgoing::{Outgoing, SendOptions};
 pub use protocol::Protocol;
+#[cfg(feature = "proxy")]
+pub use proxy::ProxyProtocol;
 pub use response_policy::ResponsePolicy;
 pub use route::{Route, Way};
 pub use router::{

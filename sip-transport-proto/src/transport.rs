@@ -505,6 +505,19 @@ impl Transport {
             }
             #[cfg(feature = "ws")]
             Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
+            #[cfg(feature = "proxy")]
+            Some(ConnectionEvent::Announced {
+                channel,
+                local,
+                remote,
+            }) => {
+                let filter = self.router.accept_filter(channel);
+                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
+                    true => self.router.handle_announced(now, id, remote),
+                    false => Err(AcceptError::Filtered),
+                };
+                machine.admit(now, answer);
+            }
             Some(ConnectionEvent::Tap(call)) => call.run(),
             Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),

@@ -366,7 +366,6 @@ const TABLE: &[Row] = rows! {
         _sip._udp.a.example SRV 2 0 5061 b.a.example
         a.a.example A 192.0.2.2
         b.a.example A 192.0.2.2" => "udp 192.0.2.2:5060\nudp 192.0.2.2:5061";
-    // conformance: 319, 320
     "two addresses of one server come before the next server":
         "sip:a.example;transport=tls", V4, "
         _sips._tcp.a.example SRV 0 0 5061 a.a.example

@@ -149,7 +149,7 @@ fn a_response_that_nobody_takes_comes_back_whole_and_can_be_sent_again() {
     );
 }
 
-// RFC 3261 §18.2.2, RFC 3263 §5; conformance: 132, 293
+// RFC 3261 §18.2.2, RFC 3263 §5; conformance: 132, 293, 319
 #[test]
 fn without_received_a_response_goes_by_its_sent_by() {
     for (via, lookups, remote) in [
@@ -183,6 +183,7 @@ fn without_received_a_response_goes_by_its_sent_by() {
     }
 }
 
+// RFC 3263 §5; conformance: 320
 #[test]
 fn a_server_of_the_sent_by_has_to_prove_that_it_is_it() {
     let mut host = Host::new();

@@ -7,6 +7,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use common::{Host, addr, header, tcp, to, udp};
+use proptest::prelude::*;
 use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause};
 use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::build::RequestBuilder;
@@ -96,6 +97,29 @@ fn with_a_known_path_mtu_the_limit_is_200_bytes_below_it() {
     // A path that carries next to nothing.
     let options = SendOptions::new().size_rule(SizeRule::PathMtu(68));
     host().waits(sized(500, SERVER), options);
+}
+
+proptest! {
+    // RFC 3261 §18.1.1; conformance: 92, 93, 95
+    #[test]
+    fn a_request_goes_over_udp_just_if_its_last_byte_fits(
+        body in 0_usize..2_500,
+        mtu in prop::option::of(68_u16..3_000),
+    ) {
+        let (rule, limit) = match mtu {
+            Some(mtu) => (SizeRule::PathMtu(mtu), usize::from(mtu).saturating_sub(200)),
+            None => (SizeRule::Rfc, 1_300),
+        };
+        let send = |rule| {
+            let options = SendOptions::new().size_rule(rule);
+            host().submit(request(Method::Message, SERVER, body), options)
+        };
+        let Ok(Submitted::Sent(probe)) = send(SizeRule::PreferUdp) else {
+            panic!("it goes over UDP");
+        };
+        let over_udp = matches!(send(rule), Ok(Submitted::Sent(_)));
+        prop_assert_eq!(over_udp, probe.bytes().len() <= limit);
+    }
 }
 
 // RFC 3261 §18.1.1; conformance: 94

@@ -160,6 +160,18 @@ impl Split {
                 }
             }
             ConnectionEvent::Tap(call) => call.run(),
+            ConnectionEvent::Announced {
+                channel,
+                local,
+                remote,
+            } => {
+                let filter = self.router.accept_filter(channel);
+                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
+                    true => self.router.handle_announced(now, id, remote),
+                    false => Err(AcceptError::Filtered),
+                };
+                self.with(id, |machine| machine.admit(now, answer));
+            }
             ConnectionEvent::Proven => self.router.handle_proven(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Active => self.router.handle_active(now, id),

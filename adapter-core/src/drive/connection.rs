@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+#[cfg(feature = "proxy")]
+use sip_transport_proto::error::AcceptError;
 use sip_transport_proto::error::CloseReason;
 use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
@@ -281,6 +283,20 @@ impl Task {
                 lock(&self.link.machine).decide(decision);
             }
             ConnectionEvent::Tap(call) => call.run(),
+            #[cfg(feature = "proxy")]
+            ConnectionEvent::Announced {
+                channel,
+                local,
+                remote,
+            } => {
+                let now = core.now();
+                let filter = core.with_router(|router| router.accept_filter(channel));
+                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
+                    true => core.with_router(|router| router.handle_announced(now, id, remote)),
+                    false => Err(AcceptError::Filtered),
+                };
+                lock(&self.link.machine).admit(now, answer);
+            }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
             ConnectionEvent::Alias { port } => {
                 core.with_router(|router| router.handle_alias(id, port));

@@ -1,8 +1,9 @@
-//! What stands between the bytes of a socket and SIP messages: nothing, TLS, WebSocket, or both.
+//! What stands between the bytes of a socket and SIP messages: nothing, TLS, WebSocket, or both,
+//! and before them what a load balancer says.
 
 // Each feature that is left out takes the use of something with it.
 #![cfg_attr(
-    not(all(feature = "tls", feature = "ws")),
+    not(all(feature = "proxy", feature = "tls", feature = "ws")),
     allow(
         unused_mut,
         unused_variables,
@@ -19,6 +20,8 @@ use sip_core::{Frame, Framer, Limits};
 use crate::error::CloseReason;
 use crate::tls::Identity;
 
+#[cfg(feature = "proxy")]
+use crate::proxy::{Header, Source};
 #[cfg(feature = "tls")]
 use crate::{
     Protocol,
@@ -40,6 +43,9 @@ const FRAME_OVERHEAD: usize = 14;
 /// a silent peer costs nothing, and no work is done where the plan is made.
 #[derive(Debug, Default)]
 pub(crate) struct LayerPlan {
+    /// A header of the PROXY protocol comes first, and may be that long.
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<usize>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsSide>,
     #[cfg(feature = "ws")]
@@ -69,6 +75,8 @@ pub(crate) enum WebSocketSide {
 /// What fails is told by [`poll`](Self::poll), behind the pieces that came before it.
 #[derive(Debug)]
 pub(crate) struct Layers {
+    #[cfg(feature = "proxy")]
+    preface: Option<Box<Preface>>,
     #[cfg(feature = "tls")]
     tls: Security,
     framing: Framing,
@@ -79,6 +87,17 @@ pub(crate) struct Layers {
     closed: bool,
     /// The peer has ended its direction.
     ended: bool,
+}
+
+/// What stands before everything else.
+#[cfg(feature = "proxy")]
+#[derive(Debug)]
+enum Preface {
+    Header(Header),
+    /// To be told.
+    Source(Source),
+    /// Told: others decide whether it goes on.
+    Asked,
 }
 
 #[cfg(feature = "tls")]
@@ -110,6 +129,10 @@ struct Socket {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
 pub(crate) enum Piece<'a> {
+    /// A load balancer has said who has connected, or has not; to be answered by
+    /// [`Layers::admit`].
+    #[cfg(feature = "proxy")]
+    Announced(Source),
     /// TLS and WebSocket are agreed on.
     Open,
     /// A question to the application, to be answered by [`Layers::decide`].
@@ -148,6 +171,10 @@ impl Layers {
         #[cfg(not(feature = "ws"))]
         let framing = Framing::Stream(Framer::new(limits));
         Self {
+            #[cfg(feature = "proxy")]
+            preface: plan
+                .proxy
+                .map(|max| Box::new(Preface::Header(Header::new(max)))),
             #[cfg(feature = "tls")]
             tls: plan.tls.map_or(Security::None, Security::Planned),
             open: false,
@@ -161,8 +188,16 @@ impl Layers {
 
     /// Without layers there is nothing to agree on.
     fn opened_if_bare(mut self) -> Self {
-        self.open = matches!(self.framing, Framing::Stream(_)) && !self.has_tls();
+        let bare = !self.has_tls() && !self.has_preface();
+        self.open = matches!(self.framing, Framing::Stream(_)) && bare;
         self
+    }
+
+    fn has_preface(&self) -> bool {
+        #[cfg(feature = "proxy")]
+        return self.preface.is_some();
+        #[cfg(not(feature = "proxy"))]
+        false
     }
 
     fn has_tls(&self) -> bool {
@@ -194,6 +229,10 @@ impl Layers {
 
     /// How many bytes [`push`](Self::push) takes.
     pub(crate) fn capacity_left(&self) -> usize {
+        #[cfg(feature = "proxy")]
+        if let Some(Preface::Source(_) | Preface::Asked) = self.preface.as_deref() {
+            return 0;
+        }
         let capacity = self.framing.capacity_left();
         #[cfg(feature = "tls")]
         if let Security::Tls(tls) = &self.tls {
@@ -209,8 +248,10 @@ impl Layers {
         if taken == 0 || self.failed.is_some() || self.closed || self.ended {
             return taken;
         }
+        #[cfg(feature = "proxy")]
+        let data = self.skip_preface(data);
         #[cfg(feature = "tls")]
-        if !matches!(self.tls, Security::None) {
+        if !matches!(self.tls, Security::None) && !data.is_empty() {
             self.start();
             if let Security::Tls(tls) = &mut self.tls {
                 let framing = &mut self.framing;
@@ -220,7 +261,35 @@ impl Layers {
             }
             return taken;
         }
-        self.framing.push(data)
+        self.framing.push(data);
+        taken
+    }
+
+    /// Takes what belongs to the header of a load balancer, and gives what stands behind it.
+    #[cfg(feature = "proxy")]
+    fn skip_preface<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
+        let Some(Preface::Header(header)) = self.preface.as_deref_mut() else {
+            return data;
+        };
+        match header.push(data) {
+            Ok((_, None)) => &[],
+            Ok((taken, Some(source))) => {
+                self.preface = Some(Box::new(Preface::Source(source)));
+                data.get(taken..).unwrap_or_default()
+            }
+            Err(error) => {
+                self.failed = Some(CloseReason::Proxy(error));
+                &[]
+            }
+        }
+    }
+
+    /// Who was announced may go on.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn admit(&mut self) {
+        if let Some(Preface::Asked) = self.preface.as_deref() {
+            self.preface = None;
+        }
     }
 
     /// The socket has ended. What came before it is still given out.
@@ -246,6 +315,18 @@ impl Layers {
 
     /// The next piece, or `None` until more bytes come.
     pub(crate) fn poll(&mut self) -> Result<Option<Piece<'_>>, Fault> {
+        #[cfg(feature = "proxy")]
+        if let Some(preface) = self.preface.as_deref_mut()
+            && let Preface::Source(source) = *preface
+        {
+            *preface = Preface::Asked;
+            return Ok(Some(Piece::Announced(source)));
+        }
+        if self.has_preface() {
+            return self
+                .failed
+                .map_or(Ok(None), |reason| Err(Fault::Layer(reason)));
+        }
         #[cfg(feature = "tls")]
         if let Security::Tls(tls) = &mut self.tls {
             let framing = &mut self.framing;
@@ -437,6 +518,9 @@ impl Layers {
 
     /// Whether plaintext can pass through TLS, if there is any.
     fn is_secured(&self) -> bool {
+        if self.has_preface() {
+            return false;
+        }
         #[cfg(feature = "tls")]
         match &self.tls {
             Security::None => {}

@@ -17,6 +17,8 @@ use tracing::{debug, warn};
 
 use crate::counters::Gauge;
 use crate::endpoint::normalise;
+#[cfg(feature = "proxy")]
+use crate::error::AcceptError;
 use crate::error::{AttemptCause, CloseReason, SendCause, SendFailure};
 use crate::keep::Keeping;
 use crate::shared::Scope;
@@ -136,6 +138,19 @@ enum State {
 pub enum ConnectionEvent {
     /// For the application.
     Event(Event),
+    /// A trusted load balancer has said who has connected, or that it has itself: ask
+    /// [`Router::accept_filter`](crate::Router::accept_filter) and then
+    /// [`Router::handle_announced`](crate::Router::handle_announced), with no lock held on this
+    /// connection, and hand what they say to [`Connection::admit`].
+    #[cfg(feature = "proxy")]
+    Announced {
+        /// The channel.
+        channel: ChannelId,
+        /// Our own end.
+        local: SocketAddr,
+        /// The peer's end, as the header says.
+        remote: SocketAddr,
+    },
     /// For [`Router::handle_reached`](crate::Router::handle_reached): the socket is connected, of a
     /// connection that races with others.
     Reached,
@@ -379,6 +394,17 @@ impl Connection {
     }
 
     // Commands.
+
+    /// Lets the peer that was [announced](ConnectionEvent::Announced) go on, or closes the
+    /// connection.
+    #[cfg(feature = "proxy")]
+    pub fn admit(&mut self, now: Instant, answer: Result<(), AcceptError>) {
+        match answer {
+            Ok(()) => self.layers.admit(),
+            Err(AcceptError::Filtered) => self.close(now, CloseReason::Application),
+            Err(_) => self.close(now, CloseReason::Limit),
+        }
+    }
 
     /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
     #[cfg(feature = "ws")]

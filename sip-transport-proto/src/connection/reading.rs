@@ -8,6 +8,8 @@ use sip_core::message::{Head, ParseError};
 
 use super::layers::{Fault, Piece};
 use super::{Connection, ConnectionEvent, State, keeping};
+#[cfg(feature = "proxy")]
+use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::receive::Arrival;
 use crate::route::Way;
@@ -26,6 +28,16 @@ impl Connection {
                 }
                 #[cfg(feature = "ws")]
                 Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.config.limits), data),
+                #[cfg(feature = "proxy")]
+                Ok(Some(Piece::Announced(source))) => {
+                    self.remote = source.map_or(self.remote, normalise);
+                    self.control.push_back(ConnectionEvent::Announced {
+                        channel: self.channel,
+                        local: arrival.local,
+                        remote: self.remote,
+                    });
+                    return None;
+                }
                 Ok(Some(Piece::Open)) => {
                     self.flush_layers(now);
                     self.open(now, arrival.local);
@@ -69,6 +81,9 @@ impl Connection {
                     return None;
                 }
                 Err(Fault::Layer(reason)) => {
+                    if matches!(reason, CloseReason::Proxy(_)) {
+                        self.shared.counters.bad_proxy_headers.one();
+                    }
                     self.close(now, reason);
                     return None;
                 }

@@ -133,10 +133,7 @@ impl Connections {
         self.by_activity.insert((record.active, id));
         if record.unproven {
             self.unproven.insert(id);
-            if let Some(party) = record.party {
-                let count = self.unproven_per_ip.entry(party).or_default();
-                *count = count.saturating_add(1);
-            }
+            self.count(record.party);
         }
         self.records.insert(id, record);
         id
@@ -166,6 +163,50 @@ impl Connections {
             }
             record.local = Some(local);
             record.identity = identity;
+        }
+    }
+
+    /// Its far end is another than was thought, and it counts against the limit of that one.
+    #[cfg(feature = "proxy")]
+    pub(crate) fn announced(
+        &mut self,
+        id: ConnectionId,
+        remote: SocketAddr,
+        party: Option<IpAddr>,
+    ) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let protocol = record.protocol;
+        let before = core::mem::replace(&mut record.remote, remote);
+        let counted = core::mem::replace(&mut record.party, party);
+        let unproven = record.unproven;
+        leave(&mut self.by_remote, &(protocol, before), id);
+        self.by_remote
+            .entry((protocol, remote))
+            .or_default()
+            .push(id);
+        if unproven {
+            self.uncount(counted);
+            self.count(party);
+        }
+    }
+
+    fn count(&mut self, party: Option<IpAddr>) {
+        if let Some(party) = party {
+            let count = self.unproven_per_ip.entry(party).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn uncount(&mut self, party: Option<IpAddr>) {
+        if let Some(party) = party
+            && let Some(count) = self.unproven_per_ip.get_mut(&party)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.unproven_per_ip.remove(&party);
+            }
         }
     }
 
@@ -207,15 +248,9 @@ impl Connections {
             return;
         };
         if core::mem::replace(&mut record.unproven, false) {
+            let party = record.party;
             self.unproven.remove(&id);
-            if let Some(party) = record.party
-                && let Some(count) = self.unproven_per_ip.get_mut(&party)
-            {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.unproven_per_ip.remove(&party);
-                }
-            }
+            self.uncount(party);
         }
     }
 

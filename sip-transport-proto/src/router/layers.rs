@@ -2,9 +2,11 @@
 
 // Each feature that is left out takes the use of something with it.
 #![cfg_attr(
-    not(all(feature = "tls", feature = "ws")),
+    not(all(feature = "proxy", feature = "tls", feature = "ws")),
     allow(unused_mut, unused_variables, clippy::needless_pass_by_ref_mut)
 )]
+
+use core::net::SocketAddr;
 
 use super::Router;
 use super::ways::Opening;
@@ -47,8 +49,16 @@ impl Router {
     }
 
     /// The layers of a connection that was accepted.
-    pub(super) fn server_layers(&self, channel: ChannelId, protocol: Protocol) -> LayerPlan {
+    pub(super) fn server_layers(
+        &self,
+        channel: ChannelId,
+        (protocol, remote): (Protocol, SocketAddr),
+    ) -> LayerPlan {
         let mut plan = LayerPlan::default();
+        #[cfg(feature = "proxy")]
+        {
+            plan.proxy = self.awaited_header(channel, remote.ip());
+        }
         #[cfg(feature = "tls")]
         if protocol.is_secure() {
             let config = self.tls_of(channel).cloned();

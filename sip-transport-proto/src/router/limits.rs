@@ -62,7 +62,8 @@ impl Router {
     }
 
     /// Sees to it that one more connection may be on a channel, accepted from `from` or, without
-    /// it, opened by us.
+    /// it, opened by us. Whom a load balancer passes on meets the limit for its address once that
+    /// is known.
     ///
     /// The oldest accepted connection without a valid message makes room. Only where there is no
     /// such one does the longest idle, and never one that transactions may still be using
@@ -75,20 +76,15 @@ impl Router {
     ) -> Result<(), AcceptError> {
         let counters = &self.channels.scope(channel, &self.shared).counters;
         let config = &self.shared.config;
-        let party = from.and_then(|ip| self.party(ip));
-        let limit = config.max_unproven_per_ip;
-        let party_full = party.is_some_and(|party| self.connections.unproven_of(party) >= limit);
+        let known = from.filter(|ip| self.awaited_header(channel, *ip).is_none());
+        if let Some(ip) = known {
+            self.check_party(now, channel, ip)?;
+        }
         let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
-        if !party_full && !crowded && self.connections.len() < config.max_connections {
+        if !crowded && self.connections.len() < config.max_connections {
             return Ok(());
         }
-        if let Some(left_out) = self.shared.said.connections.now(now) {
-            warn!(target: LIMIT, %channel, ?from, party_full, left_out, "too many connections");
-        }
-        if party_full {
-            counters.connections_limited.one();
-            return Err(AcceptError::PerAddress { limit });
-        }
+        self.say_full(now, channel, from);
         if let Some(oldest) = self.connections.oldest_unproven() {
             self.close_for(oldest, CloseReason::Limit);
             return Ok(());
@@ -104,6 +100,30 @@ impl Router {
         };
         self.evict(idle, |counters| &counters.idle_evicted);
         Ok(())
+    }
+
+    /// Whether one more connection may come from that address.
+    pub(super) fn check_party(
+        &self,
+        now: Instant,
+        channel: ChannelId,
+        from: IpAddr,
+    ) -> Result<(), AcceptError> {
+        let limit = self.shared.config.max_unproven_per_ip;
+        let party = self.party(from);
+        if party.is_none_or(|party| self.connections.unproven_of(party) < limit) {
+            return Ok(());
+        }
+        self.say_full(now, channel, Some(from));
+        let scope = self.channels.scope(channel, &self.shared);
+        scope.counters.connections_limited.one();
+        Err(AcceptError::PerAddress { limit })
+    }
+
+    fn say_full(&self, now: Instant, channel: ChannelId, from: Option<IpAddr>) {
+        if let Some(left_out) = self.shared.said.connections.now(now) {
+            warn!(target: LIMIT, %channel, ?from, left_out, "too many connections");
+        }
     }
 
     /// Where the queues of all connections together were full, the one behind for longest is closed.

@@ -8,6 +8,7 @@ mod hints;
 mod keeping;
 mod layers;
 mod limits;
+mod proxied;
 mod queries;
 mod races;
 mod responses;
@@ -392,9 +393,10 @@ impl Router {
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
+        self.check_source(channel, remote)?;
         self.make_room(now, channel, Some(remote.ip()))?;
         scope.counters.accepted.one();
-        let layers = self.server_layers(channel, protocol);
+        let layers = self.server_layers(channel, (protocol, remote));
         let peer = (protocol, remote);
         let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
         Ok(Connection::accepted(now, plan, local))
@@ -412,7 +414,10 @@ impl Router {
     ) -> connection::Plan {
         let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
-        record.party = self.party(remote.ip());
+        let awaits = record.accepted && self.awaited_header(channel, remote.ip()).is_some();
+        if !awaits {
+            record.party = self.party(remote.ip());
+        }
         let id = self.connections.add(self.shared.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::Plan {

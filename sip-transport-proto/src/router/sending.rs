@@ -42,7 +42,8 @@ impl Router {
     }
 
     /// Sends a message on to its next target, after the one at hand failed of `cause`. If that was
-    /// a connection found open and closed meanwhile, its target is tried once more, over a new one.
+    /// a connection found open and closed meanwhile, its target is tried once more, over a new one;
+    /// if the message is too large for UDP, over TCP.
     ///
     /// # Errors
     /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A

@@ -131,6 +131,9 @@ macro_rules! suite {
             multicast::{
                 a_request_to_a_group_is_answered_over_the_group,
             }
+            proxying::{
+                whom_a_trusted_load_balancer_names_is_the_peer,
+            }
             strangers::{
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }

@@ -1,0 +1,80 @@
+//! Connections that load balancers pass on: where they may come from, and whose they are.
+
+// Without the feature nobody is trusted.
+#![cfg_attr(
+    not(feature = "proxy"),
+    allow(unused_variables, clippy::unnecessary_wraps)
+)]
+
+use core::net::{IpAddr, SocketAddr};
+
+use super::Router;
+use crate::ChannelId;
+use crate::error::AcceptError;
+#[cfg(feature = "proxy")]
+use {
+    crate::{ConnectionId, ProxyProtocol, endpoint::normalise},
+    std::time::Instant,
+};
+
+impl Router {
+    /// Whether a channel takes connections from there.
+    pub(super) fn check_source(
+        &self,
+        channel: ChannelId,
+        remote: SocketAddr,
+    ) -> Result<(), AcceptError> {
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = self.proxy_of(channel)
+            && proxy.refuse_others
+            && !proxy.trusts(remote.ip())
+        {
+            let scope = self.channels.scope(channel, &self.shared);
+            scope.counters.accepts_filtered.one();
+            return Err(AcceptError::Untrusted);
+        }
+        Ok(())
+    }
+
+    /// How long a header may be that a connection from there has to begin with, if it has to: whose
+    /// it is shows only then.
+    pub(super) fn awaited_header(&self, channel: ChannelId, from: IpAddr) -> Option<usize> {
+        #[cfg(feature = "proxy")]
+        return self
+            .proxy_of(channel)
+            .filter(|proxy| proxy.trusts(from))
+            .map(|proxy| proxy.max_header);
+        #[cfg(not(feature = "proxy"))]
+        None
+    }
+
+    /// A load balancer has said that this is the far end of a connection: it is found by that
+    /// address, and counts against its limit.
+    ///
+    /// # Errors
+    /// The limit of that address is reached, or the connection is being closed already.
+    #[cfg(feature = "proxy")]
+    pub fn handle_announced(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        remote: SocketAddr,
+    ) -> Result<(), AcceptError> {
+        let remote = normalise(remote);
+        let record = self.connections.get(connection);
+        let record = record.filter(|record| !record.is_closing());
+        let Some(channel) = record.map(|record| record.channel) else {
+            let limit = self.shared.config.max_connections;
+            return Err(AcceptError::Full { limit });
+        };
+        self.check_party(now, channel, remote.ip())?;
+        let party = self.party(remote.ip());
+        self.connections.announced(connection, remote, party);
+        Ok(())
+    }
+
+    #[cfg(feature = "proxy")]
+    fn proxy_of(&self, channel: ChannelId) -> Option<&ProxyProtocol> {
+        self.channels.get(channel)?.config.proxy.as_ref()
+    }
+}
