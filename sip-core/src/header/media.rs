@@ -86,6 +86,25 @@ macro_rules! media_methods {
     };
 }
 
+/// The getter and setter of a preference.
+macro_rules! preference_methods {
+    ($name:ident) => {
+        impl $name<'_> {
+            /// The preference; without one it is 1.
+            pub const fn q(&self) -> Option<QValue> {
+                self.q
+            }
+
+            /// The same with a preference.
+            #[must_use]
+            pub const fn with_q(mut self, q: QValue) -> Self {
+                self.q = Some(q);
+                self
+            }
+        }
+    };
+}
+
 media_methods!(ContentType);
 params_methods!(ContentType);
 
@@ -121,6 +140,7 @@ impl fmt::Display for ContentType<'_> {
 
 media_methods!(Accept);
 params_methods!(Accept);
+preference_methods!(Accept);
 
 impl<'a> Accept<'a> {
     /// A media range without parameters; `*` stands for any type or subtype.
@@ -131,18 +151,6 @@ impl<'a> Accept<'a> {
             params: Params::EMPTY,
             q: None,
         })
-    }
-
-    /// The preference; without one it is 1.
-    pub const fn q(&self) -> Option<QValue> {
-        self.q
-    }
-
-    /// The same with a preference.
-    #[must_use]
-    pub const fn with_q(mut self, q: QValue) -> Self {
-        self.q = Some(q);
-        self
     }
 }
 
@@ -175,6 +183,7 @@ pub struct AcceptEncoding<'a> {
 }
 
 params_methods!(AcceptEncoding);
+preference_methods!(AcceptEncoding);
 
 impl<'a> AcceptEncoding<'a> {
     /// A coding without parameters.
@@ -189,18 +198,6 @@ impl<'a> AcceptEncoding<'a> {
     /// The coding, such as `gzip`.
     pub fn coding(&self) -> &'a str {
         ascii(self.coding)
-    }
-
-    /// The preference; without one it is 1.
-    pub const fn q(&self) -> Option<QValue> {
-        self.q
-    }
-
-    /// The same with a preference.
-    #[must_use]
-    pub const fn with_q(mut self, q: QValue) -> Self {
-        self.q = Some(q);
-        self
     }
 }
 
