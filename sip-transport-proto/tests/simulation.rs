@@ -21,10 +21,11 @@ use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::{
     ChannelConfig, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, SendId, SendOptions,
-    Sent, SipEndpoint, Submitted, Tokens, Transport,
+    Sent, SipEndpoint, Submitted, Transport,
 };
 
 use testkit::certificates::Certificates;
+use testkit::dice::Dice;
 use testkit::split::Split;
 
 const FEWER: u64 = 300;
@@ -52,33 +53,8 @@ fn seeds() -> u64 {
     std::env::var("SEEDS").map_or(FEWER, |seeds| seeds.parse().unwrap())
 }
 
-/// The script's own dice.
-struct Dice(Tokens);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut bytes = [0xd1; 32];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
-        Self(Tokens::new(bytes))
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_be_bytes(bytes) % n
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn stream(&mut self) -> Protocol {
-        STREAMS[usize::try_from(self.below(4)).unwrap()]
-    }
-
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most + 1))
-    }
+fn stream(dice: &mut Dice) -> Protocol {
+    *dice.pick(&STREAMS)
 }
 
 /// What goes wrong in a run: from its seed.
@@ -325,7 +301,7 @@ fn request(dice: &mut Dice, uri: &str, number: usize) -> Request {
     if dice.one_in(4) {
         builder = builder.body("text/plain", &body);
     }
-    builder.build(|bytes| dice.0.fill(bytes)).unwrap()
+    builder.build(|bytes| dice.fill(bytes)).unwrap()
 }
 
 /// Where the script sends things, and whether anybody is there.
@@ -335,7 +311,7 @@ fn destination(dice: &mut Dice, to_bob: bool) -> String {
     } else {
         [A4, "[2001:db8::1]", "alice.example"]
     };
-    let stream = dice.stream().via_token();
+    let stream = stream(dice).via_token();
     match dice.below(20) {
         0 => "sip:nobody.example".to_owned(),
         1 => "sip:silent.example".to_owned(),
@@ -483,7 +459,7 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
             Step::Answer(..) if dice.one_in(5) => continue,
             Step::Answer(host, request) => {
                 let builder = ResponseBuilder::new(&request, StatusCode::OK);
-                let response = builder.build(|bytes| dice.0.fill(bytes)).unwrap();
+                let response = builder.build(|bytes| dice.fill(bytes)).unwrap();
                 (host, response.into_message())
             }
             Step::Request(host) => {
@@ -491,7 +467,7 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
                 (host, request(&mut dice, &uri, number).into_message())
             }
             Step::Connect(host) => {
-                let protocol = dice.stream();
+                let protocol = stream(&mut dice);
                 let to = if host == alice { A4 } else { B4 };
                 let to = SocketAddr::new(ip(to), protocol.default_port());
                 let socket = world.network_mut().connect(quiet, None, to).unwrap();

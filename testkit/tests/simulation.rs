@@ -17,11 +17,12 @@ use adapter_core::sip_transport_proto::sip_core::build::{RequestBuilder, Respons
 use adapter_core::sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use adapter_core::sip_transport_proto::tls::TlsConfig;
 use adapter_core::sip_transport_proto::{
-    ChannelConfig, Config, ConnectionId, Event, Protocol, Sent, SipEndpoint, Tokens,
+    ChannelConfig, Config, ConnectionId, Event, Protocol, Sent, SipEndpoint,
 };
 use adapter_core::{Incoming, Runtime as _};
 use futures_channel::oneshot;
 use testkit::certificates::Certificates;
+use testkit::dice::Dice;
 use testkit::memory::{MemoryRuntime, Simulation};
 
 type SipTransport = adapter_core::SipTransport<MemoryRuntime>;
@@ -49,35 +50,6 @@ static CERTIFICATES: LazyLock<Certificates> =
 
 fn seeds() -> u64 {
     std::env::var("SEEDS").map_or(FEWER, |seeds| seeds.parse().unwrap())
-}
-
-/// The script's own dice.
-struct Dice(Tokens);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut bytes = [7; 32];
-        bytes[..8].copy_from_slice(&seed.to_be_bytes());
-        Self(Tokens::new(bytes))
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_be_bytes(bytes) % n
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn percent(&mut self, most: u64) -> f64 {
-        self.below(most) as f64 / 100.0
-    }
-
-    fn millis(&mut self, most: u64) -> Duration {
-        Duration::from_millis(self.below(most + 1))
-    }
 }
 
 /// What goes wrong in a run.
@@ -306,7 +278,7 @@ async fn caller(
     for number in 0..REQUESTS {
         let protocol = match dice.one_in(3) {
             true => Protocol::Udp,
-            false => STREAMS[usize::try_from(dice.below(4)).unwrap()],
+            false => *dice.pick(&STREAMS),
         };
         let place = match dice.below(5) {
             0 | 1 => v4.to_owned(),
