@@ -97,5 +97,8 @@ start() {
 # stop PID: ends a server, which must exit cleanly on SIGTERM.
 stop() {
     kill "$1"
+    # One that does not end is ended, and told of.
+    (sleep 20 && kill -KILL "$1" 2>/dev/null) &
+    local guard=$!
     wait "$1" || fail "server $1 ended with exit code $? on SIGTERM"
 }

@@ -119,7 +119,8 @@ impl<R: CurrentRuntime> Builder<R> {
     }
 
     /// How much waits for the application, for each worker: messages, and bytes that they hold.
-    /// While as many other events wait as there may be messages, no connection is accepted.
+    /// While as many other events wait on any worker as there may be messages, no connection is
+    /// accepted.
     /// Default: 1,024 and 4 MiB. Zero counts as one.
     pub fn application_queue(mut self, messages: usize, bytes: usize) -> Self {
         self.queue = QueueLimits {

@@ -51,10 +51,10 @@ struct Batch {
 
 /// Messages, the bytes that they hold, and other events.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
-    messages: usize,
-    bytes: usize,
-    others: usize,
+pub(crate) struct Held {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) others: usize,
 }
 
 impl Held {
@@ -106,10 +106,9 @@ impl Queue {
         self.dropped.load(Relaxed)
     }
 
-    /// How many messages wait for the application or are with it, and the bytes that they hold.
-    pub(crate) fn held(&self) -> (usize, usize) {
-        let held = lock(&self.inner).held;
-        (held.messages, held.bytes)
+    /// What waits for the application or is with it.
+    pub(crate) fn held(&self) -> Held {
+        lock(&self.inner).held
     }
 
     /// How much room there is for messages; if none, `cx` is woken when there is.
@@ -139,7 +138,7 @@ impl Queue {
     }
 
     /// Like [`push`](Self::push), for messages that nobody can make wait: those beyond the limits
-    /// are dropped and counted. Says how many.
+    /// are dropped and counted. Says how many, if somebody receives.
     pub(crate) fn offer(&self, events: &mut Vec<Event>) -> usize {
         self.add(events, true)
     }
@@ -155,7 +154,8 @@ impl Queue {
             drop(inner);
             let dropped = Held::of(&events).messages;
             self.dropped.fetch_add(dropped as u64, Relaxed);
-            return dropped;
+            // Nobody is late: nobody wants them.
+            return 0;
         }
         if limited {
             let mut held = inner.held;

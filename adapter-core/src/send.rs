@@ -53,6 +53,12 @@ impl<'a> Send<'a> {
         self
     }
 
+    /// Over a new connection, even where there is one to its target already.
+    pub fn new_connection(mut self) -> Self {
+        self.options = self.options.new_connection();
+        self
+    }
+
     /// With these hints together, such as [`SipEndpoint::hints`].
     pub fn hints(mut self, hints: Hints) -> Self {
         self.options = self.options.hints(hints);

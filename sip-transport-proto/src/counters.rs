@@ -206,6 +206,9 @@ counters! {
         application_queue,
         /// The bytes that those hold (the adapters', not told by channel).
         application_queue_bytes,
+        /// Other events that wait for the application, such as connections that closed: while they
+        /// are many, nothing is accepted (the adapters', not told by channel).
+        application_events,
     }
     sums {
         /// Valid messages received.

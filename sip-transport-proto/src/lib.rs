@@ -80,6 +80,7 @@ mod transport;
 #[cfg(feature = "ws")]
 pub mod websocket;
 
+pub use ipnet;
 pub use sip_core;
 
 pub use advertised::Advertised;

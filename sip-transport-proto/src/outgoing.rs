@@ -33,6 +33,7 @@ pub struct SendOptions {
     pub(crate) size_rule: Option<SizeRule>,
     pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) draw_by: Option<[u8; 32]>,
+    pub(crate) new_connection: bool,
 }
 
 impl SendOptions {
@@ -136,6 +137,14 @@ impl SendOptions {
         self
     }
 
+    /// Opens a connection for it, even where there is one to its target already: a second flow to one
+    /// server (RFC 5626 §4.2.1). A connection hint counts more, and over UDP it says nothing.
+    #[must_use]
+    pub fn new_connection(mut self) -> Self {
+        self.new_connection = true;
+        self
+    }
+
     /// Fills in From and Contact of a message that came from the wire too. A proxy must not: it
     /// would put its own address into a caller's Contact.
     #[must_use]
@@ -161,6 +170,8 @@ pub struct Outgoing {
     pub(crate) tried: Vec<Attempt>,
     /// What the way at hand leads over.
     pub(crate) over: Option<Over>,
+    /// A connection of its own was opened for the target at hand, if it asks for one.
+    pub(crate) has_opened: bool,
     /// What the size rule did with the target at hand.
     pub(crate) size: Size,
     /// After its targets, those of its sent-by are to be found.
@@ -279,6 +290,7 @@ impl Outgoing {
             targets: None,
             tried: Vec::new(),
             over: None,
+            has_opened: false,
             size: Size::Unknown,
             sent_by_left: false,
             new_branch: false,
@@ -332,8 +344,14 @@ impl Outgoing {
         true
     }
 
+    /// Whether it must not go over a connection that was there before it.
+    pub(crate) fn wants_new_connection(&self) -> bool {
+        self.options.new_connection && !self.has_opened && self.message.is_request()
+    }
+
     /// Gives up the target at hand.
     pub(crate) fn failed(&mut self, cause: AttemptCause) {
+        self.has_opened = false;
         self.size = Size::Unknown;
         let target = self.targets.as_mut().and_then(VecDeque::pop_front);
         let attempt = target.map(|target| Attempt { target, cause });

@@ -166,10 +166,11 @@ impl Split {
                 remote,
             } => {
                 let filter = self.router.accept_filter(channel);
-                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
-                    true => self.router.handle_announced(now, id, remote),
-                    false => Err(AcceptError::Filtered),
-                };
+                let answer =
+                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
+                        true => self.router.handle_announced(now, id, remote),
+                        false => Err(AcceptError::Filtered),
+                    };
                 self.with(id, |machine| machine.admit(now, answer));
             }
             ConnectionEvent::Proven => self.router.handle_proven(id),

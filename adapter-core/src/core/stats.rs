@@ -10,9 +10,10 @@ impl Core {
         let mut stats = self.with_router(|router| router.stats());
         stats.queued_bytes += self.queued_datagrams(|_| true);
         for worker in &self.workers {
-            let (messages, bytes) = worker.queue.held();
-            stats.application_queue += messages as u64;
-            stats.application_queue_bytes += bytes as u64;
+            let held = worker.queue.held();
+            stats.application_queue += held.messages as u64;
+            stats.application_queue_bytes += held.bytes as u64;
+            stats.application_events += held.others as u64;
             stats.application_queue_full += worker.queue.dropped();
         }
         stats

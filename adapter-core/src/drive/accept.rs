@@ -4,7 +4,7 @@ use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::trace::{CONNECTION, SOCKET};
+use sip_transport_proto::trace::{CONNECTION, LIMIT, SOCKET, Seldom};
 use sip_transport_proto::{AcceptFilter, ChannelId};
 use tracing::{debug, warn};
 
@@ -30,6 +30,7 @@ pub(crate) async fn accept(
     let mut pause = FIRST_PAUSE;
     let mut until: Option<Instant> = None;
     let mut alarm = Alarm::default();
+    let said = Seldom::default();
     let filter = core.with_router(|router| router.accept_filter(channel));
     poll_fn(|cx| {
         wake.register(cx.waker());
@@ -46,7 +47,13 @@ pub(crate) async fn accept(
             }
             // Nobody knows yet whose the next one will be.
             for worker in &core.workers {
-                ready!(worker.queue.poll_accept(cx));
+                if worker.queue.poll_accept(cx).is_pending() {
+                    if let Some(left_out) = said.now(core.now()) {
+                        let local = listener.local_addr();
+                        warn!(target: LIMIT, left_out, %local, "events are not fetched in time: nothing is accepted");
+                    }
+                    return Poll::Pending;
+                }
             }
             match ready!(listener.poll_accept(cx)) {
                 Ok((stream, _)) => {

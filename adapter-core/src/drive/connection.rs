@@ -291,10 +291,11 @@ impl Task {
             } => {
                 let now = core.now();
                 let filter = core.with_router(|router| router.accept_filter(channel));
-                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
-                    true => core.with_router(|router| router.handle_announced(now, id, remote)),
-                    false => Err(AcceptError::Filtered),
-                };
+                let answer =
+                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
+                        true => core.with_router(|router| router.handle_announced(now, id, remote)),
+                        false => Err(AcceptError::Filtered),
+                    };
                 lock(&self.link.machine).admit(now, answer);
             }
             ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),

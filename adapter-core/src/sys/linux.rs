@@ -50,8 +50,11 @@ pub(super) fn prepare(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     // An IPv6 socket takes the IPv4 options too: they rule the IPv4 half of a dual-stack one.
     setsockopt(socket, IpMtuDiscover, &libc::IP_PMTUDISC_DONT)?;
     setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
-    // The groups that other sockets joined are theirs.
-    socket.set_multicast_all_v4(false)?;
+    // The groups that other sockets joined are theirs. A kernel without the option may have none.
+    match socket.set_multicast_all_v4(false) {
+        Err(error) if error.raw_os_error() != Some(libc::ENOPROTOOPT) => return Err(error),
+        _ => {}
+    }
     if local.is_ipv6() {
         setsockopt(socket, Ipv6MtuDiscover, &libc::IPV6_PMTUDISC_DONT)?;
         setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;

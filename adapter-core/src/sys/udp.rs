@@ -40,8 +40,9 @@ impl UdpSocket {
         for Membership { group, interface } in &options.groups {
             socket.join_multicast_v4(group, interface)?;
         }
+        // On Linux the source address of each datagram says it, unless this option does.
+        #[cfg(not(target_os = "linux"))]
         if let Some(first) = options.groups.first() {
-            // Where the source address of a datagram does not say it.
             socket.set_multicast_if_v4(&first.interface)?;
         }
         Ok(Self {

@@ -231,7 +231,7 @@ impl Config {
     /// A call to change the headers of each message before it goes out: once the way is chosen,
     /// before placeholders are filled in. It gets the message, its local and its remote end point.
     ///
-    /// It runs outside all locks, in the task that sends.
+    /// It runs outside all locks, in the task that sends; it must not panic.
     pub fn header_hook(
         &mut self,
         hook: impl Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync + 'static,
@@ -253,7 +253,11 @@ impl Config {
     /// and the peer's. What it refuses is closed at once and counted
     /// ([`Stats::accepts_filtered`](crate::Stats::accepts_filtered)).
     ///
-    /// It runs outside all locks, in the task that accepts, so it must be quick. Default: none.
+    /// Of a connection from a [trusted load balancer](crate::ChannelConfig::proxy_protocol) it is
+    /// asked when that has said whose it is.
+    ///
+    /// It runs outside all locks, in the task that accepts, so it must be quick; and it must not
+    /// panic. Default: none.
     pub fn accept_filter(
         &mut self,
         filter: impl Fn(SipEndpoint, SipEndpoint) -> bool + Send + Sync + 'static,

@@ -7,6 +7,8 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::Router;
+#[cfg(feature = "proxy")]
+use crate::ProxyProtocol;
 use crate::config::SHORTEST_IDLE;
 use crate::counters::{Counter, Counters};
 use crate::endpoint::normalise;
@@ -21,13 +23,32 @@ use crate::{ChannelId, ConnectionId, Protocol};
 pub struct AcceptFilter {
     shared: Arc<Scope>,
     channel: (ChannelId, Protocol),
+    #[cfg(feature = "proxy")]
+    proxy: Option<ProxyProtocol>,
 }
 
 impl AcceptFilter {
-    /// Whether a connection between these addresses may stay. If not, close it at once; it is
-    /// counted.
+    /// Whether a connection that was accepted between these addresses may stay. If not, close it at
+    /// once; it is counted. One from a trusted load balancer stays until that has said whose it is.
     #[must_use]
     pub fn allows(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &self.proxy
+            && proxy.trusts(remote.ip())
+        {
+            return true;
+        }
+        self.allows_peer(local, remote)
+    }
+
+    /// The same of one whose peer a load balancer [has announced](crate::ConnectionEvent::Announced).
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn allows_announced(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.allows_peer(local, remote)
+    }
+
+    fn allows_peer(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         let filter = self.shared.config.accept_filter.as_ref();
         let allowed = filter
             .is_none_or(|filter| filter.allows(self.channel, normalise(local), normalise(remote)));
@@ -47,6 +68,8 @@ impl Router {
         Some(AcceptFilter {
             shared: Arc::clone(&found.scope),
             channel: (channel, found.protocol()),
+            #[cfg(feature = "proxy")]
+            proxy: found.config.proxy.clone(),
         })
     }
 

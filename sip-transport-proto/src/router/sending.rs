@@ -72,6 +72,7 @@ impl Router {
                     // Its machine knows before the router does: nothing more goes there.
                     self.connections.close(id);
                 }
+                outgoing.has_opened &= cause == AttemptCause::Closed(CloseReason::Overtaken);
                 let stays = match cause {
                     AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
                     AttemptCause::Closed(_) => over.is_some_and(|over| over.open),
@@ -329,6 +330,7 @@ fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
         Way::Connection(id) => Some(id),
         Way::Datagram { .. } => None,
     };
+    outgoing.has_opened = connection.is_some();
     outgoing.over = Some(Over {
         channel: route.channel(),
         connection,

@@ -200,7 +200,7 @@ impl Router {
         hinted: Option<ChannelId>,
         report: HintReport,
     ) -> Step {
-        let id = match self.connection_to(&target, hinted, &outgoing.options) {
+        let id = match self.connection_to(&target, hinted, outgoing) {
             Some(id) => id,
             None if !self.may_connect(outgoing, target.protocol) => {
                 return Step::Failed(SendCause::ConnectionClosed);
@@ -229,17 +229,20 @@ impl Router {
         }
     }
 
-    /// A connection to a target that a message with these options may use.
+    /// A connection to a target that a message may use.
     fn connection_to(
         &self,
         target: &Target,
         hinted: Option<ChannelId>,
-        options: &SendOptions,
+        outgoing: &Outgoing,
     ) -> Option<ConnectionId> {
+        if outgoing.wants_new_connection() {
+            return None;
+        }
         let (protocol, name) = (target.protocol, target.tls_name.as_ref());
-        let found = self
-            .connections
-            .find(protocol, target.addr, hinted, name, &options.tls);
+        let found =
+            self.connections
+                .find(protocol, target.addr, hinted, name, &outgoing.options.tls);
         found.map(|(id, _)| id)
     }
 
@@ -263,10 +266,7 @@ impl Router {
         let target = outgoing.target()?;
         let hinted = self.hinted_channel_to(&target, outgoing);
         let hinted = hinted.and_then(Result::ok).map(|channel| channel.id);
-        let connected = |target: &Target| {
-            self.connection_to(target, hinted, &outgoing.options)
-                .is_some()
-        };
+        let connected = |target: &Target| self.connection_to(target, hinted, outgoing).is_some();
         if connected(&target) {
             return None;
         }

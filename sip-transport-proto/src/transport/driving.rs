@@ -38,10 +38,11 @@ impl Transport {
                 remote,
             }) => {
                 let filter = self.router.accept_filter(channel);
-                let answer = match filter.is_none_or(|filter| filter.allows(local, remote)) {
-                    true => self.router.handle_announced(now, id, remote),
-                    false => Err(AcceptError::Filtered),
-                };
+                let answer =
+                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
+                        true => self.router.handle_announced(now, id, remote),
+                        false => Err(AcceptError::Filtered),
+                    };
                 machine.admit(now, answer);
             }
             Some(ConnectionEvent::Tap(call)) => call.run(),
