@@ -94,11 +94,13 @@ start() {
     fail "'$*' does not listen on $kind port $at"
 }
 
-# stop PID: ends a server, which must exit cleanly on SIGTERM.
+# stop PID: ends a server, which must exit cleanly within 20 s of SIGTERM.
 stop() {
     kill "$1"
-    # One that does not end is ended, and told of.
-    (sleep 20 && kill -KILL "$1" 2>/dev/null) &
-    local guard=$!
+    for _ in {1..200}; do
+        kill -0 "$1" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "$1" 2>/dev/null || :
     wait "$1" || fail "server $1 ended with exit code $? on SIGTERM"
 }
