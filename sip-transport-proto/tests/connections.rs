@@ -50,6 +50,40 @@ fn an_open_connection_to_the_target_is_used_again() {
     assert_eq!(host.connects.len(), 1);
 }
 
+// RFC 5626 §4.2.1
+#[test]
+fn a_send_that_asks_for_a_new_connection_gets_one_and_later_sends_take_the_newest() {
+    let mut host = host();
+    let first = opened(&mut host);
+    let destination = "sip:192.0.2.9;transport=tcp";
+    let another = SendOptions::new().new_connection();
+    let send = host.waits(options(destination), another.clone());
+    assert_eq!(host.connects.len(), 1, "one that is there does not count");
+    let second = host.connected("192.0.2.1:40001");
+    let sent = host.completed(send).unwrap();
+    assert_eq!(sent.local().connection, Some(second));
+    assert_ne!(first, second);
+    assert_eq!(over(&mut host, "192.0.2.9:5060"), Some(second));
+    // A hint counts more.
+    let sent = host.send(options(destination), another.connection(first));
+    assert_eq!(sent.local().connection, Some(first));
+    assert!(host.connects.is_empty());
+}
+
+#[test]
+fn a_new_connection_that_fails_ends_the_send_rather_than_falling_back_on_another() {
+    let mut host = host();
+    opened(&mut host);
+    let another = SendOptions::new().new_connection();
+    let send = host.waits(options("sip:192.0.2.9;transport=tcp"), another);
+    host.refuse();
+    let tried = host.completed(send).unwrap_err().tried().to_vec();
+    assert!(
+        matches!(tried[..], [ref attempt] if attempt.cause == AttemptCause::Connect(ErrorKind::ConnectionRefused)),
+        "{tried:?}"
+    );
+}
+
 // conformance: 89
 #[test]
 fn an_accepted_connection_is_found_by_its_source_address() {

@@ -421,3 +421,22 @@ fn a_destination_given_wins_over_the_messages_own() {
     assert_eq!(sent.remote().to_string(), "udp:192.0.2.9:5081");
     assert!(host.lookups.is_empty());
 }
+
+// RFC 3261 §18.2.2; conformance: 125
+#[test]
+fn a_channel_hint_that_no_connection_is_left_for_leaves_a_response_on_its_connection() {
+    let mut config = Config::default();
+    config.max_connections(1).unwrap();
+    let mut host = Host::with(config);
+    let (_, id) = accepted(&mut host);
+    let other = host.tcp("192.0.2.1:5070");
+    host.feed(id, &numbered(1));
+    let received = Received::from(host.events.pop_front().unwrap());
+    let sent = host.send(ok(&received.request), channel(other));
+    assert_eq!(sent.local().connection, Some(id));
+    assert_eq!(
+        sent.hints().channel,
+        HintOutcome::Overruled(Overruled::Unreachable)
+    );
+    assert_eq!(sent.tried().len(), 1);
+}

@@ -395,6 +395,23 @@ fn the_filter_of_the_application_sees_the_announced_peer_too() {
 }
 
 #[test]
+fn the_filter_of_the_application_is_asked_of_whom_a_load_balancer_passes_on_and_not_of_itself() {
+    let mut config = Config::default();
+    config.accept_filter(|_, remote| remote.addr.ip() == addr(CLIENT).ip());
+    let (mut host, channel) = with(config, trust());
+    let id = accept(&mut host, channel, BALANCER).unwrap();
+    host.feed(id, &v1(CLIENT));
+    assert_eq!(remotes(&host.take_events()), [("opened", addr(CLIENT))]);
+    // One that speaks for itself is asked about too.
+    let id = accept(&mut host, channel, BALANCER).unwrap();
+    host.feed(id, b"PROXY UNKNOWN\r\n");
+    assert_eq!(remotes(&host.take_events()), [("closed", addr(BALANCER))]);
+    // Others are asked about at once.
+    accept(&mut host, channel, "203.0.113.6:1").unwrap_err();
+    assert_eq!(host.transport.stats().accepts_filtered, 2);
+}
+
+#[test]
 fn channels_without_the_setting_read_no_header() {
     let mut host = Host::new();
     let channel = host.tcp(US);

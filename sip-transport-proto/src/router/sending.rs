@@ -203,6 +203,7 @@ impl Router {
                 return Ok(ready(route, outgoing));
             }
         }
+        let mut passed_over = false;
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
             && let Some(Came {
@@ -232,8 +233,8 @@ impl Router {
                 }
                 Ok(hinted)
             });
-            let elsewhere = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
-            if !elsewhere {
+            passed_over = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
+            if !passed_over {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
                 outgoing.sent_by_left = false;
                 let route = self.over(id, &record, &outgoing, report);
@@ -281,6 +282,10 @@ impl Router {
                     self.target_failed(now, &mut outgoing, cause);
                 }
             }
+        }
+        if passed_over {
+            // The hinted channel has had its turn, so not once more.
+            return self.advance(now, outgoing);
         }
         if self.turn_to_sent_by(&mut outgoing) {
             // A host now, so not once more.
