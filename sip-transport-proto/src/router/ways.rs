@@ -12,7 +12,7 @@ use super::{Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::SendCause;
 use crate::keep;
-use crate::multicast;
+use crate::multicast::{self, is_one_host};
 use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
@@ -54,11 +54,11 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Step {
-        let mut hinted = None;
-        if let Some(result) = self.hinted_channel_to(&target, outgoing) {
-            report.channel = (&result).into();
-            hinted = result.ok().map(|channel| channel.id);
+        let hinted = self.hinted_channel_to(&target, outgoing);
+        if let Some(hinted) = &hinted {
+            report.channel = hinted.into();
         }
+        let hinted = hinted.and_then(Result::ok);
         if target.protocol.is_stream() {
             self.try_stream(now, target, outgoing, hinted, report)
         } else {
@@ -80,7 +80,7 @@ impl Router {
         }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let usable = |ip: &IpAddr| may_leave_from(*ip, remote);
         let hint = outgoing.options.hints.local;
         let known = hint
             .filter(usable)
@@ -265,7 +265,7 @@ impl Router {
         outgoing.rivals().next()?;
         let target = outgoing.target()?;
         let hinted = self.hinted_channel_to(&target, outgoing);
-        let hinted = hinted.and_then(Result::ok).map(|channel| channel.id);
+        let hinted = hinted.and_then(Result::ok);
         let connected = |target: &Target| self.connection_to(target, hinted, outgoing).is_some();
         if connected(&target) {
             return None;
@@ -308,11 +308,11 @@ impl Router {
         plan.races = races;
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let bound = config.map(|config| config.local.ip());
-        let local = bound
-            .filter(|ip| !ip.is_unspecified())
-            .or_else(|| opening.options.hints.local.filter(usable));
+        let local = bound.filter(|ip| !ip.is_unspecified()).or_else(|| {
+            let hint = opening.options.hints.local;
+            hint.filter(|ip| may_leave_from(*ip, remote))
+        });
         self.connections
             .opens(id, local, opening.options.tls.clone());
         self.machines.push_back(Connection::connecting(now, plan));
@@ -405,6 +405,11 @@ impl Router {
             },
         })
     }
+}
+
+/// Whether an address of ours, if it is that, can be used towards a peer.
+fn may_leave_from(ip: IpAddr, remote: SocketAddr) -> bool {
+    ip.is_ipv4() == remote.is_ipv4() && is_one_host(ip)
 }
 
 /// What stands for a channel in headers: what it advertises to the peer, else the bound address,
