@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::channels::{Channel, Choice};
 use super::connections::Record;
 use super::keeping::{keep_of, via_marks};
-use super::{Router, RouterOutput};
+use super::{ConnectionState, Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::SendCause;
 use crate::keep;
@@ -239,11 +239,28 @@ impl Router {
         if outgoing.wants_new_connection() {
             return None;
         }
-        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
-        let found =
-            self.connections
-                .find(protocol, target.addr, hinted, name, &outgoing.options.tls);
+        let found = self.find_connection(target, hinted, &outgoing.options);
         found.map(|(id, _)| id)
+    }
+
+    /// The same for whoever asks for this of a connection.
+    fn find_connection(
+        &self,
+        target: &Target,
+        channel: Option<ChannelId>,
+        options: &SendOptions,
+    ) -> Option<(ConnectionId, &Record)> {
+        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
+        self.connections
+            .find(protocol, target.addr, channel, name, &options.tls)
+    }
+
+    /// Whether there is an open connection to a target that will do for those who wait for one.
+    pub(super) fn is_open_to(&self, target: &Target, opening: &Opening) -> bool {
+        let options = &opening.options;
+        let found = self.find_connection(target, opening.channel, options);
+        !options.new_connection
+            && found.is_some_and(|(_, record)| record.state == ConnectionState::Open)
     }
 
     /// The targets that race with the one at hand.
@@ -286,6 +303,9 @@ impl Router {
     ) -> Result<ConnectionId, Step> {
         let (protocol, remote) = (target.protocol, target.addr);
         let channel = match opening.channel {
+            Some(id) if self.channels.get(id).is_none() => {
+                return Err(Step::Failed(SendCause::ChannelRemoved));
+            }
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
