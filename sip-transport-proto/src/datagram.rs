@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
 
 use crate::endpoint::normalise;
+use crate::multicast::is_one_host;
 use crate::receive::Arrival;
 use crate::reply;
 use crate::route::Way;
@@ -107,8 +108,9 @@ impl DatagramSocket {
             self.shared.counters.not_sip.one();
             return None;
         }
-        let source = local_ip.filter(|_| self.local.ip().is_unspecified());
-        let local_ip = source.unwrap_or_else(|| self.local.ip());
+        let source = self.source(local_ip);
+        let local_ip = local_ip.filter(|_| self.local.ip().is_unspecified());
+        let local_ip = local_ip.unwrap_or_else(|| self.local.ip());
         let arrival = Arrival {
             protocol: Protocol::Udp,
             channel: self.id.channel,
@@ -201,12 +203,18 @@ impl DatagramSocket {
         self.shared.counters.stun_answers.one();
         self.replies.push_back(Transmit {
             destination: remote,
-            source: local_ip.filter(|_| self.local.ip().is_unspecified()),
+            source: self.source(local_ip),
             ttl: None,
             bytes: answer.into(),
             send: None,
         });
         None
+    }
+
+    /// Where a reply to a datagram leaves from that was sent to an address, if not from the bound
+    /// one: what came to a group leaves that to the system.
+    fn source(&self, local_ip: Option<IpAddr>) -> Option<IpAddr> {
+        local_ip.filter(|ip| self.local.ip().is_unspecified() && is_one_host(*ip))
     }
 
     fn answer(

@@ -41,3 +41,11 @@ impl Wanted {
 pub(crate) fn member(groups: &[Membership], ip: IpAddr) -> Option<&Membership> {
     groups.iter().find(|joined| joined.group == ip)
 }
+
+/// Whether that is the address of one host: not of a group or everybody, which nothing may come
+/// from, and no response go to (RFC 1122 §3.2.1.3, RFC 4475 §3.3.10).
+pub(crate) fn is_one_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !(everybody || ip.is_multicast() || ip.is_unspecified())
+}

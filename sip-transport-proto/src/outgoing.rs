@@ -333,15 +333,18 @@ impl Outgoing {
     /// Tells that another address of the server at hand was connected first. The target stays one,
     /// in case that fails; false if it has been so before.
     pub(crate) fn overtaken(&mut self, cause: &AttemptCause) -> bool {
-        if self.tried.iter().any(|attempt| attempt.cause == *cause) {
+        let Some(target) = self.target() else {
             return false;
-        }
-        let attempt = self.target().map(|target| Attempt {
-            target,
-            cause: cause.clone(),
+        };
+        let place = (target.protocol, target.addr);
+        let before = self.tried.iter().any(|Attempt { target, cause: of }| {
+            of == cause && (target.protocol, target.addr) == place
         });
-        self.tried.extend(attempt);
-        true
+        if !before {
+            let cause = cause.clone();
+            self.tried.push(Attempt { target, cause });
+        }
+        !before
     }
 
     /// Whether it must not go over a connection that was there before it.

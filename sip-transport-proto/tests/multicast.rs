@@ -4,13 +4,14 @@
 
 mod common;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use common::{
     Host, Received, addr, header, ip, ok, options, tcp, to, udp, wire_request, wire_response,
 };
 use sip_transport_proto::error::{ChannelError, SendCause};
-use sip_transport_proto::sip_core::build::ResponseBuilder;
+use sip_transport_proto::sip_core::build::{PLACEHOLDER, ResponseBuilder};
+use sip_transport_proto::sip_core::header::Contact;
 use sip_transport_proto::sip_core::{Message, Request, StatusCode};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, Event, HintOutcome, Keep, Overruled, Protocol, SendOptions,
@@ -247,6 +248,46 @@ fn a_response_goes_to_the_group_that_its_request_names() {
                     .unwrap()
             )
         );
+    }
+}
+
+// RFC 1122 §3.2.1.3: no datagram comes from a group or from everybody.
+#[test]
+fn what_came_to_a_group_is_not_answered_from_the_group() {
+    for to_all in [IpAddr::from(GROUP), Ipv4Addr::BROADCAST.into()] {
+        let (mut host, channel) = member();
+        host.local = Some(INTERFACE.into());
+        let via = "SIP/2.0/UDP 192.0.2.9:5080;branch=z9hG4bK1";
+        let bytes = wire_request(via, "");
+        let event = host.datagram_to(channel, "192.0.2.9:5080", Some(to_all), &bytes);
+        let request = Received::from(event.unwrap()).request;
+        let contact = Contact::new(PLACEHOLDER);
+        let builder = ResponseBuilder::new(&request, StatusCode::OK).contact(contact);
+        let response = builder.build(|bytes| bytes.fill(9)).unwrap();
+        let sent = host.send(response, SendOptions::new());
+        let (socket, transmit) = host.datagrams.pop_front().unwrap();
+        assert_eq!(socket, channel.socket(0));
+        assert_eq!(transmit.source, None, "{to_all}");
+        assert_eq!(sent.local().addr, addr("192.0.2.1:5070"));
+        let contact = header(sent.bytes(), "Contact");
+        assert!(contact.contains("192.0.2.1:5070"), "{contact}");
+    }
+}
+
+#[test]
+fn no_reply_of_the_socket_itself_leaves_from_a_group() {
+    let stun = b"\0\x01\0\0\x21\x12\xa4\x42abcdefghijkl";
+    let malformed = wire_request("SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1", "CSeq: x\r\n");
+    for data in [&stun[..], &malformed] {
+        for (came_to, source) in [
+            (IpAddr::from(INTERFACE), Some(INTERFACE.into())),
+            (GROUP.into(), None),
+        ] {
+            let (mut host, channel) = member();
+            host.datagram_to(channel, "192.0.2.9:5060", Some(came_to), data);
+            let (_, reply) = host.datagrams.pop_front().unwrap();
+            assert_eq!(reply.source, source);
+        }
     }
 }
 

@@ -445,14 +445,20 @@ fn an_address_without_a_route_is_passed_over() {
     over(&mut host);
 }
 
-/// A host that connects over TLS, and a send to `b.example` over it.
-fn secure() -> (Host, SendId, ConnectionId, ConnectionId) {
+/// A host that connects over TLS.
+fn tls_host() -> Host {
     let mut config = Config::default();
     config.tls(authority().client());
     let mut host = Host::with(config);
     for local in ["192.0.2.1:5061", "[2001:db8::1]:5061"] {
         host.channel(ChannelConfig::new(Protocol::Tls, addr(local)).listener(false));
     }
+    host
+}
+
+/// Such a host, and a send with both its attempts.
+fn secure() -> (Host, SendId, ConnectionId, ConnectionId) {
+    let mut host = tls_host();
     let send = start(&mut host, "sips:bob@a.example:5061", SendOptions::new());
     let six = one_try(&mut host, "[2001:db8::7]:5061");
     host.pass(DELAY);
@@ -520,4 +526,120 @@ fn a_plan_tells_which_targets_race() {
         .map(|t| (t.addr.to_string(), t.races))
         .collect();
     assert_eq!(races, [(SIX.to_owned(), false), (FOUR.to_owned(), true)]);
+}
+
+// RFC 3261 §18: a connection that is there is used.
+#[test]
+fn a_connection_that_another_send_has_made_meanwhile_ends_the_race() {
+    let mut host = host();
+    let send = start(&mut host, URI, SendOptions::new());
+    let six = one_try(&mut host, SIX);
+    let other = host.waits(options(URI), common::to(common::tcp(FOUR)));
+    let four = one_try(&mut host, FOUR);
+    open(&mut host, four, "192.0.2.1:40000");
+    assert!(host.completed(other).is_ok());
+    host.pass(DELAY);
+    assert!(tries(&mut host).is_empty());
+    let sent = host.completed(send).unwrap();
+    assert_eq!(sent.remote().connection, Some(four));
+    assert_eq!(causes(&sent), [(SIX.to_owned(), overtaken())]);
+    assert_eq!(host.close_reason(six), Some(CloseReason::Overtaken));
+    over(&mut host);
+}
+
+#[test]
+fn a_race_for_a_new_connection_does_not_end_at_one_that_is_there() {
+    let mut host = host();
+    let send = start(&mut host, URI, SendOptions::new().new_connection());
+    one_try(&mut host, SIX);
+    let other = host.waits(options(URI), common::to(common::tcp(FOUR)));
+    let there = one_try(&mut host, FOUR);
+    open(&mut host, there, "192.0.2.1:40000");
+    assert!(host.completed(other).is_ok());
+    host.pass(DELAY);
+    let four = one_try(&mut host, FOUR);
+    open(&mut host, four, "192.0.2.1:40001");
+    let sent = host.completed(send).unwrap();
+    assert_eq!(sent.remote().connection, Some(four));
+    over(&mut host);
+}
+
+#[test]
+fn an_attempt_that_is_being_closed_cannot_win() {
+    let mut host = host();
+    let send = start(&mut host, URI, SendOptions::new());
+    let six = one_try(&mut host, SIX);
+    host.pass(DELAY);
+    let four = one_try(&mut host, FOUR);
+    let now = host.now;
+    // Closed before anybody has heard that it is connected.
+    let local = addr("192.0.2.1:40000");
+    host.transport.handle_connected(now, four, local);
+    assert!(host.transport.close(now, four));
+    host.drain();
+    let closed = host.close_reason(four);
+    assert_eq!(closed, Some(CloseReason::Application));
+    open(&mut host, six, "[2001:db8::1]:40000");
+    let sent = host.completed(send).unwrap();
+    assert_eq!(
+        (sent.remote().connection, causes(&sent)),
+        (Some(six), vec![])
+    );
+    over(&mut host);
+}
+
+#[test]
+fn no_address_is_tried_on_a_channel_that_was_removed() {
+    const URI: &str = "sip:bob@b.example:5060;transport=tcp";
+    let mut host = Host::new();
+    let both = ChannelConfig::new(Protocol::Tcp, addr("[::]:5080")).dual_stack(true);
+    let hinted = host.channel(both);
+    let six = host.tcp("[2001:db8::1]:5060");
+    let four = host.tcp("192.0.2.1:5060");
+    let send = start(&mut host, URI, SendOptions::new().channel(hinted));
+    one_try(&mut host, "[2001:db8::1:7]:5060");
+    host.pass(DELAY);
+    one_try(&mut host, "192.0.2.8:5060");
+    let now = host.now;
+    host.transport.remove_channel(now, hinted).unwrap();
+    host.drain();
+    let (id, _, from) = host.connects.pop_front().unwrap();
+    let channel = if from.unwrap().is_ipv4() { four } else { six };
+    open(&mut host, id, "192.0.2.1:40000");
+    let sent = host.completed(send).unwrap();
+    assert_eq!(sent.local().channel, Some(channel));
+    over(&mut host);
+}
+
+// conformance: 332
+#[test]
+fn an_address_that_was_overtaken_is_tried_alone_at_every_server() {
+    let zone: Zone = "
+        _sips._tcp.c.example SRV 1 0 5061 one.example
+        _sips._tcp.c.example SRV 2 0 5061 two.example
+        one.example AAAA 2001:db8::1:1
+        one.example A 192.0.2.11
+        two.example AAAA 2001:db8::2:1
+        two.example A 192.0.2.12"
+        .parse()
+        .unwrap();
+    let mut host = tls_host();
+    let send = host.waits(options("sips:bob@c.example"), SendOptions::new());
+    host.resolve_from(&zone);
+    for (six, four) in [
+        ("[2001:db8::1:1]:5061", "192.0.2.11:5061"),
+        ("[2001:db8::2:1]:5061", "192.0.2.12:5061"),
+    ] {
+        one_try(&mut host, six);
+        host.pass(DELAY);
+        let winner = one_try(&mut host, four);
+        open(&mut host, winner, "192.0.2.1:40000");
+        fail(&mut host, winner);
+        let again = one_try(&mut host, six);
+        assert!(host.completed_yet(send).is_none());
+        fail(&mut host, again);
+    }
+    let error = host.completed(send).unwrap_err();
+    assert_eq!(*error.cause(), SendCause::AllTargetsFailed);
+    over(&mut host);
 }

@@ -66,9 +66,10 @@ impl Router {
         &self,
         target: &Target,
         outgoing: &Outgoing,
-    ) -> Option<Result<&Channel, Overruled>> {
+    ) -> Option<Result<ChannelId, Overruled>> {
         let id = outgoing.options.hints.channel?;
-        Some(self.hinted_channel(id, outgoing, Some(target.addr.ip())))
+        let hinted = self.hinted_channel(id, outgoing, Some(target.addr.ip()));
+        Some(hinted.map(|channel| channel.id))
     }
 
     /// The protocol that the message asks for, if it asks for one.

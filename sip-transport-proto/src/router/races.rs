@@ -177,6 +177,11 @@ impl Router {
         while self.connections.len() < self.shared.config.max_connections
             && let Some((target, opening)) = self.races.next(race)
         {
+            if self.is_open_to(&target, &opening) {
+                // Somebody else has made one: what waits finds it (RFC 3261 §18).
+                let racers = self.races.end(race);
+                return self.overtake(racers);
+            }
             match self.open(now, &target, &opening, true) {
                 Ok(racer) => {
                     self.races.enter(race, racer);
@@ -209,9 +214,17 @@ impl Router {
         }
     }
 
-    /// A connection is there: if it raced, it has won.
+    /// A connection is there: if it raced, and is not being closed already, it has won.
     pub(super) fn race_won(&mut self, winner: ConnectionId) {
-        for loser in self.races.won(winner) {
+        let record = self.connections.get(winner);
+        if record.is_some_and(|record| !record.is_closing()) {
+            let losers = self.races.won(winner);
+            self.overtake(losers);
+        }
+    }
+
+    fn overtake(&mut self, losers: impl IntoIterator<Item = ConnectionId>) {
+        for loser in losers {
             self.close_with(loser, CloseReason::Overtaken);
         }
     }

@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 use sip_core::Flow;
 
 use super::Router;
-use super::targets::is_one_host;
 use crate::flow::{self, Came};
+use crate::multicast::is_one_host;
 use crate::outgoing::NextHop;
 use crate::resolve::{AddressRule, Target};
 use crate::{Outgoing, Protocol, ResponsePolicy};

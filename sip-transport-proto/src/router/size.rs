@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::Router;
-use super::targets::is_one_host;
 use crate::error::AttemptCause;
+use crate::multicast::is_one_host;
 use crate::outgoing::Size;
 use crate::resolve::Target;
 use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};

@@ -12,13 +12,14 @@ use super::{Router, RouterOutput};
 use crate::endpoint::normalise;
 use crate::error::{Attempt, SendCause};
 use crate::flow;
+use crate::multicast::{self, is_one_host};
 use crate::outgoing::{HostText, NextHop, ViaFacts};
 use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput,
     Target, mark_races,
 };
 use crate::route::Way;
-use crate::{Membership, Outgoing, Protocol, QueryId, Tokens, multicast};
+use crate::{Membership, Outgoing, Protocol, QueryId, Tokens};
 
 /// The targets of a message, or the plan that will tell.
 pub(super) enum Found {
@@ -323,10 +324,4 @@ impl Router {
             protocol => Ok(protocol),
         }
     }
-}
-
-/// Whether a response may go there: not to a group or everybody (RFC 4475 §3.3.10).
-pub(super) fn is_one_host(ip: IpAddr) -> bool {
-    let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-    !(everybody || ip.is_multicast() || ip.is_unspecified())
 }

@@ -8,11 +8,11 @@ use std::time::Instant;
 use super::channels::{Channel, Choice};
 use super::connections::Record;
 use super::keeping::{keep_of, via_marks};
-use super::{Router, RouterOutput};
+use super::{ConnectionState, Router, RouterOutput};
 use crate::connection::Connection;
 use crate::error::SendCause;
 use crate::keep;
-use crate::multicast;
+use crate::multicast::{self, is_one_host};
 use crate::outgoing::{HostText, NextHop, Size};
 use crate::resolve::Target;
 use crate::route::{Chosen, Place, PlacePort, Way};
@@ -54,11 +54,11 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Step {
-        let mut hinted = None;
-        if let Some(result) = self.hinted_channel_to(&target, outgoing) {
-            report.channel = (&result).into();
-            hinted = result.ok().map(|channel| channel.id);
+        let hinted = self.hinted_channel_to(&target, outgoing);
+        if let Some(hinted) = &hinted {
+            report.channel = hinted.into();
         }
+        let hinted = hinted.and_then(Result::ok);
         if target.protocol.is_stream() {
             self.try_stream(now, target, outgoing, hinted, report)
         } else {
@@ -80,7 +80,7 @@ impl Router {
         }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
         let arrival = self.arrival(outgoing, remote);
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
+        let usable = |ip: &IpAddr| may_leave_from(*ip, remote);
         let hint = outgoing.options.hints.local;
         let known = hint
             .filter(usable)
@@ -239,11 +239,28 @@ impl Router {
         if outgoing.wants_new_connection() {
             return None;
         }
-        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
-        let found =
-            self.connections
-                .find(protocol, target.addr, hinted, name, &outgoing.options.tls);
+        let found = self.find_connection(target, hinted, &outgoing.options);
         found.map(|(id, _)| id)
+    }
+
+    /// The same for whoever asks for this of a connection.
+    fn find_connection(
+        &self,
+        target: &Target,
+        channel: Option<ChannelId>,
+        options: &SendOptions,
+    ) -> Option<(ConnectionId, &Record)> {
+        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
+        self.connections
+            .find(protocol, target.addr, channel, name, &options.tls)
+    }
+
+    /// Whether there is an open connection to a target that will do for those who wait for one.
+    pub(super) fn is_open_to(&self, target: &Target, opening: &Opening) -> bool {
+        let options = &opening.options;
+        let found = self.find_connection(target, opening.channel, options);
+        !options.new_connection
+            && found.is_some_and(|(_, record)| record.state == ConnectionState::Open)
     }
 
     /// The targets that race with the one at hand.
@@ -265,7 +282,7 @@ impl Router {
         outgoing.rivals().next()?;
         let target = outgoing.target()?;
         let hinted = self.hinted_channel_to(&target, outgoing);
-        let hinted = hinted.and_then(Result::ok).map(|channel| channel.id);
+        let hinted = hinted.and_then(Result::ok);
         let connected = |target: &Target| self.connection_to(target, hinted, outgoing).is_some();
         if connected(&target) {
             return None;
@@ -286,6 +303,9 @@ impl Router {
     ) -> Result<ConnectionId, Step> {
         let (protocol, remote) = (target.protocol, target.addr);
         let channel = match opening.channel {
+            Some(id) if self.channels.get(id).is_none() => {
+                return Err(Step::Failed(SendCause::ChannelRemoved));
+            }
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
@@ -308,11 +328,11 @@ impl Router {
         plan.races = races;
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
-        let usable = |ip: &IpAddr| ip.is_ipv4() == remote.is_ipv4() && !ip.is_unspecified();
         let bound = config.map(|config| config.local.ip());
-        let local = bound
-            .filter(|ip| !ip.is_unspecified())
-            .or_else(|| opening.options.hints.local.filter(usable));
+        let local = bound.filter(|ip| !ip.is_unspecified()).or_else(|| {
+            let hint = opening.options.hints.local;
+            hint.filter(|ip| may_leave_from(*ip, remote))
+        });
         self.connections
             .opens(id, local, opening.options.tls.clone());
         self.machines.push_back(Connection::connecting(now, plan));
@@ -405,6 +425,11 @@ impl Router {
             },
         })
     }
+}
+
+/// Whether an address of ours, if it is that, can be used towards a peer.
+fn may_leave_from(ip: IpAddr, remote: SocketAddr) -> bool {
+    ip.is_ipv4() == remote.is_ipv4() && is_one_host(ip)
 }
 
 /// What stands for a channel in headers: what it advertises to the peer, else the bound address,
