@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 use common::{Host, addr, header, ip, numbered, ok, options, udp, wire_request, wire_response};
 use proptest::prelude::*;
-use sip_transport_proto::error::{CloseReason, FlowFailure};
+use sip_transport_proto::error::{CloseReason, FlowFailure, SendCause};
 use sip_transport_proto::sim::World;
 use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::sip_core::{self, Message, Method, Request, Response};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, Deadline, Event,
     Keep, KeepError, KeepKind, KeepStop, Outgoing, Protocol, Router, SendOptions, SipEndpoint,
-    Submitted,
+    SizeRule, Submitted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -1222,4 +1222,23 @@ fn sends_are_told_from_keep_alives() {
         host.events.pop_front(),
         Some(Event::SendFailed { send, .. }) if send == sent.id()
     ));
+}
+
+#[test]
+fn no_flow_is_kept_for_a_message_that_never_went_out() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let mut request = options("sip:192.0.2.9");
+    request.set_body(vec![b'x'; 65_507]).unwrap();
+    let how = kept(Keep::new().kind(KeepKind::Crlf)).size_rule(SizeRule::PreferUdp);
+    let error = host.submit(request, how.clone()).unwrap_err();
+    assert!(matches!(error.cause(), SendCause::TooLarge { .. }));
+    assert_eq!(host.transport.router().kept_flows(), 0);
+    assert_eq!(host.deadline, None);
+    // Where others keep it, it stays.
+    host.send(options("sip:192.0.2.9"), how.clone());
+    let mut request = options("sip:192.0.2.9");
+    request.set_body(vec![b'x'; 65_507]).unwrap();
+    host.submit(request, how).unwrap_err();
+    assert_eq!(host.transport.router().kept_flows(), 1);
 }

@@ -394,6 +394,38 @@ fn the_filter_of_the_application_sees_the_announced_peer_too() {
     );
 }
 
+// bad-inputs: C17
+#[test]
+fn nothing_is_said_to_a_peer_that_the_filter_refuses() {
+    for protocol in [Protocol::Tls, Protocol::Ws, Protocol::Wss] {
+        let mut config = Config::default();
+        config.accept_filter(|_, remote| remote.addr.ip() != addr(CLIENT).ip());
+        let mut host = Host::with(config);
+        let channel = host.channel(listener(protocol, trust()));
+        let id = accept(&mut host, channel, BALANCER).unwrap();
+        let opening = Peer::client(protocol).take();
+        host.feed(id, &[v1(CLIENT), opening].concat());
+        assert_eq!(host.written(id), b"", "{protocol}");
+        assert_eq!(host.close_reason(id), Some(CloseReason::Application));
+        assert_eq!(host.transport.router().load(), (0, 0));
+    }
+}
+
+#[test]
+fn what_stands_behind_the_header_is_read_though_the_peer_has_ended() {
+    let (mut host, channel) = host();
+    let id = accept(&mut host, channel, BALANCER).unwrap();
+    let bytes = [v1(CLIENT), numbered(1)].concat();
+    let taken = host.transport.handle_data(host.now, id, &bytes);
+    assert_eq!(taken, bytes.len());
+    host.eof(id);
+    let client = addr(CLIENT);
+    assert_eq!(
+        remotes(&host.take_events()),
+        [("opened", client), ("request", client), ("closed", client)]
+    );
+}
+
 #[test]
 fn the_filter_of_the_application_is_asked_of_whom_a_load_balancer_passes_on_and_not_of_itself() {
     let mut config = Config::default();
@@ -507,5 +539,16 @@ fn a_header_cut_at_any_byte_is_the_same() {
             let told = told(Protocol::Tcp, &header, &[cut, usize::MAX]);
             assert_eq!(told, [("opened", addr(CLIENT)), ("request", addr(CLIENT))]);
         }
+    }
+}
+
+// bad-inputs: C17
+#[test]
+fn a_handshake_behind_a_header_completes_however_the_two_are_cut() {
+    let header = v1(CLIENT);
+    let opening = header.len() + Peer::client(Protocol::Tls).take().len();
+    for cut in 1..=opening {
+        let told = told(Protocol::Tls, &header, &[cut, usize::MAX]);
+        assert_eq!(told, [("opened", addr(CLIENT)), ("request", addr(CLIENT))]);
     }
 }

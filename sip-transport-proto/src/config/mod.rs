@@ -2,6 +2,7 @@
 
 mod calls;
 mod channel;
+mod setters;
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::{ResponsePolicy, SipEndpoint, SizeRule, Tapped};
 use calls::{Filter, Hook};
 
 pub use channel::ChannelConfig;
+pub(crate) use setters::{ABOVE_ZERO, check_duration, durations, positive};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -142,22 +144,6 @@ const SHORTEST_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
 
 /// 64·T1 (RFC 3261 §17.1.1.1): a connection must outlive the transactions that use it (§18).
 pub(crate) const SHORTEST_IDLE: Duration = Duration::from_secs(32);
-
-macro_rules! positive {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $zero:expr;)+) => {$(
-        $(#[$doc])*
-        ///
-        /// # Errors
-        /// Zero is refused.
-        pub fn $name(&mut self, value: $type) -> Result<&mut Self, ConfigError> {
-            if value == $zero {
-                return Err(ConfigError { setting: stringify!($name), expected: "more than zero" });
-            }
-            self.$name = value;
-            Ok(self)
-        }
-    )+};
-}
 
 impl Config {
     /// How servers are found by name (RFC 3263): order, time limits, memory. Default:
@@ -344,40 +330,6 @@ impl Config {
         limits
     }
 
-    /// How long a connection may idle before it is closed. Default: 3,900 s, longer than a
-    /// registration lives.
-    ///
-    /// # Errors
-    /// Less than 32 s (64·T1) is refused (RFC 3261 §18).
-    pub fn idle_timeout(&mut self, value: Duration) -> Result<&mut Self, ConfigError> {
-        if value < SHORTEST_IDLE {
-            return Err(ConfigError {
-                setting: "idle_timeout",
-                expected: "32 s or more",
-            });
-        }
-        self.idle_timeout = value;
-        Ok(self)
-    }
-
-    /// Where a server has addresses of both families: how long to wait for a connection to one of
-    /// them before the next is tried beside it. One that fails is followed at once, and the first
-    /// that is connected ends the others (RFC 8305 §5, where it is the Connection Attempt Delay;
-    /// 100 ms to 2 s are advised). Default: 250 ms.
-    ///
-    /// # Errors
-    /// Less than 10 ms is refused.
-    pub fn attempt_delay(&mut self, value: Duration) -> Result<&mut Self, ConfigError> {
-        if value < SHORTEST_ATTEMPT_DELAY {
-            return Err(ConfigError {
-                setting: "attempt_delay",
-                expected: "10 ms or more",
-            });
-        }
-        self.attempt_delay = value;
-        Ok(self)
-    }
-
     /// Lowers [`max_connections`](Self::max_connections) to what a process with this many
     /// descriptors for them can have. At least one is left.
     pub fn fit_descriptors(&mut self, descriptors: usize) -> &mut Self {
@@ -385,71 +337,83 @@ impl Config {
         self
     }
 
-    positive! {
+    durations! {
+        /// How long a connection may idle before it is closed; 64·T1 is the least (RFC 3261 §18).
+        /// Default: 3,900 s, longer than a registration lives.
+        idle_timeout: SHORTEST_IDLE, "32 s or more";
+        /// Where a server has addresses of both families: how long to wait for a connection to one of
+        /// them before the next is tried beside it. One that fails is followed at once, and the first
+        /// that is connected ends the others (RFC 8305 §5, where it is the Connection Attempt Delay;
+        /// 100 ms to 2 s are advised). Default: 250 ms.
+        attempt_delay: SHORTEST_ATTEMPT_DELAY, "10 ms or more";
         /// How long to try to connect to one target. Default: 10 s.
-        connect_timeout: Duration = Duration::ZERO;
+        connect_timeout: ABOVE_ZERO, "more than zero";
         /// How long TLS and WebSocket may take to be agreed on. Default: 10 s.
-        handshake_timeout: Duration = Duration::ZERO;
+        handshake_timeout: ABOVE_ZERO, "more than zero";
         /// How soon an accepted connection must bring a valid message. Default: 20 s.
-        first_message_timeout: Duration = Duration::ZERO;
+        first_message_timeout: ABOVE_ZERO, "more than zero";
         /// How long a message may take from its first byte to its last. Default: 20 s.
-        message_timeout: Duration = Duration::ZERO;
+        message_timeout: ABOVE_ZERO, "more than zero";
         /// How long a connection may take none of the bytes waiting for it. Default: 20 s.
-        write_stall_timeout: Duration = Duration::ZERO;
+        write_stall_timeout: ABOVE_ZERO, "more than zero";
+        /// How long responses to a sent-by that a request of ours carried count as ours
+        /// (RFC 3261 §18.1.2), if it is no name of ours otherwise. Default: 10 min, longer than any
+        /// transaction.
+        sent_by_memory: ABOVE_ZERO, "more than zero";
+        /// The longest time between two keep-alives on a connection that is kept; each period is
+        /// 80 % to 100 % of it. Default: 120 s (RFC 5626 §4.4.1).
+        stream_keep_interval: ABOVE_ZERO, "more than zero";
+        /// The same for a UDP flow. Default: 29 s (RFC 5626 §4.4.2).
+        datagram_keep_interval: ABOVE_ZERO, "more than zero";
+        /// How long the answer to a ping on a connection may take, where one is due. Default: 10 s
+        /// (RFC 5626 §4.4.1).
+        pong_timeout: ABOVE_ZERO, "more than zero";
+        /// When a STUN request is sent for the second time; each further wait doubles, and without
+        /// an answer it is over after 79 of them. Default: 500 ms (RFC 8489 §6.2.1).
+        stun_rto: ABOVE_ZERO, "more than zero";
+        /// How long a request that is too large for UDP waits for a connection before it goes over
+        /// UDP after all. Default: 2 s.
+        size_rule_timeout: ABOVE_ZERO, "more than zero";
+        /// For how long a target that gave no connection to such a request gets the next ones over
+        /// UDP at once. Default: 600 s.
+        size_rule_memory: ABOVE_ZERO, "more than zero";
+    }
+
+    positive! {
         /// Connections in all. When there are so many, the oldest accepted one that has brought no
         /// valid message makes room for another; without such a one, the one that has been idle for
         /// longest does, if it was for 64·T1 (32 s), which transactions may take. Default: 65,536,
         /// which the adapters lower to the file limit of the process less 256.
-        max_connections: usize = 0;
+        max_connections: usize;
         /// Accepted connections from one IP address (IPv6: from one /64) that have brought no valid
         /// message yet. Another one is refused. Default: 64.
-        max_unproven_per_ip: usize = 0;
+        max_unproven_per_ip: usize;
         /// Bytes queued for one connection. Default: 1 MiB.
-        send_queue: usize = 0;
+        send_queue: usize;
         /// Bytes queued for an accepted connection without a valid message. Default: 64 KiB.
-        unproven_send_queue: usize = 0;
+        unproven_send_queue: usize;
         /// Bytes queued for all connections. A send that finds them all taken fails at once; the
         /// connection that has been behind with its bytes for longest, and for a second at least, is
         /// closed then, so that those after it find room. Default: 64 MiB.
-        total_send_queue: usize = 0;
+        total_send_queue: usize;
         /// Replies to malformed requests on one datagram channel in a second, whatever the number
         /// of its sockets. Default: 100.
-        malformed_replies_per_second: u32 = 0;
+        malformed_replies_per_second: u32;
         /// Answers to STUN requests on one datagram channel in a second. A peer that gets none
         /// takes its flow for dead, so there must be enough for all keep-alives. Default: 5,000,
         /// enough for 65,536 flows that are kept every 29 s × 0.8.
-        stun_answers_per_second: u32 = 0;
+        stun_answers_per_second: u32;
         /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
-        max_waiting_sends: usize = 0;
-        /// How long responses to a sent-by that a request of ours carried count as ours
-        /// (RFC 3261 §18.1.2), if it is no name of ours otherwise. Default: 10 min, longer than any
-        /// transaction.
-        sent_by_memory: Duration = Duration::ZERO;
-        /// How many such sent-by values are remembered. The one that was first seen longest ago
-        /// makes room for another. Default: 4,096.
-        max_remembered_sent_by: usize = 0;
-        /// The longest time between two keep-alives on a connection that is kept; each period is
-        /// 80 % to 100 % of it. Default: 120 s (RFC 5626 §4.4.1).
-        stream_keep_interval: Duration = Duration::ZERO;
-        /// The same for a UDP flow. Default: 29 s (RFC 5626 §4.4.2).
-        datagram_keep_interval: Duration = Duration::ZERO;
-        /// How long the answer to a ping on a connection may take, where one is due. Default: 10 s
-        /// (RFC 5626 §4.4.1).
-        pong_timeout: Duration = Duration::ZERO;
-        /// When a STUN request is sent for the second time; each further wait doubles, and without
-        /// an answer it is over after 79 of them. Default: 500 ms (RFC 8489 §6.2.1).
-        stun_rto: Duration = Duration::ZERO;
+        max_waiting_sends: usize;
+        /// How many sent-by values are [remembered](Self::sent_by_memory). The one that was first
+        /// seen longest ago makes room for another. Default: 4,096.
+        max_remembered_sent_by: usize;
         /// UDP flows that are kept. The one that was asked for first makes room for another.
         /// Default: 16,384.
-        max_kept_flows: usize = 0;
-        /// How long a request that is too large for UDP waits for a connection before it goes over
-        /// UDP after all. Default: 2 s.
-        size_rule_timeout: Duration = Duration::ZERO;
-        /// For how long a target that gave no connection to such a request gets the next ones over
-        /// UDP at once. Default: 600 s.
-        size_rule_memory: Duration = Duration::ZERO;
-        /// How many such targets are remembered; the first makes room for another. Default: 4,096.
-        size_rule_targets: usize = 0;
+        max_kept_flows: usize;
+        /// How many targets are [remembered](Self::size_rule_memory) that gave no connection; the
+        /// first makes room for another. Default: 4,096.
+        size_rule_targets: usize;
     }
 }
 

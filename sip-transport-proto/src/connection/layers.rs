@@ -94,10 +94,11 @@ pub(crate) struct Layers {
 #[derive(Debug)]
 enum Preface {
     Header(Header),
-    /// To be told.
-    Source(Source),
+    /// To be told. What came behind the header waits, so that nothing is done for a peer, or said to
+    /// it, that may not stay.
+    Source(Source, Vec<u8>),
     /// Told: others decide whether it goes on.
-    Asked,
+    Asked(Vec<u8>),
 }
 
 #[cfg(feature = "tls")]
@@ -230,7 +231,7 @@ impl Layers {
     /// How many bytes [`push`](Self::push) takes.
     pub(crate) fn capacity_left(&self) -> usize {
         #[cfg(feature = "proxy")]
-        if let Some(Preface::Source(_) | Preface::Asked) = self.preface.as_deref() {
+        if let Some(Preface::Source(..) | Preface::Asked(_)) = self.preface.as_deref() {
             return 0;
         }
         let capacity = self.framing.capacity_left();
@@ -249,7 +250,23 @@ impl Layers {
             return taken;
         }
         #[cfg(feature = "proxy")]
-        let data = self.skip_preface(data);
+        if let Some(Preface::Header(header)) = self.preface.as_deref_mut() {
+            match header.push(data) {
+                Ok((_, None)) => {}
+                Ok((header, Some(source))) => {
+                    let behind = data.get(header..).unwrap_or_default().to_vec();
+                    self.preface = Some(Box::new(Preface::Source(source, behind)));
+                }
+                Err(error) => self.failed = Some(CloseReason::Proxy(error)),
+            }
+            return taken;
+        }
+        self.read(data);
+        taken
+    }
+
+    /// Reads what is behind the header of a load balancer, if there is one.
+    fn read(&mut self, data: &[u8]) {
         #[cfg(feature = "tls")]
         if !matches!(self.tls, Security::None) && !data.is_empty() {
             self.start();
@@ -259,36 +276,22 @@ impl Layers {
                     self.failed = Some(CloseReason::Tls(error));
                 }
             }
-            return taken;
+            return;
         }
         self.framing.push(data);
-        taken
-    }
-
-    /// Takes what belongs to the header of a load balancer, and gives what stands behind it.
-    #[cfg(feature = "proxy")]
-    fn skip_preface<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        let Some(Preface::Header(header)) = self.preface.as_deref_mut() else {
-            return data;
-        };
-        match header.push(data) {
-            Ok((_, None)) => &[],
-            Ok((taken, Some(source))) => {
-                self.preface = Some(Box::new(Preface::Source(source)));
-                data.get(taken..).unwrap_or_default()
-            }
-            Err(error) => {
-                self.failed = Some(CloseReason::Proxy(error));
-                &[]
-            }
-        }
     }
 
     /// Who was announced may go on.
     #[cfg(feature = "proxy")]
     pub(crate) fn admit(&mut self) {
-        if let Some(Preface::Asked) = self.preface.as_deref() {
-            self.preface = None;
+        let Some(Preface::Asked(behind)) = self.preface.as_deref_mut() else {
+            return;
+        };
+        let behind = core::mem::take(behind);
+        self.preface = None;
+        self.read(&behind);
+        if self.ended {
+            self.end();
         }
     }
 
@@ -317,9 +320,10 @@ impl Layers {
     pub(crate) fn poll(&mut self) -> Result<Option<Piece<'_>>, Fault> {
         #[cfg(feature = "proxy")]
         if let Some(preface) = self.preface.as_deref_mut()
-            && let Preface::Source(source) = *preface
+            && let Preface::Source(source, behind) = preface
         {
-            *preface = Preface::Asked;
+            let (source, behind) = (*source, core::mem::take(behind));
+            *preface = Preface::Asked(behind);
             return Ok(Some(Piece::Announced(source)));
         }
         if self.has_preface() {

@@ -9,6 +9,7 @@ use core::time::Duration;
 use sip_core::header::Via;
 use thiserror::Error;
 
+use crate::config::check_duration;
 use crate::{Config, ConfigError, Protocol};
 
 pub(crate) use datagrams::{Due, KeptFlows, Place};
@@ -93,15 +94,10 @@ impl Keep {
     /// [`Config::datagram_keep_interval`].
     ///
     /// # Errors
-    /// Less than a second is refused.
+    /// It has to be 1 s or more, 10 years at most.
     pub fn interval(mut self, interval: Duration) -> Result<Self, ConfigError> {
-        if interval < Duration::from_secs(1) {
-            return Err(ConfigError {
-                setting: "interval",
-                expected: "1 s or more",
-            });
-        }
-        self.interval = Some(interval);
+        let (shortest, expected) = (Duration::from_secs(1), "1 s or more, 10 years at most");
+        self.interval = Some(check_duration("interval", interval, shortest, expected)?);
         Ok(self)
     }
 

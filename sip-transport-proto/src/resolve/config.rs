@@ -1,6 +1,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::config::{ABOVE_ZERO, check_duration, durations, positive};
 use crate::{ConfigError, Protocol};
 
 /// A family of addresses.
@@ -77,22 +78,6 @@ impl Default for ResolveConfig {
     }
 }
 
-macro_rules! positive {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $zero:expr;)+) => {$(
-        $(#[$doc])*
-        ///
-        /// # Errors
-        /// Zero is refused.
-        pub fn $name(&mut self, value: $type) -> Result<&mut Self, ConfigError> {
-            if value == $zero {
-                return Err(ConfigError { setting: stringify!($name), expected: "more than zero" });
-            }
-            self.$name = value;
-            Ok(self)
-        }
-    )+};
-}
-
 impl ResolveConfig {
     /// The protocols, best first, where URI and NAPTR records leave it open: their SRV records are
     /// asked for, and where there are none the first counts that can be sent on. Protocols that
@@ -118,63 +103,42 @@ impl ResolveConfig {
         self
     }
 
-    /// How long to wait for the addresses of the other family once a host has some of one
-    /// (RFC 8305 §3). Default: 50 ms.
-    pub fn other_family_wait(&mut self, wait: Duration) -> &mut Self {
-        self.other_family_wait = wait;
-        self
-    }
-
-    /// How long to wait for what comes after it once the first target is known, so that a name
-    /// that nobody answers for does not hold up the servers before it. Default: 500 ms.
-    pub fn later_wait(&mut self, wait: Duration) -> &mut Self {
-        self.later_wait = wait;
-        self
-    }
-
-    /// How long an answer is kept at least, whatever its TTL says. Default: 1 s.
-    pub fn min_ttl(&mut self, ttl: Duration) -> &mut Self {
-        self.min_ttl = ttl;
-        self
-    }
-
-    /// How long an answer is kept at most, whatever its TTL says. Default: one day.
-    pub fn max_ttl(&mut self, ttl: Duration) -> &mut Self {
-        self.max_ttl = ttl;
-        self
-    }
-
-    /// How long it is known at most that a name has no such records (RFC 2308). Default: 60 s.
-    pub fn negative_ttl(&mut self, ttl: Duration) -> &mut Self {
-        self.negative_ttl = ttl;
-        self
-    }
-
-    /// How long a target that failed is tried last. Default: 32 s.
-    pub fn grey_time(&mut self, time: Duration) -> &mut Self {
-        self.grey_time = time;
-        self
+    durations! {
+        /// How long one lookup may take. Default: 2 s.
+        lookup_timeout: ABOVE_ZERO, "more than zero";
+        /// How long a plan may take. Default: 6 s.
+        plan_timeout: ABOVE_ZERO, "more than zero";
+        /// How long to wait for the addresses of the other family once a host has some of one
+        /// (RFC 8305 §3). Default: 50 ms.
+        other_family_wait: Duration::ZERO;
+        /// How long to wait for what comes after it once the first target is known, so that a name
+        /// that nobody answers for does not hold up the servers before it. Default: 500 ms.
+        later_wait: Duration::ZERO;
+        /// How long an answer is kept at least, whatever its TTL says. Default: 1 s.
+        min_ttl: Duration::ZERO;
+        /// How long an answer is kept at most, whatever its TTL says. Default: one day.
+        max_ttl: Duration::ZERO;
+        /// How long it is known at most that a name has no such records (RFC 2308). Default: 60 s.
+        negative_ttl: Duration::ZERO;
+        /// How long a target that failed is tried last. Default: 32 s.
+        grey_time: Duration::ZERO;
     }
 
     positive! {
-        /// How long one lookup may take. Default: 2 s.
-        lookup_timeout: Duration = Duration::ZERO;
-        /// How long a plan may take. Default: 6 s.
-        plan_timeout: Duration = Duration::ZERO;
         /// Records of one answer that are used, addresses too. Default: 32.
-        max_records: usize = 0;
+        max_records: usize;
         /// Lookups for one plan. Default: 32.
-        max_lookups: usize = 0;
+        max_lookups: usize;
         /// Targets of one plan. Default: 64.
-        max_targets: usize = 0;
+        max_targets: usize;
         /// Lookups that wait for an answer, for all plans; one more counts as failed.
         /// Default: 8,192.
-        max_open_lookups: usize = 0;
+        max_open_lookups: usize;
         /// Answers that are remembered. Default: 4,096.
-        cache_names: usize = 0;
+        cache_names: usize;
         /// Bytes that remembered answers may take, about. Default: 4 MiB.
-        cache_bytes: usize = 0;
+        cache_bytes: usize;
         /// Failed targets that are remembered. Default: 4,096.
-        grey_targets: usize = 0;
+        grey_targets: usize;
     }
 }

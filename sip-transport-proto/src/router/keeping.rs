@@ -129,7 +129,7 @@ impl Router {
         }
     }
 
-    /// The message went another way than the datagram that its flow was kept for.
+    /// The message went another way than the datagram that its flow was kept for, or none.
     pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
         if let (Some(over), Some(target)) = (outgoing.over, outgoing.target()) {
             let key = (over.channel, target.addr);

@@ -55,7 +55,10 @@ impl Router {
         cause: AttemptCause,
     ) -> Result<Routed, SendError> {
         match cause {
-            AttemptCause::Send(cause) => return Err(self.failed(*cause, outgoing)),
+            AttemptCause::Send(cause) => {
+                self.keep_no_more(&outgoing);
+                return Err(self.failed(*cause, outgoing));
+            }
             AttemptCause::TooLargeForUdp { len, .. } => {
                 self.keep_no_more(&outgoing);
                 if !self.avoid_udp(now, &mut outgoing, len) {
