@@ -5,7 +5,7 @@ use core::time::Duration;
 use crate::ConfigError;
 
 /// Ten years: no sum of such times and of points in time is out of the reach of a clock.
-pub(crate) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// The least that is more than zero.
 pub(crate) const ABOVE_ZERO: Duration = Duration::from_nanos(1);
