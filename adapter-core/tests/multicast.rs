@@ -11,13 +11,20 @@ use adapter_core::{RecvBatch, SendBatch, SocketOptions, sys::UdpSocket};
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 76);
 
 fn bind(joins: bool) -> Option<UdpSocket> {
+    bind_with(if joins {
+        &[(GROUP, Ipv4Addr::LOCALHOST)]
+    } else {
+        &[]
+    })
+}
+
+fn bind_with(groups: &[(Ipv4Addr, Ipv4Addr)]) -> Option<UdpSocket> {
     let mut options = SocketOptions::default();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], 0));
-    if joins {
-        let config = ChannelConfig::new(Protocol::Udp, everywhere);
-        let config = config.join(GROUP, Ipv4Addr::LOCALHOST);
-        options.groups = config.memberships().to_vec();
-    }
+    let config = ChannelConfig::new(Protocol::Udp, everywhere);
+    let join = |config: ChannelConfig, &(group, interface)| config.join(group, interface);
+    let config = groups.iter().fold(config, join);
+    options.groups = config.memberships().to_vec();
     match UdpSocket::bind(everywhere, &options) {
         Ok(socket) => Some(socket),
         Err(error) => {
@@ -107,4 +114,29 @@ fn a_socket_hears_no_group_that_another_has_joined() {
     member.send(&mut batch).unwrap();
     assert_eq!(receive(&other), [b"alone".to_vec()]);
     assert_eq!(receive(&member), [b"own".to_vec()]);
+}
+
+// The step `groups` of .ci/run has a second interface.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_datagram_to_a_group_leaves_by_the_interface_of_its_source() {
+    const OTHER_GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 77);
+    let Ok(second) = std::env::var("SECOND_INTERFACE") else {
+        println!("skipped: SECOND_INTERFACE names no address of a second interface");
+        return;
+    };
+    let second: Ipv4Addr = second.parse().unwrap();
+    let first = Ipv4Addr::LOCALHOST;
+    let socket = bind_with(&[(GROUP, first), (OTHER_GROUP, second)]).unwrap();
+    let mut batch = SendBatch::new(1 << 16);
+    for (group, source) in [(OTHER_GROUP, second), (GROUP, first)] {
+        let to = SocketAddr::from((group, socket.local_addr().port()));
+        let write = |bytes: &mut Vec<u8>| bytes.extend_from_slice(&source.octets());
+        let push = batch.push_with_ttl(to, Some(source.into()), Some(0), 1, write);
+        push.unwrap();
+    }
+    socket.send(&mut batch).unwrap();
+    assert!(batch.failures().is_empty());
+    let expected = [second, first].map(|source| source.octets().to_vec());
+    assert_eq!(receive(&socket), expected);
 }
