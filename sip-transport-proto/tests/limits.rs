@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason, SendCause};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, ConnectionState, Event,
-    Outgoing, Protocol, Router, RouterOutput, SendOptions,
+    Outgoing, Protocol, Router, RouterOutput, SendOptions, Submitted,
 };
 
 fn limited(set: impl FnOnce(&mut Config)) -> (Host, ChannelId) {
@@ -462,6 +462,17 @@ fn where_all_queues_are_full_the_peer_behind_for_longest_makes_room() {
     assert_eq!(host.close_reason(second), None);
     let stats = host.transport.stats();
     assert_eq!((stats.behind_evicted, stats.connections_limited), (1, 1));
+}
+
+#[test]
+fn the_send_that_has_a_connection_closed_does_not_go_over_it() {
+    let (mut host, [first, second]) = two_behind(Duration::from_secs(2));
+    host.written(second);
+    let over_it = SendOptions::new().connection(first);
+    let result = host.submit(options("sip:192.0.2.7;transport=tcp"), over_it);
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
+    // There would be room for it again; it waits for a connection to its own target.
+    assert!(matches!(result, Ok(Submitted::Waiting(_))), "{result:?}");
 }
 
 // bad-inputs: C9

@@ -192,6 +192,8 @@ impl Router {
     }
 
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
+        // First, so that the message does not go over the connection that has to go.
+        self.relieve_queues();
         let mut report = HintReport::default();
         if let Some(id) = outgoing.wanted_hints().connection {
             let hinted = self.hinted_connection(id, &outgoing);

@@ -387,7 +387,6 @@ impl Router {
         outgoing: &Outgoing,
         mut report: HintReport,
     ) -> Route {
-        self.relieve_queues();
         let channel = self.channels.get(record.channel);
         let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
         let place = channel.map_or(
