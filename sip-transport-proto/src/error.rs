@@ -241,6 +241,9 @@ pub enum AttemptCause {
     /// The connection closed before the message could be handed to it.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
+    /// The connection was gone when the message came to it: the target is tried once more.
+    #[error("the connection is gone")]
+    Gone,
     /// The request is too large for UDP (RFC 3261 §18.1.1): [`Route::render`](crate::Route::render)
     /// says so, and [`Router::retry`](crate::Router::retry) goes on over TCP.
     #[error("{len} bytes are more than the {limit} that may go over UDP")]
@@ -270,6 +273,7 @@ impl AttemptCause {
             | Self::Closed(CloseReason::Peer | CloseReason::Io(_)) => true,
             Self::Deadline(_)
             | Self::Closed(_)
+            | Self::Gone
             | Self::NoRoute(_)
             | Self::TooLargeForUdp { .. }
             | Self::Send(_)
@@ -295,7 +299,7 @@ impl From<SendCause> for AttemptCause {
     /// A closed connection is its target's matter; of anything else the send ends.
     fn from(cause: SendCause) -> Self {
         match cause {
-            SendCause::ConnectionClosed => Self::Closed(CloseReason::Peer),
+            SendCause::ConnectionClosed => Self::Gone,
             cause => Self::Send(Box::new(cause)),
         }
     }

@@ -172,6 +172,8 @@ pub struct Outgoing {
     pub(crate) over: Option<Over>,
     /// A connection of its own was opened for the target at hand, if it asks for one.
     pub(crate) has_opened: bool,
+    /// The connection to the target at hand was gone when it came there.
+    pub(crate) missed: bool,
     /// What the size rule did with the target at hand.
     pub(crate) size: Size,
     /// After its targets, those of its sent-by are to be found.
@@ -291,6 +293,7 @@ impl Outgoing {
             tried: Vec::new(),
             over: None,
             has_opened: false,
+            missed: false,
             size: Size::Unknown,
             sent_by_left: false,
             new_branch: false,
@@ -355,6 +358,7 @@ impl Outgoing {
     /// Gives up the target at hand.
     pub(crate) fn failed(&mut self, cause: AttemptCause) {
         self.has_opened = false;
+        self.missed = false;
         self.size = Size::Unknown;
         let target = self.targets.as_mut().and_then(VecDeque::pop_front);
         let attempt = target.map(|target| Attempt { target, cause });

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{
-    AcceptError, AttemptCause, ChannelError, CloseReason, NextError, SendCause, SendError,
+    AcceptError, AttemptCause, ChannelError, NextError, SendCause, SendError,
 };
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
@@ -101,7 +101,7 @@ impl Split {
         self.keep_machines();
         let pushed = match self.connections.get_mut(&id) {
             Some(machine) => machine.push(route, outgoing),
-            None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+            None => Pushed::Returned(outgoing, AttemptCause::Gone),
         };
         self.touched.insert(id);
         match pushed {

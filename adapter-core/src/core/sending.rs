@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_channel::oneshot;
-use sip_transport_proto::error::{AttemptCause, CloseReason, NextError, SendCause, SendError};
+use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
 use sip_transport_proto::{
     ConnectionId, Outgoing, Pushed, QueryId, Route, Routed, SendId, Sent, Way,
 };
@@ -115,7 +115,7 @@ impl Core {
 
     fn push(&self, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) -> Pushed {
         let Some(link) = self.link(id) else {
-            return Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer));
+            return Pushed::Returned(outgoing, AttemptCause::Gone);
         };
         let pushed = lock(&link.machine).push(route, outgoing);
         if matches!(pushed, Pushed::Waiting) {

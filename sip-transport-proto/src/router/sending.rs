@@ -79,6 +79,7 @@ impl Router {
                 let stays = match cause {
                     AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
                     AttemptCause::Closed(_) => over.is_some_and(|over| over.open),
+                    AttemptCause::Gone => !core::mem::replace(&mut outgoing.missed, true),
                     _ => false,
                 };
                 if !stays {

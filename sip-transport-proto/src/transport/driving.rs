@@ -6,7 +6,7 @@ use super::{Output, Submitted, Transport};
 use crate::connection::{ConnectionEvent, Pushed};
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
-use crate::error::{AttemptCause, CloseReason, SendCause, SendError};
+use crate::error::{AttemptCause, SendCause, SendError};
 use crate::route::Way;
 use crate::{ConnectionId, Event, Outgoing, Route, Routed, RouterOutput, SendId, Sent};
 
@@ -205,7 +205,7 @@ impl Transport {
         self.touched.insert(id);
         match self.connections.get_mut(&id) {
             Some(machine) => machine.push(route, outgoing),
-            None => Pushed::Returned(outgoing, AttemptCause::Closed(CloseReason::Peer)),
+            None => Pushed::Returned(outgoing, AttemptCause::Gone),
         }
     }
 
