@@ -369,13 +369,7 @@ fn parameters_of_a_sloppy_via_are_found_edited_and_kept() {
 // conformance: 161, 255
 #[test]
 fn a_call_id_is_any_bytes_of_one_line() {
-    for value in [
-        &b"a b"[..],
-        b"a@b@c",
-        b"caf\xe9@h",
-        b"@h",
-        b"a=b;c,d#e",
-    ] {
+    for value in [&b"a b"[..], b"a@b@c", b"caf\xe9@h", b"@h", b"a=b;c,d#e"] {
         for start in [REQUEST, RESPONSE] {
             let data = message(start, "Call-ID", value);
             let mut message = tolerated(&data, LintKind::CallId);

@@ -1,15 +1,16 @@
 //! What goes in the place of `0.0.0.0` and `[::]` in Via, From, Contact and Record-Route.
 
-use core::fmt::Write as _;
 use core::ops::Range;
+use std::io::Write as _;
 
 use bytes::Bytes;
-use sip_core::header::{Contact, From, Header, RecordRoute, Via, list};
+use sip_core::header::{Contact, From, Header, RecordRoute, list};
 use sip_core::message::{EditError, Message};
 use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
 
 use crate::error::SendCause;
+use crate::outgoing::top_via;
 use crate::own_names::Key;
 use crate::route::ViaMarks;
 use crate::sent::Filled;
@@ -40,7 +41,7 @@ pub(crate) struct Fill<'a> {
 struct Edit {
     row: usize,
     range: Range<usize>,
-    text: String,
+    text: Vec<u8>,
 }
 
 /// The bytes to send, what was filled in, and for a request its sent-by. The message itself stays
@@ -62,18 +63,20 @@ pub(crate) fn render(
         edits.extend(agree(message, seconds)?);
     }
     if request && fill.mode != Substitution::Off {
-        fill.record_route(message, ours, &mut edits, &mut filled)?;
+        let done = fill.record_route(message, ours, &mut edits, &mut filled);
+        unless_received(message, done)?;
     }
     if ours && fill.mode != Substitution::Off {
         for (row, header) in message.rows().enumerate() {
-            match header.name() {
+            let done = match header.name() {
                 // RFC 3261 §8.2.6.2: a response's From is an echo.
                 Name::From if request || original => {
-                    fill.from(row, header.value(), &mut edits, &mut filled)?;
+                    fill.from(row, header.value(), &mut edits, &mut filled)
                 }
-                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled)?,
-                _ => {}
-            }
+                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled),
+                _ => Ok(()),
+            };
+            unless_received(message, done)?;
         }
     }
     if filled != Filled::default() {
@@ -87,7 +90,7 @@ pub(crate) fn render(
     let mut copy = message.clone();
     // From the back, so that the places in front stay where they are.
     for edit in edits.iter().rev() {
-        copy.splice(edit.row, edit.range.clone(), edit.text.as_bytes())
+        copy.splice(edit.row, edit.range.clone(), &edit.text)
             .map_err(edit_failed)?;
     }
     if needs_length {
@@ -96,6 +99,14 @@ pub(crate) fn render(
             .map_err(edit_failed)?;
     }
     Ok((copy.to_bytes(), filled, sent_by))
+}
+
+/// What we build follows the grammar; a header from the wire that does not stays as it came.
+fn unless_received(message: &Message, result: Result<(), SendCause>) -> Result<(), SendCause> {
+    match result {
+        Err(SendCause::Malformed { .. }) if !message.is_built() => Ok(()),
+        result => result,
+    }
 }
 
 fn edit_failed(_: EditError) -> SendCause {
@@ -120,7 +131,7 @@ impl Fill<'_> {
         let row = rows.find(|(_, header)| header.name() == Name::Via);
         let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
         let value = list::split(header.value()).next().unwrap_or_default();
-        let via: Via<'_> = read("Via", value)?;
+        let via = top_via(message)?;
         let sent_by = via.sent_by();
         let default_port = self.protocol.default_port();
         let original = self.mode == Substitution::Original;
@@ -149,18 +160,23 @@ impl Fill<'_> {
         };
         if place || !named || branch.is_some() || group.is_some() || keep || alias {
             let token = if request { token } else { via.transport() };
-            let mut text = format!("SIP/2.0/{token} {new}");
+            let mut text = format!("SIP/2.0/{token} {new}").into_bytes();
             if via.params().iter().any(|param| goes(param.name())) {
                 for param in via.params().iter().filter(|param| !goes(param.name())) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, ";{param}");
+                    text.extend([b";", param.name().as_bytes()].concat());
+                    let value = param.value();
+                    text.extend(
+                        value
+                            .map(|value| [b"=", value].concat())
+                            .unwrap_or_default(),
+                    );
                 }
             } else {
                 // Byte for byte as they stand.
                 let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
-                let params = value.get(at..).unwrap_or_default();
-                text.push_str(str::from_utf8(params).unwrap_or_default());
+                text.extend_from_slice(value.get(at..).unwrap_or_default());
             }
+            // Writing to a buffer cannot fail.
             if let Some(branch) = branch {
                 let _ = write!(text, ";branch={}", branch.as_str());
             }
@@ -191,7 +207,8 @@ impl Fill<'_> {
             let port = self.port.filter(|_| self.mode == Substitution::Original);
             let text = uri
                 .with_host_port(HostPort::new(self.host, port))
-                .to_string();
+                .to_string()
+                .into_bytes();
             edits.push(Edit {
                 row,
                 range: range_in(value, from.uri_text()),
@@ -224,7 +241,8 @@ impl Fill<'_> {
             let text = uri
                 .with_host_port(HostPort::new(self.host, self.port))
                 .with_secure(uri.is_secure() || self.secure)
-                .to_string();
+                .to_string()
+                .into_bytes();
             let range = range_in(header.value(), route.uri_text());
             edits.push(Edit { row, range, text });
             filled.record_route = true;
@@ -249,7 +267,7 @@ impl Fill<'_> {
             edits.push(Edit {
                 row,
                 range,
-                text: self.contact_uri(uri),
+                text: self.contact_uri(uri).into_bytes(),
             });
             filled.contacts = filled.contacts.saturating_add(1);
         }
@@ -285,8 +303,7 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     let mut rows = message.rows().enumerate();
     let row = rows.find(|(_, header)| header.name() == Name::Via);
     let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
-    let value = list::split(header.value()).next().unwrap_or_default();
-    let via: Via<'_> = read("Via", value)?;
+    let via = top_via(message)?;
     let offered = via.params().get("keep");
     let Some(name) = offered
         .filter(|keep| keep.value().is_none())
@@ -298,7 +315,7 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     Ok(Some(Edit {
         row,
         range: end..end,
-        text: format!("={seconds}"),
+        text: format!("={seconds}").into_bytes(),
     }))
 }
 

@@ -21,10 +21,13 @@ pub(crate) fn tag(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
 #[cold]
 pub(crate) fn read_tagged(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
     let start = skip_lws(value, 0);
-    let params = match bracket(value, start)? {
+    let open = bracket(value, start)?;
+    let (at, end) = match open {
         Some(open) => in_brackets(value, open)?,
         None => bare(value, start)?,
     };
+    check_uri(value, at, end)?;
+    let params = end + usize::from(open.is_some());
     let mut tag = None;
     Params::walk_loosely(value, params, |name, text, at| {
         if !is_keyword(name, b"tag") {
@@ -53,21 +56,27 @@ fn bracket(value: &[u8], mut at: usize) -> Result<Option<usize>, ValueError> {
     }
 }
 
-/// Checks the URI whose bracket is at `open` or, for a display name with brackets, behind it, and
-/// tells where the parameters start.
-fn in_brackets(value: &[u8], open: usize) -> Result<usize, ValueError> {
+/// Where a URI in angle brackets starts and ends, whatever stands around it.
+pub(crate) fn bracketed(value: &[u8]) -> Result<(usize, usize), ValueError> {
+    match bracket(value, 0)? {
+        Some(open) => in_brackets(value, open),
+        None => Err(ValueError::unexpected("'<'", value, value.len())),
+    }
+}
+
+/// Where the URI starts and ends whose bracket stands at `open` or, where that one is of the
+/// display name, behind it.
+fn in_brackets(value: &[u8], open: usize) -> Result<(usize, usize), ValueError> {
     let rest = value.get(open..).unwrap_or_default();
     let Some(len) = memchr(b'>', rest) else {
         return Err(ValueError::unexpected("'>'", value, value.len()));
     };
-    let close = open + len;
     let last = memrchr(b'<', rest.get(..len).unwrap_or_default()).unwrap_or_default();
-    uri(value, open + last + 1, close)?;
-    Ok(close + 1)
+    Ok((open + last + 1, open + len))
 }
 
-/// Checks a URI without brackets and tells where it ends; see RFC 3261 §20 and RFC 8217 §3.
-fn bare(value: &[u8], start: usize) -> Result<usize, ValueError> {
+/// Where a URI without brackets starts and ends (RFC 3261 §20, RFC 8217 §3).
+fn bare(value: &[u8], start: usize) -> Result<(usize, usize), ValueError> {
     let rest = value.get(start..).unwrap_or_default();
     let len = rest.iter().position(|&b| b == b';' || is_lws(b));
     let end = start + len.unwrap_or(rest.len());
@@ -80,12 +89,11 @@ fn bare(value: &[u8], start: usize) -> Result<usize, ValueError> {
     if !text.iter().any(|b| matches!(b, b':' | b'@')) {
         return Err(ValueError::unexpected("a URI", value, start));
     }
-    uri(value, start, end)?;
-    Ok(end)
+    Ok((start, end))
 }
 
 /// Looks at the characters of a URI, which may lack its scheme.
-fn uri(value: &[u8], start: usize, end: usize) -> Result<(), ValueError> {
+fn check_uri(value: &[u8], start: usize, end: usize) -> Result<(), ValueError> {
     let text = value.get(start..end).unwrap_or_default();
     let bad = escaped_run::<LOOSE_URI>(text, 0);
     let (scheme, rest) = match memchr(b':', text) {

@@ -5,7 +5,7 @@ use memchr::{memchr, memrchr};
 use super::compare::same_text;
 use super::{Uri, sip};
 use crate::chars::{LOOSE_PASSWORD, LOOSE_URI_PARAMS, LOOSE_USER, escaped_run};
-use crate::{Host, HostPort, Reading, ValueError};
+use crate::{Host, HostPort, Reading, ValueError, header};
 
 /// What routing reads of a URI: its scheme, and of a SIP or SIPS URI host, port and the parameters
 /// that say where to (RFC 3261 §16.5, §16.6).
@@ -72,6 +72,15 @@ impl<'a> RoutingUri<'a> {
         };
         uri.check_maddr().map_err(|error| error.shifted(from))?;
         Ok(uri)
+    }
+
+    /// Reads the URI of a Route, whatever stands before and behind its angle brackets.
+    ///
+    /// # Errors
+    /// There are none, or as for [`parse`](Self::parse).
+    pub fn of_route(value: &'a [u8]) -> Result<Self, ValueError> {
+        let (start, end) = header::bracketed(value)?;
+        Self::parse(value.get(start..end).unwrap_or_default()).map_err(|error| error.shifted(start))
     }
 
     /// The scheme in lower case for the known ones, else as it was written.
