@@ -163,20 +163,16 @@ impl Fill<'_> {
             let mut text = format!("SIP/2.0/{token} {new}").into_bytes();
             if via.params().iter().any(|param| goes(param.name())) {
                 for param in via.params().iter().filter(|param| !goes(param.name())) {
-                    text.extend([b";", param.name().as_bytes()].concat());
-                    let value = param.value();
-                    text.extend(
-                        value
-                            .map(|value| [b"=", value].concat())
-                            .unwrap_or_default(),
-                    );
+                    text.push(b';');
+                    text.extend_from_slice(param.name().as_bytes());
+                    text.extend(param.value().map(|_| b'='));
+                    push_unfolded(&mut text, param.value().unwrap_or_default());
                 }
             } else {
-                // Byte for byte as they stand.
                 let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
-                text.extend_from_slice(value.get(at..).unwrap_or_default());
+                push_unfolded(&mut text, value.get(at..).unwrap_or_default());
             }
-            // Writing to a buffer cannot fail.
+            // Writing to a vector cannot fail.
             if let Some(branch) = branch {
                 let _ = write!(text, ";branch={}", branch.as_str());
             }
@@ -317,6 +313,12 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
         range: end..end,
         text: format!("={seconds}").into_bytes(),
     }))
+}
+
+/// Copies text byte for byte, without the line ends of its folds: an edit may not have any.
+fn push_unfolded(out: &mut Vec<u8>, text: &[u8]) {
+    let is_line_end = |b: &u8| matches!(b, b'\r' | b'\n');
+    out.extend(text.iter().filter(|b| !is_line_end(b)));
 }
 
 /// A SIP URI whose host stands for the sending socket's.
