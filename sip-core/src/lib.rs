@@ -45,6 +45,7 @@ mod host;
 mod limits;
 mod method;
 mod name;
+mod names;
 mod params;
 mod quoted;
 mod span;

@@ -70,7 +70,9 @@ impl Limits {
         self.head
     }
 
-    /// One header row in bytes, without the CRLF that ends it, 8 KiB at first.
+    /// One header row in bytes, without the CRLF that ends it, 16 KiB at first: room for the
+    /// Contact of a registrar's response with some 150 bindings. On a stream only the message with
+    /// a longer one is refused; what comes behind it is read.
     pub const fn header(&self) -> usize {
         self.header
     }
@@ -148,7 +150,7 @@ impl Default for Limits {
         Self {
             message: 64 * 1024,
             head: 32 * 1024,
-            header: 8 * 1024,
+            header: 16 * 1024,
             rows: 512,
             start_line: 8 * 1024,
             reading: Reading::Lenient,

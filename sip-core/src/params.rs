@@ -4,11 +4,8 @@ use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::chars::{LOOSE_VALUE, Line, TOKEN, ascii, is_lws, run, skip_lws};
+use crate::names::{Names, check_unique, lower_case};
 use crate::{Host, ValueError, host, quoted};
-
-/// More parameters than this in one value are an error: it keeps the search for repeated names
-/// from growing with the square of what a peer sends.
-pub(crate) const MAX_PARAMS: usize = 128;
 
 /// One parameter of a header field.
 #[derive(Clone, Copy, Debug)]
@@ -139,13 +136,13 @@ impl<'a> Params<'a> {
         let mut at = offset;
         while let Some(step) = step(value, at)? {
             let Step { name, start, .. } = step;
-            if names.may_hold(name) {
-                let earlier = Steps {
-                    text: value.get(..start - 1).unwrap_or_default(),
+            names.add(name, || {
+                let all = Steps {
+                    text: value,
                     at: offset,
                 };
-                check_new(earlier.map(|s| s.name.eq_ignore_ascii_case(name)), start)?;
-            }
+                check_unique(value, all.map(|step| step.name), lower_case)
+            })?;
             each(name, step.value, start)?;
             at = step.end;
         }
@@ -429,50 +426,4 @@ impl<'a> Iterator for Steps<'a> {
         self.at = step.end;
         Some(step)
     }
-}
-
-/// The names seen so far: a filter that tells cheaply of most names that they are new.
-#[derive(Default)]
-pub(crate) struct Names(u64);
-
-impl Names {
-    /// Adds a name, and tells whether it may have come before. Names that differ in case only are
-    /// the same.
-    #[inline]
-    pub(crate) fn may_hold(&mut self, name: &[u8]) -> bool {
-        let first = name.first().copied().unwrap_or_default();
-        let bit = 1 << (u32::from(first & 31) | (name.len() as u32 & 1) << 5);
-        let seen = self.0 & bit != 0;
-        self.0 |= bit;
-        seen
-    }
-
-    /// From now on any name may have come before.
-    pub(crate) fn fill(&mut self) {
-        self.0 = u64::MAX;
-    }
-}
-
-/// Fails if one of the earlier names is the same, or if they are too many: the filter lets no more
-/// than 64 names pass without this.
-#[cold]
-pub(crate) fn check_new(
-    earlier: impl Iterator<Item = bool>,
-    offset: usize,
-) -> Result<(), ValueError> {
-    for (i, is_same) in earlier.enumerate() {
-        if is_same {
-            return Err(ValueError::Repeated {
-                what: "parameter",
-                offset,
-            });
-        }
-        if i + 1 == MAX_PARAMS {
-            return Err(ValueError::OutOfRange {
-                what: "number of parameters",
-                offset,
-            });
-        }
-    }
-    Ok(())
 }

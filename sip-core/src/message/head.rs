@@ -59,6 +59,7 @@ impl Head {
         let Some(length) = self.advance(data, limits)? else {
             return Err(ParseError::new(ParseErrorKind::Incomplete, data.len()));
         };
+        self.within_limits()?;
         self.skipped = skipped;
         let available = data.len().saturating_sub(self.head_len);
         self.body_len = match length {
@@ -112,6 +113,12 @@ impl Head {
         self.index.content_length(data).map(Some)
     }
 
+    /// A header that is too long does not hide where the message ends, so a stream goes on behind
+    /// it.
+    fn within_limits(&self) -> Result<(), ParseError> {
+        self.index.too_long.map_or(Ok(()), Err)
+    }
+
     pub(crate) fn set_body_len(&mut self, len: usize) {
         self.body_len = len;
     }
@@ -161,11 +168,13 @@ impl Head {
     /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
     /// a request) and Max-Forwards that follow their grammar; the first five of them present
     /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
-    /// decides something and may stand only once (§7.3.1). Other headers, and the parts of the
+    /// decides something and may stand only once (§7.3.1). Of a message from a stream the length of
+    /// each header is checked here too, see [`Limits::header`]. Other headers, and the parts of the
     /// URIs in From and To, are checked when they are asked for.
     ///
     /// What it finds is kept, so that it is not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
+        self.within_limits()?;
         let checked = self.view(data).check(self.reading)?;
         (self.facts, self.tolerated) = (checked.facts, checked.tolerated);
         Ok(())
