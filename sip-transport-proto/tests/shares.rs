@@ -132,7 +132,7 @@ fn all_of_65_536_connections_may_be_an_attackers_and_others_are_let_in() {
     let (local, now) = (addr("192.0.2.1:5060"), Host::new().now);
     let channel = ChannelConfig::new(Protocol::Tcp, local);
     let channel = router.add_channel(channel).unwrap();
-    let mut accept = |router: &mut Router, from: &str, after: u64| {
+    let accept = |router: &mut Router, from: &str, after: u64| {
         let now = now + Duration::from_secs(after);
         let id = router.accept(now, channel, local, addr(from)).ok()?.id();
         router.handle_first_message(id);

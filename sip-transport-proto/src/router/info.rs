@@ -12,8 +12,8 @@ use crate::{ConnectionId, SipEndpoint};
 
 /// What is known of a connection.
 ///
-/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
-/// and the adapters do.
+/// The [`Router`] does not know what is queued and how opening went:
+/// [`Transport::connections`](crate::Transport::connections) and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -33,6 +33,10 @@ pub struct ConnectionInfo {
     pub trusted: bool,
     /// When it was accepted, or asked for.
     pub since: Instant,
+    /// When its socket was connected.
+    pub connected: Option<Instant>,
+    /// When messages could pass: TLS and WebSocket, if any, were agreed on.
+    pub opened: Option<Instant>,
     /// When it last carried a message, or a keep-alive where we opened it or trust it; as exactly as
     /// 1/128 of the idle timeout.
     pub active: Instant,
@@ -69,6 +73,8 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         silent: record.standing == Standing::Silent,
         trusted: record.standing == Standing::Trusted,
         since: record.since,
+        connected: None,
+        opened: None,
         active: record.active,
         queued: 0,
         identity: record.identity.clone(),
