@@ -83,10 +83,10 @@ pub async fn who_holds_most_makes_room_and_the_trusted_last<H: Host>(host: &H, p
         served.push(exchange(host, &mut alice, place, to).await);
     }
     // The peer that is trusted counts no longer, and so the others of its address.
-    let (_, trusted) = served.remove(0);
+    let (_peer, trusted) = served.remove(0);
     assert!(alice.trust(trusted));
     assert_eq!(alice.stats().trusted, 1);
-    let (_, gone) = served.remove(0);
+    let (_other, gone) = served.remove(0);
     served.push(exchange(host, &mut alice, &host.place(), to).await);
     host.until(|| alice.connections().iter().all(|info| info.id != gone))
         .await;
