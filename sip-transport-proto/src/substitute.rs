@@ -1,15 +1,16 @@
 //! What goes in the place of `0.0.0.0` and `[::]` in Via, From, Contact and Record-Route.
 
-use core::fmt::Write as _;
 use core::ops::Range;
+use std::io::Write as _;
 
 use bytes::Bytes;
-use sip_core::header::{Contact, From, Header, RecordRoute, Via, list};
+use sip_core::header::{Contact, From, Header, RecordRoute, list};
 use sip_core::message::{EditError, HeaderRow, Message};
 use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
 
 use crate::error::SendCause;
+use crate::outgoing::top_via;
 use crate::own_names::Key;
 use crate::route::ViaMarks;
 use crate::sent::Filled;
@@ -40,7 +41,7 @@ pub(crate) struct Fill<'a> {
 struct Edit {
     row: usize,
     range: Range<usize>,
-    text: String,
+    text: Vec<u8>,
 }
 
 /// The bytes to send, what was filled in, and for a request its sent-by. The message itself stays
@@ -62,18 +63,20 @@ pub(crate) fn render(
         edits.extend(agree(message, seconds)?);
     }
     if request && fill.mode != Substitution::Off {
-        fill.record_route(message, ours, &mut edits, &mut filled)?;
+        let done = fill.record_route(message, ours, &mut edits, &mut filled);
+        unless_received(message, done)?;
     }
     if ours && fill.mode != Substitution::Off {
         for (row, header) in message.rows().enumerate() {
-            match header.name() {
+            let done = match header.name() {
                 // RFC 3261 §8.2.6.2: a response's From is an echo.
                 Name::From if request || original => {
-                    fill.from(row, header.value(), &mut edits, &mut filled)?;
+                    fill.from(row, header.value(), &mut edits, &mut filled)
                 }
-                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled)?,
-                _ => {}
-            }
+                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled),
+                _ => Ok(()),
+            };
+            unless_received(message, done)?;
         }
     }
     if filled != Filled::default() {
@@ -87,7 +90,7 @@ pub(crate) fn render(
     let mut copy = message.clone();
     // From the back, so that the places in front stay where they are.
     for edit in edits.iter().rev() {
-        copy.splice(edit.row, edit.range.clone(), edit.text.as_bytes())
+        copy.splice(edit.row, edit.range.clone(), &edit.text)
             .map_err(edit_failed)?;
     }
     if needs_length {
@@ -105,16 +108,15 @@ pub(crate) fn branch<'a>(
     made: Option<&'a Branch>,
     new_branch: bool,
 ) -> Option<&'a str> {
-    let (_, header) = top_via(message).filter(|_| message.is_request())?;
-    let via = Via::parse(list::split(header.value()).next()?).ok()?;
-    let own = via.branch();
+    let (_, header) = via_row(message).filter(|_| message.is_request())?;
+    let own = top_via(message).ok()?.branch();
     if is_to_be_filled(message, header, mode) && (new_branch || own.is_none()) {
         return made.map(Branch::as_str);
     }
     own
 }
 
-fn top_via(message: &Message) -> Option<(usize, HeaderRow<'_>)> {
+fn via_row(message: &Message) -> Option<(usize, HeaderRow<'_>)> {
     let mut rows = message.rows().enumerate();
     rows.find(|(_, header)| header.name() == Name::Via)
 }
@@ -122,6 +124,14 @@ fn top_via(message: &Message) -> Option<(usize, HeaderRow<'_>)> {
 /// Whether the top Via is one that was put there here. Others are passed on as they came.
 fn is_to_be_filled(message: &Message, top_via: HeaderRow<'_>, mode: Substitution) -> bool {
     message.is_built() || top_via.is_edited() || mode == Substitution::Original
+}
+
+/// What we build follows the grammar; a header from the wire that does not stays as it came.
+fn unless_received(message: &Message, result: Result<(), SendCause>) -> Result<(), SendCause> {
+    match result {
+        Err(SendCause::Malformed { .. }) if !message.is_built() => Ok(()),
+        result => result,
+    }
 }
 
 fn edit_failed(_: EditError) -> SendCause {
@@ -142,9 +152,9 @@ impl Fill<'_> {
         edits: &mut Vec<Edit>,
         filled: &mut Filled,
     ) -> Result<Key, SendCause> {
-        let (row, header) = top_via(message).ok_or(SendCause::Missing("Via"))?;
+        let (row, header) = via_row(message).ok_or(SendCause::Missing("Via"))?;
         let value = list::split(header.value()).next().unwrap_or_default();
-        let via: Via<'_> = read("Via", value)?;
+        let via = top_via(message)?;
         let sent_by = via.sent_by();
         let default_port = self.protocol.default_port();
         if !is_to_be_filled(message, header, self.mode) {
@@ -171,18 +181,19 @@ impl Fill<'_> {
         };
         if place || !named || branch.is_some() || group.is_some() || keep || alias {
             let token = if request { token } else { via.transport() };
-            let mut text = format!("SIP/2.0/{token} {new}");
+            let mut text = format!("SIP/2.0/{token} {new}").into_bytes();
             if via.params().iter().any(|param| goes(param.name())) {
                 for param in via.params().iter().filter(|param| !goes(param.name())) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, ";{param}");
+                    text.push(b';');
+                    text.extend_from_slice(param.name().as_bytes());
+                    text.extend(param.value().map(|_| b'='));
+                    push_unfolded(&mut text, param.value().unwrap_or_default());
                 }
             } else {
-                // Byte for byte as they stand.
                 let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
-                let params = value.get(at..).unwrap_or_default();
-                text.push_str(str::from_utf8(params).unwrap_or_default());
+                push_unfolded(&mut text, value.get(at..).unwrap_or_default());
             }
+            // Writing to a vector cannot fail.
             if let Some(branch) = branch {
                 let _ = write!(text, ";branch={}", branch.as_str());
             }
@@ -213,7 +224,8 @@ impl Fill<'_> {
             let port = self.port.filter(|_| self.mode == Substitution::Original);
             let text = uri
                 .with_host_port(HostPort::new(self.host, port))
-                .to_string();
+                .to_string()
+                .into_bytes();
             edits.push(Edit {
                 row,
                 range: range_in(value, from.uri_text()),
@@ -246,7 +258,8 @@ impl Fill<'_> {
             let text = uri
                 .with_host_port(HostPort::new(self.host, self.port))
                 .with_secure(uri.is_secure() || self.secure)
-                .to_string();
+                .to_string()
+                .into_bytes();
             let range = range_in(header.value(), route.uri_text());
             edits.push(Edit { row, range, text });
             filled.record_route = true;
@@ -271,7 +284,7 @@ impl Fill<'_> {
             edits.push(Edit {
                 row,
                 range,
-                text: self.contact_uri(uri),
+                text: self.contact_uri(uri).into_bytes(),
             });
             filled.contacts = filled.contacts.saturating_add(1);
         }
@@ -304,9 +317,8 @@ impl Fill<'_> {
 /// Gives a value to the `keep` parameter of a response's top Via, where it has one without
 /// (RFC 6223 §4.4).
 fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
-    let (row, header) = top_via(message).ok_or(SendCause::Missing("Via"))?;
-    let value = list::split(header.value()).next().unwrap_or_default();
-    let via: Via<'_> = read("Via", value)?;
+    let (row, header) = via_row(message).ok_or(SendCause::Missing("Via"))?;
+    let via = top_via(message)?;
     let offered = via.params().get("keep");
     let Some(name) = offered
         .filter(|keep| keep.value().is_none())
@@ -318,8 +330,14 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     Ok(Some(Edit {
         row,
         range: end..end,
-        text: format!("={seconds}"),
+        text: format!("={seconds}").into_bytes(),
     }))
+}
+
+/// Copies text byte for byte, without the line ends of its folds: an edit may not have any.
+fn push_unfolded(out: &mut Vec<u8>, text: &[u8]) {
+    let is_line_end = |b: &u8| matches!(b, b'\r' | b'\n');
+    out.extend(text.iter().filter(|b| !is_line_end(b)));
 }
 
 /// A SIP URI whose host stands for the sending socket's.

@@ -11,7 +11,7 @@ use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendFailure
 use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::{Message, Request};
 use sip_transport_proto::{
-    ChannelConfig, Config, Event, Outgoing, Protocol, ResponsePolicy, SendOptions, Sent, Submitted,
+    ChannelConfig, Config, Event, Outgoing, Protocol, ResponsePolicy, SendOptions, Submitted,
 };
 
 const SOURCE: &str = "192.0.2.9:33333";

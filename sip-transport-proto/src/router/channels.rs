@@ -111,8 +111,8 @@ impl Channels {
         let channel = Channel {
             id,
             client_tls: TlsChoice::of_channel(&config, &shared.config),
+            scope: shared.another(config.reading),
             config,
-            scope: shared.another(),
             client_only: false,
             ready: true,
         };
@@ -141,7 +141,7 @@ impl Channels {
             id,
             client_tls: TlsChoice::of_channel(&config, &shared.config),
             config,
-            scope: shared.another(),
+            scope: shared.another(None),
             client_only: true,
             ready,
         });

@@ -21,7 +21,7 @@ const WINDOW: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many messages are sent, by all threads together: `SENDS`, else 500.
-fn sends() -> usize {
+pub(in crate::suite) fn sends() -> usize {
     let given = env::var("SENDS").ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(500)
 }
