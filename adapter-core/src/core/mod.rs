@@ -123,7 +123,13 @@ impl Core {
         while let Some(machine) = router.take_machine() {
             self.adopt(machine);
         }
-        let outputs = iter::from_fn(|| router.poll_output()).collect();
+        let outputs: Vec<_> = iter::from_fn(|| router.poll_output()).collect();
+        for output in &outputs {
+            // Whoever runs what comes later can cancel it.
+            if let RouterOutput::Lookup { id, .. } = output {
+                lock(&self.lookups).insert(*id, Arc::default());
+            }
+        }
         (result, Asked(outputs))
     }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use atomic_waker::AtomicWaker;
 use sip_transport_proto::error::SendFailure;
 use sip_transport_proto::resolve::{Answer, LookupId};
 use sip_transport_proto::{Event, Routed, RouterOutput, SendId};
@@ -91,10 +90,17 @@ impl Core {
                 }
             }
             RouterOutput::Lookup { id, kind, name } => {
-                let answer = self.resolver.lookup(kind, name);
-                let wake = Arc::new(AtomicWaker::new());
-                lock(&self.lookups).insert(id, Arc::clone(&wake));
-                self.spawn(0, drive::lookup(Arc::clone(self), id, answer, wake));
+                let wake = lock(&self.lookups).get(&id).cloned();
+                if let Some(wake) = wake {
+                    let answer = self.resolver.lookup(kind, name);
+                    self.spawn(0, drive::lookup(Arc::clone(self), id, answer, wake));
+                }
+            }
+            RouterOutput::CancelLookup(id) => {
+                let asked = lock(&self.lookups).remove(&id);
+                if let Some(task) = asked {
+                    task.wake();
+                }
             }
             RouterOutput::Planned { query, result } => self.planned(query, result),
             RouterOutput::LocalAddress { query, remote } => {
@@ -117,9 +123,16 @@ impl Core {
         }
     }
 
-    /// Takes the answer to a lookup.
+    /// Whether nobody waits for the answer to a lookup any more.
+    pub(crate) fn is_cancelled(&self, id: LookupId) -> bool {
+        !lock(&self.lookups).contains_key(&id)
+    }
+
+    /// Takes the answer to a lookup, unless nobody waits for it.
     pub(crate) fn answered(self: &Arc<Self>, id: LookupId, answer: Answer) {
-        lock(&self.lookups).remove(&id);
+        if lock(&self.lookups).remove(&id).is_none() {
+            return;
+        }
         let now = self.now();
         let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
         self.run(asked);

@@ -1,6 +1,5 @@
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::time::Instant;
 
 use super::dns::{Dns, Lookup};
@@ -42,6 +41,8 @@ pub enum ResolveOutput {
         /// The name.
         name: DomainName,
     },
+    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    CancelLookup(LookupId),
     /// A plan has ended.
     Planned {
         /// Which.
@@ -101,7 +102,7 @@ impl Resolver {
             Some(result) => Progress::Done(result),
             None => Progress::Waiting(id),
         };
-        self.emit_lookups();
+        self.emit_lookups(now);
         progress
     }
 
@@ -113,7 +114,7 @@ impl Resolver {
         }
         let other = |output: &ResolveOutput| match output {
             ResolveOutput::Planned { plan: done, .. } => *done != plan,
-            ResolveOutput::Lookup { .. } => true,
+            ResolveOutput::Lookup { .. } | ResolveOutput::CancelLookup(_) => true,
         };
         self.outputs.retain(other);
     }
@@ -123,7 +124,7 @@ impl Resolver {
         if let Some((lookup, known)) = self.dns.answer(now, id, answer, &self.config) {
             self.learn(now, lookup, &known);
         }
-        self.emit_lookups();
+        self.emit_lookups(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, if ever.
@@ -133,10 +134,10 @@ impl Resolver {
         lookup.into_iter().chain(plan).min()
     }
 
-    /// Gives up waits whose time is over.
+    /// Gives up what has waited for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(lookup) = self.dns.pop_late(now) {
-            self.learn(now, lookup, &Known::Failed(io::ErrorKind::TimedOut));
+        while let Some((lookup, error)) = self.dns.give_up(now) {
+            self.learn(now, lookup, &Known::Failed(error));
         }
         while let Some(&(at, id)) = self.timers.first()
             && at <= now
@@ -147,7 +148,7 @@ impl Resolver {
                 self.go_on(now, id, plan);
             }
         }
-        self.emit_lookups();
+        self.emit_lookups(now);
     }
 
     /// The next thing that it wants done or has done.
@@ -192,9 +193,14 @@ impl Resolver {
         self.plans.len()
     }
 
-    /// Lookups that wait for an answer.
+    /// Lookups that are asked, or wait for their turn.
     pub fn open_lookups(&self) -> usize {
         self.dns.open()
+    }
+
+    /// Lookups that are asked: [`ResolveOutput::Lookup`] without an answer or an end.
+    pub fn asked_lookups(&self) -> usize {
+        self.dns.asked()
     }
 
     /// Answers that are remembered.
@@ -267,8 +273,11 @@ impl Resolver {
         targets
     }
 
-    fn emit_lookups(&mut self) {
-        while let Some((id, (kind, name))) = self.dns.next_fresh() {
+    fn emit_lookups(&mut self, now: Instant) {
+        while let Some(id) = self.dns.next_cancelled() {
+            self.outputs.push_back(ResolveOutput::CancelLookup(id));
+        }
+        while let Some((id, (kind, name))) = self.dns.next_to_ask(now) {
             self.outputs
                 .push_back(ResolveOutput::Lookup { id, kind, name });
         }
