@@ -139,9 +139,10 @@ impl ResolveConfig {
         /// Targets of one plan. Default: 64.
         max_targets: usize;
         /// Lookups that are asked or wait for their turn, for all plans. Where one more comes, the
-        /// domain that has most makes room: the oldest of those of its lookups that wait counts as
-        /// failed ([`ResourceBusy`](std::io::ErrorKind::ResourceBusy)). A domain is what the last
-        /// two labels of a name say. Default: 512.
+        /// domain that has most makes room, or any if none has more than one plan may: the oldest of
+        /// its lookups that wait counts as failed
+        /// ([`ResourceBusy`](std::io::ErrorKind::ResourceBusy)). A domain is what the last two
+        /// labels of a name say. Default: 512.
         max_open_lookups: usize;
         /// Lookups that are asked at one time, for all plans; the others wait for their turn. A
         /// domain may have as many as are free beside them: alone half of these, two domains a

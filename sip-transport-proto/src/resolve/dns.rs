@@ -50,6 +50,8 @@ pub(super) struct Dns {
     open: BTreeMap<LookupId, Lookup>,
     by_key: BTreeMap<Key, LookupId>,
     turns: Turns,
+    /// Those whose turn it is, until the outside is asked.
+    fresh: VecDeque<(LookupId, Key)>,
     /// Those that made room for others, until their plans are told.
     crowded_out: VecDeque<Lookup>,
     /// Those that were asked and are given up, until the outside is told.
@@ -77,6 +79,7 @@ impl Dns {
             open: BTreeMap::new(),
             by_key: BTreeMap::new(),
             turns: Turns::new(config.max_asked_lookups),
+            fresh: VecDeque::new(),
             crowded_out: VecDeque::new(),
             cancelled: VecDeque::new(),
             lookup_timeout: config.lookup_timeout,
@@ -106,13 +109,21 @@ impl Dns {
         self.turns.asked()
     }
 
-    /// The next lookup to be asked of the outside, if it is its turn.
+    /// The next lookup to be asked of the outside.
     pub(super) fn next_to_ask(&mut self, now: Instant) -> Option<(LookupId, Key)> {
-        let id = self.turns.next(now)?;
-        let lookup = self.open.get_mut(&id)?;
-        lookup.asked = Some(now);
-        self.stats.waited += u64::from(lookup.opened < now);
-        Some((id, lookup.key.clone()))
+        self.take_turns(now);
+        self.fresh.pop_front()
+    }
+
+    /// Has those asked whose turn it is.
+    fn take_turns(&mut self, now: Instant) {
+        while let Some(id) = self.turns.next(now) {
+            if let Some(lookup) = self.open.get_mut(&id) {
+                lookup.asked = Some(now);
+                self.stats.waited += u64::from(lookup.opened < now);
+                self.fresh.push_back((id, lookup.key.clone()));
+            }
+        }
     }
 
     /// The next lookup that the outside need not answer any more.
@@ -205,7 +216,8 @@ impl Dns {
         let domain = key.1.domain();
         if self.open.len() >= config.max_open_lookups {
             self.stats.over_open_limit += 1;
-            let oldest = self.turns.who_makes_room(&domain);
+            let few = config.max_lookups;
+            let oldest = self.turns.who_makes_room(&domain, few);
             match oldest.and_then(|id| self.close(id)) {
                 Some(lookup) => self.crowded_out.push_back(lookup),
                 None => return Some(Known::Failed(io::ErrorKind::ResourceBusy)),
@@ -224,6 +236,7 @@ impl Dns {
         self.turns.wait(id, &lookup.domain);
         self.open.insert(id, lookup);
         self.by_key.insert(key.clone(), id);
+        self.take_turns(now);
         None
     }
 

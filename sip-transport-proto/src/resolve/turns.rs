@@ -76,13 +76,15 @@ impl Turns {
     }
 
     /// Who makes room for one more lookup of this domain: the oldest that waits of the domain that
-    /// has most, unless that one has fewer than the newcomer's.
-    pub(super) fn who_makes_room(&self, newcomer: &DomainName) -> Option<LookupId> {
+    /// has most. Those that have no more than `few` are equal, so that the lookups of one plan come
+    /// in together; the domain that has most does not push out others.
+    pub(super) fn who_makes_room(&self, newcomer: &DomainName, few: usize) -> Option<LookupId> {
         let own = self.domains.get(newcomer).map_or(0, Lookups::open);
+        let rank = |open: usize| open.max(few);
         let full = |(name, domain): (&DomainName, &Lookups)| {
             let open = domain.open().saturating_add(usize::from(name == newcomer));
             let oldest = *domain.waiting.first()?;
-            (open > own).then_some((open, Reverse(oldest)))
+            (rank(open) >= rank(own.saturating_add(1))).then_some((rank(open), Reverse(oldest)))
         };
         let (_, Reverse(oldest)) = self.domains.iter().filter_map(full).max()?;
         Some(oldest)

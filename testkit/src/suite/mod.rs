@@ -309,6 +309,7 @@ macro_rules! runtime_suite {
             }
             name_servers::{
                 a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
+                names_that_nobody_answers_have_few_sockets_and_hold_up_no_other,
             }
             threads::{
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,
