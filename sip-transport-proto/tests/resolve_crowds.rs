@@ -187,6 +187,24 @@ fn where_there_are_too_many_lookups_the_oldest_of_the_domain_that_has_most_makes
     assert_eq!(world.resolver.stats().over_open_limit, 2);
 }
 
+#[test]
+fn what_no_plan_waits_for_is_not_asked() {
+    let mut world = world(|config| {
+        config.max_asked_lookups(2).unwrap();
+    });
+    let plans: Vec<_> = (0..10)
+        .map(|i| dead(&mut world, &format!("n{i}.dead.example")))
+        .collect();
+    assert_eq!(world.asked, ["A n0.dead.example"]);
+    for plan in plans {
+        world.resolver.cancel(plan);
+    }
+    assert_eq!(world.resolver.open_lookups(), 1);
+    world.answer_one(0);
+    assert_eq!(world.asked.len(), 1);
+    assert_eq!(world.resolver.open_lookups(), 0);
+}
+
 proptest! {
     /// Whatever is asked for: the limits hold, and as long as no more than all but one of the
     /// lookups at one time are asked, whose domain has none asked is asked at once.

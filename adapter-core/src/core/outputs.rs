@@ -1,8 +1,8 @@
 //! What the router asks for: connections, sockets, look-ups.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::{io, mem};
 
 use sip_transport_proto::error::SendFailure;
 use sip_transport_proto::resolve::{Answer, LookupId};
@@ -133,9 +133,21 @@ impl Core {
         if lock(&self.lookups).remove(&id).is_none() {
             return;
         }
-        let now = self.now();
-        let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
-        self.run(asked);
+        let mut answers = lock(&self.answers);
+        answers.waiting.push_back((id, answer));
+        // Where a runtime ends, a lookup that begins has its answer at once: it is taken in below,
+        // not within the taking in of the one before.
+        if mem::replace(&mut answers.busy, true) {
+            return;
+        }
+        while let Some((id, answer)) = answers.waiting.pop_front() {
+            drop(answers);
+            let now = self.now();
+            let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
+            self.run(asked);
+            answers = lock(&self.answers);
+        }
+        answers.busy = false;
     }
 
     /// Reports a datagram that did not get away.

@@ -179,7 +179,7 @@ impl Dns {
         };
         let ttl = match &answer {
             Answer::Found { ttl, .. } => Some((*ttl).min(config.max_ttl)),
-            Answer::NotFound { ttl } => {
+            Answer::NotFound { ttl } | Answer::NoSuchName { ttl } => {
                 Some(ttl.map_or(config.negative_ttl, |t| t.min(config.negative_ttl)))
             }
             // Not remembered: one failure must not be the next send's.
@@ -238,6 +238,22 @@ impl Dns {
         self.by_key.insert(key.clone(), id);
         self.take_turns(now);
         None
+    }
+
+    /// A plan that has ended waits no more. Lookups for nobody are not asked; those that are asked
+    /// already may still be answered, which is remembered.
+    pub(super) fn leave(&mut self, plan: PlanId, key: &Key) {
+        let Some((id, lookup)) = self
+            .by_key
+            .get(key)
+            .and_then(|id| Some((*id, self.open.get_mut(id)?)))
+        else {
+            return;
+        };
+        lookup.plans.retain(|other| *other != plan);
+        if lookup.plans.is_empty() && lookup.asked.is_none() {
+            self.close(id);
+        }
     }
 
     fn close(&mut self, id: LookupId) -> Option<Lookup> {

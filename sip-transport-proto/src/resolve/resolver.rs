@@ -106,11 +106,12 @@ impl Resolver {
         progress
     }
 
-    /// Gives a plan up: there will be no [`ResolveOutput::Planned`] for it. What it asked for may
-    /// still be answered, and is remembered.
+    /// Gives a plan up: there will be no [`ResolveOutput::Planned`] for it. What is asked for it
+    /// may still be answered, and is remembered.
     pub fn cancel(&mut self, plan: PlanId) {
         if let Some(gone) = self.plans.remove(&plan) {
             self.timers.remove(&(gone.wake(), plan));
+            self.leave(plan, &gone);
         }
         let other = |output: &ResolveOutput| match output {
             ResolveOutput::Planned { plan: done, .. } => *done != plan,
@@ -250,15 +251,24 @@ impl Resolver {
         id: PlanId,
         mut plan: Plan,
     ) -> Option<Result<Vec<Target>, PlanError>> {
-        match plan.run(now, id, &mut self.dns, &self.config) {
-            Ok(targets) => Some(Ok(self.ordered(now, targets))),
-            Err(Stop::Fails(error)) => Some(Err(error)),
+        let result = match plan.run(now, id, &mut self.dns, &self.config) {
+            Ok(targets) => Ok(self.ordered(now, targets)),
+            Err(Stop::Fails(error)) => Err(error),
             Err(Stop::Waits { ready }) => {
                 plan.hurry(now, ready, &self.config);
                 self.timers.insert((plan.wake(), id));
                 self.plans.insert(id, plan);
-                None
+                return None;
             }
+        };
+        self.leave(id, &plan);
+        Some(result)
+    }
+
+    /// A plan that has ended waits for nothing any more.
+    fn leave(&mut self, id: PlanId, plan: &Plan) {
+        for lookup in plan.lookups() {
+            self.dns.leave(id, lookup);
         }
     }
 
