@@ -144,11 +144,13 @@ impl Dns {
         crowded_out.into_iter().chain(late).chain(cut_short).min()
     }
 
-    /// Gives up a lookup that is late or made room, and tells why.
-    pub(super) fn give_up(&mut self, now: Instant) -> Option<(Lookup, io::ErrorKind)> {
-        if let Some(lookup) = self.crowded_out.pop_front() {
-            return Some((lookup, io::ErrorKind::ResourceBusy));
-        }
+    /// The next lookup that made room for another.
+    pub(super) fn next_crowded_out(&mut self) -> Option<Lookup> {
+        self.crowded_out.pop_front()
+    }
+
+    /// Gives up a lookup that is late.
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<Lookup> {
         let first = self.open.first_key_value();
         let late = first.filter(|(_, lookup)| lookup.opened + self.lookup_timeout <= now);
         let late = late.map(|(id, _)| *id);
@@ -162,7 +164,7 @@ impl Dns {
             Some(_) => self.cancelled.push_back(id),
             None => self.stats.waited += 1,
         }
-        Some((lookup, io::ErrorKind::TimedOut))
+        Some(lookup)
     }
 
     /// Takes an answer in, unless nothing waits for it.

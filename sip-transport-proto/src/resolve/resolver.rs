@@ -1,5 +1,6 @@
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::time::Instant;
 
 use super::dns::{Dns, Lookup};
@@ -125,6 +126,7 @@ impl Resolver {
         if let Some((lookup, known)) = self.dns.answer(now, id, answer, &self.config) {
             self.learn(now, lookup, &known);
         }
+        self.tell_crowded_out(now);
         self.emit_lookups(now);
     }
 
@@ -137,8 +139,9 @@ impl Resolver {
 
     /// Gives up what has waited for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some((lookup, error)) = self.dns.give_up(now) {
-            self.learn(now, lookup, &Known::Failed(error));
+        self.tell_crowded_out(now);
+        while let Some(lookup) = self.dns.give_up(now) {
+            self.learn(now, lookup, &Known::Failed(io::ErrorKind::TimedOut));
         }
         while let Some(&(at, id)) = self.timers.first()
             && at <= now
@@ -223,6 +226,13 @@ impl Resolver {
     /// What has happened so far.
     pub fn stats(&self) -> ResolveStats {
         self.dns.stats
+    }
+
+    /// Tells plans of their lookups that made room for others.
+    fn tell_crowded_out(&mut self, now: Instant) {
+        while let Some(lookup) = self.dns.next_crowded_out() {
+            self.learn(now, lookup, &Known::Failed(io::ErrorKind::ResourceBusy));
+        }
     }
 
     /// Tells the plans that wait for a lookup what it came to.
