@@ -10,6 +10,6 @@ use testkit::examples::{dead_names, exit_code};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let args = dead_names::Args::parse();
-    let run = dead_names::run::<TokioRuntime>(&args, &mut stdin().lock(), &mut stdout());
-    exit_code(run.await)
+    let (mut start, mut out) = (stdin().lock(), stdout());
+    exit_code(dead_names::run::<TokioRuntime>(&args, &mut start, &mut out).await)
 }
