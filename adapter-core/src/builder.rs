@@ -180,12 +180,21 @@ impl<R: CurrentRuntime> Builder<R> {
             (None, Some(runtime)) => runtime.fill_random(&mut seed)?,
             (None, None) => return Err(io::Error::other("there is no worker")),
         }
+        let mut config = self.config;
+        if let Some(limit) = sys::descriptor_limit() {
+            config.fit_descriptors(limit.saturating_sub(OTHER_DESCRIPTORS));
+        }
+        let router = Router::new(config, seed);
         let resolver = match (self.resolver, runtimes.first()) {
             (Some(given), _) => given,
             (None, Some(runtime)) => match runtime.resolver() {
                 Some(own) => own,
                 #[cfg(feature = "dns")]
-                None => HickoryResolver::<R>::start(runtime, &self.name_servers)?,
+                None => HickoryResolver::<R>::start(
+                    runtime,
+                    &self.name_servers,
+                    router.max_asked_lookups(),
+                )?,
                 #[cfg(not(feature = "dns"))]
                 None => Arc::new(SystemResolver(Arc::clone(runtime))),
             },
@@ -200,11 +209,6 @@ impl<R: CurrentRuntime> Builder<R> {
             .iter()
             .map(|worker| Arc::clone(&worker.queue))
             .collect();
-        let mut config = self.config;
-        if let Some(limit) = sys::descriptor_limit() {
-            config.fit_descriptors(limit.saturating_sub(OTHER_DESCRIPTORS));
-        }
-        let router = Router::new(config, seed);
         let core = Arc::new(Core::new(
             router,
             workers,

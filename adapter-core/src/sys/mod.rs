@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use tcp::{broke_before_accept, connect, listen};
-pub use udp::UdpSocket;
+pub use udp::{UdpSocket, connect_datagrams};
 
 /// The local address that the system sends from towards `remote`. Sends nothing.
 pub fn local_address(remote: SocketAddr) -> io::Result<IpAddr> {

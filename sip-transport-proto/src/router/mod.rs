@@ -21,7 +21,6 @@ mod targets;
 mod ways;
 
 use core::net::{IpAddr, SocketAddr};
-use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -422,9 +421,9 @@ impl Router {
         })
     }
 
-    /// How long the answer to a [`RouterOutput::Lookup`] is waited for.
-    pub fn lookup_timeout(&self) -> Duration {
-        self.shared.config.resolve.lookup_timeout
+    /// How many of [`RouterOutput::Lookup`] have no answer yet, at most.
+    pub fn max_asked_lookups(&self) -> usize {
+        self.shared.config.resolve.max_asked_lookups
     }
 
     /// What has happened in looking for targets.

@@ -147,6 +147,7 @@ impl Transport {
                 RouterOutput::Lookup { id, kind, name } => {
                     self.outputs.push_back(Output::Lookup { id, kind, name });
                 }
+                RouterOutput::CancelLookup(id) => self.outputs.push_back(Output::CancelLookup(id)),
                 RouterOutput::Planned { query, result } => {
                     self.outputs.push_back(Output::Planned { query, result });
                 }

@@ -1,6 +1,7 @@
 //! The examples of the adapters, written once over any runtime: each adapter's `examples/` holds
 //! only a `main` for each.
 
+pub mod dead_names;
 pub mod ping;
 pub mod quickstart;
 pub mod responder;

@@ -310,10 +310,12 @@ macro_rules! runtime_suite {
             }
             name_servers::{
                 a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
+                names_that_nobody_answers_have_few_sockets_and_hold_up_no_other,
             }
             threads::{
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,
                 a_blocking_send_ends_when_its_runtime_does,
+                sends_that_wait_for_names_end_when_their_runtime_does,
                 binding_outside_a_runtime_is_an_error,
             }
             examples::{
