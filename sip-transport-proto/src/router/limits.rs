@@ -171,12 +171,10 @@ impl Router {
     /// Whose limit of unproven connections one from `ip` counts against: an IPv4 address's or an
     /// IPv6 /64's, and nobody's where the address is exempt.
     pub(super) fn party(&self, ip: IpAddr) -> Option<IpAddr> {
-        let ip = ip.to_canonical();
-        let mut exempt = self.shared.config.per_ip_exempt.iter();
-        if exempt.any(|network| network.contains(&ip)) {
+        if self.shared.config.is_exempt(ip) {
             return None;
         }
-        Some(match ip {
+        Some(match ip.to_canonical() {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
             v4 => v4,
         })
