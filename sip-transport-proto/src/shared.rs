@@ -78,6 +78,7 @@ pub(crate) struct Warnings {
     pub(crate) queued: Seldom,
     pub(crate) waiting: Seldom,
     pub(crate) certificates: Seldom,
+    pub(crate) strays: Seldom,
 }
 
 /// Bytes held in all, against a limit.
