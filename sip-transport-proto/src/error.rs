@@ -9,8 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::io;
 
 use sip_core::ValueError;
-use sip_core::build::BuildError;
-use sip_core::message::{HeaderError, Message, ParseError};
+use sip_core::message::{Message, ParseError};
 use thiserror::Error;
 
 use crate::resolve::{PlanError, Target};
@@ -198,15 +197,9 @@ pub enum DeriveError {
     /// The message that was sent cannot be read.
     #[error("the request as sent cannot be read: {0}")]
     Parse(#[from] ParseError),
-    /// One of its headers cannot.
-    #[error("the request as sent cannot be read: {0}")]
-    Header(#[from] HeaderError),
     /// It is a response, or it lacks a header that is to be copied.
     #[error("a request with {0} is needed")]
     Missing(&'static str),
-    /// What was copied does not make a request.
-    #[error(transparent)]
-    Build(#[from] BuildError),
 }
 
 /// One target that a send tried in vain.
@@ -456,20 +449,27 @@ pub enum AcceptError {
     /// There is no such channel (any more), or it does not listen.
     #[error("there is no listening {0}")]
     Unknown(ChannelId),
-    /// The address has as many connections without a valid message as it may.
-    #[error("{limit} connections from this address have yet to send a message")]
+    /// The address (IPv6: /64) has as many connections as it may, all of them in use.
+    #[error(
+        "{limit} connections from this address are open, all in use: `Config::max_connections_per_ip` \
+         allows no more, `Config::per_ip_exempt` would except the address"
+    )]
     PerAddress {
         /// The limit.
         limit: usize,
     },
     /// It comes from none of the load balancers that the channel is for.
-    #[error("it comes from no trusted load balancer")]
+    #[error("it comes from no load balancer that `ProxyProtocol` trusts")]
     Untrusted,
     /// The application's filter refused it.
-    #[error("the application refused it")]
+    #[error("`Config::accept_filter` refused it")]
     Filtered,
-    /// There are as many connections as may be, all of them in use.
-    #[error("{limit} connections are open")]
+    /// There are as many connections as may be, and none makes room for this one: those of its own
+    /// address are in use and no other holds more than it would, or all are trusted and in use.
+    #[error(
+        "{limit} connections are open, and none makes room for another of this address: \
+         `Config::max_connections` or the limit of open files allows no more"
+    )]
     Full {
         /// The limit.
         limit: usize,

@@ -4,6 +4,8 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Instant;
 
+use sip_core::Limits;
+
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
@@ -21,6 +23,8 @@ pub(crate) struct Scope {
     pub(crate) rates: Rates,
     /// Whether replies to malformed requests say what is wrong with them.
     pub(crate) detailed_reason: bool,
+    /// What a message received here may be.
+    pub(crate) limits: Limits,
 }
 
 impl Scope {
@@ -29,6 +33,7 @@ impl Scope {
             counters: Counters::default(),
             rates: Rates::new(&shared.config, None),
             detailed_reason: false,
+            limits: shared.config.limits_of_channel(None),
             shared: Arc::new(shared),
         }
     }
@@ -40,6 +45,7 @@ impl Scope {
             counters: Counters::default(),
             rates: Rates::new(&self.config, Some(channel)),
             detailed_reason: channel.detailed_reason,
+            limits: self.config.limits_of_channel(channel.reading),
         })
     }
 

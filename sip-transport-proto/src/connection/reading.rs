@@ -28,7 +28,7 @@ impl Connection {
                     (head.check(data).map(|()| head), data)
                 }
                 #[cfg(feature = "ws")]
-                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.config.limits), data),
+                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.limits), data),
                 #[cfg(feature = "proxy")]
                 Ok(Some(Piece::Announced(source))) => {
                     self.remote = source.map_or(self.remote, normalise);
@@ -138,10 +138,10 @@ impl Connection {
     fn valid_message(&mut self, now: Instant) {
         self.deadlines.message = None;
         self.active(now);
-        if !self.proven {
-            self.change(|this| this.proven = true);
+        if self.silent {
+            self.change(|this| this.silent = false);
             self.deadlines.first_message = None;
-            self.control.push_back(ConnectionEvent::Proven);
+            self.control.push_back(ConnectionEvent::FirstMessage);
         }
     }
 
@@ -157,7 +157,7 @@ impl Connection {
 
     pub(super) fn keepalive(&mut self, now: Instant) {
         self.shared.counters.keepalives_in.one();
-        self.active(now);
+        self.alive(now);
     }
 
     /// All that came is read. The message deadline counts from the first byte of a message.
@@ -175,7 +175,7 @@ impl Connection {
         let rest = self.layers.rest();
         let cut = self.layers.are_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
-        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
+        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.limits).err());
         let refused =
             error.map(|error| Refused::new(now, &self.shared, arrival, error, rest, &self.seed));
         if let Some(refused) = refused {
