@@ -158,6 +158,9 @@ counters! {
         aliases,
         /// Datagrams that are neither SIP nor a keep-alive, dropped unread.
         not_sip,
+        /// Datagrams dropped unread because their source was over its rate
+        /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)).
+        datagrams_limited,
         /// Datagrams dropped because they were longer than what the socket takes (the adapters').
         truncated,
         /// Messages dropped because the application did not fetch them in time (the adapters', not

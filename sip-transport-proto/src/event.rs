@@ -92,6 +92,16 @@ pub enum Event {
         /// How that is known.
         cause: FlowFailure,
     },
+    /// A source sends more messages over UDP than it may
+    /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)): what is
+    /// over its rate is dropped unread. Comes once, and once more when it is held back again after
+    /// a minute without.
+    SourceLimited {
+        /// Where the first message that was dropped arrived.
+        local: SipEndpoint,
+        /// Where it came from. The rate is that of its IPv4 /24 or IPv6 /56.
+        remote: SipEndpoint,
+    },
     /// A UDP flow is kept no more, though nothing says that it is dead.
     KeepStopped {
         /// The peer's end.

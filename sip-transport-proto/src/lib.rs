@@ -59,6 +59,7 @@ mod own_names;
 mod protocol;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod rates;
 mod receive;
 mod reply;
 pub mod resolve;

@@ -4,6 +4,7 @@ mod calls;
 mod channel;
 mod setters;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -258,7 +259,7 @@ impl Config {
     /// Addresses behind which many peers are, such as load balancers and gateways: each of their
     /// connections counts as one from an address of its own. So they never meet
     /// [`max_connections_per_ip`](Self::max_connections_per_ip), and make room as peers do that hold
-    /// one. Default: none.
+    /// one. Their datagrams do not count against what one source may have. Default: none.
     pub fn per_ip_exempt(&mut self, networks: impl IntoIterator<Item = IpNet>) -> &mut Self {
         self.per_ip_exempt = networks.into_iter().collect();
         self
@@ -285,6 +286,12 @@ impl Config {
     /// The limit of silent connections that holds.
     pub(crate) fn silent_limit(&self) -> usize {
         self.max_silent.unwrap_or(self.max_connections / 4).max(1)
+    }
+
+    /// Whether that address is exempt from limits of one address.
+    pub(crate) fn is_exempt(&self, ip: IpAddr) -> bool {
+        let mut exempt = self.per_ip_exempt.iter();
+        exempt.any(|network| network.contains(&ip.to_canonical()))
     }
 
     /// The limit of connections from one address that holds.
@@ -421,16 +428,19 @@ impl Config {
         /// closed then, so that those after it find room. Default: 64 MiB.
         total_send_queue: usize;
         /// Replies to malformed requests on one datagram channel in a second, whatever the number
-        /// of its sockets. Default: 100.
+        /// of its sockets. One source (an IPv4 /24, an IPv6 /56) gets a sixteenth of them at most,
+        /// unless it is [exempt](Self::per_ip_exempt). Default: 100.
         malformed_replies_per_second: u32;
         /// Answers to STUN requests on one datagram channel in a second. A peer that gets none
-        /// takes its flow for dead, so there must be enough for all keep-alives. Default: 5,000,
-        /// enough for 65,536 flows that are kept every 29 s × 0.8.
+        /// takes its flow for dead, so there must be enough for all keep-alives. One source (an
+        /// IPv4 /24, an IPv6 /56) gets a sixteenth of them at most, unless it is
+        /// [exempt](Self::per_ip_exempt). Default: 5,000, enough for 65,536 flows that are kept
+        /// every 29 s × 0.8, of which 4,096 may come from one source.
         stun_answers_per_second: u32;
         /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
         max_waiting_sends: usize;
-        /// How many sent-by values are [remembered](Self::sent_by_memory). The one that was first
-        /// seen longest ago makes room for another. Default: 4,096.
+        /// How many sent-by values are [remembered](Self::sent_by_memory). The one that was
+        /// last used longest ago makes room for another. Default: 4,096.
         max_remembered_sent_by: usize;
         /// UDP flows that are kept. The one that was asked for first makes room for another.
         /// Default: 16,384.

@@ -12,9 +12,10 @@ use super::{Connection, ConnectionEvent, State, keeping};
 use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::receive::Arrival;
+use crate::reply::Answerable;
 use crate::route::Way;
 use crate::shared::Scope;
-use crate::{Event, TapCall, reply};
+use crate::{Event, TapCall};
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -235,10 +236,12 @@ impl Refused {
         data: &[u8],
         seed: &[u8; 32],
     ) -> Self {
-        let reply = reply::to_malformed(data, &error, arrival.remote, seed, None);
+        let answerable = Answerable::read(data, arrival.remote);
+        let reply =
+            |request: Answerable<'_>| request.reply(&error, shared.detailed_reason, seed, None);
         Self {
             event: arrival.malformed(shared, error, data),
-            reply: reply.map(|reply| reply.bytes),
+            reply: answerable.and_then(reply),
             tap: shared.tap(|| arrival.tapped(now, data, Some(error))),
         }
     }

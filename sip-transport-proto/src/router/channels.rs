@@ -107,7 +107,7 @@ impl Channels {
         let id = self.next_id(transport);
         let channel = Channel {
             id,
-            scope: shared.another(config.reading),
+            scope: shared.of_channel(&config),
             config,
             client_only: false,
             ready: true,
@@ -135,8 +135,8 @@ impl Channels {
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,
+            scope: shared.of_channel(&config),
             config,
-            scope: shared.another(None),
             client_only: true,
             ready,
         });

@@ -203,9 +203,7 @@ impl Router {
 
     /// Whose share a connection from `ip` counts towards: nobody's where the address is exempt.
     pub(super) fn party(&self, ip: IpAddr) -> Option<Party> {
-        let ip = ip.to_canonical();
-        let mut exempt = self.shared.config.per_ip_exempt.iter();
-        let exempt = exempt.any(|network| network.contains(&ip));
-        (!exempt).then(|| ip.into())
+        let exempt = self.shared.config.is_exempt(ip);
+        (!exempt).then(|| ip.to_canonical().into())
     }
 }

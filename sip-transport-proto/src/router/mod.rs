@@ -35,6 +35,7 @@ use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError}
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
+use crate::rates::Sources;
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
@@ -111,6 +112,7 @@ impl Router {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
             kept: KeptFlows::new(tokens.array()),
+            sources: Sources::new(&tokens.array()),
             config,
             names,
             queued: Budget::default(),

@@ -127,6 +127,7 @@ macro_rules! suite {
             limits::{
                 the_peer_behind_for_longest_makes_room_for_bytes,
                 a_cancel_and_its_answers_keep_their_order_over_udp,
+                a_source_over_its_rate_is_told_of_once,
             }
             multicast::{
                 a_request_to_a_group_is_answered_over_the_group,
@@ -307,6 +308,9 @@ macro_rules! runtime_suite {
                 lookup_answers_for_numbers_and_localhost_and_fails_for_invalid,
                 the_local_address_is_the_one_the_system_sends_from,
                 seeds_differ,
+            }
+            limits::{
+                one_source_that_floods_leaves_others_their_answers,
             }
             name_servers::{
                 a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,

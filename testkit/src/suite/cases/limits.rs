@@ -1,6 +1,7 @@
 //! What peers can make a transport hold, and in what order it comes out.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::{Method, Name};
 use sip_transport_proto::{
-    ConnectionId, ConnectionState, Event, Protocol, SendOptions, SipEndpoint,
+    ChannelConfig, ConnectionId, ConnectionState, Event, Protocol, SendOptions, SipEndpoint,
 };
 
 use super::{number, serve};
@@ -305,4 +306,93 @@ pub async fn a_cancel_and_its_answers_keep_their_order_over_udp<H: Host>(host: &
             assert!(head.starts_with(status) && head.contains(&cseq), "{head}");
         }
     }
+}
+
+// bad-inputs: C14; RFC 3261 §26.3.2.4
+pub async fn a_source_over_its_rate_is_told_of_once<H: Host>(host: &H) {
+    const SENT: u32 = 20;
+    let here = host.place();
+    let mut setup = Setup::new();
+    let channel = ChannelConfig::new(Protocol::Udp, here.any_port(Family::V4));
+    setup.channels.push(channel.messages_per_source(1, 2));
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(Protocol::Udp, Family::V4).addr;
+    let local = host.place().any_port(Family::V4);
+    let peer = UdpPeer::new(host.bind_datagrams(local).unwrap());
+    let via = via("UDP", peer.addr(), ";rport");
+    for number in 0..SENT {
+        peer.send(to, text("OPTIONS", &via, number)).await;
+    }
+    let taken = |alice: &H::Endpoint| alice.stats().requests_in;
+    host.until(|| taken(&alice) + alice.stats().datagrams_limited == SENT.into())
+        .await;
+    let mut told = Vec::new();
+    for _ in 0..taken(&alice) + 1 {
+        match alice.event().await {
+            Some(Event::Request { .. }) => {}
+            Some(Event::SourceLimited { remote, .. }) => told.push(remote.addr),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    assert_eq!(told, [peer.addr()]);
+}
+
+/// A STUN binding request (RFC 8489 §5).
+const BINDING: &[u8] = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
+
+// RFC 3261 §26.3.2.4, RFC 5626 §4.4.2
+pub async fn one_source_that_floods_leaves_others_their_answers<H: Host>(host: &H) {
+    const OTHERS: u8 = 40;
+    const EACH: u64 = 50;
+    if !cfg!(target_os = "linux") {
+        println!("skipped, as one address is all of loopback here");
+        return;
+    }
+    let here = host.place();
+    let setup = Setup::new().both(&here, Family::V4);
+    // A sixteenth for each source: ten a second.
+    let setup = setup.set(|config| {
+        config.stun_answers_per_second(160)?;
+        config.malformed_replies_per_second(160).map(drop)
+    });
+    let alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(Protocol::Udp, Family::V4).addr;
+    // Each in a network of its own.
+    let peer = |network: u8| {
+        let local = SocketAddr::from(([127, 77, network, 1], 0));
+        UdpPeer::new(host.bind_datagrams(local).unwrap())
+    };
+    let bad = |peer: &UdpPeer| {
+        let good = text("OPTIONS", &via("UDP", peer.addr(), ";rport"), 1);
+        let padding = format!("Subject: {}", "x".repeat(300));
+        good.replace("Call-ID: by-hand", &padding)
+    };
+    let flooder = peer(0);
+    let mut others = Vec::new();
+    for network in 1..=OTHERS {
+        for _ in 0..EACH {
+            flooder.send(to, BINDING).await;
+            flooder.send(to, bad(&flooder)).await;
+        }
+        let other = peer(network);
+        other.send(to, BINDING).await;
+        other.send(to, bad(&other)).await;
+        others.push(other);
+        let sent = u64::from(network) * (EACH + 1);
+        host.until(|| alice.stats().keepalives_in == sent && alice.stats().malformed == sent)
+            .await;
+    }
+    for other in &mut others {
+        let (first, _) = other.recv().await;
+        let (second, _) = other.recv().await;
+        assert!(first.starts_with(b"\x01\x01"), "{first:?}");
+        assert!(
+            second.starts_with(b"SIP/2.0 400 Bad Request\r\n"),
+            "{second:?}"
+        );
+    }
+    let stats = alice.stats();
+    let most = u64::from(OTHERS) * EACH / 2;
+    assert!(stats.stun_answers_suppressed > most, "{stats:?}");
+    assert!(stats.malformed_replies_suppressed > most, "{stats:?}");
 }
