@@ -59,7 +59,7 @@ pub mod uri;
 pub use error::ValueError;
 pub use flow::Flow;
 pub use host::{Host, HostPort};
-pub use limits::{LimitError, Limits};
+pub use limits::{LimitError, Limits, Reading};
 pub use message::{Message, Request, Response, StartLine, StatusCode};
 pub use method::Method;
 pub use name::Name;

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use super::check::Facts;
 use super::index::Indexer;
 use super::stamp::Stamp;
-use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, View};
+use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, Tolerated, View};
 use crate::header::Via;
 use crate::span::{Span, shifted};
-use crate::{Limits, Name};
+use crate::{Limits, Name, Reading};
 
 /// The index of one message: offsets of its start line and headers, and no bytes.
 ///
@@ -23,6 +23,8 @@ pub struct Head {
     head_len: usize,
     body_len: usize,
     facts: Option<Facts>,
+    reading: Reading,
+    tolerated: Tolerated,
 }
 
 impl Head {
@@ -103,6 +105,7 @@ impl Head {
         data: &[u8],
         limits: &Limits,
     ) -> Result<Option<Option<u64>>, ParseError> {
+        self.reading = limits.reading();
         let Some(head_len) = self.index.advance(data, limits)? else {
             return Ok(None);
         };
@@ -171,9 +174,20 @@ impl Head {
     ///
     /// What it finds is kept, so that it is not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
+<<<<<<< HEAD
         self.within_limits()?;
         self.facts = self.view(data).check()?;
+=======
+        let checked = self.view(data).check(self.reading)?;
+        (self.facts, self.tolerated) = (checked.facts, checked.tolerated);
+>>>>>>> lenient
         Ok(())
+    }
+
+    /// What [`check`](Self::check) let in although it is off the grammar; nothing before it.
+    #[inline]
+    pub fn tolerated(&self) -> Tolerated {
+        self.tolerated
     }
 
     #[inline]
@@ -251,7 +265,8 @@ impl Head {
             line.capitalise(&mut bytes);
             line.capitals = true;
         }
-        Message::packed(Bytes::from(bytes), line, (head_len, self.body_len), facts)
+        let len = (head_len, self.body_len);
+        Message::packed(Bytes::from(bytes), line, len, facts, self.reading)
     }
 
     /// Takes shared bytes as they are. `bytes` starts with the message.
@@ -266,6 +281,7 @@ impl Head {
             self.index.rows.to_vec(),
             self.index.line(),
             self.head_len,
+            self.reading,
         )
     }
 }
