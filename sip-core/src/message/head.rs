@@ -174,13 +174,9 @@ impl Head {
     ///
     /// What it finds is kept, so that it is not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
-<<<<<<< HEAD
         self.within_limits()?;
-        self.facts = self.view(data).check()?;
-=======
         let checked = self.view(data).check(self.reading)?;
         (self.facts, self.tolerated) = (checked.facts, checked.tolerated);
->>>>>>> lenient
         Ok(())
     }
 

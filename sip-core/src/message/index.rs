@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
 use super::{Line, Packed, ParseError, ParseErrorKind, Row};
-use crate::{Limits, Name, chars};
+use crate::{Limits, Name, chars, steps};
 
 pub(crate) type Rows = SmallVec<[Packed; 48]>;
 
@@ -204,6 +204,7 @@ impl Indexer {
         let mut rows = self.rows.iter().map(|&row| Row::unpack(row)).peekable();
         let mut quoted = false;
         let mut escaped = false;
+        steps::count(head.len());
         for (at, &b) in head.iter().enumerate() {
             if let Some(row) = rows.peek()
                 && at == usize::from(row.start)
