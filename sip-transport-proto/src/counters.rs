@@ -165,6 +165,8 @@ counters! {
         attempts_overtaken,
         /// Connections closed.
         closed,
+        /// Panics of calls that the application gave: tap, accept filter, header hook, upgrade check.
+        callback_panics,
         /// Connections closed because a deadline passed.
         deadlines,
         /// Sends refused because a queue was full.

@@ -2,6 +2,7 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
+use crate::config::Panics;
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
@@ -66,6 +67,7 @@ pub(crate) struct Warnings {
     pub(crate) queued: Seldom,
     pub(crate) waiting: Seldom,
     pub(crate) certificates: Seldom,
+    pub(crate) panics: Panics,
 }
 
 /// Bytes held in all, against a limit.

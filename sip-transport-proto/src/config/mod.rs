@@ -21,6 +21,10 @@ use crate::{ResponsePolicy, SipEndpoint, SizeRule, Tapped};
 
 use calls::{Filter, Hook};
 
+pub(crate) use calls::{Callback, Panics};
+#[cfg(feature = "ws")]
+pub(crate) use calls::{Panicked, caught};
+
 pub use channel::ChannelConfig;
 pub(crate) use setters::{ABOVE_ZERO, check_duration, durations, positive};
 
@@ -217,7 +221,9 @@ impl Config {
     /// A call to change the headers of each message before it goes out: once the way is chosen,
     /// before placeholders are filled in. It gets the message, its local and its remote end point.
     ///
-    /// It runs outside all locks, in the task that sends; it must not panic.
+    /// It runs outside all locks, in the task that sends. If it panics, the send fails with
+    /// [`SendCause::HookPanicked`](crate::error::SendCause::HookPanicked): no message goes out half
+    /// changed.
     pub fn header_hook(
         &mut self,
         hook: impl Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync + 'static,
@@ -242,8 +248,8 @@ impl Config {
     /// Of a connection from a [trusted load balancer](crate::ChannelConfig::proxy_protocol) it is
     /// asked when that has said whose it is.
     ///
-    /// It runs outside all locks, in the task that accepts, so it must be quick; and it must not
-    /// panic. Default: none.
+    /// It runs outside all locks, in the task that accepts, so it must be quick. If it panics, the
+    /// connection is refused. Default: none.
     pub fn accept_filter(
         &mut self,
         filter: impl Fn(SipEndpoint, SipEndpoint) -> bool + Send + Sync + 'static,
@@ -283,8 +289,8 @@ impl Config {
     /// transport makes itself. Keep-alives are no messages. The messages of one connection are shown
     /// in their order, each once it has come or is queued. Without it nothing is copied.
     ///
-    /// It runs outside all locks, in the task of the connection or socket, which waits for it; it
-    /// must not panic.
+    /// It runs outside all locks, in the task of the connection or socket, which waits for it. If it
+    /// panics, the message goes its way all the same.
     ///
     /// ```
     /// use sip_transport_proto::{Config, Tapped};
@@ -337,6 +343,11 @@ impl Config {
         self
     }
 
+    /// The setting [`max_connections`](Self::max_connections) as it is.
+    pub fn most_connections(&self) -> usize {
+        self.max_connections
+    }
+
     durations! {
         /// How long a connection may idle before it is closed; 64·T1 is the least (RFC 3261 §18).
         /// Default: 3,900 s, longer than a registration lives.
@@ -383,7 +394,7 @@ impl Config {
         /// Connections in all. When there are so many, the oldest accepted one that has brought no
         /// valid message makes room for another; without such a one, the one that has been idle for
         /// longest does, if it was for 64·T1 (32 s), which transactions may take. Default: 65,536,
-        /// which the adapters lower to the file limit of the process less 256.
+        /// which the adapters lower to what the limit of open files allows.
         max_connections: usize;
         /// Accepted connections from one IP address (IPv6: from one /64) that have brought no valid
         /// message yet. Another one is refused. Default: 64.

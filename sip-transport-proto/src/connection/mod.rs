@@ -17,11 +17,13 @@ use std::time::Instant;
 
 use tracing::debug;
 
+#[cfg(feature = "ws")]
+use crate::config::Callback;
 use crate::counters::Gauge;
 use crate::endpoint::normalise;
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
-use crate::error::{CloseReason, SendFailure};
+use crate::error::{CloseReason, LocalFault, SendFailure};
 use crate::keep::Keeping;
 use crate::shared::Scope;
 use crate::trace::CONNECTION;
@@ -61,7 +63,8 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///
 /// - **Inputs**: [`handle_connected`](Self::handle_connected),
 ///   [`handle_data`](Self::handle_data), [`handle_eof`](Self::handle_eof),
-///   [`handle_error`](Self::handle_error), [`handle_written`](Self::handle_written),
+///   [`handle_error`](Self::handle_error), [`handle_local_fault`](Self::handle_local_fault),
+///   [`handle_written`](Self::handle_written),
 ///   [`handle_timeout`](Self::handle_timeout).
 /// - **Commands**: [`push`](Self::push), [`next_pending`](Self::next_pending),
 ///   [`queue`](Self::queue), [`close`](Self::close), [`pause`](Self::pause).
@@ -273,6 +276,13 @@ impl Connection {
         }
     }
 
+    /// The socket could not be connected, for want of something here.
+    pub fn handle_local_fault(&mut self, fault: LocalFault) {
+        if self.state == State::Connecting {
+            self.finish(CloseReason::LocalFault(fault));
+        }
+    }
+
     /// `n` bytes of [`transmit`](Self::transmit) were written.
     pub fn handle_written(&mut self, now: Instant, n: usize) {
         if n == 0 {
@@ -337,6 +347,9 @@ impl Connection {
     /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
     #[cfg(feature = "ws")]
     pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        if decision.as_ref().is_err_and(Refusal::is_panic) {
+            self.shared.panicked(Callback::UpgradeCheck);
+        }
         self.layers.decide(decision);
     }
 

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::Router;
 #[cfg(feature = "proxy")]
 use crate::ProxyProtocol;
-use crate::config::SHORTEST_IDLE;
+use crate::config::{Callback, SHORTEST_IDLE};
 use crate::counters::{Counter, Counters};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
@@ -50,8 +50,13 @@ impl AcceptFilter {
 
     fn allows_peer(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         let filter = self.shared.config.accept_filter.as_ref();
-        let allowed = filter
-            .is_none_or(|filter| filter.allows(self.channel, normalise(local), normalise(remote)));
+        let (local, remote) = (normalise(local), normalise(remote));
+        let allowed = filter.is_none_or(|filter| {
+            let asked = || filter.allows(self.channel, local, remote);
+            self.shared
+                .call(Callback::AcceptFilter, asked)
+                .unwrap_or(false)
+        });
         if !allowed {
             self.shared.counters.accepts_filtered.one();
         }

@@ -60,6 +60,9 @@ impl fmt::Display for Summary<'_> {
                 write!(f, "flow to {remote} kept no more: {cause}")
             }
             Event::MappedAddress { remote, mapped } => write!(f, "{remote} sees {mapped}"),
+            Event::ChannelClosed { local, cause, .. } => {
+                write!(f, "channel {local} closed: {cause}")
+            }
         }
     }
 }
