@@ -321,6 +321,7 @@ fn answer(kind: LookupKind, choice: u8, script: &mut &[u8]) -> Answer {
     let ttl = Duration::from_secs(1 << (choice % 20));
     match choice % 8 {
         0 => return Answer::Failed(io::ErrorKind::Other),
+        1 if choice >= 128 => return Answer::NoSuchName { ttl: Some(ttl) },
         1 => return Answer::NotFound { ttl: Some(ttl) },
         _ => {}
     }

@@ -1,6 +1,7 @@
 //! Places in a head, for what is to be kept beside it.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::ops::Range;
 
 /// A part of a head. It has at most 65,535 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +28,7 @@ impl Span {
     /// Where in `base` its part `part` stands; `None` if it is none.
     #[inline]
     pub(crate) fn of(base: &[u8], part: &[u8]) -> Option<Self> {
-        let start = part.as_ptr().addr().checked_sub(base.as_ptr().addr())?;
-        if start.checked_add(part.len())? > base.len() {
-            return None;
-        }
+        let start = range_of(base, part)?.start;
         Some(Self {
             start: u16::try_from(start).ok()?,
             len: u16::try_from(part.len()).ok()?,
@@ -61,13 +59,13 @@ impl Span {
         self.start() + usize::from(self.len)
     }
 
-    pub(crate) fn moved(mut self, by: i16) -> Self {
-        self.start = self.start.wrapping_add_signed(by);
+    pub(crate) fn moved(mut self, by: i32) -> Self {
+        self.start = shifted(self.start, by);
         self
     }
 
-    pub(crate) fn grown(mut self, by: i16) -> Self {
-        self.len = self.len.wrapping_add_signed(by);
+    pub(crate) fn grown(mut self, by: i32) -> Self {
+        self.len = shifted(self.len, by);
         self
     }
 }
@@ -81,8 +79,23 @@ impl HostPortSpan {
     }
 }
 
+/// An offset into a head that has grown by so many bytes before it. It stays one of 16 bits:
+/// `Limits::HEAD_MAX` leaves room for all that receipt adds.
+#[inline]
+pub(crate) fn shifted(offset: u16, by: i32) -> u16 {
+    u16::try_from(i32::from(offset).saturating_add(by)).unwrap_or(u16::MAX)
+}
+
+/// Where in `whole` its part `part` stands; `None` if it is none.
+#[inline]
+pub(crate) fn range_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (end <= whole.len()).then_some(start..end)
+}
+
 /// Where in `whole` its part ends.
 #[inline]
 pub(crate) fn end_of(whole: &[u8], part: &[u8]) -> usize {
-    Span::of(whole, part).map_or(whole.len(), Span::end)
+    range_of(whole, part).map_or(whole.len(), |range| range.end)
 }

@@ -710,6 +710,69 @@ fn the_longest_head_can_be_stamped() {
     assert!(message.wire_len() > Limits::HEAD_MAX);
 }
 
+/// However much of the Via the stamp takes the place of, all that stands behind it is where it was.
+#[test]
+fn a_stamp_may_take_the_place_of_nearly_a_whole_head() {
+    let limits = Limits::default()
+        .with_head(Limits::HEAD_MAX)
+        .unwrap()
+        .with_header(Limits::HEAD_MAX)
+        .unwrap();
+    let stamp = ";rport=5061;received=192.0.2.9";
+    for blanks in [0, 1, 100, 32_700, 32_767, 32_768, 32_800, 40_000, 64_000] {
+        let gap = " ".repeat(blanks);
+        for (params, kept) in [
+            (
+                format!(";received={gap}192.0.2.1;rport"),
+                ";received=192.0.2.9;rport=5061",
+            ),
+            (format!(";rport={gap}7;received=192.0.2.1"), stamp),
+            (format!(";rport{gap}=7"), stamp),
+            (format!(";received={gap}192.0.2.1;x=\"{gap}\""), ""),
+        ] {
+            if params.len() > 64_500 {
+                continue;
+            }
+            let with = |params: &str| {
+                with_rows(&format!(
+                    "X: y\r\nv: SIP/2.0/UDP h{params}\r\nf: <sip:a@h>;tag=from\r\n\
+                     t: <sip:b@h>;tag=to\r\ni: 1\r\nCSeq: 1 BYE\r\nl: 4"
+                ))
+            };
+            let data = [&with(&params)[..], b"body"].concat();
+            let mut head = Head::parse(&data, &limits).unwrap();
+            head.check(&data).unwrap();
+            let message = head.to_received(&data, ([192, 0, 2, 9], 5061).into(), true);
+            if !kept.is_empty() {
+                assert_eq!(message.to_bytes(), [&with(kept)[..], b"body"].concat());
+            }
+            let again = Message::parse_with(message.to_bytes(), &limits).unwrap();
+            again.check().unwrap();
+            for message in [&message, &again] {
+                assert_eq!(message.rows().count(), 7);
+                assert_eq!(message.wire_len(), message.to_bytes().len());
+                assert_eq!(message.raw("l"), Some(&b"4"[..]));
+                assert_eq!(message.body(), b"body");
+                assert_eq!(
+                    (message.from_tag(), message.to_tag()),
+                    (Some("from"), Some("to"))
+                );
+                assert_eq!(
+                    (message.call_id(), message.cseq().unwrap().seq()),
+                    (Some("1"), 1)
+                );
+                let via = message.top_via().unwrap();
+                assert_eq!(via.received(), Some([192, 0, 2, 9].into()));
+                assert_eq!(via.rport(), Some(Some(5061)));
+                assert_eq!(
+                    via.params().iter().count(),
+                    2 + usize::from(kept.is_empty())
+                );
+            }
+        }
+    }
+}
+
 // bad-inputs: R10; conformance: 176, 177, 291, 292, 120
 #[test]
 fn received_and_rport_are_written_into_the_top_via() {

@@ -2,9 +2,12 @@
 //! but ACK.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // Clock and sockets are here.
 
+use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind, Read, Write};
-use std::{collections::BTreeMap, env, error::Error, time::Duration, time::Instant};
+use std::{
+    collections::BTreeMap, env, error::Error, process::ExitCode, time::Duration, time::Instant,
+};
 
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Registry, Token};
@@ -14,7 +17,8 @@ use sip_transport_proto::{ChannelConfig, ChannelId, Config, ConnectionId, Event,
 use sip_transport_proto::{Output, Protocol, SendOptions, Transport};
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
-const USAGE: &str = "usage: own_loop [--cert FILE --key FILE] --udp|--tcp|--tls|--ws|--wss ADDR...";
+const USAGE: &str =
+    "usage: own_loop [--cert FILE --key FILE] --udp|--tcp|--tls|--ws|--wss ADDRESS:PORT ...";
 
 struct Server {
     sip: Transport,
@@ -32,7 +36,14 @@ enum Socket {
     Stream(ConnectionId, TcpStream),
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = run(env::args().skip(1));
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}
+
+/// Serves until something fails.
+fn run(args: impl Iterator<Item = String>) -> Result<Infallible, Box<dyn Error>> {
     let mut poll = Poll::new()?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed)?;
@@ -45,10 +56,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         last_token: Token(0),
         tags: RandomState::new(),
     };
-    server.configure(env::args().skip(1))?;
+    server.configure(args)?;
     let (mut events, mut buffer) = (Events::with_capacity(256), vec![0; 65_536]);
     loop {
-        poll.poll(&mut events, server.drain())?;
+        match poll.poll(&mut events, server.drain()) {
+            // A signal came, such as the one that lets a stopped process go on.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => result?,
+        }
         for event in &events {
             // mio tells of readiness once: go on until the system has no more.
             while server.input(event.token(), &mut buffer).is_ok() {
@@ -68,22 +83,30 @@ fn tls(cert: &[u8], key: &[u8]) -> Result<TlsConfig, Box<dyn Error>> {
 impl Server {
     fn configure(&mut self, mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
         let (mut cert, mut key) = (None, None);
+        let read = |file: String| std::fs::read(&file).map_err(|e| format!("{file}: {e}"));
         while let Some(option) = args.next() {
             let value = args.next().ok_or(USAGE)?;
             match option.as_str() {
-                "--cert" => cert = Some(std::fs::read(value)?),
-                "--key" => key = Some(std::fs::read(value)?),
+                "--cert" => cert = Some(read(value)?),
+                "--key" => key = Some(read(value)?),
                 other => {
                     let protocol = Protocol::from_token(other.trim_start_matches('-'));
-                    let mut channel = ChannelConfig::new(protocol.ok_or(USAGE)?, value.parse()?);
+                    let local = value.parse().map_err(|e| format!("{value}: {e}"))?;
+                    let mut channel = ChannelConfig::new(protocol.ok_or(USAGE)?, local);
                     if let (Some(cert), Some(key)) = (&cert, &key) {
                         channel = channel.tls(tls(cert, key)?);
                     }
-                    self.open(channel)?;
+                    self.open(channel)
+                        .map_err(|e| format!("{option} {value}: {e}"))?;
                 }
             }
         }
-        Ok(())
+        // Without a socket there is nothing to serve.
+        if self.sockets.is_empty() {
+            Err(USAGE.into())
+        } else {
+            Ok(())
+        }
     }
 
     fn open(&mut self, channel: ChannelConfig) -> Result<(), Box<dyn Error>> {

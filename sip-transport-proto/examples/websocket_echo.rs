@@ -14,6 +14,7 @@ use std::env;
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
@@ -22,12 +23,19 @@ use sip_transport_proto::websocket::{Item, WebSocket, WebSocketConfig, WebSocket
 
 const SUBPROTOCOL: &[u8] = b"Sec-WebSocket-Protocol: sip\r\n";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let args: Vec<_> = env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let result = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--listen", address] => listen(address),
         ["--connect", address] => connect(address),
         _ => Err("usage: websocket_echo --listen|--connect ADDRESS:PORT".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

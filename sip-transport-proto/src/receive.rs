@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_core::Flow;
 use sip_core::message::{Head, ParseError, Request, Response};
+use tracing::warn;
 
 use crate::flow::{self, Came};
 use crate::multicast::Wanted;
@@ -13,6 +14,7 @@ use crate::own_names::Key;
 use crate::route::Way;
 use crate::shared::{Scope, Shared};
 use crate::tap::{Direction, Tapped};
+use crate::trace::MESSAGE;
 use crate::{ChannelId, Event, Membership, Protocol, SipEndpoint};
 
 /// Where a message came in.
@@ -122,6 +124,7 @@ impl Arrival {
         }
         if shared.config.drop_stray_responses && !self.is_ours(now, shared, head, data) {
             shared.counters.stray_responses.one();
+            self.say_stray(now, shared, head, data);
             return None;
         }
         shared.counters.responses_in.one();
@@ -146,6 +149,24 @@ impl Arrival {
             return true;
         }
         shared.names.contains(now, &Key::new(sent_by, default_port))
+    }
+
+    /// A server that does not know all of its own names wonders where responses stay.
+    fn say_stray(&self, now: Instant, shared: &Shared, head: &Head, data: &[u8]) {
+        const LONGEST: usize = 256;
+        let Some(left_out) = shared.said.strays.now(now) else {
+            return;
+        };
+        let sent_by = head.top_via(data).map(|via| via.sent_by().to_string());
+        let sent_by: String = sent_by.into_iter().collect();
+        warn!(
+            target: MESSAGE,
+            local = %self.local(),
+            remote = %self.remote(),
+            sent_by = sent_by.get(..LONGEST).unwrap_or(&sent_by),
+            left_out,
+            "a response is dropped, as its Via is not ours (Config::own_name, ChannelConfig::advertised)"
+        );
     }
 
     pub(crate) fn malformed(&self, shared: &Scope, error: ParseError, bytes: &[u8]) -> Event {

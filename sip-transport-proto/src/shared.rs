@@ -68,6 +68,7 @@ pub(crate) struct Warnings {
     pub(crate) waiting: Seldom,
     pub(crate) certificates: Seldom,
     pub(crate) panics: Panics,
+    pub(crate) strays: Seldom,
 }
 
 /// Bytes held in all, against a limit.

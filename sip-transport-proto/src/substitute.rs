@@ -1,7 +1,7 @@
 //! What goes in the place of `0.0.0.0` and `[::]` in Via, From, Contact and Record-Route.
 
-use core::fmt::Write as _;
 use core::ops::Range;
+use std::io::Write as _;
 
 use bytes::Bytes;
 use sip_core::header::{Contact, From, Header, RecordRoute, Via, list};
@@ -40,7 +40,7 @@ pub(crate) struct Fill<'a> {
 struct Edit {
     row: usize,
     range: Range<usize>,
-    text: String,
+    text: Vec<u8>,
 }
 
 /// The bytes to send, what was filled in, and for a request its sent-by. The message itself stays
@@ -87,7 +87,7 @@ pub(crate) fn render(
     let mut copy = message.clone();
     // From the back, so that the places in front stay where they are.
     for edit in edits.iter().rev() {
-        copy.splice(edit.row, edit.range.clone(), edit.text.as_bytes())
+        copy.splice(edit.row, edit.range.clone(), &edit.text)
             .map_err(edit_failed)?;
     }
     if needs_length {
@@ -149,18 +149,19 @@ impl Fill<'_> {
         };
         if place || !named || branch.is_some() || group.is_some() || keep || alias {
             let token = if request { token } else { via.transport() };
-            let mut text = format!("SIP/2.0/{token} {new}");
+            let mut text = format!("SIP/2.0/{token} {new}").into_bytes();
             if via.params().iter().any(|param| goes(param.name())) {
                 for param in via.params().iter().filter(|param| !goes(param.name())) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, ";{param}");
+                    text.push(b';');
+                    text.extend_from_slice(param.name().as_bytes());
+                    text.extend(param.value().map(|_| b'='));
+                    push_unfolded(&mut text, param.value().unwrap_or_default());
                 }
             } else {
-                // Byte for byte as they stand.
                 let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
-                let params = value.get(at..).unwrap_or_default();
-                text.push_str(str::from_utf8(params).unwrap_or_default());
+                push_unfolded(&mut text, value.get(at..).unwrap_or_default());
             }
+            // Writing to a vector cannot fail.
             if let Some(branch) = branch {
                 let _ = write!(text, ";branch={}", branch.as_str());
             }
@@ -191,7 +192,8 @@ impl Fill<'_> {
             let port = self.port.filter(|_| self.mode == Substitution::Original);
             let text = uri
                 .with_host_port(HostPort::new(self.host, port))
-                .to_string();
+                .to_string()
+                .into_bytes();
             edits.push(Edit {
                 row,
                 range: range_in(value, from.uri_text()),
@@ -224,7 +226,8 @@ impl Fill<'_> {
             let text = uri
                 .with_host_port(HostPort::new(self.host, self.port))
                 .with_secure(uri.is_secure() || self.secure)
-                .to_string();
+                .to_string()
+                .into_bytes();
             let range = range_in(header.value(), route.uri_text());
             edits.push(Edit { row, range, text });
             filled.record_route = true;
@@ -249,7 +252,7 @@ impl Fill<'_> {
             edits.push(Edit {
                 row,
                 range,
-                text: self.contact_uri(uri),
+                text: self.contact_uri(uri).into_bytes(),
             });
             filled.contacts = filled.contacts.saturating_add(1);
         }
@@ -298,8 +301,14 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     Ok(Some(Edit {
         row,
         range: end..end,
-        text: format!("={seconds}"),
+        text: format!("={seconds}").into_bytes(),
     }))
+}
+
+/// Copies text byte for byte, without the line ends of its folds: an edit may not have any.
+fn push_unfolded(out: &mut Vec<u8>, text: &[u8]) {
+    let is_line_end = |b: &u8| matches!(b, b'\r' | b'\n');
+    out.extend(text.iter().filter(|b| !is_line_end(b)));
 }
 
 /// A SIP URI whose host stands for the sending socket's.

@@ -210,6 +210,27 @@ fn stages(protocol: Protocol, accepted: bool) -> Vec<Talk> {
     stages
 }
 
+#[test]
+fn it_is_known_when_the_socket_was_connected_and_when_messages_could_pass() {
+    for protocol in LAYERED {
+        let (mut talk, _) = Talk::connected(protocol);
+        let connected = talk.host.now;
+        let times = |talk: &Talk| {
+            let info = talk.host.transport.connections().next().unwrap();
+            (info.connected, info.opened)
+        };
+        assert_eq!(times(&talk), (Some(connected), None));
+        talk.host.pass(seconds(3));
+        talk.settle();
+        assert_eq!(times(&talk), (Some(connected), Some(talk.host.now)));
+        talk.host.pass(seconds(1));
+        assert_eq!(
+            times(&talk),
+            (Some(connected), Some(connected + seconds(3)))
+        );
+    }
+}
+
 // bad-inputs: C5, R8, W6; conformance: 147, 185
 #[test]
 fn a_handshake_takes_ten_seconds_at_most_wherever_it_stalls() {

@@ -235,6 +235,7 @@ fn connections_are_listed_with_what_is_known_of_them() {
     assert_eq!(info.state, ConnectionState::Opening);
     assert!((info.proven, info.accepted, info.since) == (true, false, begun));
     assert!(info.queued > 0, "the message waits");
+    assert_eq!((info.connected, info.opened), (None, None));
     let ours = host.connected("192.0.2.1:40000");
     host.pass(Duration::from_secs(1));
     let theirs = host.accept(channel, "192.0.2.1:5060", "192.0.2.8:33333");

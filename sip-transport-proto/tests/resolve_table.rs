@@ -135,9 +135,21 @@ const TABLE: &[Row] = rows! {
         "sip:a.example:5070", V4, "a.example A 192.0.2.3 192.0.2.1 192.0.2.2"
         => "udp 192.0.2.3:5070\nudp 192.0.2.1:5070\nudp 192.0.2.2:5070";
     "a name that is not there":
-        "sip:b.example:5060", V4, ONE_NAME => "error: b.example has no address that can be reached";
+        "sip:b.example:5060", V4, ONE_NAME => "error: DNS has no address of b.example that can be reached";
     "a name that is not there, with all questions asked":
-        "sip:b.example", V4, ONE_NAME => "error: b.example has no address that can be reached";
+        "sip:b.example", V4, ONE_NAME => "error: DNS has no address of b.example that can be reached";
+    "a name that DNS does not know":
+        "sip:b.example:5060", "all", "
+        b.example A    nxdomain
+        b.example AAAA nxdomain" => "error: DNS knows no b.example (NXDOMAIN)";
+    "a domain whose servers DNS does not know":
+        "sip:b.example", V4, "
+        _sip._udp.b.example SRV 0 0 5060 t.b.example
+        t.b.example         A   nxdomain" => "error: DNS has no service of b.example that can be reached";
+    "a domain without services that DNS does not know":
+        "sip:b.example", V4, "
+        _sip._udp.b.example SRV nxdomain
+        b.example           A   nxdomain" => "error: DNS knows no b.example (NXDOMAIN)";
     "names are compared in any case":
         "sip:A.Example:5070", V4, ONE_NAME => "udp 192.0.2.1:5070";
     "a dot at the end changes nothing":
@@ -262,15 +274,15 @@ const TABLE: &[Row] = rows! {
         "sips:a.example", V4, "
         a.example NAPTR fails
         _sips._tcp.a.example SRV 0 0 5071 t.a.example
-        t.a.example A 192.0.2.2" => "error: NAPTR a.example: other error";
+        t.a.example A 192.0.2.2" => "error: DNS lookup of NAPTR a.example: the name server failed";
     "SRV that fails is not as none":
         "sip:a.example", V4, "
         _sip._udp.a.example SRV fails
-        a.example A 192.0.2.2" => "error: SRV _sip._udp.a.example: other error";
+        a.example A 192.0.2.2" => "error: DNS lookup of SRV _sip._udp.a.example: the name server failed";
     "SRV that never comes is not as none":
         "sip:a.example", V4, "
         _sip._tcp.a.example SRV never
-        a.example A 192.0.2.2" => "error: SRV _sip._tcp.a.example: timed out";
+        a.example A 192.0.2.2" => "error: DNS lookup of SRV _sip._tcp.a.example: no name server answered in time";
     "SRV that fails leaves the other protocols":
         "sip:a.example", V4, "
         _sip._udp.a.example SRV fails
@@ -289,7 +301,7 @@ const TABLE: &[Row] = rows! {
         t.a.example A never
         s.a.example A 192.0.2.2" => "tcp 192.0.2.2:5072";
     "nothing ever comes":
-        "sip:a.example:5060", V4, "a.example A never" => "error: A a.example: timed out";
+        "sip:a.example:5060", V4, "a.example A never" => "error: DNS lookup of A a.example: no name server answered in time";
 
     // conformance: 310
     "without NAPTR there is SRV, in the configured order":
@@ -328,7 +340,7 @@ const TABLE: &[Row] = rows! {
     "SRV with the root as target is no service":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 0 .
-        a.example A 192.0.2.1" => "error: a.example offers no service that can be reached";
+        a.example A 192.0.2.1" => "error: DNS has no service of a.example that can be reached";
     "one protocol not offered, another is":
         "sip:a.example", V4, "
         _sip._udp.a.example SRV 0 0 0 .
@@ -337,7 +349,7 @@ const TABLE: &[Row] = rows! {
     "one protocol not offered, nothing said of the others":
         "sip:a.example", V4, "
         _sip._udp.a.example SRV 0 0 0 .
-        a.example A 192.0.2.1" => "error: a.example offers no service that can be reached";
+        a.example A 192.0.2.1" => "error: DNS has no service of a.example that can be reached";
     "a server at port 0 is skipped":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 0 a.a.example
@@ -358,7 +370,7 @@ const TABLE: &[Row] = rows! {
     "servers without any address are no reason to ask the domain itself":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 5060 a.a.example
-        a.example A 192.0.2.2" => "error: a.example offers no service that can be reached";
+        a.example A 192.0.2.2" => "error: DNS has no service of a.example that can be reached";
     "the same place twice is one target":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 5060 a.a.example
@@ -408,18 +420,18 @@ const TABLE: &[Row] = rows! {
         "sip:sip.mcast.net", "all", "sip.mcast.net A 224.0.1.75" => "udp 224.0.1.75:5060";
     "a group takes no connections":
         "sip:sip.mcast.net;transport=tcp", "all", "sip.mcast.net A 224.0.1.75"
-        => "error: sip.mcast.net has no address that can be reached";
+        => "error: DNS has no address of sip.mcast.net that can be reached";
 
     "names under invalid are nowhere":
         "sip:x7f3.Invalid", V4, "x7f3.invalid A 192.0.2.1"
-        => "error: x7f3.invalid has no address that can be reached";
+        => "error: DNS knows no x7f3.invalid (NXDOMAIN)";
     "names under invalid are nowhere, with a port too":
         "sip:a.invalid.:5060", V4, "a.invalid A 192.0.2.1"
-        => "error: a.invalid has no address that can be reached";
+        => "error: DNS knows no a.invalid (NXDOMAIN)";
     "a server under invalid is nowhere":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 5060 a.invalid
-        a.invalid A 192.0.2.1" => "error: a.example offers no service that can be reached";
+        a.invalid A 192.0.2.1" => "error: DNS has no service of a.example that can be reached";
     "localhost is this host":
         "sip:localhost", "all", "localhost A 192.0.2.1"
         => "udp [::1]:5060\nudp 127.0.0.1:5060";

@@ -506,6 +506,30 @@ fn a_missing_branch_is_added_and_one_that_is_there_kept() {
     assert_eq!(branch.len(), 16);
 }
 
+/// A quoted value may hold any bytes, UTF-8 or not (RFC 3261 §25.1).
+#[test]
+fn a_quoted_via_parameter_that_is_not_utf8_is_kept_with_all_others() {
+    for (given, params) in [
+        (
+            &b";a=1;x=\"\xff\xc3(\";branch=z9hG4bKmine;b"[..],
+            &b";a=1;x=\"\xff\xc3(\";branch=z9hG4bKmine;b"[..],
+        ),
+        (
+            b"; x = \"\x80\" ;branch=z9hG4bKmine",
+            b"; x = \"\x80\" ;branch=z9hG4bKmine",
+        ),
+    ] {
+        let mut request = options("sip:192.0.2.9");
+        request
+            .set("Via", [&b"SIP/2.0/UDP 0.0.0.0"[..], given].concat())
+            .unwrap();
+        let sent = over_udp(request);
+        let message = sent.message().unwrap();
+        let via = message.raw(Name::Via).unwrap();
+        assert_eq!(via, [&b"SIP/2.0/UDP 192.0.2.1:5060"[..], params].concat());
+    }
+}
+
 #[test]
 fn only_the_top_via_is_touched() {
     let mut request = options("sip:192.0.2.9");

@@ -7,7 +7,9 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::{Host, numbered, ok, options, tcp, to, wire_request};
+use common::{Host, numbered, ok, options, tcp, to, wire_request, wire_response};
+use sip_transport_proto::sip_core::Method;
+use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::trace::{CALLBACK, CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE, Seldom};
 use sip_transport_proto::{Config, SendOptions};
 use tracing::field::{Field, Visit};
@@ -227,6 +229,59 @@ fn a_limit_that_is_reached_is_told_of_now_and_then() {
     assert!(fill(&mut host).is_empty());
     host.now += Duration::from_secs(11);
     assert_eq!(count(&fill(&mut host), LIMIT, "left_out=1").len(), 1);
+}
+
+#[test]
+fn a_response_that_is_not_ours_is_told_of_now_and_then_with_its_sent_by() {
+    let _alone = alone();
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let stray = wire_response("SIP/2.0/UDP proxy.example.com:5070;branch=z9hG4bK1");
+    let said = Listener::during(Level::WARN, || {
+        for _ in 0..3 {
+            assert!(host.datagram(channel, "192.0.2.9:5060", &stray).is_none());
+        }
+    });
+    let [said] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!((said.target, said.level), (MESSAGE, Level::WARN));
+    for text in [
+        "sent_by=\"proxy.example.com:5070\"",
+        "remote=udp:192.0.2.9:5060",
+        "own_name",
+    ] {
+        assert!(said.text.contains(text), "{text}: {said:?}");
+    }
+}
+
+#[test]
+fn a_large_request_that_waited_for_tcp_in_vain_is_told_of_once_for_each_target() {
+    let _alone = alone();
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    host.local = Some(common::ip("192.0.2.1"));
+    let body = [b'x'; 1_300];
+    let mut wait = |uri: &str| {
+        Listener::during(Level::WARN, || {
+            let request = RequestBuilder::new(Method::Message, uri).body("text/plain", &body);
+            let request = request.build(|random| random.fill(7)).unwrap();
+            let send = host.waits(request, SendOptions::new());
+            host.pass(Duration::from_secs(2));
+            host.completed(send).unwrap();
+            // Until TCP would be tried again.
+            host.pass(Duration::from_secs(600));
+        })
+    };
+    let [said] = &wait("sip:192.0.2.9")[..] else {
+        panic!("it is to be said");
+    };
+    assert_eq!((said.target, said.level), (CONNECTION, Level::WARN));
+    for text in ["addr=192.0.2.9:5060", "waited=2s", "size_rule"] {
+        assert!(said.text.contains(text), "{text}: {said:?}");
+    }
+    assert!(wait("sip:192.0.2.9").is_empty());
+    assert_eq!(wait("sip:192.0.2.10").len(), 1);
 }
 
 #[test]

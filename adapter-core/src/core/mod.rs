@@ -202,7 +202,7 @@ impl Core {
     /// Adds what the connection's own machine knows, and the router does not.
     pub(crate) fn fill_in(&self, info: &mut ConnectionInfo) {
         if let Some(link) = self.link(info.id) {
-            info.queued = lock(&link.machine).queued_bytes();
+            lock(&link.machine).fill_in(info);
         }
     }
 

@@ -144,14 +144,13 @@ fn record(data: &RData) -> Option<Record> {
 
 fn not_found(error: &NetError) -> Answer {
     match error {
-        NetError::Dns(DnsError::NoRecordsFound(none))
-            if matches!(
-                none.response_code,
-                ResponseCode::NXDomain | ResponseCode::NoError
-            ) =>
-        {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => {
             let ttl = none.negative_ttl.map(u64::from).map(Duration::from_secs);
-            Answer::NotFound { ttl }
+            match none.response_code {
+                ResponseCode::NXDomain => Answer::NoSuchName { ttl },
+                ResponseCode::NoError => Answer::NotFound { ttl },
+                _ => Answer::Failed(io::ErrorKind::Other),
+            }
         }
         NetError::Timeout => Answer::Failed(io::ErrorKind::TimedOut),
         NetError::Io(error) => Answer::Failed(error.kind()),

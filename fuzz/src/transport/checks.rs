@@ -251,6 +251,7 @@ impl World {
                         .connections
                         .entry(*id)
                         .and_modify(|c| c.closing = true);
+                    self.pin(*id);
                     closed.push(*id);
                 }
                 _ => {}
@@ -279,6 +280,17 @@ impl World {
             "{held:?}"
         );
         assert!(held.queued_bytes <= ALL_QUEUES + CONTROL, "{held:?}");
+    }
+
+    /// A connection is gone: the sends that were to go over it have their targets from now on,
+    /// whatever channels come and go.
+    fn pin(&mut self, id: ConnectionId) {
+        for ask in self.waiting.values_mut() {
+            let hinted = ask.hints.connection.or(ask.to.and_then(|to| to.connection));
+            if hinted == Some(id) && ask.target.is_none() {
+                ask.target = self.model.target(ask);
+            }
+        }
     }
 
     pub(super) fn connect(&mut self, id: ConnectionId, remote: SocketAddr, local: Option<IpAddr>) {

@@ -73,7 +73,7 @@ impl ViaSpans {
         mut self,
         received: Option<IpAddr>,
         rport: Option<Option<u16>>,
-        params_grown: i16,
+        params_grown: i32,
         moved: impl Fn(Span) -> Span,
     ) -> Self {
         self.transport = moved(self.transport);

@@ -8,7 +8,7 @@ use super::index::Indexer;
 use super::stamp::Stamp;
 use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, View};
 use crate::header::Via;
-use crate::span::Span;
+use crate::span::{Span, shifted};
 use crate::{Limits, Name};
 
 /// The index of one message: offsets of its start line and headers, and no bytes.
@@ -210,10 +210,9 @@ impl Head {
         let stamp = Stamp::of(&via, value, source, force_rport);
         let top = Span::of(message, value).map_or(0, Span::start);
         let grown = stamp.grown();
-        let len = message.len().saturating_add_signed(grown.into());
-        let mut bytes = self.buffer(len);
+        let resized = |len: usize| len.saturating_add_signed(grown as isize);
+        let mut bytes = self.buffer(resized(message.len()));
         stamp.write(message, top, &mut bytes);
-        let head_len = self.head_len.saturating_add_signed(grown.into());
         let facts = self.facts.map(|facts| facts.stamped(&stamp, top));
         let rows = bytes.len();
         bytes.extend_from_slice(self.index.rows.as_flattened());
@@ -221,13 +220,13 @@ impl Head {
         for (at, packed) in rows.iter_mut().enumerate().skip(index) {
             let mut row = Row::unpack(*packed);
             if at > index {
-                row.start = row.start.wrapping_add_signed(grown);
-                row.value = row.value.wrapping_add_signed(grown);
+                row.start = shifted(row.start, grown);
+                row.value = shifted(row.value, grown);
             }
-            row.end = row.end.wrapping_add_signed(grown);
+            row.end = shifted(row.end, grown);
             *packed = row.pack();
         }
-        self.pack(bytes, head_len, facts)
+        self.pack(bytes, resized(self.head_len), facts)
     }
 
     #[inline]

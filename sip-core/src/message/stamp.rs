@@ -5,8 +5,9 @@ use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
+use crate::Limits;
 use crate::header::{Via, ViaSpans};
-use crate::span::Span;
+use crate::span::{Span, range_of};
 
 /// What has to change in a Via value: at most two places, in order.
 pub(crate) struct Stamp {
@@ -25,9 +26,14 @@ struct Patch {
 
 /// Two parameters, the longest with an IPv6 address.
 struct Text {
-    bytes: [u8; 80],
+    bytes: [u8; TEXT_MAX],
     len: usize,
 }
+
+const TEXT_MAX: usize = 80;
+
+// The offsets into a stamped head have 16 bits.
+const _: () = assert!(Limits::HEAD_MAX + TEXT_MAX <= u16::MAX as usize);
 
 impl Stamp {
     /// What has to change in the Via that was parsed from `value`.
@@ -36,7 +42,7 @@ impl Stamp {
         // An IPv4 peer of a dual-stack socket is an IPv4 peer.
         let ip = source.ip().to_canonical();
         let (received, rport) = via.stamp_texts();
-        let place = |text| Span::of(value, text).map(|span| span.start()..span.end());
+        let place = |text| range_of(value, text);
         let (received, rport) = (received.and_then(place), rport.and_then(place));
         // RFC 3581 §4: with rport, received is written even if it says what sent-by says.
         let must = rport.is_some() || force_rport || via.sent_by().host().ip() != Some(ip);
@@ -49,7 +55,7 @@ impl Stamp {
         let mut stamp = Self {
             patches: [nothing.clone(), nothing],
             text: Text {
-                bytes: [0; 80],
+                bytes: [0; TEXT_MAX],
                 len: 0,
             },
             received: (must || received.is_some()).then_some(ip),
@@ -89,12 +95,11 @@ impl Stamp {
     /// Where a part of the message is behind the stamp; the Via value starts at `value`.
     pub(crate) fn moved(&self, span: Span, value: usize) -> Span {
         let by = |patch: &Patch| {
-            let grown = patch.text.len() as isize - patch.place.len() as isize;
             let before = value + patch.place.end <= span.start();
-            if before { grown } else { 0 }
+            if before { patch.grown() } else { 0 }
         };
         let [first, second] = &self.patches;
-        span.moved((by(first) + by(second)) as i16)
+        span.moved(by(first) + by(second))
     }
 
     #[inline]
@@ -106,9 +111,8 @@ impl Stamp {
     }
 
     /// By how many bytes the value grows.
-    pub(crate) fn grown(&self) -> i16 {
-        let places: usize = self.patches.iter().map(|patch| patch.place.len()).sum();
-        (self.text.len as isize - places as isize) as i16
+    pub(crate) fn grown(&self) -> i32 {
+        self.patches.iter().map(Patch::grown).sum()
     }
 
     /// Copies `message`, in which the value starts at `value`, with the changes made.
@@ -121,6 +125,14 @@ impl Stamp {
             at = value + place.end;
         }
         out.extend_from_slice(message.get(at..).unwrap_or_default());
+    }
+}
+
+impl Patch {
+    /// By how many bytes it makes a head longer, which has at most [`Limits::HEAD_MAX`].
+    #[inline]
+    fn grown(&self) -> i32 {
+        self.text.len() as i32 - self.place.len() as i32
     }
 }
 

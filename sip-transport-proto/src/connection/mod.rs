@@ -30,7 +30,8 @@ use crate::trace::CONNECTION;
 #[cfg(feature = "ws")]
 use crate::websocket::Refusal;
 use crate::{
-    ChannelId, ConnectionId, Deadline, Event, Keep, Outgoing, Protocol, Route, SipEndpoint,
+    ChannelId, ConnectionId, ConnectionInfo, Deadline, Event, Keep, Outgoing, Protocol, Route,
+    SipEndpoint,
 };
 
 use deadlines::Deadlines;
@@ -86,6 +87,9 @@ pub struct Connection {
     /// The peer may offer the connection for requests the other way, and has done for this port.
     alias: Option<Option<u16>>,
     state: State,
+    /// When bytes could pass, and when messages could.
+    connected: Option<Instant>,
+    opened: Option<Instant>,
     layers: Layers,
     /// The peer, or the socket, has ended the direction towards us.
     ended: bool,
@@ -168,6 +172,8 @@ impl Connection {
             keeping: keep.map(Keeping::new),
             alias: alias.then_some(None),
             state: State::Connecting,
+            connected: None,
+            opened: None,
             pending: VecDeque::new(),
             pending_bytes: 0,
             rendering: false,
@@ -209,6 +215,13 @@ impl Connection {
     /// Bytes that wait to be written, or for it to open.
     pub fn queued_bytes(&self) -> usize {
         self.out.len().saturating_add(self.pending_bytes)
+    }
+
+    /// Adds what it knows to what the [`Router`](crate::Router) does.
+    pub fn fill_in(&self, info: &mut ConnectionInfo) {
+        info.queued = self.queued_bytes();
+        info.connected = self.connected;
+        info.opened = self.opened;
     }
 
     /// Whether it is over: the machine can be dropped once its events are fetched.
@@ -471,6 +484,7 @@ impl Connection {
     /// Bytes can pass.
     fn reached(&mut self, now: Instant, local: SocketAddr) {
         self.local = Some(local);
+        self.connected = Some(now);
         self.deadlines.connect = None;
         self.deadlines.size_rule = None;
         if self.layers.are_open() {
@@ -488,6 +502,7 @@ impl Connection {
     /// Messages can pass.
     fn open(&mut self, now: Instant, local: SocketAddr) {
         self.change(|this| this.state = State::Open);
+        self.opened = Some(now);
         self.deadlines.handshake = None;
         self.active(now);
         self.begin_keeping(now);

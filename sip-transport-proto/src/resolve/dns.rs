@@ -117,7 +117,7 @@ impl Dns {
         };
         let ttl = match &answer {
             Answer::Found { ttl, .. } => Some((*ttl).min(config.max_ttl)),
-            Answer::NotFound { ttl } => {
+            Answer::NotFound { ttl } | Answer::NoSuchName { ttl } => {
                 Some(ttl.map_or(config.negative_ttl, |t| t.min(config.negative_ttl)))
             }
             // Not remembered: one failure must not be the next send's.

@@ -42,6 +42,11 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         Some(&entry.value)
     }
 
+    /// Whether there is an entry, faded or not.
+    pub(crate) fn has(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Keeps a value until then, unless there may be none or it alone is too heavy. Tells how many
     /// had to go for it.
     pub(crate) fn insert(&mut self, key: K, value: V, until: Instant, weight: usize) -> usize {

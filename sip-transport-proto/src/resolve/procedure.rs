@@ -32,6 +32,8 @@ pub(super) struct Seen {
     failure: Option<PlanError>,
     /// There are SRV records, of whatever use.
     srv: bool,
+    /// There is no host of that name.
+    no_such_name: bool,
 }
 
 /// Why there are no targets.
@@ -78,6 +80,9 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 ..
             } => failure,
             Seen { srv: true, .. } => PlanError::NotOffered(name.clone()),
+            Seen {
+                no_such_name: true, ..
+            } => PlanError::NoSuchName(name.clone()),
             Seen { .. } => PlanError::NoAddress(name.clone()),
         }
     }
@@ -329,6 +334,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 return Some(addresses.iter().copied().filter(usable).collect());
             }
             Known::Failed(error) => self.note(kind, host, error),
+            Known::NoSuchName => self.seen.no_such_name = true,
             _ => {}
         }
         Some(Vec::new())
@@ -402,7 +408,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
 
     fn look_up(&mut self, kind: LookupKind, name: &DomainName) -> Option<Known> {
         if name.is_invalid() {
-            return Some(Known::Nothing);
+            return Some(Known::NoSuchName);
         }
         (self.ask)(kind, name)
     }

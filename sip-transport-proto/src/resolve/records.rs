@@ -51,8 +51,13 @@ pub enum Answer {
         /// The least TTL among them and the CNAMEs on the way.
         ttl: Duration,
     },
-    /// It is known that there are none: no such name, or no records of this kind.
+    /// It is known that there are none of this kind, or of any.
     NotFound {
+        /// How long that holds (RFC 2308 §5), if the answer said so.
+        ttl: Option<Duration>,
+    },
+    /// It is known that there is no such name (NXDOMAIN).
+    NoSuchName {
         /// How long that holds (RFC 2308 §5), if the answer said so.
         ttl: Option<Duration>,
     },
@@ -111,6 +116,7 @@ pub(super) enum Known {
     /// At least one.
     Addresses(Arc<[IpAddr]>),
     Nothing,
+    NoSuchName,
     Failed(io::ErrorKind),
 }
 
@@ -137,6 +143,7 @@ impl Known {
         let records = match answer {
             Answer::Found { records, .. } => records,
             Answer::NotFound { .. } => return Self::Nothing,
+            Answer::NoSuchName { .. } => return Self::NoSuchName,
             Answer::Failed(error) => return Self::Failed(error),
         };
         match kind {
@@ -180,7 +187,7 @@ impl Known {
             Self::Naptr(rules) => rules.iter().map(|rule| name(&rule.srv)).sum(),
             Self::Srv(servers) => servers.iter().map(|server| name(&server.host)).sum(),
             Self::Addresses(addresses) => addresses.len().saturating_mul(RECORD),
-            Self::Nothing | Self::Failed(_) => 0,
+            Self::Nothing | Self::NoSuchName | Self::Failed(_) => 0,
         }
     }
 }

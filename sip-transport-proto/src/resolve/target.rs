@@ -209,7 +209,7 @@ pub enum PlanError {
     #[error("nothing here sends over {0}")]
     CannotSend(Protocol),
     /// A lookup failed, and no other led to a target.
-    #[error("{kind} {name}: {error}")]
+    #[error("DNS lookup of {kind} {name}: {}", LookupError(*error))]
     Lookup {
         /// What was asked for.
         kind: LookupKind,
@@ -220,9 +220,25 @@ pub enum PlanError {
     },
     /// The domain has SRV records, and none that leads to a target: the service is not offered
     /// (RFC 2782), or not to us.
-    #[error("{0} offers no service that can be reached")]
+    #[error("DNS has no service of {0} that can be reached")]
     NotOffered(DomainName),
     /// The name has no address, or none of a family that can be sent to.
-    #[error("{0} has no address that can be reached")]
+    #[error("DNS has no address of {0} that can be reached")]
     NoAddress(DomainName),
+    /// There is no such name.
+    #[error("DNS knows no {0} (NXDOMAIN)")]
+    NoSuchName(DomainName),
+}
+
+/// What a lookup failed of, in words.
+struct LookupError(io::ErrorKind);
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            io::ErrorKind::TimedOut => f.write_str("no name server answered in time"),
+            io::ErrorKind::Other => f.write_str("the name server failed"),
+            error => error.fmt(f),
+        }
+    }
 }

@@ -11,8 +11,8 @@ use crate::{ConnectionId, SipEndpoint};
 
 /// What is known of a connection.
 ///
-/// The [`Router`] does not know what is queued: [`Transport::connections`](crate::Transport::connections)
-/// and the adapters do.
+/// The [`Router`] does not know what is queued and how opening went:
+/// [`Transport::connections`](crate::Transport::connections) and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -30,6 +30,10 @@ pub struct ConnectionInfo {
     pub proven: bool,
     /// When it was accepted, or asked for.
     pub since: Instant,
+    /// When its socket was connected.
+    pub connected: Option<Instant>,
+    /// When messages could pass: TLS and WebSocket, if any, were agreed on.
+    pub opened: Option<Instant>,
     /// When it last carried something, as exactly as 1/128 of the idle timeout.
     pub active: Instant,
     /// Bytes that wait to be written, or for it to open.
@@ -64,6 +68,8 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         state: record.state,
         proven: record.proven,
         since: record.since,
+        connected: None,
+        opened: None,
         active: record.active,
         queued: 0,
         identity: record.identity.clone(),

@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
+use tracing::warn;
+
 use super::Router;
 use crate::error::AttemptCause;
 use crate::multicast::is_one_host;
 use crate::outgoing::Size;
 use crate::resolve::Target;
 use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
+use crate::trace::CONNECTION;
 use crate::{Deadline, Outgoing, Protocol};
 
 impl Router {
@@ -71,7 +74,17 @@ impl Router {
             return false;
         }
         outgoing.size = Size::Failed(Box::new(cause.clone()));
-        if targets_fault || *cause == AttemptCause::Deadline(Deadline::SizeRule) {
+        let waited = *cause == AttemptCause::Deadline(Deadline::SizeRule);
+        if waited && !self.without_tcp.has(&target.addr) {
+            warn!(
+                target: CONNECTION,
+                addr = %target.addr,
+                len,
+                waited = ?self.shared.config.size_rule_timeout,
+                "a request too large for UDP has waited for TCP in vain (Config::size_rule)"
+            );
+        }
+        if targets_fault || waited {
             let until = now + self.shared.config.size_rule_memory;
             let forgotten = self.without_tcp.insert(target.addr, (), until, 0);
             self.shared.counters.size_rule_forgotten.add(forgotten);

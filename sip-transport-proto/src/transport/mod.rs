@@ -100,8 +100,9 @@ impl Transport {
     /// The connections, open or being opened.
     pub fn connections(&self) -> impl Iterator<Item = ConnectionInfo> {
         self.router.connections().map(|mut info| {
-            let machine = self.connections.get(&info.id);
-            info.queued = machine.map_or(0, Connection::queued_bytes);
+            if let Some(machine) = self.connections.get(&info.id) {
+                machine.fill_in(&mut info);
+            }
             info
         })
     }

@@ -39,6 +39,7 @@ pub struct Zone(BTreeMap<(String, String), Vec<Entry>>);
 enum Entry {
     Record(Record),
     Fails,
+    NoSuchName,
     Never,
 }
 
@@ -53,6 +54,7 @@ impl Zone {
             let text = |i: usize| words.get(i).copied().unwrap_or_default().to_owned();
             let entries = match (kind, words.as_slice()) {
                 (_, ["fails"]) => vec![Entry::Fails],
+                (_, ["nxdomain"]) => vec![Entry::NoSuchName],
                 (_, ["never"]) => vec![Entry::Never],
                 ("NAPTR", _) => vec![Entry::Record(Record::Naptr(NaptrRecord {
                     order: number(0),
@@ -92,6 +94,7 @@ impl Zone {
             match entry {
                 Entry::Record(record) => records.push(record.clone()),
                 Entry::Fails => return Some(Answer::Failed(io::ErrorKind::Other)),
+                Entry::NoSuchName => return Some(Answer::NoSuchName { ttl: None }),
                 Entry::Never => return None,
             }
         }
