@@ -60,6 +60,7 @@ mod protocol;
 #[cfg(feature = "proxy")]
 mod proxy;
 mod receive;
+mod receiving;
 mod reply;
 pub mod resolve;
 mod response_policy;

@@ -6,6 +6,7 @@ use crate::config::Panics;
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
+use crate::receiving::Receiving;
 use crate::reply::Rates;
 use crate::trace::Seldom;
 use crate::{Config, ids::TransportId};
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
     pub(crate) queued: Budget,
+    pub(crate) receiving: Receiving,
     pub(crate) said: Warnings,
 }
 
@@ -65,6 +67,7 @@ pub(crate) struct Shared {
 pub(crate) struct Warnings {
     pub(crate) connections: Seldom,
     pub(crate) queued: Seldom,
+    pub(crate) receiving: Seldom,
     pub(crate) waiting: Seldom,
     pub(crate) certificates: Seldom,
     pub(crate) panics: Panics,

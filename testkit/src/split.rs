@@ -177,6 +177,10 @@ impl Split {
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Active => self.router.handle_active(now, id),
             ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
+            ConnectionEvent::ReceiveFull(closes) => {
+                self.router.handle_receive_full(now, closes);
+                self.tasks.push(Task::Router);
+            }
             ConnectionEvent::Closed { reason } => {
                 self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));

@@ -313,6 +313,11 @@ impl Task {
             ConnectionEvent::Behind(since) => {
                 core.with_router(|router| router.handle_behind(id, since));
             }
+            ConnectionEvent::ReceiveFull(closes) => {
+                let now = core.now();
+                let ((), asked) = core.ask(|router| router.handle_receive_full(now, closes));
+                core.run(asked);
+            }
             ConnectionEvent::Closed { reason } => core.forget_link(id, reason),
             ConnectionEvent::Returned(outgoing, cause) => {
                 core.retry(core.now(), outgoing, cause);

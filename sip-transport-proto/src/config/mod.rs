@@ -53,6 +53,7 @@ pub struct Config {
     pub(crate) send_queue: usize,
     pub(crate) unproven_send_queue: usize,
     pub(crate) total_send_queue: usize,
+    pub(crate) total_receive_buffer: usize,
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) stun_answers_per_second: u32,
     pub(crate) max_waiting_sends: usize,
@@ -104,6 +105,7 @@ impl Default for Config {
             send_queue: 1 << 20,
             unproven_send_queue: 64 << 10,
             total_send_queue: 64 << 20,
+            total_receive_buffer: 64 << 20,
             malformed_replies_per_second: 100,
             stun_answers_per_second: 5_000,
             max_waiting_sends: 16_384,
@@ -407,6 +409,12 @@ impl Config {
         /// connection that has been behind with its bytes for longest, and for a second at least, is
         /// closed then, so that those after it find room. Default: 64 MiB.
         total_send_queue: usize;
+        /// Bytes that all connections together have received and not passed on: of messages,
+        /// upgrades and TLS records that are not complete, and while the application does not fetch
+        /// messages also of complete ones. Where there are more, the address (IPv6: the /64) that
+        /// holds most of them loses the connection that has been receiving for longest; an
+        /// [exempt](Self::per_ip_exempt) address counts by each connection. Default: 64 MiB.
+        total_receive_buffer: usize;
         /// Replies to malformed requests on one datagram channel in a second, whatever the number
         /// of its sockets. Default: 100.
         malformed_replies_per_second: u32;

@@ -103,6 +103,8 @@ pub struct Connection {
     races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
+    /// Bytes that came and were not passed on, as they were counted last.
+    held: usize,
     /// When the router was last told that it is active.
     told_active: Instant,
     /// Since when it has been behind, as the router was told.
@@ -180,6 +182,7 @@ impl Connection {
             races,
             control: VecDeque::new(),
             deadlines,
+            held: 0,
             told_active: now,
             told_behind: None,
             seed,
@@ -396,6 +399,7 @@ impl Connection {
     /// [`poll_control`](Self::poll_control) for events.
     pub fn pause(&mut self, now: Instant) {
         self.deadlines.pause(now);
+        self.count_held(now);
     }
 
     /// Says that reading goes on.
@@ -598,6 +602,7 @@ impl Connection {
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
+        self.hold_nothing();
         self.control.push_back(ConnectionEvent::Closed { reason });
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();
@@ -641,5 +646,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.gauges().for_each(|gauge| gauge.down(1));
         self.discharge(self.pending_bytes);
+        self.hold_nothing();
     }
 }

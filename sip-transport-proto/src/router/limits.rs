@@ -165,7 +165,7 @@ impl Router {
     }
 
     /// Closes a connection to make room, and counts why it was this one.
-    fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
+    pub(super) fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
         if let Some(record) = self.connections.get(connection) {
             let scope = self.channels.scope(record.channel, &self.shared);
             why(&scope.counters).one();

@@ -13,6 +13,7 @@ mod output;
 mod proxied;
 mod queries;
 mod races;
+mod receiving;
 mod responses;
 mod sending;
 mod size;
@@ -35,6 +36,7 @@ use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError}
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
+use crate::receiving::Receiving;
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
@@ -114,6 +116,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            receiving: Receiving::default(),
             said: Warnings::default(),
         };
         Self {
