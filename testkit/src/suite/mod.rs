@@ -181,6 +181,7 @@ macro_rules! suite {
             limits::{
                 one_address_has_so_many_silent_connections_unless_it_is_exempt,
                 the_application_decides_who_may_connect,
+                a_stranger_who_fills_the_room_for_receiving_makes_room_for_others,
                 what_is_queued_stays_as_it_was_sent,
                 a_cancel_and_its_answers_keep_their_order_over_streams,
             }
