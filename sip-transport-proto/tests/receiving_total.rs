@@ -97,7 +97,7 @@ fn the_addresses_of_one_ipv6_network_count_together_and_exempt_ones_each_by_its_
         (host, channel)
     };
     let message = long(20_000);
-    let mut begin = |host: &mut Host, remote: &str, len: usize| {
+    let begin = |host: &mut Host, remote: &str, len: usize| {
         let id = host.accept(channel, "[2001:db8::1]:5060", remote);
         host.feed(id, &message[..len]);
         host.pass(Duration::from_millis(10));
