@@ -793,7 +793,7 @@ fn a_stamp_may_take_the_place_of_nearly_a_whole_head() {
                 );
                 assert_eq!(
                     (message.call_id(), message.cseq().unwrap().seq()),
-                    (Some("1"), 1)
+                    (Some(&b"1"[..]), 1)
                 );
                 let via = message.top_via().unwrap();
                 assert_eq!(via.received(), Some([192, 0, 2, 9].into()));

@@ -56,6 +56,7 @@ mod keep;
 mod multicast;
 mod outgoing;
 mod own_names;
+mod party;
 mod protocol;
 #[cfg(feature = "proxy")]
 mod proxy;

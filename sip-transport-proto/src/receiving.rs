@@ -1,30 +1,25 @@
 //! What connections have received and not passed on yet, against a limit for all of them.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::party::Party;
 use crate::{Config, ConnectionId};
 
-/// Who answers for what a connection holds: an IPv4 address, an IPv6 /64, or, where the address is
-/// exempt from limits of its own, the connection alone.
+/// Who answers for what a connection holds: the party that it is of, or, where its address is exempt,
+/// the connection alone.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Holder {
-    Address(IpAddr),
+    Party(Party),
     Connection(ConnectionId),
 }
 
 impl Holder {
     pub(crate) fn new(config: &Config, ip: IpAddr, connection: ConnectionId) -> Self {
-        let ip = ip.to_canonical();
-        if config.per_ip_exempt.iter().any(|net| net.contains(&ip)) {
-            return Self::Connection(connection);
-        }
-        Self::Address(match ip {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-            v4 => v4,
-        })
+        let party = config.party(ip);
+        party.map_or(Self::Connection(connection), Self::Party)
     }
 }
 

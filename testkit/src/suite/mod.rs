@@ -179,7 +179,8 @@ macro_rules! suite {
                 a_kept_connection_is_pinged_and_each_ping_answered,
             }
             limits::{
-                one_address_has_so_many_silent_connections_unless_it_is_exempt,
+                an_address_at_its_limit_replaces_its_own_silent_connections_unless_it_is_exempt,
+                who_holds_most_makes_room_and_the_trusted_last,
                 the_application_decides_who_may_connect,
                 a_stranger_who_fills_the_room_for_receiving_makes_room_for_others,
                 what_is_queued_stays_as_it_was_sent,
