@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sip_core::message::{ParseError, Request, Response};
 
-use crate::error::{CloseReason, FlowFailure, SendError, SendFailure};
+use crate::error::{ChannelFailure, CloseReason, FlowFailure, SendError, SendFailure};
 use crate::tls::Identity;
 use crate::{ChannelId, ConnectionId, KeepStop, SendId, Sent, SipEndpoint};
 
@@ -67,6 +67,17 @@ pub enum Event {
         remote: SipEndpoint,
         /// Why.
         reason: CloseReason,
+    },
+    /// A channel that nobody removed has come to its end: the task of its listener or of one of its
+    /// sockets has. Its connections close with [`CloseReason::ChannelFailed`]; to have it again, add
+    /// it again. Only the adapters report it.
+    ChannelClosed {
+        /// The channel.
+        channel: ChannelId,
+        /// Its address.
+        local: SipEndpoint,
+        /// Why.
+        cause: ChannelFailure,
     },
     /// A send that had to wait has ended. Only the facade reports it as an event; the adapters'
     /// futures resolve.

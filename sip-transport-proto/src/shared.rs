@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use sip_core::Limits;
 
+use crate::config::Panics;
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
 use crate::rates::{Rates, Source, Sources};
+use crate::receiving::Receiving;
 use crate::trace::Seldom;
 use crate::{ChannelConfig, Config, ids::TransportId};
 
@@ -74,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) kept: KeptFlows,
     pub(crate) sources: Sources,
     pub(crate) queued: Budget,
+    pub(crate) receiving: Receiving,
     pub(crate) said: Warnings,
 }
 
@@ -82,8 +85,10 @@ pub(crate) struct Shared {
 pub(crate) struct Warnings {
     pub(crate) connections: Seldom,
     pub(crate) queued: Seldom,
+    pub(crate) receiving: Seldom,
     pub(crate) waiting: Seldom,
     pub(crate) certificates: Seldom,
+    pub(crate) panics: Panics,
     pub(crate) strays: Seldom,
 }
 

@@ -13,6 +13,7 @@ mod output;
 mod proxied;
 mod queries;
 mod races;
+mod receiving;
 mod responses;
 mod sending;
 mod shares;
@@ -36,6 +37,7 @@ use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
 use crate::rates::Sources;
+use crate::receiving::Receiving;
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
@@ -116,6 +118,7 @@ impl Router {
             config,
             names,
             queued: Budget::default(),
+            receiving: Receiving::default(),
             said: Warnings::default(),
         };
         Self {

@@ -61,6 +61,9 @@ impl fmt::Display for Summary<'_> {
             }
             Event::MappedAddress { remote, mapped } => write!(f, "{remote} sees {mapped}"),
             Event::SourceLimited { remote, .. } => write!(f, "{remote} is held back"),
+            Event::ChannelClosed { local, cause, .. } => {
+                write!(f, "channel {local} closed: {cause}")
+            }
         }
     }
 }

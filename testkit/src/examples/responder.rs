@@ -71,7 +71,8 @@ impl Args {
         ];
         let secure = !(self.tls.is_empty() && self.wss.is_empty());
         let tls = secure.then(|| self.certificates()).transpose()?;
-        let mut builder = SipTransport::builder().workers(self.workers.get());
+        let builder = SipTransport::builder().raise_descriptor_limit();
+        let mut builder = builder.workers(self.workers.get());
         for (protocol, addresses) in protocols {
             for &address in addresses {
                 let channel = ChannelConfig::new(protocol, address);

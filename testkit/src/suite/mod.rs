@@ -183,14 +183,22 @@ macro_rules! suite {
                 an_address_at_its_limit_replaces_its_own_silent_connections_unless_it_is_exempt,
                 who_holds_most_makes_room_and_the_trusted_last,
                 the_application_decides_who_may_connect,
+                a_stranger_who_fills_the_room_for_receiving_makes_room_for_others,
                 what_is_queued_stays_as_it_was_sent,
                 a_cancel_and_its_answers_keep_their_order_over_streams,
+            }
+            callbacks::{
+                an_accept_filter_that_panics_refuses_the_connection,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,
             }
         }}
         $crate::cases_over! { all [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            callbacks::{
+                a_tap_that_panics_stops_no_message,
+                a_header_hook_that_panics_fails_its_send_and_no_other,
+            }
             watching::{
                 each_message_is_shown_once_with_its_bytes_and_end_points,
                 what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
@@ -223,6 +231,9 @@ macro_rules! suite {
             }
         }}
         $crate::cases_over! { websocket [ws Ws, wss Wss] $host: {
+            callbacks::{
+                an_upgrade_check_that_panics_is_answered_with_500,
+            }
             websocket::{
                 a_refused_upgrade_is_answered_and_closed,
                 an_upgrade_that_the_server_refuses_fails_the_sends_that_wait,

@@ -14,8 +14,8 @@ use sip_transport_proto::{
 
 use super::{number, serve};
 use crate::suite::{
-    Endpoint, Family, Host, Place, Setup, StreamPeer, UdpPeer, body_of_length, join, next_request,
-    reply, request, request_to, text, via,
+    Endpoint, Family, Host, Place, Setup, StreamPeer, UdpPeer, body_of_length, join, next_closed,
+    next_request, reply, request, request_to, text, via,
 };
 
 async fn bare<H: Host>(host: &H, from: &Place, to: SipEndpoint) -> StreamPeer {
@@ -395,4 +395,41 @@ pub async fn one_source_that_floods_leaves_others_their_answers<H: Host>(host: &
     let most = u64::from(OTHERS) * EACH / 2;
     assert!(stats.stun_answers_suppressed > most, "{stats:?}");
     assert!(stats.malformed_replies_suppressed > most, "{stats:?}");
+}
+
+// A crowd of unfinished messages.
+pub async fn a_stranger_who_fills_the_room_for_receiving_makes_room_for_others<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    const TOTAL: usize = 64 << 10;
+    let here = host.place();
+    let setup = Setup::new().udp_and(protocol, &here, Family::V4);
+    let setup = setup.set(|config| config.total_receive_buffer(TOTAL).map(drop));
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(protocol, Family::V4);
+    let mut strangers = Vec::new();
+    let place = host.place();
+    while alice.stats().receiving_evicted == 0 {
+        let mut peer = StreamPeer::connect(host, &place, to).await;
+        let before = alice.stats();
+        let via = via(protocol.via_token(), peer.local(), "");
+        let head = text("MESSAGE", &via, 1).replace("Content-Length: 0", "Content-Length: 20000");
+        let wire = peer.seal(head + &"x".repeat(20_000));
+        peer.write_wire(&wire[..9_000]).await;
+        host.until(|| {
+            let now = alice.stats();
+            now.received_bytes >= before.received_bytes + 8_900
+                || now.receiving_evicted > before.receiving_evicted
+        })
+        .await;
+        strangers.push(peer);
+        assert!(strangers.len() < 10, "it is full before");
+    }
+    let (_, reason) = next_closed(&mut alice).await;
+    assert_eq!(reason, CloseReason::Limit);
+    let stats = alice.stats();
+    assert!(stats.received_bytes <= TOTAL as u64, "{stats:?}");
+    // Who comes with a whole message is served.
+    serve(host, &mut alice, to).await;
 }

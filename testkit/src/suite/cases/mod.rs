@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 pub mod adapters;
+pub mod callbacks;
 pub mod channels;
 pub mod connections;
 pub mod datagrams;
