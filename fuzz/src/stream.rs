@@ -1,7 +1,5 @@
 use sip_core::{Frame, Framer, Limits, Message, message::ParseError};
 
-use crate::message::never;
-
 /// However a stream is cut, it gives the same frames and the same error; a message from it is
 /// also one as a datagram, and reads the same.
 ///
@@ -52,12 +50,20 @@ fn frames(stream: &[u8], mut next: impl FnMut(usize) -> usize) -> Vec<Seen> {
                 Ok(None) => break,
                 Ok(Some(Frame::Crlf)) => seen.push(Seen::Crlf),
                 Ok(Some(Frame::Ping)) => seen.push(Seen::Ping),
-                Ok(Some(Frame::Message { head, data })) => {
+                Ok(Some(Frame::Message { mut head, data })) => {
                     let message = head.to_message(data);
                     let rows = crate::message::rows(&message);
-                    let datagram = Message::parse(data.to_vec()).unwrap_or_else(never);
-                    assert_eq!(crate::message::rows(&datagram), rows);
-                    assert_eq!(datagram.body(), message.body());
+                    match Message::parse(data.to_vec()) {
+                        Ok(datagram) => {
+                            assert_eq!(crate::message::rows(&datagram), rows);
+                            assert_eq!(datagram.body(), message.body());
+                        }
+                        // Its end is known all the same, so the stream goes on.
+                        Err(error) => {
+                            assert_eq!(head.check(data), Err(error));
+                            assert!(!error.is_fatal_for_stream(), "{error}");
+                        }
+                    }
                     seen.push(Seen::Message {
                         start_line: message.start_line().to_string(),
                         rows,

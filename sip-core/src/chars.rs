@@ -22,22 +22,38 @@ pub(crate) const URI_HEADER: u8 = 6;
 pub(crate) const URI: u8 = 7;
 /// What may stand in a quoted string as it is, but for tabs and folds.
 pub(crate) const QUOTED: u8 = 8;
+/// What a value of a parameter is let in with: no white space, and nothing that ends it.
+pub(crate) const LOOSE_VALUE: u8 = 9;
+/// What the user of a URI is let in with, without `escaped`.
+pub(crate) const LOOSE_USER: u8 = 10;
+/// What the parameters of a URI are let in with, without `escaped`.
+pub(crate) const LOOSE_URI_PARAMS: u8 = 11;
+/// What a URI in From and To is let in with, without `escaped`.
+pub(crate) const LOOSE_URI: u8 = 12;
+/// What the password of a URI is let in with, without `escaped`.
+pub(crate) const LOOSE_PASSWORD: u8 = 13;
 
 const UNRESERVED: &[u8] = b"-_.!~*'()";
+/// No character of a URI (RFC 3986), and yet seen in them.
+const NOT_URI: &[u8] = b"#[]{}|^\"";
 const TOKEN_MARKS: &[u8] = b"-.!%*_+`'~";
 
 /// The characters of a class besides letters and digits.
-const fn marks(class: u8) -> [&'static [u8]; 2] {
+const fn marks(class: u8) -> [&'static [u8]; 3] {
     match class {
-        TOKEN => [TOKEN_MARKS, b""],
-        WORD => [TOKEN_MARKS, b"()<>:\\\"/[]?{}"],
-        LABEL => [b"-_", b""],
-        USER => [UNRESERVED, b"&=+$,;?/"],
-        PASSWORD => [UNRESERVED, b"&=+$,"],
-        URI_PARAM => [UNRESERVED, b"[]/:&+$"],
-        URI_HEADER => [UNRESERVED, b"[]/?:+$"],
-        URI => [UNRESERVED, b";/?:@&=+$,[]"],
-        _ => [b"", b""],
+        TOKEN => [TOKEN_MARKS, b"", b""],
+        WORD => [TOKEN_MARKS, b"()<>:\\\"/[]?{}", b""],
+        LABEL => [b"-_", b"", b""],
+        USER => [UNRESERVED, b"&=+$,;?/", b""],
+        PASSWORD => [UNRESERVED, b"&=+$,", b""],
+        URI_PARAM => [UNRESERVED, b"[]/:&+$", b""],
+        URI_HEADER => [UNRESERVED, b"[]/?:+$", b""],
+        URI => [UNRESERVED, b";/?:@&=+$,[]", b""],
+        LOOSE_USER => [UNRESERVED, b"&=+$,;?/", NOT_URI],
+        LOOSE_PASSWORD => [UNRESERVED, b"&=+$,", NOT_URI],
+        LOOSE_URI_PARAMS => [UNRESERVED, b"/:&+$;=", NOT_URI],
+        LOOSE_URI => [UNRESERVED, b";/?:@&=+$,", NOT_URI],
+        _ => [b"", b"", b""],
     }
 }
 
@@ -47,8 +63,13 @@ const fn table(class: u8) -> [u8; 256] {
     let mut b = 0;
     while b < 256 {
         let byte = b as u8;
-        let quoted = byte >= b' ' && !matches!(byte, b'"' | b'\\' | 0x7f);
-        table[b] = (byte.is_ascii_alphanumeric() || (class == QUOTED && quoted)) as u8;
+        let others = match class {
+            QUOTED => byte >= b' ' && !matches!(byte, b'"' | b'\\' | 0x7f),
+            LOOSE_VALUE => byte > b' ' && !matches!(byte, b';' | b',' | b'"' | b'<' | b'>' | 0x7f),
+            LOOSE_USER | LOOSE_PASSWORD | LOOSE_URI_PARAMS | LOOSE_URI => !byte.is_ascii(),
+            _ => false,
+        };
+        table[b] = (byte.is_ascii_alphanumeric() || others) as u8;
         b += 1;
     }
     let marks = marks(class);

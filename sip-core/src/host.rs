@@ -6,6 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ValueError;
 use crate::chars::{self, LABEL, ascii, is, run, skip_lws};
+use crate::limits::Reading;
 use crate::span::{HostPortSpan, HostSpan, Span};
 
 /// A host name or an IP address.
@@ -41,7 +42,15 @@ impl<'a> Host<'a> {
     /// Parses the host that `data` begins with; also tells how many bytes it takes.
     #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
-        scan(data).map(|(host, end)| (host.read(), end))
+        Self::parse_as(data, Reading::Strict)
+    }
+
+    /// The same with what peers write besides: a last label that starts with a digit, an IPv4
+    /// address with leading zeros (as a name: some read them as octal), the zone of an IPv6
+    /// address (left out: it means something to its own host only).
+    #[inline]
+    pub(crate) fn parse_as(data: &'a [u8], reading: Reading) -> Result<(Self, usize), ValueError> {
+        scan(data, reading).map(|(host, end)| (host.read(), end))
     }
 
     /// The IP address, unless this is a name.
@@ -87,19 +96,19 @@ impl<'a> Raw<'a> {
 }
 
 #[inline(always)]
-fn scan(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
+fn scan(data: &[u8], reading: Reading) -> Result<(Raw<'_>, usize), ValueError> {
     match data.first() {
         Some(b'0'..=b'9') => match ipv4(data) {
             Some((ip, end)) => Ok((Raw::V4(ip), end)),
-            None => name(data),
+            None => name(data, reading),
         },
-        Some(b'[') => ipv6_reference(data),
-        _ => name(data),
+        Some(b'[') => ipv6_reference(data, reading),
+        _ => name(data, reading),
     }
 }
 
 #[inline(always)]
-fn name(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
+fn name(data: &[u8], reading: Reading) -> Result<(Raw<'_>, usize), ValueError> {
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
     let mut last_label = 0;
     let mut at = 0;
@@ -124,14 +133,32 @@ fn name(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
         }
         at = end + 1;
     };
+    let name = data.get(..end).unwrap_or_default();
     // Else an address with a fault, such as 444.555.666.777, would be a name.
-    if data.get(last_label).is_some_and(u8::is_ascii_digit) {
+    if data.get(last_label).is_some_and(u8::is_ascii_digit)
+        && (reading == Reading::Strict || is_number(name))
+    {
         return unexpected(
             "an IPv4 address, or a last label that starts with a letter",
             last_label,
         );
     }
-    Ok((Raw::Name(data.get(..end).unwrap_or_default()), end))
+    Ok((Raw::Name(name), end))
+}
+
+/// Whether some readers take a name for an address that others do not see in it: its last label is
+/// a number, and it is not four octets with leading zeros.
+#[cold]
+fn is_number(name: &[u8]) -> bool {
+    let is_octet = |label: &[u8]| {
+        let octet = chars::number(label, 0, u8::MAX.into(), "octet");
+        octet.is_ok_and(|(_, end)| end == label.len() && end <= 3)
+    };
+    let labels = || name.split(|&b| b == b'.');
+    let last = labels().next_back().unwrap_or_default();
+    let is_hex = matches!(last, [b'0', b'x' | b'X', ..]);
+    (is_hex || last.iter().all(u8::is_ascii_digit))
+        && !(labels().count() == 4 && labels().all(is_octet))
 }
 
 /// `None` if the text is no address, or is one with more text behind it that could be of a name.
@@ -174,9 +201,13 @@ fn dec_octet(data: &[u8], at: usize) -> Option<(u8, usize)> {
     Some((u8::try_from(value).ok()?, end))
 }
 
-fn ipv6_reference(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
+fn ipv6_reference(data: &[u8], reading: Reading) -> Result<(Raw<'_>, usize), ValueError> {
     // "[", 45 characters (RFC 4291 with IPv4 at the end), one colon too many, "]".
-    let window = data.get(..data.len().min(48)).unwrap_or_default();
+    let longest = match reading {
+        Reading::Lenient => 48 + ZONE_MAX,
+        Reading::Strict => 48,
+    };
+    let window = data.get(..data.len().min(longest)).unwrap_or_default();
     let Some(end) = window.iter().position(|&b| b == b']') else {
         return Err(ValueError::unexpected(
             "']' after an IPv6 address",
@@ -184,9 +215,30 @@ fn ipv6_reference(data: &[u8]) -> Result<(Raw<'_>, usize), ValueError> {
             window.len(),
         ));
     };
-    let ip = ipv6(data.get(1..end).unwrap_or_default())
-        .ok_or_else(|| ValueError::unexpected("an IPv6 address", data, 1))?;
+    let text = data.get(1..end).unwrap_or_default();
+    let ip = match reading {
+        Reading::Lenient => ipv6(without_zone(text)),
+        Reading::Strict => ipv6(text),
+    };
+    let ip = ip.ok_or_else(|| ValueError::unexpected("an IPv6 address", data, 1))?;
     Ok((Raw::V6(ip), end + 1))
+}
+
+/// The longest zone with its percent sign.
+const ZONE_MAX: usize = 32;
+
+/// RFC 6874: the zone stands behind a percent sign, which may be escaped.
+fn without_zone(text: &[u8]) -> &[u8] {
+    let is_zone =
+        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'%');
+    match text
+        .iter()
+        .position(|&b| b == b'%')
+        .map(|at| text.split_at(at))
+    {
+        Some((ip, zone @ [_, _, ..])) if zone.iter().all(is_zone) => ip,
+        _ => text,
+    }
 }
 
 /// An IPv6 address without brackets.
@@ -335,7 +387,13 @@ impl<'a> HostPort<'a> {
     /// legal.
     #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
-        let (host, end) = scan(data)?;
+        Self::parse_as(data, Reading::Strict)
+    }
+
+    /// The same with what peers write besides; see [`Host::parse_as`].
+    #[inline]
+    pub(crate) fn parse_as(data: &'a [u8], reading: Reading) -> Result<(Self, usize), ValueError> {
+        let (host, end) = scan(data, reading)?;
         if data.get(end) != Some(&b':') {
             return Ok((Self { host, port: None }, end));
         }
@@ -351,8 +409,11 @@ impl<'a> HostPort<'a> {
 
     /// The same with white space around the colon, as only a Via may have it (RFC 3261 §25.1).
     #[inline(always)]
-    pub(crate) fn parse_sent_by(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
-        let (host, end) = scan(data)?;
+    pub(crate) fn parse_sent_by(
+        data: &'a [u8],
+        reading: Reading,
+    ) -> Result<(Self, usize), ValueError> {
+        let (host, end) = scan(data, reading)?;
         let colon = skip_lws(data, end);
         if data.get(colon) != Some(&b':') {
             return Ok((Self { host, port: None }, end));

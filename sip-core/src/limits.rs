@@ -1,6 +1,23 @@
 use thiserror::Error;
 
-/// How large a received message may be.
+/// How much of the grammar a received message must follow.
+///
+/// What two readers could read in two ways is refused either way: line ends, NUL, the start line,
+/// header names, Content-Length, CSeq, a second Call-ID, CSeq, From or To, where a response goes.
+/// [`message`](crate::message) has the list.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum Reading {
+    /// What transport and transactions need can be read; everything else stays as it came
+    /// (RFC 3261 §16.3 step 1). The default.
+    #[default]
+    Lenient,
+    /// The request URI, every Via, From, To and Call-ID follow their grammar as well, every line
+    /// of the head is a header, and nothing that may stand once stands twice.
+    Strict,
+}
+
+/// How large a received message may be, and how it is read.
 ///
 /// Offsets inside a head are 16 bits wide, which is why a head ends at [`Limits::HEAD_MAX`] bytes.
 ///
@@ -17,6 +34,7 @@ pub struct Limits {
     header: usize,
     rows: usize,
     start_line: usize,
+    reading: Reading,
 }
 
 /// A limit outside the range that it can have.
@@ -52,7 +70,9 @@ impl Limits {
         self.head
     }
 
-    /// One header row in bytes, without the CRLF that ends it, 8 KiB at first.
+    /// One header row in bytes, without the CRLF that ends it, 16 KiB at first: room for the
+    /// Contact of a registrar's response with some 150 bindings. On a stream only the message with
+    /// a longer one is refused; what comes behind it is read.
     pub const fn header(&self) -> usize {
         self.header
     }
@@ -65,6 +85,18 @@ impl Limits {
     /// The start line in bytes, without its CRLF, 8 KiB at first.
     pub const fn start_line(&self) -> usize {
         self.start_line
+    }
+
+    /// How much of the grammar a message must follow, [`Reading::Lenient`] at first.
+    pub const fn reading(&self) -> Reading {
+        self.reading
+    }
+
+    /// Sets how much of the grammar a message must follow.
+    #[must_use]
+    pub const fn with_reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
     }
 
     /// Sets the longest message: 1 to [`Limits::MESSAGE_MAX`] bytes.
@@ -118,9 +150,10 @@ impl Default for Limits {
         Self {
             message: 64 * 1024,
             head: 32 * 1024,
-            header: 8 * 1024,
+            header: 16 * 1024,
             rows: 512,
             start_line: 8 * 1024,
+            reading: Reading::Lenient,
         }
     }
 }

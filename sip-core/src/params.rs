@@ -3,12 +3,9 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
-use crate::chars::{Line, TOKEN, ascii, is_lws, run, skip_lws};
+use crate::chars::{LOOSE_VALUE, Line, TOKEN, ascii, is_lws, run, skip_lws};
+use crate::names::{Names, check_unique, lower_case};
 use crate::{Host, ValueError, host, quoted};
-
-/// More parameters than this in one value are an error: it keeps the search for repeated names
-/// from growing with the square of what a peer sends.
-pub(crate) const MAX_PARAMS: usize = 128;
 
 /// One parameter of a header field.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +68,9 @@ impl fmt::Display for Param<'_> {
 
 /// The parameters of a header field: `;name=value;flag;name="quoted"`.
 ///
-/// Either a view of received text, which was checked wholly, or parts to be written.
+/// Either a view of received text, which was read to its end, or parts to be written. Those of
+/// [`Message::top_via`](crate::Message::top_via) may hold what the grammar does not know, an empty
+/// value for one.
 ///
 /// ```
 /// use sip_core::{Param, Params};
@@ -137,14 +136,29 @@ impl<'a> Params<'a> {
         let mut at = offset;
         while let Some(step) = step(value, at)? {
             let Step { name, start, .. } = step;
-            if names.may_hold(name) {
-                let earlier = Steps {
-                    text: value.get(..start - 1).unwrap_or_default(),
+            names.add(name, || {
+                let all = Steps {
+                    text: value,
                     at: offset,
                 };
-                check_new(earlier.map(|s| s.name.eq_ignore_ascii_case(name)), start)?;
-            }
+                check_unique(value, all.map(|step| step.name), lower_case)
+            })?;
             each(name, step.value, start)?;
+            at = step.end;
+        }
+        Ok(Self(Source::Text(value.get(offset..).unwrap_or_default())))
+    }
+
+    /// [`Params::walk`] with what peers write besides: empty parameters and values, values of any
+    /// visible characters but `; , " < >`, and a name that comes twice, which is for `each` to judge.
+    pub(crate) fn walk_loosely(
+        value: &'a [u8],
+        offset: usize,
+        mut each: impl FnMut(&'a [u8], Option<&'a [u8]>, usize) -> Result<(), ValueError>,
+    ) -> Result<Self, ValueError> {
+        let mut at = offset;
+        while let Some(step) = loose_step(value, at)? {
+            each(step.name, step.value, step.start)?;
             at = step.end;
         }
         Ok(Self(Source::Text(value.get(offset..).unwrap_or_default())))
@@ -282,6 +296,61 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     }))
 }
 
+/// The same with what peers write besides. What [`step`] reads to its end reads the same here.
+#[inline(always)]
+fn loose_step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+    match step(text, at) {
+        Ok(Some(step)) if is_end(text, step.end) => Ok(Some(step)),
+        Ok(None) => Ok(None),
+        _ => read_loosely(text, at),
+    }
+}
+
+#[cold]
+fn read_loosely(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+    let mut start = skip_lws(text, at);
+    if !is_end(text, start) {
+        return Err(ValueError::unexpected("';'", text, start));
+    }
+    while text.get(start) == Some(&b';') {
+        start = skip_lws(text, start + 1);
+    }
+    if start >= text.len() {
+        return Ok(None);
+    }
+    let mut end = run::<TOKEN>(text, start);
+    let Some(name @ [_, ..]) = text.get(start..end) else {
+        return Err(ValueError::unexpected("a parameter name", text, start));
+    };
+    let mut value = None;
+    if let Some(from) = behind_equals(text, end) {
+        let from = skip_lws(text, from);
+        end = match text.get(from) {
+            Some(b'"') => quoted::scan(text, from)?,
+            _ => run::<LOOSE_VALUE>(text, from),
+        };
+        value = text.get(from..end);
+    }
+    if !is_end(text, end) {
+        return Err(ValueError::unexpected("';'", text, skip_lws(text, end)));
+    }
+    Ok(Some(Step {
+        name,
+        value,
+        start,
+        end,
+    }))
+}
+
+/// Whether a parameter may end at `at`.
+#[inline]
+fn is_end(text: &[u8], at: usize) -> bool {
+    match text.get(at) {
+        None | Some(b';') => true,
+        Some(_) => matches!(text.get(skip_lws(text, at)), None | Some(b';')),
+    }
+}
+
 /// Where a parameter's name starts that has white space around its semicolon.
 #[cold]
 fn first_name(text: &[u8], at: usize) -> Result<Option<usize>, ValueError> {
@@ -342,7 +411,7 @@ fn bare_ipv6_end(text: &[u8], at: usize) -> Result<usize, ValueError> {
     }
 }
 
-/// Steps over text that was checked before: what fails then can only be the end.
+/// Steps over text that was walked over before: what fails then can only be the end.
 #[derive(Clone, Debug)]
 struct Steps<'a> {
     text: &'a [u8],
@@ -353,54 +422,8 @@ impl<'a> Iterator for Steps<'a> {
     type Item = Step<'a>;
 
     fn next(&mut self) -> Option<Step<'a>> {
-        let step = step(self.text, self.at).ok().flatten()?;
+        let step = loose_step(self.text, self.at).ok().flatten()?;
         self.at = step.end;
         Some(step)
     }
-}
-
-/// The names seen so far: a filter that tells cheaply of most names that they are new.
-#[derive(Default)]
-pub(crate) struct Names(u64);
-
-impl Names {
-    /// Adds a name, and tells whether it may have come before. Names that differ in case only are
-    /// the same.
-    #[inline]
-    pub(crate) fn may_hold(&mut self, name: &[u8]) -> bool {
-        let first = name.first().copied().unwrap_or_default();
-        let bit = 1 << (u32::from(first & 31) | (name.len() as u32 & 1) << 5);
-        let seen = self.0 & bit != 0;
-        self.0 |= bit;
-        seen
-    }
-
-    /// From now on any name may have come before.
-    pub(crate) fn fill(&mut self) {
-        self.0 = u64::MAX;
-    }
-}
-
-/// Fails if one of the earlier names is the same, or if they are too many: the filter lets no more
-/// than 64 names pass without this.
-#[cold]
-pub(crate) fn check_new(
-    earlier: impl Iterator<Item = bool>,
-    offset: usize,
-) -> Result<(), ValueError> {
-    for (i, is_same) in earlier.enumerate() {
-        if is_same {
-            return Err(ValueError::Repeated {
-                what: "parameter",
-                offset,
-            });
-        }
-        if i + 1 == MAX_PARAMS {
-            return Err(ValueError::OutOfRange {
-                what: "number of parameters",
-                offset,
-            });
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use proptest::prelude::*;
-use sip_core::message::{ParseError, ParseErrorKind};
+use sip_core::message::{Head, ParseError, ParseErrorKind};
 use sip_core::{Frame, Framer, Limits, Name};
 
 /// What a framer gave out, in a form that can be compared.
@@ -421,11 +421,11 @@ fn endless_input_is_an_error_at_the_limit() {
         ),
         (
             format!("{start}X: {}", "y".repeat(70_000)),
-            ParseErrorKind::HeaderTooLong(limits.header()),
+            ParseErrorKind::HeadTooLong(limits.head()),
         ),
         (
             format!("{start}X: y\r\n{}", " y\r\n".repeat(70_000)),
-            ParseErrorKind::HeaderTooLong(limits.header()),
+            ParseErrorKind::HeadTooLong(limits.head()),
         ),
         (
             format!("{start}{}", "X: y\r\n".repeat(600)),
@@ -442,6 +442,49 @@ fn endless_input_is_an_error_at_the_limit() {
     for (text, kind) in cases {
         assert_eq!(fault(&whole(text.as_bytes())), kind);
         assert_eq!(fault(&feed(text.as_bytes().chunks(1), limits)), kind);
+    }
+}
+
+/// The lines of such a head can be told apart, so it is known where the message ends.
+// bad-inputs: F13
+#[test]
+fn a_header_that_is_too_long_refuses_its_message_and_no_other() {
+    let limits = Limits::default();
+    let of = |len: usize| {
+        let long = "y".repeat(len - "X: ".len());
+        format!("BYE sip:x SIP/2.0\r\nX: {long}\r\nl: 4\r\n\r\nbody")
+    };
+    let folded = of(limits.header() - 3).replace("yyyyy\r\nl", "yyyyy\r\n   y\r\nl");
+    for (text, good) in [
+        (of(limits.header()), true),
+        (of(limits.header() + 1), false),
+        (folded, false),
+    ] {
+        for size in [1, 1_000, usize::MAX] {
+            let mut framer = Framer::new(limits);
+            let mut seen = Vec::new();
+            for piece in (text.clone() + OPTIONS).as_bytes().chunks(size) {
+                assert_eq!(framer.push(piece), piece.len());
+                while let Some(frame) = framer.poll().unwrap() {
+                    let Frame::Message { mut head, data } = frame else {
+                        panic!()
+                    };
+                    seen.push((data.to_vec(), head.check(data).unwrap_err()));
+                }
+            }
+            let [(first, error), (second, _)] = &seen[..] else {
+                panic!("{seen:?}")
+            };
+            assert_eq!(
+                (&first[..], &second[..]),
+                (text.as_bytes(), OPTIONS.as_bytes())
+            );
+            let too_long = ParseErrorKind::HeaderTooLong(limits.header());
+            assert_eq!(error.kind() == too_long, !good);
+            assert!(!error.is_fatal_for_stream());
+            let datagram = Head::parse(text.as_bytes(), &limits);
+            assert_eq!(datagram.err(), (!good).then_some(*error));
+        }
     }
 }
 

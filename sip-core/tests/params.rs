@@ -312,3 +312,38 @@ fn no_parameters_print_nothing() {
     assert!(Params::of(&[]).is_empty());
     assert!(!Params::parse(b";a").unwrap().is_empty());
 }
+
+/// However alike names look, they are told apart; the first that repeats one is the error.
+#[test]
+fn of_up_to_128_names_a_repeated_one_is_found_however_alike_they_are() {
+    for stem in ["", "a", "abcdefg", "abcdefgh", &"long-".repeat(20)] {
+        let names: Vec<String> = (0..128).map(|i| format!("{stem}{i:03}")).collect();
+        let list = |names: &[String]| {
+            names
+                .iter()
+                .map(|name| format!(";{name}"))
+                .collect::<String>()
+        };
+        let text = list(&names);
+        assert_eq!(Params::parse(text.as_bytes()).unwrap().iter().count(), 128);
+        let many = text.clone() + ";other";
+        assert_eq!(
+            Params::parse(many.as_bytes()).unwrap_err(),
+            ValueError::OutOfRange {
+                what: "number of parameters",
+                offset: text.len() + 1
+            }
+        );
+        let mut twice = names.clone();
+        twice[90] = names[3].to_uppercase();
+        twice[100] = names[3].clone();
+        twice[127] = names[4].clone();
+        assert_eq!(
+            Params::parse(list(&twice).as_bytes()).unwrap_err(),
+            ValueError::Repeated {
+                what: "parameter",
+                offset: list(&twice[..90]).len() + 1
+            }
+        );
+    }
+}

@@ -571,3 +571,33 @@ fn errors_say_where_the_fault_is_in_the_whole_uri() {
         assert_eq!(offset(text), at, "{text}");
     }
 }
+
+/// An escape equals the octet that it stands for, unless that is a reserved one (RFC 3261 §19.1.4,
+/// RFC 2396 §2.2).
+#[test]
+fn a_parameter_name_is_repeated_by_its_escaped_form_too() {
+    let repeated = |params: &str| {
+        let text = format!("sip:h{params}");
+        match SipUri::parse(text.as_bytes()) {
+            Ok(_) => None,
+            Err(ValueError::Repeated { offset, .. }) => Some(offset - "sip:h".len()),
+            Err(error) => panic!("{params}: {error}"),
+        }
+    };
+    let many: String = (0..60)
+        .map(|i| format!(";%61%62%63%64%65%66%67%68{i}"))
+        .collect();
+    for (params, at) in [
+        (";abc;a%62c", Some(5)),
+        (";%61bc;x;ABC", Some(9)),
+        (";a%2Fb;a/b", None),
+        (";a%2fb;x;a%2Fb", Some(9)),
+        (";a%252fb;a%2fb", None),
+        (";a%25b;a%25B", Some(7)),
+        (";a%00;a%01;a", None),
+        (&format!("{many};x"), None),
+        (&format!("{many};abcdefgh7"), Some(many.len() + 1)),
+    ] {
+        assert_eq!(repeated(params), at, "{params}");
+    }
+}

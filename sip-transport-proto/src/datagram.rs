@@ -123,7 +123,7 @@ impl DatagramSocket {
             force_rport: self.force_rport,
         };
         let mut head = Head::default();
-        let read = head.read(data, &self.shared.config.limits);
+        let read = head.read(data, &self.shared.limits);
         let checked = read.and_then(|()| head.check(data));
         if self.shared.is_watched() {
             self.shared.show(arrival.tapped(now, data, checked.err()));

@@ -1,9 +1,8 @@
 //! The requests that belong to one that was sent: CANCEL (RFC 3261 §9.1) and the ACK of a final
 //! response other than 2xx (§17.1.1.3).
 
-use sip_core::build::RequestBuilder;
-use sip_core::header::{CSeq, CallId, From, To};
-use sip_core::{Message, Method, Name, Param, Params, Request, Response};
+use sip_core::header::{CSeq, list};
+use sip_core::{Message, Method, Name, Request, Response};
 
 use crate::error::DeriveError;
 use crate::{SendOptions, Sent};
@@ -26,8 +25,7 @@ impl Sent {
     /// What was sent is no request, or one that the application made unreadable.
     pub fn cancel(&self) -> Result<Derived, DeriveError> {
         let sent = self.message()?;
-        let to = sent.header()?.ok_or(DeriveError::Missing("To"))?;
-        self.derive(&sent, Method::Cancel, to)
+        self.derive(&sent, Method::Cancel, row(&sent, Name::To)?)
     }
 
     /// The ACK for a final response to this INVITE that is not a 2xx: the To is the response's.
@@ -36,40 +34,42 @@ impl Sent {
     /// What was sent is no request, or the response has no To.
     pub fn ack(&self, response: &Response) -> Result<Derived, DeriveError> {
         let sent = self.message()?;
-        let to = response.header()?.ok_or(DeriveError::Missing("To"))?;
-        self.derive(&sent, Method::Ack, to)
+        self.derive(&sent, Method::Ack, row(response, Name::To)?)
     }
 
     fn derive(
         &self,
         sent: &Message,
         method: Method<'_>,
-        to: To<'_>,
+        to: &[u8],
     ) -> Result<Derived, DeriveError> {
-        let uri = sent.request_uri().and_then(|uri| str::from_utf8(uri).ok());
+        let uri = sent.request_uri();
         let uri = uri.ok_or(DeriveError::Missing("a request URI"))?;
-        let from: From<'_> = sent.header()?.ok_or(DeriveError::Missing("From"))?;
-        let call_id: CallId<'_> = sent.header()?.ok_or(DeriveError::Missing("Call-ID"))?;
-        let cseq: CSeq<'_> = sent.header()?.ok_or(DeriveError::Missing("CSeq"))?;
-        let mut via = sent.top_via()?;
-        let params: Vec<Param<'_>>;
-        if method == Method::Ack && via.params().contains("keep") {
+        let via = list::split(row(sent, Name::Via)?).next();
+        let cseq = sent.cseq().ok_or(DeriveError::Missing("CSeq"))?;
+        let cseq = CSeq::new(cseq.seq(), method).to_string();
+        // As they stand: what is off the grammar has to match all the same.
+        let mut text = [method.as_str().as_bytes(), b" ", uri, b" SIP/2.0\r\n"].concat();
+        let mut add = |name: Name, value: &[u8]| {
+            text.extend([name.as_str().as_bytes(), b": ", value, b"\r\n"].concat());
+        };
+        add(Name::Via, via.unwrap_or_default());
+        sent.raw_all(Name::Route)
+            .for_each(|route| add(Name::Route, route));
+        add(Name::MaxForwards, b"70");
+        add(Name::From, row(sent, Name::From)?);
+        add(Name::To, to);
+        add(Name::CallId, row(sent, Name::CallId)?);
+        add(Name::CSeq, cseq.as_bytes());
+        add(Name::ContentLength, b"0");
+        text.extend_from_slice(b"\r\n");
+        let mut request = Message::parse(text)?;
+        if method == Method::Ack {
             // RFC 6223 §4.3: an ACK has no response that could agree to keep-alives.
-            let stays = |param: &Param<'_>| !param.name().eq_ignore_ascii_case("keep");
-            params = via.params().iter().filter(stays).collect();
-            via = via.with_params(Params::of(&params));
+            let removed = request.remove_via_param("keep");
+            removed.map_err(|_| DeriveError::Missing("a readable Via"))?;
         }
-        let mut builder = RequestBuilder::new(method, uri)
-            .via(via)
-            .from(from)
-            .to(to)
-            .call_id(call_id.as_str())
-            .cseq(cseq.seq())
-            .contact(None);
-        for route in sent.raw_all(Name::Route) {
-            builder = builder.header(Name::Route, route);
-        }
-        let request = builder.build(|random| random.fill(0))?;
+        let request = Request::new(request).ok_or(DeriveError::Missing("a request line"))?;
         let mut options = SendOptions::new()
             .to(self.remote())
             .hints(self.local().hints());
@@ -77,4 +77,8 @@ impl Sent {
         options.multicast_ttl = self.route.ttl();
         Ok(Derived { request, options })
     }
+}
+
+fn row(message: &Message, name: Name) -> Result<&[u8], DeriveError> {
+    message.raw(name).ok_or(DeriveError::Missing(name.as_str()))
 }

@@ -9,8 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::io;
 
 use sip_core::ValueError;
-use sip_core::build::BuildError;
-use sip_core::message::{HeaderError, Message, ParseError};
+use sip_core::message::{Message, ParseError};
 use thiserror::Error;
 
 use crate::resolve::{PlanError, Target};
@@ -198,15 +197,9 @@ pub enum DeriveError {
     /// The message that was sent cannot be read.
     #[error("the request as sent cannot be read: {0}")]
     Parse(#[from] ParseError),
-    /// One of its headers cannot.
-    #[error("the request as sent cannot be read: {0}")]
-    Header(#[from] HeaderError),
     /// It is a response, or it lacks a header that is to be copied.
     #[error("a request with {0} is needed")]
     Missing(&'static str),
-    /// What was copied does not make a request.
-    #[error(transparent)]
-    Build(#[from] BuildError),
 }
 
 /// One target that a send tried in vain.

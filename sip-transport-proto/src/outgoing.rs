@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sip_core::header::{Header as _, Route, Via};
-use sip_core::message::Message;
-use sip_core::uri::{SipUri, Uri};
+use sip_core::header::Via;
+use sip_core::message::{HeaderError, Message};
+use sip_core::uri::RoutingUri;
 use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
@@ -394,9 +394,7 @@ impl Outgoing {
 
     /// The top Via, if it can be read.
     pub(crate) fn top_via(&self) -> Option<Via<'_>> {
-        let row = self.message.raw(Name::Via)?;
-        let first = sip_core::header::list::split(row).next()?;
-        Via::parse(first).ok()
+        self.message.top_via().ok()
     }
 
     /// The connection asked for by hint, destination, or the flow of a response.
@@ -413,33 +411,27 @@ impl Outgoing {
 /// into which a strict router's URI has been put already (RFC 3261 §8.1.2).
 fn request_hop(message: &Message) -> Result<(NextHop, bool), SendCause> {
     let malformed = |what| move |error| SendCause::Malformed { what, error };
-    let request_uri =
-        Uri::parse(message.request_uri().unwrap_or_default()).map_err(malformed("request URI"))?;
+    let request_uri = RoutingUri::parse(message.request_uri().unwrap_or_default())
+        .map_err(malformed("request URI"))?;
     let route = match message.raw(Name::Route) {
         None => None,
         Some(row) => {
             let first = sip_core::header::list::split(row)
                 .next()
                 .unwrap_or_default();
-            Some(Route::parse(first).map_err(malformed("Route"))?.uri())
+            Some(RoutingUri::of_route(first).map_err(malformed("Route"))?)
         }
     };
-    let is_sips = |uri: &Uri<'_>| matches!(uri, Uri::Sip(uri) if uri.is_secure());
     // RFC 3261 §8.1.2: a sips request URI asks for protection even where the Route is sip.
-    let secure = is_sips(&request_uri) || route.as_ref().is_some_and(is_sips);
-    let loose = route.filter(|uri| matches!(uri, Uri::Sip(uri) if uri.is_loose_router()));
-    let hop = match loose.unwrap_or(request_uri) {
-        Uri::Sip(uri) => host_of(&uri)?,
-        other => {
-            return Err(SendCause::NoHost {
-                scheme: other.scheme().to_owned(),
-            });
-        }
-    };
-    Ok((hop, secure))
+    let secure = request_uri.is_secure() || route.is_some_and(|uri| uri.is_secure());
+    let loose = route.filter(RoutingUri::is_loose_router);
+    Ok((host_of(&loose.unwrap_or(request_uri))?, secure))
 }
 
-fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
+fn host_of(uri: &RoutingUri<'_>) -> Result<NextHop, SendCause> {
+    let host_port = uri.host_port().ok_or_else(|| SendCause::NoHost {
+        scheme: uri.scheme().to_owned(),
+    })?;
     let transport = match uri.transport() {
         None => None,
         Some(token) => match Protocol::from_token(token) {
@@ -450,9 +442,9 @@ fn host_of(uri: &SipUri<'_>) -> Result<NextHop, SendCause> {
     // RFC 3261 §19.1.1: maddr takes the place of the host.
     let maddr = uri.maddr();
     Ok(NextHop::Host {
-        host: maddr.unwrap_or_else(|| uri.host()).into(),
-        domain: maddr.map(|_| uri.host().into()),
-        port: uri.port(),
+        host: maddr.unwrap_or_else(|| host_port.host()).into(),
+        domain: maddr.map(|_| host_port.host().into()),
+        port: host_port.port(),
         transport,
         ttl: uri.ttl(),
     })
@@ -465,13 +457,17 @@ fn response_hop(message: &Message) -> Result<NextHop, SendCause> {
     }
 }
 
+/// The top Via of a message, which may be off the grammar where that does no harm.
+pub(crate) fn top_via(message: &Message) -> Result<Via<'_>, SendCause> {
+    message.top_via().map_err(|error| match error {
+        HeaderError::Value { error, .. } => SendCause::Malformed { what: "Via", error },
+        _ => SendCause::Missing("Via"),
+    })
+}
+
 impl ViaFacts {
     pub(crate) fn read(message: &Message) -> Result<Self, SendCause> {
-        let row = message.raw(Name::Via).ok_or(SendCause::Missing("Via"))?;
-        let first = sip_core::header::list::split(row)
-            .next()
-            .unwrap_or_default();
-        let via = Via::parse(first).map_err(|error| SendCause::Malformed { what: "Via", error })?;
+        let via = top_via(message)?;
         Ok(Self {
             protocol: Protocol::from_token(via.transport()),
             ip: via.received().or_else(|| via.sent_by().host().ip()),

@@ -2,6 +2,8 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
+use sip_core::{Limits, Reading};
+
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
@@ -17,6 +19,8 @@ pub(crate) struct Scope {
     shared: Arc<Shared>,
     pub(crate) counters: Counters,
     pub(crate) rates: Rates,
+    /// What a message received here may be.
+    pub(crate) limits: Limits,
 }
 
 impl Scope {
@@ -24,16 +28,18 @@ impl Scope {
         Self {
             counters: Counters::default(),
             rates: Rates::new(&shared.config),
+            limits: shared.config.limits_of_channel(None),
             shared: Arc::new(shared),
         }
     }
 
-    /// For another channel.
-    pub(crate) fn another(&self) -> Arc<Self> {
+    /// For another channel, which may have its own way of reading.
+    pub(crate) fn another(&self, reading: Option<Reading>) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::clone(&self.shared),
             counters: Counters::default(),
             rates: Rates::new(&self.config),
+            limits: self.config.limits_of_channel(reading),
         })
     }
 }

@@ -4,6 +4,8 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const HEADER: usize = 20;
+/// More than a path carries in one piece is no keep-alive (RFC 8489 §6.1), and not worth a sum.
+const MESSAGE_MAX: usize = 1_500;
 const COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
 const BINDING_REQUEST: u16 = 0x0001;
 const BINDING_SUCCESS: u16 = 0x0101;
@@ -109,6 +111,9 @@ struct Message<'a> {
 
 impl<'a> Message<'a> {
     fn read(data: &'a [u8]) -> Option<Self> {
+        if data.len() > MESSAGE_MAX {
+            return None;
+        }
         let (header, attributes) = data.split_first_chunk::<HEADER>()?;
         let [a, b, c, d, id @ ..] = header;
         let length = usize::from(u16::from_be_bytes([*c, *d]));
@@ -163,15 +168,30 @@ fn fingerprint_fits(data: &[u8], attributes: &[u8]) -> bool {
     value == sum.to_be_bytes()
 }
 
-/// The CRC-32 of ISO 3309, bit by bit: fingerprints are rare and short.
+/// The CRC-32 of ISO 3309.
 fn crc32(data: &[u8]) -> u32 {
     !data.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            let carry = if sum & 1 == 1 { 0xedb8_8320 } else { 0 };
-            sum >> 1 ^ carry
-        })
+        let [low, ..] = sum.to_le_bytes();
+        sum >> 8 ^ CRC_TABLE[usize::from(low ^ byte)]
     })
 }
+
+/// What each byte does to a sum.
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let mut sum = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            sum = sum >> 1 ^ if sum & 1 == 1 { 0xedb8_8320 } else { 0 };
+            bit += 1;
+        }
+        table[byte] = sum;
+        byte += 1;
+    }
+    table
+};
 
 fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend_from_slice(&kind.to_be_bytes());

@@ -4,12 +4,13 @@ use core::ops::Range;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use sip_core::header::{Contact, From, Header, RecordRoute, Via, list};
+use sip_core::header::{Contact, From, Header, RecordRoute, list};
 use sip_core::message::{EditError, Message};
 use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
 
 use crate::error::SendCause;
+use crate::outgoing::top_via;
 use crate::own_names::Key;
 use crate::route::ViaMarks;
 use crate::sent::Filled;
@@ -62,18 +63,20 @@ pub(crate) fn render(
         edits.extend(agree(message, seconds)?);
     }
     if request && fill.mode != Substitution::Off {
-        fill.record_route(message, ours, &mut edits, &mut filled)?;
+        let done = fill.record_route(message, ours, &mut edits, &mut filled);
+        unless_received(message, done)?;
     }
     if ours && fill.mode != Substitution::Off {
         for (row, header) in message.rows().enumerate() {
-            match header.name() {
+            let done = match header.name() {
                 // RFC 3261 §8.2.6.2: a response's From is an echo.
                 Name::From if request || original => {
-                    fill.from(row, header.value(), &mut edits, &mut filled)?;
+                    fill.from(row, header.value(), &mut edits, &mut filled)
                 }
-                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled)?,
-                _ => {}
-            }
+                Name::Contact => fill.contacts(row, header.value(), &mut edits, &mut filled),
+                _ => Ok(()),
+            };
+            unless_received(message, done)?;
         }
     }
     if filled != Filled::default() {
@@ -98,6 +101,14 @@ pub(crate) fn render(
     Ok((copy.to_bytes(), filled, sent_by))
 }
 
+/// What we build follows the grammar; a header from the wire that does not stays as it came.
+fn unless_received(message: &Message, result: Result<(), SendCause>) -> Result<(), SendCause> {
+    match result {
+        Err(SendCause::Malformed { .. }) if !message.is_built() => Ok(()),
+        result => result,
+    }
+}
+
 fn edit_failed(_: EditError) -> SendCause {
     // Only a head that would outgrow its limit can do that.
     SendCause::Missing("room for the headers that sending adds")
@@ -120,7 +131,7 @@ impl Fill<'_> {
         let row = rows.find(|(_, header)| header.name() == Name::Via);
         let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
         let value = list::split(header.value()).next().unwrap_or_default();
-        let via: Via<'_> = read("Via", value)?;
+        let via = top_via(message)?;
         let sent_by = via.sent_by();
         let default_port = self.protocol.default_port();
         let original = self.mode == Substitution::Original;
@@ -288,8 +299,7 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     let mut rows = message.rows().enumerate();
     let row = rows.find(|(_, header)| header.name() == Name::Via);
     let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
-    let value = list::split(header.value()).next().unwrap_or_default();
-    let via: Via<'_> = read("Via", value)?;
+    let via = top_via(message)?;
     let offered = via.params().get("keep");
     let Some(name) = offered
         .filter(|keep| keep.value().is_none())

@@ -101,11 +101,8 @@ fn what_never_ends_is_closed_at_the_limit() {
             "OPTIONS sip:".to_owned(),
             ParseErrorKind::StartLineTooLong(8 << 10),
         ),
-        (row("X: "), ParseErrorKind::HeaderTooLong(8 << 10)),
-        (
-            row("Content-Length"),
-            ParseErrorKind::HeaderTooLong(8 << 10),
-        ),
+        (row("X: "), ParseErrorKind::HeadTooLong(32 << 10)),
+        (row("Content-Length"), ParseErrorKind::HeadTooLong(32 << 10)),
     ] {
         endless.push_str(&"x".repeat(100_000));
         let (mut host, id) = stream();
@@ -116,6 +113,48 @@ fn what_never_ends_is_closed_at_the_limit() {
             Some(Event::Malformed { .. })
         ));
         assert_eq!(host.close_reason(id), Some(CloseReason::Framing(kind)));
+    }
+}
+
+/// A registrar's response may list many bindings; one that lists too many is refused, and the
+/// connection goes on.
+// bad-inputs: F13, P1
+#[test]
+fn a_header_that_is_too_long_closes_no_connection() {
+    let with = |bindings: usize| {
+        let contact = |i| {
+            format!("<sip:bob@192.0.2.7:{i};transport=tcp;line=abcdefghijklmnopqrs>;expires=3600")
+        };
+        let row = (0..bindings)
+            .map(|i| contact(10_000 + i))
+            .collect::<Vec<_>>()
+            .join(", ");
+        wire_request_with_body(VIA, &format!("Contact: {row}\r\n"), "body")
+    };
+    for size in [1, 1_400, usize::MAX] {
+        let (mut host, id) = stream();
+        for data in [with(148), with(250), numbered(2).to_vec()] {
+            data.chunks(size).for_each(|piece| host.feed(id, piece));
+        }
+        let events: Vec<_> = host.events.drain(..).collect();
+        let [
+            Event::Request { request, .. },
+            Event::Malformed { error, bytes, .. },
+            Event::Request { .. },
+        ] = &events[..]
+        else {
+            panic!("{events:?}");
+        };
+        assert!(request.raw("Contact").unwrap().len() > 11_000);
+        assert_eq!(error.kind(), ParseErrorKind::HeaderTooLong(16 << 10));
+        assert_eq!(bytes[..], with(250)[..]);
+        let reply = host.written(id);
+        assert!(
+            reply.starts_with(b"SIP/2.0 413 "),
+            "{}",
+            reply.escape_ascii()
+        );
+        assert_eq!(host.close_reason(id), None);
     }
 }
 
@@ -146,11 +185,11 @@ fn too_much_of_anything_is_answered_with_what_was_too_much() {
             format!("{VIA}\r\n", VIA = "v: SIP/2.0/UDP h").repeat(1_000),
             513,
         ),
-        ("tag=1", format!("tag={}", "1".repeat(9_000)), 513),
+        ("tag=1", format!("tag={}", "1".repeat(17_000)), 413),
         (
             "branch=z9hG4bK1",
-            format!("branch={}", "1".repeat(9_000)),
-            513,
+            format!("branch={}", "1".repeat(17_000)),
+            413,
         ),
     ] {
         let data = good.replacen(from, to.trim_end(), 1);

@@ -133,8 +133,8 @@ fn the_status_says_what_is_wrong() {
         ),
         (
             "Subject: a long one",
-            format!("Subject: {}", "a".repeat(9_000)),
-            513,
+            format!("Subject: {}", "a".repeat(17_000)),
+            413,
         ),
         ("Call-ID: c1\r\n", String::new(), 400),
         ("Content-Length: 5", "Content-Length: 50".to_owned(), 400),

@@ -96,7 +96,7 @@ fn a_broken_rule_is_counted_by_its_kind() {
         ),
         (
             "malformed_too_large",
-            good.replacen("70\r\n", &format!("70\r\nX: {}\r\n", "x".repeat(9_000)), 1),
+            good.replacen("70\r\n", &format!("70\r\nX: {}\r\n", "x".repeat(17_000)), 1),
         ),
         (
             "malformed_content_length",

@@ -137,6 +137,22 @@ fn a_fingerprint_that_does_not_fit_makes_it_no_stun() {
     }
 }
 
+/// RFC 8489 §6.1: a message over UDP fits the path.
+#[test]
+fn what_is_longer_than_1500_bytes_is_no_keepalive() {
+    let long = |bytes: u16| {
+        // SOFTWARE, which may be ignored.
+        let attribute = [
+            &[0x80, 0x22][..],
+            &(bytes - 24).to_be_bytes(),
+            &vec![b'x'; usize::from(bytes - 24)],
+        ];
+        request(&attribute.concat())
+    };
+    assert_eq!(answers("192.0.2.9:33333", &long(1_500)).len(), 1);
+    assert!(answers("192.0.2.9:33333", &long(1_504)).is_empty());
+}
+
 // RFC 7983 §7; conformance: 382, 373
 #[test]
 fn what_begins_like_another_protocol_is_dropped_unread() {

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 
 use crate::chars::{self, ascii, is_lws};
-use crate::header::{Header, To, Via, list};
+use crate::header::{self, Via, list};
 use crate::message::Stamp;
 use crate::{Method, Name, StatusCode};
 
@@ -152,8 +152,11 @@ impl<'a> Salvaged<'a> {
         if let Some(to) = self.to {
             let mut to = to.to_vec();
             // RFC 3261 §8.2.6.2: a tag, unless it has one or cannot be read.
-            if To::parse(&to).is_ok_and(|to| to.tag().is_none()) && !compact {
-                to.extend_from_slice(b";tag=");
+            if header::tag(&to) == Ok(None) && !compact {
+                if !to.ends_with(b";") {
+                    to.push(b';');
+                }
+                to.extend_from_slice(b"tag=");
                 to.extend_from_slice(tag.as_bytes());
             }
             row(Name::To, &to, compact, &mut out);

@@ -154,7 +154,8 @@ impl<'a> ResponseBuilder<'a> {
             if tag.is_empty() || !tag.bytes().all(crate::chars::is_token) {
                 return Err(crate::message::EditError::NotToken { what: "a tag" }.into());
             }
-            writer.copy_parts(header, &[to, b";tag=", tag.as_bytes()]);
+            let semicolon = if to.ends_with(b";") { &b""[..] } else { b";" };
+            writer.copy_parts(header, &[to, semicolon, b"tag=", tag.as_bytes()]);
         }
         if let Some(contact) = self.contact {
             writer.print(Name::Contact, contact)?;
@@ -164,6 +165,7 @@ impl<'a> ResponseBuilder<'a> {
         }
         let body = writer.content(self.body)?;
         let mut message = writer.finish(body)?;
+        message.judge_like(request);
         if let Some(flow) = request.flow() {
             message.set_flow(flow);
         }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::BuildError;
 use crate::header::{ContentType, Header};
 use crate::message::{EditError, Line, Message, Packed, Row, check_value};
-use crate::{Name, chars};
+use crate::{Name, Reading, chars};
 
 /// Writes a message and its index at once.
 pub(super) struct Writer {
@@ -194,6 +194,7 @@ impl Writer {
             self.line,
             (head_len, body.len()),
             None,
+            Reading::Strict,
         );
         message.mark_built();
         Ok(message)

@@ -6,7 +6,7 @@ use core::fmt;
 use super::text::Text;
 use super::{Header, known, scan::Scan};
 use crate::chars::{Line, ascii};
-use crate::params::{Names, check_new};
+use crate::names::{Names, check_unique, lower_case};
 use crate::{Name, ValueError};
 
 /// One `name=value` of an authentication header.
@@ -101,10 +101,10 @@ impl<'a> AuthParams<'a> {
         loop {
             let start = scan.at();
             let param = AuthParam::read(&mut scan)?;
-            if names.may_hold(param.name.as_ref()) {
-                let earlier = Self(Source::Wire(value.get(..start).unwrap_or_default()));
-                check_new(earlier.iter().map(|seen| seen.is(param.name())), start)?;
-            }
+            names.add(param.name, || {
+                let all = Self(Source::Wire(value));
+                check_unique(value, all.iter().map(|param| param.name), lower_case)
+            })?;
             check(&param, start)?;
             if !scan.separator(b',') {
                 break;

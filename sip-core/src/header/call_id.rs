@@ -45,6 +45,15 @@ impl<'a> Header<'a> for CallId<'a> {
     }
 }
 
+/// A Call-ID that need not follow its grammar: all that counts is that it can be written again.
+#[cold]
+pub(crate) fn read_call_id(value: &[u8]) -> Result<&[u8], ValueError> {
+    match memchr::memchr3(b'\r', b'\n', 0, value) {
+        None if !value.is_empty() => Ok(value),
+        at => Err(ValueError::unexpected("a Call-ID", value, at.unwrap_or(0))),
+    }
+}
+
 impl fmt::Display for CallId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -35,6 +35,19 @@ pub(super) fn token<'a>(
     }
 }
 
+/// A tag or branch that may be no token: text without quotes, as it is compared as it stands.
+pub(super) fn opaque<'a>(
+    text: &'a [u8],
+    at: usize,
+    expected: &'static str,
+) -> Result<&'a [u8], ValueError> {
+    match text.first() {
+        Some(b'"') | None => Err(wrong(text, at, expected)),
+        Some(_) if core::str::from_utf8(text).is_err() => Err(wrong(text, at, expected)),
+        Some(_) => Ok(text),
+    }
+}
+
 /// Text of the caller that must be a token.
 pub(super) fn own_token<'a>(text: &'a str, expected: &'static str) -> Result<&'a [u8], ValueError> {
     let text = text.as_bytes();

@@ -39,14 +39,11 @@ pub struct Split<'a> {
 
 impl<'a> Split<'a> {
     /// The next value and where it starts in the row.
-    fn next_at(&mut self) -> Option<(usize, &'a [u8])> {
+    fn next_at(&mut self) -> Option<At<'a>> {
         let start = self.next?;
-        let rest = self.row.get(start..)?;
-        let end = comma(rest);
-        self.next = end.map(|end| start + end + 1);
-        let value = rest.get(..end.unwrap_or(rest.len()))?;
-        let blank = value.iter().take_while(|&&byte| is_lws(byte)).count();
-        Some((start + blank, trim(value)))
+        let (value, rest) = first_at(start, self.row.get(start..)?);
+        self.next = rest.map(|(start, _)| start);
+        Some(value)
     }
 }
 
@@ -88,6 +85,22 @@ fn quoted_len(bytes: &[u8]) -> Option<usize> {
         }
     }
 }
+
+/// The first value of a row's rest that starts at `at`, and the rest behind its comma, each with
+/// where it starts.
+#[inline]
+pub(crate) fn first_at(at: usize, rest: &[u8]) -> (At<'_>, Option<At<'_>>) {
+    let (value, behind) = match comma(rest).map(|comma| rest.split_at(comma)) {
+        Some((value, behind)) => (value, behind.get(1..)),
+        None => (rest, None),
+    };
+    let blanks = value.iter().take_while(|&&byte| is_lws(byte)).count();
+    let behind = behind.map(|behind| (at + value.len() + 1, behind));
+    ((at + blanks, trim(value)), behind)
+}
+
+/// A part of a row and where it starts.
+pub(crate) type At<'a> = (usize, &'a [u8]);
 
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = value

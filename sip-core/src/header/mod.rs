@@ -17,6 +17,7 @@ mod product;
 mod reason;
 mod replaces;
 mod scan;
+mod tagged;
 mod text;
 mod timer;
 mod token;
@@ -30,6 +31,7 @@ pub use auth::{
     AuthParam, AuthParams, AuthParamsIter, AuthenticationInfo, Authorization, ProxyAuthenticate,
     ProxyAuthorization, WwwAuthenticate,
 };
+pub(crate) use call_id::read_call_id;
 pub use call_id::{CallId, InReplyTo};
 pub use contact::{Contact, QValue};
 pub use cseq::{CSeq, RAck};
@@ -44,6 +46,7 @@ pub use privacy::Privacy;
 pub use product::{Product, Products, Server, UserAgent};
 pub use reason::{Reason, Warning};
 pub use replaces::Replaces;
+pub(crate) use tagged::{bracketed, read_tagged, tag};
 pub use timer::{MinSe, Refresher, RetryAfter, SessionExpires};
 pub use token::{Allow, ContentEncoding, Priority, ProxyRequire, Require, Supported, Unsupported};
 pub use via::Via;

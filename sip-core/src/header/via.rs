@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use super::{Header, known};
 use crate::chars::{TOKEN, ascii, is_keyword, is_token, run, skip_lws};
 use crate::span::{HostPortSpan, Span, end_of};
-use crate::{Host, HostPort, Name, Params, ValueError, host};
+use crate::{Host, HostPort, Name, Params, Reading, ValueError, host};
 
 /// `Via`: one hop of the way that a request took and its responses take back (RFC 3261 §20.42).
 ///
@@ -179,7 +179,18 @@ impl<'a> Via<'a> {
     /// (RFC 3261 §21.5.6).
     pub(crate) fn parse_any_version(value: &'a [u8]) -> Result<Self, ValueError> {
         let start = spaced_protocol(value, None)?;
-        Self::parse_behind(value, transport(value, start)?)
+        Self::parse_loosely(value, transport(value, start)?)
+    }
+
+    /// Reads the Via that says where a response goes. Its sent-by must follow the grammar; of its
+    /// parameters only those that say where must be readable, and none of those that have a getter
+    /// may come twice.
+    #[inline(always)]
+    pub(crate) fn read(value: &'a [u8]) -> Result<Self, ValueError> {
+        match Self::parse(value) {
+            Ok(via) => Ok(via),
+            Err(_) => Self::parse_loosely(value, sent_protocol(value)?),
+        }
     }
 
     #[inline(always)]
@@ -187,16 +198,37 @@ impl<'a> Via<'a> {
         value: &'a [u8],
         (transport, end): (&'a [u8], usize),
     ) -> Result<Self, ValueError> {
-        let at = skip_lws(value, end);
-        if at == end {
-            return Err(ValueError::unexpected("white space", value, at));
-        }
-        let (sent_by, used) = HostPort::parse_sent_by(value.get(at..).unwrap_or_default())
-            .map_err(|error| error.shifted(at))?;
+        let (sent_by, end) = sent_by(value, end, Reading::Strict)?;
         let mut known = Known::default();
-        let params = Params::walk(value, at + used, |name, text, at| {
-            let end = text.map_or(at + name.len(), |text| end_of(value, text));
-            known.take(name, text, at, value.get(at..end))
+        let params = Params::walk(value, end, |name, text, at| {
+            known.take(name, text, at, whole(value, name, text, at))
+        })?;
+        Ok(Self {
+            transport,
+            sent_by,
+            params,
+            known,
+        })
+    }
+
+    #[cold]
+    fn parse_loosely(
+        value: &'a [u8],
+        (transport, end): (&'a [u8], usize),
+    ) -> Result<Self, ValueError> {
+        let (sent_by, end) = sent_by(value, end, Reading::Lenient)?;
+        let mut known = Known::default();
+        let mut seen = [false; KNOWN.len()];
+        let params = Params::walk_loosely(value, end, |name, text, at| {
+            let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+            let Some(index) = KNOWN.iter().position(is) else {
+                return Ok(());
+            };
+            if core::mem::replace(&mut seen[index], true) {
+                let what = "parameter";
+                return Err(ValueError::Repeated { what, offset: at });
+            }
+            known.take_loosely(KNOWN[index], text, at, whole(value, name, text, at))
         })?;
         Ok(Self {
             transport,
@@ -282,6 +314,29 @@ impl<'a> Header<'a> for Via<'a> {
     }
 }
 
+/// The sent-by behind the transport that ends at `end`, and where it ends.
+#[inline(always)]
+fn sent_by(
+    value: &[u8],
+    end: usize,
+    reading: Reading,
+) -> Result<(HostPort<'_>, usize), ValueError> {
+    let at = skip_lws(value, end);
+    if at == end {
+        return Err(ValueError::unexpected("white space", value, at));
+    }
+    let (sent_by, used) = HostPort::parse_sent_by(value.get(at..).unwrap_or_default(), reading)
+        .map_err(|error| error.shifted(at))?;
+    Ok((sent_by, at + used))
+}
+
+/// A parameter from its name at `at` to the end of its value.
+#[inline(always)]
+fn whole<'a>(value: &'a [u8], name: &[u8], text: Option<&[u8]>, at: usize) -> Option<&'a [u8]> {
+    let end = text.map_or(at + name.len(), |text| end_of(value, text));
+    value.get(at..end)
+}
+
 /// The transport of `SIP/2.0/transport` and where it ends.
 #[inline(always)]
 fn sent_protocol(value: &[u8]) -> Result<(&[u8], usize), ValueError> {
@@ -349,9 +404,7 @@ impl<'a> Known<'a> {
             }
             5 if is_keyword(name, b"maddr") => {
                 let text = known::value(text, at, "maddr=host")?;
-                let host = Host::parse(text).ok().filter(|(_, end)| *end == text.len());
-                let (host, _) = host.ok_or_else(|| known::wrong(text, at, "maddr=host"))?;
-                self.maddr = Some(host);
+                self.maddr = Some(maddr(text, at, Reading::Strict)?);
             }
             3 if is_keyword(name, b"ttl") => {
                 // RFC 3261 §25.1: one to three digits.
@@ -361,6 +414,49 @@ impl<'a> Known<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes one of these that may not follow its grammar: where the response goes must be clear,
+    /// what we write ourselves may be anything.
+    fn take_loosely(
+        &mut self,
+        name: &str,
+        text: Option<&'a [u8]>,
+        at: usize,
+        whole: Option<&'a [u8]>,
+    ) -> Result<(), ValueError> {
+        let text = text.filter(|text| !text.is_empty());
+        match name {
+            "branch" => {
+                self.branch = text
+                    .map(|text| known::opaque(text, at, "a branch"))
+                    .transpose()?;
+            }
+            "received" => (self.received, self.received_text) = (text.and_then(ip), whole),
+            "rport" => {
+                let port = known::int(text, at, u16::MAX.into(), "rport number");
+                self.rport = Some(port.ok().map(|port| port as u16));
+                self.rport_text = whole;
+            }
+            "maddr" => {
+                self.maddr = text
+                    .map(|text| maddr(text, at, Reading::Lenient))
+                    .transpose()?
+            }
+            "ttl" => {
+                let ttl = known::int(text, at, u8::MAX.into(), "ttl of 0 to 255");
+                self.ttl = ttl.ok().map(|ttl| ttl as u8);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn maddr(text: &[u8], at: usize, reading: Reading) -> Result<Host<'_>, ValueError> {
+    match Host::parse_as(text, reading) {
+        Ok((host, end)) if end == text.len() => Ok(host),
+        _ => Err(known::wrong(text, at, "maddr=host")),
     }
 }
 

@@ -3,42 +3,54 @@
 
 use memchr::{memchr, memrchr};
 
-use super::{ParseError, ParseErrorKind, Row, Stamp, StartLine, View};
-use crate::header::{CSeq, CallId, Header, MaxForwards, Via, ViaSpans, check_tagged, list};
+use super::{LintKind, ParseError, ParseErrorKind, Row, Stamp, StartLine, Tolerated, View};
+use crate::header::{
+    self, CSeq, CallId, Header, MaxForwards, Via, ViaSpans, check_tagged, list, read_tagged,
+};
 use crate::span::{HostPortSpan, Span};
-use crate::uri::Uri;
-use crate::{HostPort, Name, ValueError};
+use crate::uri::{RoutingUri, Uri};
+use crate::{HostPort, Name, Reading, ValueError};
 
 /// Headers whose second row would be read by one hop and not by the next (RFC 3261 §7.3.1).
 /// A second Subject or User-Agent does no harm and is let through.
-const SINGLE: [bool; IDS] = {
-    let names = [
-        Name::CallId,
-        Name::ContentLength,
-        Name::ContentType,
-        Name::CSeq,
-        Name::Event,
-        Name::Expires,
-        Name::From,
-        Name::MaxForwards,
-        Name::MinExpires,
-        Name::MinSe,
-        Name::RAck,
-        Name::ReferTo,
-        Name::Replaces,
-        Name::RSeq,
-        Name::SessionExpires,
-        Name::SubscriptionState,
-        Name::To,
-    ];
-    let mut single = [false; IDS];
+const SINGLE: [bool; IDS] = ids(&[
+    Name::CallId,
+    Name::ContentLength,
+    Name::ContentType,
+    Name::CSeq,
+    Name::Event,
+    Name::Expires,
+    Name::From,
+    Name::MaxForwards,
+    Name::MinExpires,
+    Name::MinSe,
+    Name::RAck,
+    Name::ReferTo,
+    Name::Replaces,
+    Name::RSeq,
+    Name::SessionExpires,
+    Name::SubscriptionState,
+    Name::To,
+]);
+
+/// Of these, the ones that tell a transaction: two of them are refused even where they are equal.
+const ONE_ONLY: [bool; IDS] = ids(&[
+    Name::CallId,
+    Name::ContentLength,
+    Name::CSeq,
+    Name::From,
+    Name::To,
+]);
+
+const fn ids(names: &[Name]) -> [bool; IDS] {
+    let mut ids = [false; IDS];
     let mut i = 0;
     while i < names.len() {
-        single[names[i] as usize] = true;
+        ids[names[i] as usize] = true;
         i += 1;
     }
-    single
-};
+    ids
+}
 
 /// A power of two, so that no id is out of bounds.
 const IDS: usize = 128;
@@ -51,23 +63,24 @@ const NO_ROW: u16 = u16::MAX;
 
 impl<'a> View<'a> {
     /// [`Head::check`](super::Head::check) and [`Message::check`](super::Message::check).
-    pub(crate) fn check(self) -> Result<Option<Facts>, ParseError> {
+    pub(crate) fn check(self, reading: Reading) -> Result<Checked, ParseError> {
+        let mut judge = Judge {
+            reading,
+            tolerated: Tolerated::default(),
+        };
         let mut request_host = None;
         let method = match self.start_line() {
             StartLine::Request { method, uri } => {
-                request_host = check_request_uri(uri).map_err(|error| {
-                    let at = usize::from(self.line.middle) + 1 + error.offset();
-                    ParseError::new(ParseErrorKind::RequestUri(error), at)
-                })?;
+                request_host = self.check_request_uri(uri, &mut judge)?;
                 Some(method)
             }
             StartLine::Response { .. } => None,
         };
-        let rows = self.first_rows()?;
-        let via = self.check_vias(&rows)?;
-        let from_tag = self.tagged(&rows, Name::From)?;
-        let to_tag = self.tagged(&rows, Name::To)?;
-        let (call_id, _) = self.mandatory::<CallId<'_>>(&rows)?;
+        let rows = self.first_rows(&mut judge)?;
+        let via = self.check_vias(&rows, &mut judge)?;
+        let from_tag = self.tagged(&rows, Name::From, &mut judge)?;
+        let to_tag = self.tagged(&rows, Name::To, &mut judge)?;
+        let call_id = self.check_call_id(&rows, &mut judge)?;
         let (row, cseq) = self.mandatory::<CSeq<'_>>(&rows)?;
         // RFC 3261 §8.1.1.5; RFC 4475 §3.1.2.17.
         if method.is_some_and(|method| method != cseq.method()) {
@@ -81,20 +94,40 @@ impl<'a> View<'a> {
         // The method is the last thing in its value.
         let value = self.value(row);
         let start = value.len().saturating_sub(cseq.method().as_str().len());
-        Ok(self.facts(
+        let facts = self.facts(
             via,
             from_tag,
             to_tag,
-            self.value(call_id),
+            call_id,
             request_host,
             (cseq.seq(), &value[start..]),
-        ))
+        );
+        Ok(Checked {
+            facts,
+            tolerated: judge.tolerated,
+        })
+    }
+
+    fn check_request_uri(
+        self,
+        text: &'a [u8],
+        judge: &mut Judge,
+    ) -> Result<Option<HostPort<'a>>, ParseError> {
+        check_request_uri(text)
+            .or_else(|error| {
+                judge.tolerate(LintKind::RequestUri, error)?;
+                read_request_uri(text)
+            })
+            .map_err(|error| {
+                let at = usize::from(self.line.middle) + 1 + error.offset();
+                ParseError::new(ParseErrorKind::RequestUri(error), at)
+            })
     }
 
     /// Where each header is, unless one that may stand once stands twice. It asks nothing row by
     /// row, because no two messages have the same rows.
     #[inline]
-    fn first_rows(self) -> Result<Rows, ParseError> {
+    fn first_rows(self, judge: &mut Judge) -> Result<Rows, ParseError> {
         let mut first = [NO_ROW; IDS];
         let mut repeated = false;
         for (index, &packed) in self.rows.iter().enumerate().rev() {
@@ -102,26 +135,40 @@ impl<'a> View<'a> {
             repeated |= SINGLE[id] & (first[id] != NO_ROW);
             first[id] = index as u16;
         }
+        let rows = Rows(first);
         if repeated {
-            Err(self.repeated())
-        } else {
-            Ok(Rows(first))
+            self.check_repeats(&rows, judge)?;
         }
+        Ok(rows)
     }
 
     #[cold]
-    fn repeated(self) -> ParseError {
+    fn check_repeats(self, first: &Rows, judge: &mut Judge) -> Result<(), ParseError> {
+        for row in self.repeats() {
+            let name = row.name();
+            let error = ParseError::new(ParseErrorKind::Repeated(name), row.start.into());
+            let error = error.in_header(name);
+            // What the application alone reads is for it to judge.
+            let differs = || {
+                let first = self.first(first, name).map(|first| self.value(first));
+                name == Name::MaxForwards && first != Some(self.value(row))
+            };
+            if ONE_ONLY[usize::from(row.id) % IDS] || differs() {
+                return Err(error);
+            }
+            judge.tolerate(LintKind::Repeated, error)?;
+        }
+        Ok(())
+    }
+
+    /// The second and later rows of headers that may stand once.
+    fn repeats(self) -> impl Iterator<Item = Row> + 'a {
         let mut seen = [false; IDS];
-        let again = self
-            .rows
-            .iter()
-            .map(|&packed| Row::unpack(packed))
-            .find(|row| {
-                let id = usize::from(row.id) % IDS;
-                SINGLE[id] && core::mem::replace(&mut seen[id], true)
-            });
-        let (name, start) = again.map_or((Name::Other, 0), |row| (row.name(), row.start));
-        ParseError::new(ParseErrorKind::Repeated(name), start.into()).in_header(name)
+        let rows = self.rows.iter().map(|&packed| Row::unpack(packed));
+        rows.filter(move |row| {
+            let id = usize::from(row.id) % IDS;
+            SINGLE[id] && core::mem::replace(&mut seen[id], true)
+        })
     }
 
     #[inline]
@@ -142,9 +189,39 @@ impl<'a> View<'a> {
 
     /// The tag of a From or To.
     #[inline]
-    fn tagged(self, rows: &Rows, name: Name) -> Result<Option<&'a [u8]>, ParseError> {
+    fn tagged(
+        self,
+        rows: &Rows,
+        name: Name,
+        judge: &mut Judge,
+    ) -> Result<Option<&'a [u8]>, ParseError> {
         let row = self.first(rows, name).ok_or_else(|| self.missing(name))?;
-        check_tagged(self.value(row)).map_err(|error| fault(name, row, error))
+        let value = self.value(row);
+        let kind = match name {
+            Name::From => LintKind::From,
+            _ => LintKind::To,
+        };
+        check_tagged(value)
+            .or_else(|error| {
+                judge.tolerate(kind, error)?;
+                read_tagged(value)
+            })
+            .map_err(|error| fault(name, row, error))
+    }
+
+    /// The value of Call-ID.
+    #[inline]
+    fn check_call_id(self, rows: &Rows, judge: &mut Judge) -> Result<&'a [u8], ParseError> {
+        let name = Name::CallId;
+        let row = self.first(rows, name).ok_or_else(|| self.missing(name))?;
+        let value = self.value(row);
+        match CallId::parse(value) {
+            Ok(_) => Ok(value),
+            Err(error) => judge
+                .tolerate(LintKind::CallId, error)
+                .and_then(|()| header::read_call_id(value))
+                .map_err(|error| fault(name, row, error)),
+        }
     }
 
     #[cold]
@@ -163,32 +240,53 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Every Via: the top one says where the response goes, the others where it goes on. Gives
-    /// the top one, unless it is one that is not kept.
+    /// The top Via, which says where the response goes. Those below are for later hops to read:
+    /// here it only counts that none is empty, so that all agree on which is which. Gives the top
+    /// one, unless it is one that is not kept.
     #[inline]
-    fn check_vias(self, rows: &Rows) -> Result<Option<ViaSpans>, ParseError> {
-        let first = self
-            .first(rows, Name::Via)
-            .ok_or_else(|| self.missing(Name::Via))?;
+    fn check_vias(self, rows: &Rows, judge: &mut Judge) -> Result<Option<ViaSpans>, ParseError> {
         let mut top = None;
+        let mut is_top = true;
+        self.first(rows, Name::Via)
+            .ok_or_else(|| self.missing(Name::Via))?;
         for (_, row) in self.find(Name::Via) {
-            let value = self.value(row);
-            if list::comma(value).is_none() {
-                match Via::parse(value) {
-                    Ok(via) if row.start == first.start => top = via.spans(self.base),
-                    Ok(_) => {}
-                    Err(error) => return Err(fault(Name::Via, row, error)),
-                }
-                continue;
-            }
-            for (index, via) in list::values::<Via<'_>>(value).enumerate() {
-                let via = via.map_err(|error| fault(Name::Via, row, error))?;
-                if row.start == first.start && index == 0 {
-                    top = via.spans(self.base);
-                }
+            let mut rest = Some((0, self.value(row)));
+            while let Some((at, text)) = rest {
+                let value;
+                (value, rest) = list::first_at(at, text);
+                let (at, value) = value;
+                let error = match is_top || judge.reading == Reading::Strict {
+                    _ if value.is_empty() => Err(ValueError::unexpected("a Via", value, 0)),
+                    true => self.check_via(value, is_top, &mut top, judge),
+                    false => Ok(()),
+                };
+                error.map_err(|error| fault(Name::Via, row, error.shifted(at)))?;
+                is_top = false;
             }
         }
         Ok(top)
+    }
+
+    #[inline]
+    fn check_via(
+        self,
+        value: &'a [u8],
+        is_top: bool,
+        top: &mut Option<ViaSpans>,
+        judge: &mut Judge,
+    ) -> Result<(), ValueError> {
+        // No `map`: it would move a large value.
+        let via = match Via::parse(value) {
+            Ok(via) => via,
+            Err(error) => {
+                judge.tolerate(LintKind::Via, error)?;
+                Via::read(value)?
+            }
+        };
+        if is_top {
+            *top = via.spans(self.base);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -235,6 +333,39 @@ fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
         }
         uri => Ok(uri.as_sip().map(|uri| uri.host_port())),
     }
+}
+
+/// The same of a request URI that need not follow its grammar.
+#[cold]
+pub(super) fn read_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
+    let uri = RoutingUri::parse(text)?;
+    match uri.headers() {
+        Some(at) => Err(ValueError::unexpected("no headers", text, at)),
+        None => Ok(uri.host_port()),
+    }
+}
+
+/// What the grammar forbids: the end of the check, or noted.
+struct Judge {
+    reading: Reading,
+    tolerated: Tolerated,
+}
+
+impl Judge {
+    #[cold]
+    fn tolerate<E>(&mut self, kind: LintKind, error: E) -> Result<(), E> {
+        if self.reading == Reading::Strict {
+            return Err(error);
+        }
+        self.tolerated.add(kind);
+        Ok(())
+    }
+}
+
+/// What a check found.
+pub(crate) struct Checked {
+    pub(crate) facts: Option<Facts>,
+    pub(crate) tolerated: Tolerated,
 }
 
 /// What the checks found and every transport and transaction layer asks for, kept as places in the

@@ -165,7 +165,7 @@ impl Message {
             .ok_or(EditError::NoSuch(Name::Via))?;
         let mut place = value.len()..value.len();
         let from = memchr::memchr(b';', value).unwrap_or(value.len());
-        Params::walk(value, from, |found, text, at| {
+        Params::walk_loosely(value, from, |found, text, at| {
             if found.eq_ignore_ascii_case(name.as_bytes()) {
                 place = at..end_of(value, at, found, text);
             }

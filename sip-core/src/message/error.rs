@@ -126,10 +126,12 @@ impl ParseError {
         match self.kind {
             ParseErrorKind::Version => StatusCode::VERSION_NOT_SUPPORTED,
             ParseErrorKind::StartLineTooLong(_) => StatusCode::REQUEST_URI_TOO_LONG,
-            ParseErrorKind::MessageTooLong(_) => StatusCode::REQUEST_ENTITY_TOO_LARGE,
-            ParseErrorKind::HeadTooLong(_)
-            | ParseErrorKind::HeaderTooLong(_)
-            | ParseErrorKind::TooManyRows(_) => StatusCode::MESSAGE_TOO_LARGE,
+            ParseErrorKind::MessageTooLong(_) | ParseErrorKind::HeaderTooLong(_) => {
+                StatusCode::REQUEST_ENTITY_TOO_LARGE
+            }
+            ParseErrorKind::HeadTooLong(_) | ParseErrorKind::TooManyRows(_) => {
+                StatusCode::MESSAGE_TOO_LARGE
+            }
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -139,7 +141,8 @@ impl ParseError {
     pub const fn is_fatal_for_stream(&self) -> bool {
         match self.kind {
             ParseErrorKind::Repeated(Name::ContentLength) => true,
-            ParseErrorKind::RequestUri(_)
+            ParseErrorKind::HeaderTooLong(_)
+            | ParseErrorKind::RequestUri(_)
             | ParseErrorKind::Missing(_)
             | ParseErrorKind::Repeated(_)
             | ParseErrorKind::Value { .. }

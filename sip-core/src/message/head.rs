@@ -6,10 +6,10 @@ use bytes::Bytes;
 use super::check::Facts;
 use super::index::Indexer;
 use super::stamp::Stamp;
-use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, View};
+use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, Tolerated, View};
 use crate::header::Via;
 use crate::span::{Span, shifted};
-use crate::{Limits, Name};
+use crate::{Limits, Name, Reading};
 
 /// The index of one message: offsets of its start line and headers, and no bytes.
 ///
@@ -23,6 +23,8 @@ pub struct Head {
     head_len: usize,
     body_len: usize,
     facts: Option<Facts>,
+    reading: Reading,
+    tolerated: Tolerated,
 }
 
 impl Head {
@@ -57,6 +59,7 @@ impl Head {
         let Some(length) = self.advance(data, limits)? else {
             return Err(ParseError::new(ParseErrorKind::Incomplete, data.len()));
         };
+        self.within_limits()?;
         self.skipped = skipped;
         let available = data.len().saturating_sub(self.head_len);
         self.body_len = match length {
@@ -102,11 +105,18 @@ impl Head {
         data: &[u8],
         limits: &Limits,
     ) -> Result<Option<Option<u64>>, ParseError> {
+        self.reading = limits.reading();
         let Some(head_len) = self.index.advance(data, limits)? else {
             return Ok(None);
         };
         self.head_len = head_len;
         self.index.content_length(data).map(Some)
+    }
+
+    /// A header that is too long does not hide where the message ends, so a stream goes on behind
+    /// it.
+    fn within_limits(&self) -> Result<(), ParseError> {
+        self.index.too_long.map_or(Ok(()), Err)
     }
 
     pub(crate) fn set_body_len(&mut self, len: usize) {
@@ -158,13 +168,22 @@ impl Head {
     /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
     /// a request) and Max-Forwards that follow their grammar; the first five of them present
     /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
-    /// decides something and may stand only once (§7.3.1). Other headers, and the parts of the
+    /// decides something and may stand only once (§7.3.1). Of a message from a stream the length of
+    /// each header is checked here too, see [`Limits::header`]. Other headers, and the parts of the
     /// URIs in From and To, are checked when they are asked for.
     ///
     /// What it finds is kept, so that it is not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
-        self.facts = self.view(data).check()?;
+        self.within_limits()?;
+        let checked = self.view(data).check(self.reading)?;
+        (self.facts, self.tolerated) = (checked.facts, checked.tolerated);
         Ok(())
+    }
+
+    /// What [`check`](Self::check) let in although it is off the grammar; nothing before it.
+    #[inline]
+    pub fn tolerated(&self) -> Tolerated {
+        self.tolerated
     }
 
     #[inline]
@@ -242,7 +261,8 @@ impl Head {
             line.capitalise(&mut bytes);
             line.capitals = true;
         }
-        Message::packed(Bytes::from(bytes), line, (head_len, self.body_len), facts)
+        let len = (head_len, self.body_len);
+        Message::packed(Bytes::from(bytes), line, len, facts, self.reading)
     }
 
     /// Takes shared bytes as they are. `bytes` starts with the message.
@@ -257,6 +277,7 @@ impl Head {
             self.index.rows.to_vec(),
             self.index.line(),
             self.head_len,
+            self.reading,
         )
     }
 }

@@ -20,6 +20,9 @@ pub(crate) struct Indexer {
     line: Option<Line>,
     pub(crate) rows: Rows,
     content_length: ContentLength,
+    /// The first row that is too long. It is indexed all the same, so that the end of the message
+    /// is known.
+    pub(crate) too_long: Option<ParseError>,
 }
 
 /// What the Content-Length rows said.
@@ -39,6 +42,7 @@ impl Default for Indexer {
             line: None,
             rows: Rows::new(),
             content_length: ContentLength::Absent,
+            too_long: None,
         }
     }
 }
@@ -64,7 +68,7 @@ impl Indexer {
             // A folded line counts as a part of its row.
             let folded = matches!(data.get(start), Some(b' ' | b'\t'));
             let row_start = if folded { self.row_start } else { start };
-            let Some(text) = self.next_line(data, row_start + limits.header() + 2, limits)? else {
+            let Some(text) = self.next_line(data, usize::MAX, limits)? else {
                 return Ok(None);
             };
             if folded {
@@ -77,11 +81,14 @@ impl Indexer {
             } else {
                 self.row(data, text, start, limits)?;
             }
+            if self.line_start > row_start + limits.header() + 2 {
+                self.note_too_long(row_start, limits);
+            }
         }
     }
 
     /// The current line without its CRLF, if it ends before `window` and before the limit of the
-    /// head. A line of `limit` bytes has its LF at `limit + 1`.
+    /// head. A start line of `limit` bytes has its LF at `limit + 1`.
     #[inline(always)]
     fn next_line<'a>(
         &mut self,
@@ -93,7 +100,7 @@ impl Indexer {
         let newline = match self.ends.next(data) {
             Some(newline) if newline < window.min(head) => newline,
             None if data.len() < window.min(head) => return Ok(None),
-            _ => return Err(self.too_long(window, head, limits)),
+            _ => return Err(Self::line_too_long(window, head, limits)),
         };
         let Some((b'\r', text)) = data
             .get(self.line_start..newline)
@@ -106,15 +113,19 @@ impl Indexer {
     }
 
     #[cold]
-    fn too_long(&self, window: usize, head: usize, limits: &Limits) -> ParseError {
+    fn line_too_long(window: usize, head: usize, limits: &Limits) -> ParseError {
         if window > head {
             ParseError::new(ParseErrorKind::HeadTooLong(head), head)
-        } else if self.line.is_none() {
-            ParseError::new(ParseErrorKind::StartLineTooLong(limits.start_line()), 0)
         } else {
-            let limit = limits.header();
-            ParseError::new(ParseErrorKind::HeaderTooLong(limit), window - 2 - limit)
+            ParseError::new(ParseErrorKind::StartLineTooLong(limits.start_line()), 0)
         }
+    }
+
+    #[cold]
+    fn note_too_long(&mut self, row_start: usize, limits: &Limits) {
+        let kind = ParseErrorKind::HeaderTooLong(limits.header());
+        let error = self.error(kind, row_start);
+        self.too_long.get_or_insert(error);
     }
 
     #[inline]

@@ -46,6 +46,7 @@ mod error;
 mod head;
 mod index;
 mod line_ends;
+mod lint;
 mod request;
 mod row;
 mod stamp;
@@ -64,6 +65,7 @@ use check::Facts;
 pub(crate) use edit::check_value;
 pub use error::{EditError, HeaderError, ParseError, ParseErrorKind};
 pub use head::Head;
+pub use lint::{LintKind, Tolerated};
 pub use request::{Request, Response, WrongKind};
 pub(crate) use row::{Packed, Row};
 pub(crate) use stamp::Stamp;
@@ -74,9 +76,9 @@ pub use view::HeaderRow;
 pub(crate) use view::View;
 
 use crate::chars::ascii;
-use crate::header::{self, CSeq, CallId, Header, Via, list};
-use crate::uri::Uri;
-use crate::{Flow, HostPort, Limits, Method, Name, ValueError};
+use crate::header::{self, CSeq, Header, Via, list};
+use crate::uri::RoutingUri;
+use crate::{Flow, HostPort, Limits, Method, Name, Reading, ValueError};
 
 /// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
 ///
@@ -105,6 +107,8 @@ pub struct Message {
     facts: Option<Facts>,
     flow: Option<Flow>,
     built: bool,
+    /// By what [`check`](Self::check) judges.
+    reading: Reading,
 }
 
 /// What was changed, and rows that are not behind the message's own bytes.
@@ -144,6 +148,7 @@ impl Message {
         line: Line,
         (head_len, body_len): (usize, usize),
         facts: Option<Facts>,
+        reading: Reading,
     ) -> Self {
         Self {
             base,
@@ -154,10 +159,17 @@ impl Message {
             facts,
             flow: None,
             built: false,
+            reading,
         }
     }
 
-    fn shared(base: Bytes, rows: Vec<Packed>, line: Line, head_len: usize) -> Self {
+    fn shared(
+        base: Bytes,
+        rows: Vec<Packed>,
+        line: Line,
+        head_len: usize,
+        reading: Reading,
+    ) -> Self {
         let body_len = base.len() - head_len;
         let edits = Edits {
             rows: Some(rows),
@@ -165,7 +177,7 @@ impl Message {
         };
         Self {
             edits: Some(Box::new(edits)),
-            ..Self::packed(base, line, (head_len, body_len), None)
+            ..Self::packed(base, line, (head_len, body_len), None, reading)
         }
     }
 
@@ -279,31 +291,40 @@ impl Message {
     }
 
     /// The first Via value: the hop that a request came from, and where its response goes.
+    ///
+    /// Every one that [`check`](Self::check) lets in can be read here, also where
+    /// [`header`](Self::header) finds it off the grammar. Its parameters are then as they came: a
+    /// branch need not be a token, `received` or `rport` that are no address and no port count as
+    /// absent and as asked for.
     pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
         self.view().top_via()
     }
 
-    /// The tag in From: the caller's part of the dialog identifier (RFC 3261 §19.3).
+    /// The tag in From: the caller's part of the dialog identifier (RFC 3261 §19.3). Every From that
+    /// [`check`](Self::check) lets in can be read here, before and after edits; the tag need not be
+    /// a token.
     pub fn from_tag(&self) -> Option<&str> {
         match &self.facts {
             Some(facts) => facts.from_tag.map(|tag| ascii(tag.get(&self.base))),
-            None => self.header::<header::From<'_>>().ok()??.tag(),
+            None => self.view().tag(Name::From).map(ascii),
         }
     }
 
-    /// The tag in To: the callee's part of the dialog identifier (RFC 3261 §19.3).
+    /// The tag in To: the callee's part of the dialog identifier (RFC 3261 §19.3), as with
+    /// [`from_tag`](Self::from_tag).
     pub fn to_tag(&self) -> Option<&str> {
         match &self.facts {
             Some(facts) => facts.to_tag.map(|tag| ascii(tag.get(&self.base))),
-            None => self.header::<header::To<'_>>().ok()??.tag(),
+            None => self.view().tag(Name::To).map(ascii),
         }
     }
 
-    /// The Call-ID, if there is one that follows its grammar.
-    pub fn call_id(&self) -> Option<&str> {
+    /// The Call-ID as it came, compared byte by byte (RFC 3261 §20.8): text that is not always
+    /// UTF-8.
+    pub fn call_id(&self) -> Option<&[u8]> {
         match &self.facts {
-            Some(facts) => Some(ascii(facts.call_id.get(&self.base))),
-            None => Some(self.header::<CallId<'_>>().ok()??.as_str()),
+            Some(facts) => Some(facts.call_id.get(&self.base)),
+            None => header::read_call_id(self.raw(Name::CallId)?).ok(),
         }
     }
 
@@ -318,13 +339,14 @@ impl Message {
         }
     }
 
-    /// The host and port of a request URI, if it is a SIP or SIPS URI that follows its grammar.
+    /// The host and port of a request URI, if it is a SIP or SIPS URI; also of one that is off the
+    /// grammar elsewhere, as [`RoutingUri`] reads it.
     pub fn request_host(&self) -> Option<HostPort<'_>> {
         match &self.facts {
             Some(facts) => facts
                 .request_host
                 .map(|span| HostPort::from_span(span, &self.base)),
-            None => Some(Uri::parse(self.request_uri()?).ok()?.as_sip()?.host_port()),
+            None => RoutingUri::parse(self.request_uri()?).ok()?.host_port(),
         }
     }
 
@@ -332,7 +354,7 @@ impl Message {
     pub(crate) fn has_to_tag(&self) -> Result<bool, ValueError> {
         match (&self.facts, self.raw(Name::To)) {
             (Some(facts), _) => Ok(facts.to_tag.is_some()),
-            (None, Some(to)) => Ok(header::To::parse(to)?.tag().is_some()),
+            (None, Some(to)) => Ok(header::tag(to)?.is_some()),
             (None, None) => Ok(false),
         }
     }
@@ -348,9 +370,10 @@ impl Message {
         }
     }
 
-    /// Checks what [`Head::check`] checks, edits included.
+    /// Checks what [`Head::check`] checks, edits included, by the [`Reading`] that the message was
+    /// parsed with. One that the builders made must follow the grammar.
     pub fn check(&self) -> Result<(), ParseError> {
-        self.view().check().map(drop)
+        self.view().check(self.reading).map(drop)
     }
 
     /// The way that the message came in, if a transport said so.
@@ -366,6 +389,11 @@ impl Message {
 
     pub(crate) fn mark_built(&mut self) {
         self.built = true;
+    }
+
+    /// Takes over by what it is checked: a response holds what its request held.
+    pub(crate) fn judge_like(&mut self, request: &Self) {
+        self.reading = request.reading;
     }
 
     /// The bytes of memory that the message holds beyond itself, shared ones included.

@@ -61,10 +61,12 @@ impl Stamp {
             received: (must || received.is_some()).then_some(ip),
             rport: (force_rport || rport.is_some()).then_some(source.port()),
         };
+        let has_semicolon = value.ends_with(b";");
+        let adds_rport = rport.is_none() && force_rport;
         match rport {
             Some(place) => stamp.patch(0, place, |text| text.rport(source.port())),
             None if force_rport => stamp.patch(0, end..end, |text| {
-                text.push(b";");
+                text.separate(!has_semicolon);
                 text.rport(source.port());
             }),
             None => {}
@@ -72,7 +74,7 @@ impl Stamp {
         match received {
             Some(place) => stamp.patch(1, place, |text| text.received(ip)),
             None if must => stamp.patch(1, end..end, |text| {
-                text.push(b";");
+                text.separate(!has_semicolon || adds_rport);
                 text.received(ip);
             }),
             None => {}
@@ -152,6 +154,14 @@ impl Text {
         if let Some(place) = self.bytes.get_mut(self.len..self.len + N) {
             place.copy_from_slice(text);
             self.len += N;
+        }
+    }
+
+    /// The semicolon that stands before a parameter.
+    #[inline]
+    fn separate(&mut self, needed: bool) {
+        if needed {
+            self.push(b";");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::check::Facts;
 use super::{HeaderError, HeaderName, Line, Packed, Row, StartLine};
 use crate::Name;
-use crate::header::{Header, Via, list};
+use crate::header::{self, Via, list};
 
 /// A start line and rows over the bytes they were parsed from and the text of edits.
 #[derive(Clone, Copy)]
@@ -63,6 +63,13 @@ impl<'a> View<'a> {
         Some((index, value.get(..end)?.trim_ascii_end()))
     }
 
+    /// The tag of From or To; `None` if there is none, or if it cannot be read.
+    #[inline]
+    pub(crate) fn tag(self, name: Name) -> Option<&'a [u8]> {
+        let (_, row) = self.find(name).next()?;
+        header::tag(self.value(row)).ok()?
+    }
+
     #[inline(always)]
     pub(crate) fn top_via(self) -> Result<Via<'a>, HeaderError> {
         if let Some(facts) = self.facts {
@@ -71,7 +78,7 @@ impl<'a> View<'a> {
         let (_, value) = self
             .top_via_value()
             .ok_or(HeaderError::Missing(Name::Via))?;
-        Via::parse(value).map_err(|error| HeaderError::Value {
+        Via::read(value).map_err(|error| HeaderError::Value {
             header: Name::Via,
             error,
         })

@@ -1,8 +1,11 @@
 //! Equivalence of SIP URIs (RFC 3261 §19.1.4, RFC 5954 §4.2).
 
+use smallvec::SmallVec;
+
 use super::escape::Octets;
 use super::{SipUri, UriHeaders, UriParams};
 use crate::Host;
+use crate::names::lower_case;
 
 impl SipUri<'_> {
     /// Whether two URIs are equivalent by RFC 3261 §19.1.4: what they are compared by in a
@@ -88,6 +91,21 @@ pub(super) fn same_text(a: &[u8], b: &[u8]) -> bool {
     }
     let folded = |(byte, reserved): (u8, bool)| (byte.to_ascii_lowercase(), reserved);
     octets(a).map(folded).eq(octets(b).map(folded))
+}
+
+/// Appends a text in the form in which equal ones have equal bytes: letters in lower case, no
+/// escapes but those of reserved octets, and of `%` itself.
+pub(super) fn canonical(text: &[u8], out: &mut SmallVec<[u8; 256]>) {
+    if !text.contains(&b'%') {
+        return lower_case(text, out);
+    }
+    for (byte, reserved) in octets(text) {
+        if reserved || byte == b'%' {
+            out.extend_from_slice(&[b'%', byte >> 4, byte & 15]);
+        } else {
+            out.push(byte.to_ascii_lowercase());
+        }
+    }
 }
 
 /// The octets for comparison: an escape equals the octet that it stands for, unless that is a

@@ -6,7 +6,7 @@ use core::fmt;
 use super::escape;
 use crate::ValueError;
 use crate::chars::{TOKEN, URI_HEADER, ascii, escaped_run, run};
-use crate::params::MAX_PARAMS;
+use crate::names::MAX_PARAMS;
 
 /// One header of a URI; the name `body` stands for the body of the request.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@ mod compare;
 pub mod escape;
 mod headers;
 mod params;
+mod routing;
 mod sip;
 mod tel;
 
@@ -14,6 +15,7 @@ use core::fmt;
 
 pub use self::headers::{UriHeader, UriHeaders, UriHeadersIter};
 pub use self::params::{UriParam, UriParams, UriParamsIter};
+pub use self::routing::RoutingUri;
 pub use self::sip::{RequestUri, SipUri};
 pub use self::tel::TelUri;
 

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::compare::same_text;
+use super::compare::{canonical, same_text};
 use crate::chars::{self, URI_PARAM, ascii, escaped_run, is_keyword, run};
-use crate::params::{Names, check_new};
+use crate::names::{Names, check_unique};
 use crate::{Host, ValueError};
 
 /// One parameter of a URI.
@@ -91,16 +91,14 @@ impl<'a> UriParams<'a> {
         let mut end = at;
         while let Some(step) = next(text, end)? {
             let start = end + 1;
+            let check_all = || {
+                let all = Steps { text, at };
+                check_unique(text, all.map(|step| step.name), canonical)
+            };
+            names.add(step.name, check_all)?;
             if step.is_escaped {
                 // Its equals may be written differently.
-                names.fill();
-            }
-            if names.may_hold(step.name) {
-                let earlier = Steps {
-                    text: text.get(..end).unwrap_or_default(),
-                    at,
-                };
-                check_new(earlier.map(|s| same_text(s.name, step.name)), start)?;
+                names.check(check_all)?;
             }
             check(step.name, step.value, start)?;
             end = step.end;

@@ -3,6 +3,8 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 #[cfg(feature = "proxy")]
+use sip_core::Reading;
+
 use crate::ProxyProtocol;
 use crate::advertised::PerFamily;
 use crate::resolve::Family;
@@ -20,6 +22,7 @@ pub struct ChannelConfig {
     pub(crate) listener: bool,
     pub(crate) dual_stack: bool,
     pub(crate) force_rport: bool,
+    pub(crate) reading: Option<Reading>,
     pub(crate) sockets: u16,
     pub(crate) advertised: PerFamily,
     pub(crate) groups: Vec<Membership>,
@@ -45,6 +48,7 @@ impl ChannelConfig {
             listener: true,
             dual_stack: false,
             force_rport: false,
+            reading: None,
             sockets: 1,
             advertised: PerFamily::default(),
             groups: Vec::new(),
@@ -103,6 +107,13 @@ impl ChannelConfig {
     /// Default: no.
     pub fn force_rport(mut self, force: bool) -> Self {
         self.force_rport = force;
+        self
+    }
+
+    /// How much of the grammar a message received here must follow. Default: what
+    /// [`Config::reading`](crate::Config::reading) says.
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.reading = Some(reading);
         self
     }
 

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use sip_core::{Limits, Message};
+use sip_core::{Limits, Message, Reading};
 use thiserror::Error;
 
 use crate::resolve::ResolveConfig;
@@ -28,6 +28,7 @@ pub(crate) use setters::{ABOVE_ZERO, check_duration, durations, positive};
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) limits: Limits,
+    reading: Option<Reading>,
     pub(crate) names: Vec<(Arc<str>, Option<u16>)>,
     pub(crate) drop_stray_responses: bool,
     pub(crate) create_client_channels: bool,
@@ -79,6 +80,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            reading: None,
             names: Vec::new(),
             drop_stray_responses: true,
             create_client_channels: true,
@@ -157,6 +159,32 @@ impl Config {
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
         self
+    }
+
+    /// How much of the grammar a received message must follow, over what [`limits`](Self::limits)
+    /// say. Default: [`Reading::Lenient`].
+    ///
+    /// ```
+    /// use sip_transport_proto::{ChannelConfig, Config, Protocol, sip::Reading};
+    ///
+    /// let mut config = Config::default();
+    /// config.reading(Reading::Strict);
+    /// // The phones of this one are not held to it.
+    /// let phones = ChannelConfig::new(Protocol::Udp, "192.0.2.1:5060".parse()?)
+    ///     .reading(Reading::Lenient);
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn reading(&mut self, reading: Reading) -> &mut Self {
+        self.reading = Some(reading);
+        self
+    }
+
+    /// The limits of a channel that has this setting of its own.
+    pub(crate) fn limits_of_channel(&self, reading: Option<Reading>) -> Limits {
+        match reading.or(self.reading) {
+            Some(reading) => self.limits.with_reading(reading),
+            None => self.limits,
+        }
     }
 
     /// Another name that requests of ours carry as sent-by, so that responses to it are taken for

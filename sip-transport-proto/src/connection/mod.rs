@@ -154,7 +154,7 @@ impl Connection {
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
         let connection = Self {
-            layers: Layers::new(layers, shared.config.limits),
+            layers: Layers::new(layers, shared.limits),
             ended: false,
             out: SendQueue::new(Arc::clone(&shared)),
             shared,
@@ -584,7 +584,7 @@ impl Connection {
         );
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
-        self.layers = Layers::new(LayerPlan::default(), self.shared.config.limits);
+        self.layers = Layers::new(LayerPlan::default(), self.shared.limits);
         self.control.push_back(ConnectionEvent::Closed { reason });
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();

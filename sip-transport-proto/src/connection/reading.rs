@@ -27,7 +27,7 @@ impl Connection {
                     (head.check(data).map(|()| head), data)
                 }
                 #[cfg(feature = "ws")]
-                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.config.limits), data),
+                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.limits), data),
                 #[cfg(feature = "proxy")]
                 Ok(Some(Piece::Announced(source))) => {
                     self.remote = source.map_or(self.remote, normalise);
@@ -174,7 +174,7 @@ impl Connection {
         let rest = self.layers.rest();
         let cut = self.layers.are_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
-        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.config.limits).err());
+        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.limits).err());
         let refused =
             error.map(|error| Refused::new(now, &self.shared, arrival, error, rest, &self.seed));
         if let Some(refused) = refused {

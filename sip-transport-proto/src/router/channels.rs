@@ -107,8 +107,8 @@ impl Channels {
         let id = self.next_id(transport);
         let channel = Channel {
             id,
+            scope: shared.another(config.reading),
             config,
-            scope: shared.another(),
             client_only: false,
             ready: true,
         };
@@ -136,7 +136,7 @@ impl Channels {
         self.list.push(Channel {
             id,
             config,
-            scope: shared.another(),
+            scope: shared.another(None),
             client_only: true,
             ready,
         });

@@ -102,7 +102,7 @@ v=0
                         .any(|p| p.value().is_some_and(|v| !is_text(v)))
                 );
                 assert!(from.tag().unwrap().contains('%'));
-                assert!(m.call_id().unwrap().contains("><:\\/\"][?}{"));
+                assert!(holds(m.call_id().unwrap(), "><:\\/\"][?}{"));
                 assert!(
                     m.rows()
                         .any(|row| row.name_text().contains(&b'%') && !is_text(row.value()))
