@@ -235,6 +235,16 @@ impl<R> SipTransport<R> {
         Some(info)
     }
 
+    /// Says that the peer of a connection has proved who it is, by credentials or a certificate:
+    /// its connection makes room for others last, and counts towards no address's share
+    /// ([`Config::max_connections`](crate::Config::max_connections)). False if there is none.
+    ///
+    /// Call it once a request that came over the connection is authenticated, as with the 200 to a
+    /// REGISTER. The transport trusts nobody by itself: any stranger can send a valid message.
+    pub fn trust(&self, connection: ConnectionId) -> bool {
+        self.core().with_router(|router| router.trust(connection))
+    }
+
     /// Closes a connection, after what is queued on it. False if there is none.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.core().close(connection)

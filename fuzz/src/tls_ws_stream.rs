@@ -96,7 +96,7 @@ impl Host {
         config.tls(tls());
         if limited {
             config.send_queue(QUEUE).unwrap_or_else(never);
-            config.unproven_send_queue(QUEUE / 2).unwrap_or_else(never);
+            config.silent_send_queue(QUEUE / 2).unwrap_or_else(never);
             config.total_send_queue(TOTAL).unwrap_or_else(never);
         }
         let mut sip = Transport::new(config, [7 + number as u8; 32]);

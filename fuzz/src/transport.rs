@@ -82,11 +82,11 @@ const MANY: usize = 10_000;
 
 // Limits that a script can reach.
 const CONNECTIONS: usize = 6;
-const UNPROVEN: usize = 4;
-const UNPROVEN_PER_IP: usize = 2;
+const SILENT: usize = 4;
+const PER_IP: usize = 2;
 const WAITING: usize = 5;
 const QUEUE: usize = 2_500;
-const UNPROVEN_QUEUE: usize = 1_500;
+const SILENT_QUEUE: usize = 1_500;
 const ALL_QUEUES: usize = 4_000;
 /// How long an answer of the system is waited for.
 const QUERY: Duration = Duration::from_secs(6);
@@ -101,11 +101,11 @@ fn config(creates: bool) -> Result<Config, ConfigError> {
     config.size_rule(SizeRule::PreferUdp);
     config.tls(TLS.clone());
     config.max_connections(CONNECTIONS)?;
-    config.max_unproven(UNPROVEN)?;
-    config.max_unproven_per_ip(UNPROVEN_PER_IP)?;
+    config.max_silent(SILENT)?;
+    config.max_connections_per_ip(PER_IP)?;
     config.max_waiting_sends(WAITING)?;
     config.send_queue(QUEUE)?;
-    config.unproven_send_queue(UNPROVEN_QUEUE)?;
+    config.silent_send_queue(SILENT_QUEUE)?;
     config.total_send_queue(ALL_QUEUES)?;
     Ok(config)
 }

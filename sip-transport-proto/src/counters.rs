@@ -194,8 +194,10 @@ counters! {
         connections_accepted,
         /// Of all these, those that we opened.
         connections_opened,
-        /// Of the accepted ones, those that have yet to bring a valid message.
-        unproven,
+        /// Of the accepted ones, those over which no valid message has come yet.
+        silent,
+        /// Of all connections, those that the application trusts (not told by channel).
+        trusted,
         /// Bytes queued on connections and, in the adapters, on UDP sockets.
         queued_bytes,
         /// Sends that wait for a lookup, a local address or a socket (not told by channel).

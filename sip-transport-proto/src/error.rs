@@ -449,20 +449,27 @@ pub enum AcceptError {
     /// There is no such channel (any more), or it does not listen.
     #[error("there is no listening {0}")]
     Unknown(ChannelId),
-    /// The address has as many connections without a valid message as it may.
-    #[error("{limit} connections from this address have yet to send a message")]
+    /// The address (IPv6: /64) has as many connections as it may, all of them in use.
+    #[error(
+        "{limit} connections from this address are open, all in use: `Config::max_connections_per_ip` \
+         allows no more, `Config::per_ip_exempt` would except the address"
+    )]
     PerAddress {
         /// The limit.
         limit: usize,
     },
     /// It comes from none of the load balancers that the channel is for.
-    #[error("it comes from no trusted load balancer")]
+    #[error("it comes from no load balancer that `ProxyProtocol` trusts")]
     Untrusted,
     /// The application's filter refused it.
-    #[error("the application refused it")]
+    #[error("`Config::accept_filter` refused it")]
     Filtered,
-    /// There are as many connections as may be, all of them in use.
-    #[error("{limit} connections are open")]
+    /// There are as many connections as may be, and none makes room for this one: those of its own
+    /// address are in use and no other holds more than it would, or all are trusted and in use.
+    #[error(
+        "{limit} connections are open, and none makes room for another of this address: \
+         `Config::max_connections` or the limit of open files allows no more"
+    )]
     Full {
         /// The limit.
         limit: usize,

@@ -45,7 +45,7 @@ impl Run {
     fn new() -> Self {
         let mut config = Config::default();
         config.max_connections(4).unwrap();
-        config.max_unproven_per_ip(2).unwrap();
+        config.max_connections_per_ip(2).unwrap();
         config.send_queue(3_000).unwrap();
         config.total_send_queue(5_000).unwrap();
         config.max_waiting_sends(3).unwrap();

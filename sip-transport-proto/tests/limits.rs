@@ -36,36 +36,78 @@ fn accept(host: &mut Host, channel: ChannelId, remote: &str) -> Result<Connectio
 
 // bad-inputs: C6
 #[test]
-fn one_ipv4_address_has_so_many_connections_without_a_message() {
+fn an_address_at_its_limit_replaces_its_own_oldest_silent_connection() {
     let (mut host, channel) = limited(|config| {
-        config.max_unproven_per_ip(2).unwrap();
+        config.max_connections_per_ip(3).unwrap();
     });
-    let first = accept(&mut host, channel, "192.0.2.9:1").unwrap();
-    accept(&mut host, channel, "192.0.2.9:2").unwrap();
+    let other = accept(&mut host, channel, "192.0.2.10:1").unwrap();
+    let heard = accept(&mut host, channel, "192.0.2.9:1").unwrap();
+    host.feed(heard, &numbered(1));
+    let oldest = accept(&mut host, channel, "192.0.2.9:2").unwrap();
+    let younger = accept(&mut host, channel, "192.0.2.9:3").unwrap();
+    accept(&mut host, channel, "192.0.2.9:4").unwrap();
+    assert_eq!(host.close_reason(oldest), Some(CloseReason::Limit));
+    // Mapped into IPv6 it is the same address.
+    let mapped = accept(&mut host, channel, "[::ffff:192.0.2.9]:5").unwrap();
+    assert_eq!(host.close_reason(younger), Some(CloseReason::Limit));
+    // What closes leaves room.
+    host.eof(mapped);
+    accept(&mut host, channel, "192.0.2.9:6").unwrap();
+    for id in [other, heard] {
+        assert_eq!(host.close_reason(id), None);
+    }
+    assert_eq!(host.transport.stats().connections_limited, 2);
+}
+
+// bad-inputs: C6
+#[test]
+fn an_address_at_its_limit_with_all_in_use_gets_no_more_and_one_that_idles_is_replaced() {
+    let (mut host, channel) = limited(|config| {
+        config.max_connections_per_ip(2).unwrap();
+    });
+    let all = [1, 2].map(|port| {
+        let id = accept(&mut host, channel, &format!("192.0.2.9:{port}")).unwrap();
+        host.feed(id, &numbered(port));
+        host.pass(Duration::from_secs(1));
+        id
+    });
     let error = accept(&mut host, channel, "192.0.2.9:3").unwrap_err();
     assert_eq!(error, AcceptError::PerAddress { limit: 2 });
-    // Mapped into IPv6 it is the same address.
-    assert!(accept(&mut host, channel, "[::ffff:192.0.2.9]:3").is_err());
+    let text = error.to_string();
+    assert!(text.contains("max_connections_per_ip"), "{text}");
     accept(&mut host, channel, "192.0.2.10:1").unwrap();
-    // A valid message makes room, and so does a close.
-    host.feed(first, &numbered(1));
-    let third = accept(&mut host, channel, "192.0.2.9:3").unwrap();
-    assert!(accept(&mut host, channel, "192.0.2.9:4").is_err());
-    host.eof(third);
-    accept(&mut host, channel, "192.0.2.9:4").unwrap();
-    assert_eq!(host.transport.stats().connections_limited, 3);
+    host.pass(Duration::from_secs(100));
+    accept(&mut host, channel, "192.0.2.9:3").unwrap();
+    assert_eq!(host.close_reason(all[0]), Some(CloseReason::Limit));
+    assert_eq!(host.close_reason(all[1]), None);
+    let stats = host.transport.stats();
+    assert_eq!((stats.idle_evicted, stats.connections_limited), (1, 2));
 }
 
 // bad-inputs: C6
 #[test]
 fn an_ipv6_64_counts_as_one_address() {
     let (mut host, channel) = limited(|config| {
-        config.max_unproven_per_ip(2).unwrap();
+        config.max_connections_per_ip(2).unwrap();
     });
-    accept(&mut host, channel, "[2001:db8::1]:1").unwrap();
+    let first = accept(&mut host, channel, "[2001:db8::1]:1").unwrap();
     accept(&mut host, channel, "[2001:db8::ffff:2]:1").unwrap();
-    assert!(accept(&mut host, channel, "[2001:db8::3]:1").is_err());
     accept(&mut host, channel, "[2001:db8:0:1::3]:1").unwrap();
+    assert_eq!(host.close_reason(first), None);
+    accept(&mut host, channel, "[2001:db8::3]:1").unwrap();
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
+}
+
+#[test]
+fn one_address_may_have_an_eighth_of_all_connections() {
+    let (mut host, channel) = limited(|config| {
+        config.max_connections(16).unwrap();
+    });
+    let first = accept(&mut host, channel, "192.0.2.1:1").unwrap();
+    accept(&mut host, channel, "192.0.2.1:2").unwrap();
+    assert_eq!(host.close_reason(first), None);
+    accept(&mut host, channel, "192.0.2.1:3").unwrap();
+    assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
 }
 
 // bad-inputs: C6
@@ -73,43 +115,41 @@ fn an_ipv6_64_counts_as_one_address() {
 fn the_oldest_connection_without_a_message_makes_room() {
     let (mut host, channel) = limited(|config| {
         config.max_connections(3).unwrap();
-        config.max_unproven(3).unwrap();
+        config.max_silent(3).unwrap();
     });
-    let proven = accept(&mut host, channel, "192.0.2.1:1").unwrap();
-    host.feed(proven, &numbered(1));
+    let heard = accept(&mut host, channel, "192.0.2.1:1").unwrap();
+    host.feed(heard, &numbered(1));
     let oldest = accept(&mut host, channel, "192.0.2.2:1").unwrap();
     let younger = accept(&mut host, channel, "192.0.2.3:1").unwrap();
     accept(&mut host, channel, "192.0.2.4:1").unwrap();
     assert_eq!(host.close_reason(oldest), Some(CloseReason::Limit));
     accept(&mut host, channel, "192.0.2.5:1").unwrap();
     assert_eq!(host.close_reason(younger), Some(CloseReason::Limit));
-    assert_eq!(host.close_reason(proven), None);
+    assert_eq!(host.close_reason(heard), None);
     assert_eq!(host.transport.router().load(), (3, 0));
 }
 
 // bad-inputs: C6
 #[test]
-fn connections_from_exempt_networks_count_against_the_other_limits_only() {
+fn connections_from_exempt_networks_count_as_from_an_address_each() {
     let (mut host, channel) = limited(|config| {
-        config.max_unproven_per_ip(1).unwrap();
-        config.max_unproven(5).unwrap();
+        config.max_connections_per_ip(2).unwrap();
+        config.max_silent(5).unwrap();
         let networks = ["192.0.2.0/28", "2001:db8:5::/48"];
         config.per_ip_exempt(networks.map(|network| network.parse().unwrap()));
     });
     let first = accept(&mut host, channel, "192.0.2.15:1").unwrap();
-    for remote in [
-        "192.0.2.15:2",
-        "[::ffff:192.0.2.15]:3",
-        "[2001:db8:5::1]:1",
-        "[2001:db8:5::1]:2",
-    ] {
+    for remote in ["[::ffff:192.0.2.15]:3", "[2001:db8:5::1]:1"] {
         accept(&mut host, channel, remote).unwrap();
     }
-    assert_eq!(host.close_reason(first), None);
-    accept(&mut host, channel, "192.0.2.16:1").unwrap();
-    assert!(accept(&mut host, channel, "192.0.2.16:2").is_err());
-    // They make room as others do.
+    // An address that has two makes room before they do.
+    let two = [1, 2].map(|port| accept(&mut host, channel, &format!("192.0.2.16:{port}")).unwrap());
+    accept(&mut host, channel, "192.0.2.15:4").unwrap();
+    assert_eq!(host.close_reason(two[0]), Some(CloseReason::Limit));
+    // Among those that have one, the oldest does.
+    accept(&mut host, channel, "192.0.2.15:5").unwrap();
     assert_eq!(host.close_reason(first), Some(CloseReason::Limit));
+    assert_eq!(host.close_reason(two[1]), None);
 }
 
 // bad-inputs: C6
@@ -118,7 +158,7 @@ fn the_application_decides_before_anything_counts() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let (mut host, channel) = limited(|config| {
-        config.max_unproven_per_ip(1).unwrap();
+        config.max_connections_per_ip(1).unwrap();
         config.accept_filter(move |local, remote| {
             log.lock().unwrap().push((local, remote));
             remote.addr.port() != 666
@@ -157,12 +197,13 @@ fn three_in_use(set: impl FnOnce(&mut Config)) -> (Host, ChannelId, [ConnectionI
 
 // bad-inputs: C6; conformance: 147
 #[test]
-fn with_none_unproven_the_longest_idle_connection_makes_room() {
+fn with_none_silent_the_longest_idle_connection_makes_room() {
     let (mut host, channel, [first, second, third]) = three_in_use(|_| {});
     host.pass(Duration::from_secs(100));
-    // A keep-alive, and a message of ours, are signs of life.
-    host.feed(first, b"\r\n\r\n");
-    host.written(first);
+    // A message of theirs or of ours is activity; a keep-alive, which anybody can send, is none.
+    host.feed(first, &numbered(9));
+    host.feed(third, b"\r\n\r\n");
+    host.written(third);
     host.pass(Duration::from_secs(1));
     let wish = SendOptions::new().connection(second);
     host.send(options("sip:192.0.2.2;transport=tcp"), wish);
@@ -183,14 +224,23 @@ fn with_none_unproven_the_longest_idle_connection_makes_room() {
 
 // RFC 3261 §18: a connection outlives the transactions that use it; bad-inputs: C6
 #[test]
-fn what_transactions_may_still_use_does_not_make_room() {
-    let (mut host, channel, all) = three_in_use(|_| {});
+fn what_transactions_may_still_use_makes_no_room_for_another_of_its_address() {
+    let (mut host, channel, all) = three_in_use(|config| {
+        config.max_connections_per_ip(3).unwrap();
+    });
     host.pass(Duration::from_secs(30));
-    let error = accept(&mut host, channel, "192.0.2.4:1").unwrap_err();
+    let error = accept(&mut host, channel, "192.0.2.3:2").unwrap_err();
     assert_eq!(error, AcceptError::Full { limit: 3 });
+    let text = error.to_string();
+    assert!(text.contains("max_connections"), "{text}");
     for id in all {
         assert_eq!(host.close_reason(id), None);
     }
+    // An address that has none yet is let in all the same: else those that are there could keep it
+    // out.
+    accept(&mut host, channel, "192.0.2.4:1").unwrap();
+    let closed = all.map(|id| host.close_reason(id));
+    assert_eq!(closed, [Some(CloseReason::Limit), None, None]);
 }
 
 #[test]
@@ -233,7 +283,7 @@ fn connections_are_listed_with_what_is_known_of_them() {
         panic!("one connection");
     };
     assert_eq!(info.state, ConnectionState::Opening);
-    assert!((info.proven, info.accepted, info.since) == (true, false, begun));
+    assert!((info.silent, info.accepted, info.since) == (false, false, begun));
     assert!(info.queued > 0, "the message waits");
     assert_eq!((info.connected, info.opened), (None, None));
     let ours = host.connected("192.0.2.1:40000");
@@ -246,7 +296,7 @@ fn connections_are_listed_with_what_is_known_of_them() {
     assert_eq!(first.queued, host.transport.transmit(ours).len());
     assert_eq!((second.id, second.accepted), (theirs, true));
     assert_eq!(second.since, begun + Duration::from_secs(1));
-    assert_eq!((second.proven, second.queued), (false, 0));
+    assert_eq!((second.silent, second.queued), (true, 0));
     // What is queued is still written.
     assert!(host.transport.close(host.now, ours));
     assert_eq!(list(&host)[0].state, ConnectionState::Closing);
@@ -256,19 +306,65 @@ fn connections_are_listed_with_what_is_known_of_them() {
 }
 
 #[test]
-fn with_every_connection_in_use_a_newcomer_is_refused() {
-    let (mut host, channel) = limited(|config| {
-        config.max_connections(2).unwrap();
-    });
-    for remote in ["192.0.2.1:1", "192.0.2.2:1"] {
-        let id = accept(&mut host, channel, remote).unwrap();
-        host.feed(id, &numbered(1));
+fn trusted_connections_in_use_make_room_for_nobody() {
+    let (mut host, channel, all) = three_in_use(|_| {});
+    for id in all {
+        assert!(host.transport.trust(id));
+        assert!(host.transport.router().connection(id).unwrap().trusted);
     }
-    let error = accept(&mut host, channel, "192.0.2.3:1").unwrap_err();
-    assert_eq!(error, AcceptError::Full { limit: 2 });
-    let error = host.submit(options("sip:192.0.2.9;transport=tcp"), SendOptions::new());
+    assert_eq!(host.transport.stats().trusted, 3);
+    let error = accept(&mut host, channel, "192.0.2.4:1").unwrap_err();
+    assert_eq!(error, AcceptError::Full { limit: 3 });
+    let error = host.submit(
+        options("sip:[2001:db8::8];transport=tcp"),
+        SendOptions::new(),
+    );
     let error = error.unwrap_err();
-    assert_eq!(*error.cause(), SendCause::TooManyConnections { limit: 2 });
+    assert_eq!(*error.cause(), SendCause::TooManyConnections { limit: 3 });
+    assert_eq!(all.map(|id| host.close_reason(id)), [None; 3]);
+    host.eof(all[0]);
+    assert_eq!(host.transport.stats().trusted, 2);
+    assert!(!host.transport.trust(all[0]), "there is none any more");
+}
+
+#[test]
+fn trusted_connections_make_room_last_and_the_longest_idle_first() {
+    let (mut host, channel, [first, second, third]) = three_in_use(|_| {});
+    for id in [first, second] {
+        assert!(host.transport.trust(id));
+    }
+    host.pass(Duration::from_secs(100));
+    host.feed(third, &numbered(9));
+    let fourth = accept(&mut host, channel, "192.0.2.4:1").unwrap();
+    assert_eq!(host.close_reason(third), Some(CloseReason::Limit));
+    host.feed(fourth, &numbered(10));
+    assert!(host.transport.trust(fourth));
+    // A keep-alive is activity of a trusted one.
+    host.feed(first, b"\r\n\r\n");
+    host.written(first);
+    accept(&mut host, channel, "192.0.2.5:1").unwrap();
+    let closed = [first, second, fourth].map(|id| host.close_reason(id));
+    assert_eq!(closed, [None, Some(CloseReason::Limit), None]);
+}
+
+#[test]
+fn trusted_connections_count_towards_no_address() {
+    let (mut host, channel) = limited(|config| {
+        config.max_connections_per_ip(2).unwrap();
+        config.max_silent(2).unwrap();
+    });
+    let mut all = Vec::new();
+    for port in 1..6 {
+        let id = accept(&mut host, channel, &format!("192.0.2.9:{port}")).unwrap();
+        assert!(host.transport.trust(id));
+        all.push(id);
+    }
+    let silent =
+        [6, 7].map(|port| accept(&mut host, channel, &format!("192.0.2.9:{port}")).unwrap());
+    accept(&mut host, channel, "192.0.2.9:8").unwrap();
+    assert_eq!(host.close_reason(silent[0]), Some(CloseReason::Limit));
+    all.push(silent[1]);
+    assert!(all.iter().all(|id| host.close_reason(*id).is_none()));
 }
 
 #[test]
@@ -286,7 +382,7 @@ fn a_connection_of_ours_takes_the_place_of_one_without_a_message() {
 }
 
 #[test]
-fn a_quarter_of_all_connections_may_be_without_a_message() {
+fn a_quarter_of_all_connections_may_be_silent() {
     let (mut host, channel) = limited(|config| {
         config.max_connections(8).unwrap();
     });
@@ -300,7 +396,7 @@ fn a_quarter_of_all_connections_may_be_without_a_message() {
 #[test]
 fn so_many_connections_may_be_without_a_message_in_all() {
     let (mut host, channel) = limited(|config| {
-        config.max_unproven(2).unwrap();
+        config.max_silent(2).unwrap();
     });
     let first = accept(&mut host, channel, "192.0.2.1:1").unwrap();
     let second = accept(&mut host, channel, "192.0.2.2:1").unwrap();
@@ -329,10 +425,8 @@ fn a_lingering_connection_makes_room_at_once() {
 }
 
 #[test]
-fn a_malformed_message_proves_nothing() {
-    let (mut host, channel) = limited(|config| {
-        config.max_unproven_per_ip(1).unwrap();
-    });
+fn after_a_malformed_message_a_connection_is_silent_still() {
+    let (mut host, channel) = limited(|_| {});
     let id = accept(&mut host, channel, "192.0.2.9:1").unwrap();
     let text = String::from_utf8(numbered(1)).unwrap();
     host.feed(
@@ -340,7 +434,9 @@ fn a_malformed_message_proves_nothing() {
         text.replace("CSeq: 1 OPTIONS", "CSeq: 1 BYE").as_bytes(),
     );
     host.feed(id, b"\r\n\r\n");
-    assert!(accept(&mut host, channel, "192.0.2.9:2").is_err());
+    assert!(host.transport.router().connection(id).unwrap().silent);
+    host.feed(id, &numbered(2));
+    assert!(!host.transport.router().connection(id).unwrap().silent);
 }
 
 /// Sends to 192.0.2.9 until one is refused; gives how many bytes were taken and why it ended.
@@ -403,7 +499,7 @@ fn what_waits_for_a_connection_to_open_is_limited_too() {
 #[test]
 fn an_accepted_connection_without_a_message_has_a_queue_of_its_own_size() {
     let mut config = Config::default();
-    config.unproven_send_queue(2_000).unwrap();
+    config.silent_send_queue(2_000).unwrap();
     let mut host = Host::with(config);
     let channel = host.tcp("192.0.2.1:5060");
     let id = host.accept(channel, "192.0.2.1:5060", "192.0.2.9:5060");
@@ -609,7 +705,8 @@ proptest! {
                     let _ = router.send(now, Outgoing::new(options(&uri), SendOptions::new()));
                     ids.extend(router.take_machine().map(|machine| machine.id()));
                 }
-                (4, Some(id)) => router.handle_proven(id),
+                (4, Some(id)) if peer > 2 => assert!(router.trust(id) || !lives(&router, id)),
+                (4, Some(id)) => router.handle_first_message(id),
                 (5, Some(id)) => drop(router.close(id)),
                 (6, Some(id)) => router.handle_active(now, id),
                 (7, Some(id)) => router.handle_behind(id, (peer > 1).then_some(now)),
@@ -627,20 +724,19 @@ proptest! {
             // What comes late is about nothing.
             router.handle_active(now, id);
             router.handle_behind(id, Some(now));
-            router.handle_proven(id);
+            router.handle_first_message(id);
+            assert!(!router.trust(id));
             router.handle_closed(now, id, CloseReason::Peer);
         }
         prop_assert_eq!(router.load(), (0, 0));
         // Each address has all of its room.
         for peer in 0..4 {
             let remote = addr(&format!("192.0.2.{peer}:1"));
-            let mut all = Vec::new();
-            while let Ok(machine) = router.accept(now, channel, local, remote)
-                && all.len() < 5
-            {
-                all.push(machine.id());
-            }
-            prop_assert_eq!(all.len(), if peer == EXEMPT { 5 } else { 3 });
+            let all: Vec<_> = (0..5)
+                .map(|_| router.accept(now, channel, local, remote).unwrap().id())
+                .collect();
+            let kept = all.iter().filter(|id| lives(&router, **id)).count();
+            prop_assert_eq!(kept, if peer == EXEMPT { 5 } else { 3 });
             all.into_iter().for_each(|id| router.handle_closed(now, id, CloseReason::Peer));
             while let Some(output) = router.poll_output() {
                 if let RouterOutput::Close { connection, .. } = output {
@@ -656,21 +752,28 @@ const EXEMPT: u8 = 3;
 
 fn small(config: &mut Config) {
     config.max_connections(8).unwrap();
-    config.max_unproven(5).unwrap();
-    config.max_unproven_per_ip(3).unwrap();
+    config.max_silent(5).unwrap();
+    config.max_connections_per_ip(3).unwrap();
     config.per_ip_exempt(["192.0.2.3/32".parse().unwrap()]);
+}
+
+fn lives(router: &Router, id: ConnectionId) -> bool {
+    let info = router.connection(id);
+    info.is_some_and(|info| info.state != ConnectionState::Closing)
 }
 
 fn within_limits(router: &Router) -> Result<(), TestCaseError> {
     let live = |info: &ConnectionInfo| info.state != ConnectionState::Closing;
     let all: Vec<_> = router.connections().filter(live).collect();
     prop_assert!(all.len() <= 8, "{all:?}");
-    let unproven = all.iter().filter(|info| !info.proven);
+    let silent = all.iter().filter(|info| info.silent).count();
+    prop_assert!(silent <= 5, "{all:?}");
+    let trusted = all.iter().filter(|info| info.trusted).count();
+    prop_assert_eq!(router.stats().trusted, trusted as u64);
     let mut of_each = BTreeMap::new();
-    for info in unproven {
+    for info in all.iter().filter(|info| info.accepted && !info.trusted) {
         *of_each.entry(info.remote.addr.ip()).or_insert(0) += 1;
     }
-    prop_assert!(of_each.values().sum::<usize>() <= 5, "{of_each:?}");
     of_each.remove(&ip("192.0.2.3"));
     prop_assert!(of_each.values().all(|&count| count <= 3), "{of_each:?}");
     Ok(())

@@ -312,7 +312,7 @@ fn a_silent_load_balancer_meets_the_deadline_of_the_handshake() {
 
 fn limits() -> Config {
     let mut config = Config::default();
-    config.max_unproven_per_ip(2).unwrap();
+    config.max_connections_per_ip(2).unwrap();
     config
 }
 
@@ -324,40 +324,44 @@ fn connections_count_for_who_was_announced_and_not_for_the_load_balancer() {
     let all: Vec<_> = (0..6)
         .map(|_| accept(&mut host, channel, BALANCER).unwrap())
         .collect();
-    let announce = |host: &mut Host, id, client: &str| {
+    for (id, client) in [
+        (all[0], "203.0.113.5:1"),
+        (all[1], "203.0.113.5:2"),
+        (all[3], "203.0.113.6:1"),
+    ] {
         host.feed(id, &v1(client));
-        let reason = host.close_reason(id);
-        host.take_events();
-        reason
-    };
-    assert_eq!(announce(&mut host, all[0], "203.0.113.5:1"), None);
-    assert_eq!(announce(&mut host, all[1], "203.0.113.5:2"), None);
-    // Its address is full; the addresses of others are not.
-    assert_eq!(
-        announce(&mut host, all[2], "203.0.113.5:3"),
-        Some(CloseReason::Limit)
-    );
-    assert_eq!(announce(&mut host, all[3], "203.0.113.6:1"), None);
-    assert_eq!(host.transport.stats().connections_limited, 1);
+    }
+    assert_eq!(host.transport.router().load(), (6, 0));
+    // Its address is full, and makes room itself; those of others do not.
+    host.feed(all[2], &v1("203.0.113.5:3"));
+    assert_eq!(host.close_reason(all[0]), Some(CloseReason::Limit));
+    assert_eq!(host.transport.router().load(), (5, 0));
     // One that connects without a load balancer counts along.
+    let direct = accept(&mut host, channel, "203.0.113.5:4").unwrap();
+    assert_eq!(host.close_reason(all[1]), Some(CloseReason::Limit));
+    // With both of them in use there is no place for another.
+    host.feed(all[2], &numbered(1));
+    host.feed(direct, &numbered(2));
+    host.feed(all[4], &v1("203.0.113.5:5"));
+    assert_eq!(host.close_reason(all[4]), Some(CloseReason::Limit));
     assert_eq!(
-        accept(&mut host, channel, "203.0.113.5:4"),
+        accept(&mut host, channel, "203.0.113.5:6"),
         Err(AcceptError::PerAddress { limit: 2 })
     );
-    // A message proves one, and another may come; so does one that closes.
-    host.feed(all[0], &numbered(1));
-    host.take_events();
-    assert_eq!(announce(&mut host, all[4], "203.0.113.5:5"), None);
-    host.eof(all[1]);
-    host.take_events();
-    assert_eq!(announce(&mut host, all[5], "203.0.113.5:6"), None);
+    host.eof(direct);
+    host.feed(all[5], &v1("203.0.113.5:6"));
+    assert_eq!(host.close_reason(all[5]), None);
+    assert_eq!(host.close_reason(all[3]), None);
     // The load balancer's own count for itself.
-    for expected in [None, None, Some(CloseReason::Limit)] {
-        let id = accept(&mut host, channel, BALANCER).unwrap();
-        host.feed(id, b"PROXY UNKNOWN\r\n");
-        assert_eq!(host.close_reason(id), expected);
-        host.take_events();
-    }
+    let own: Vec<_> = (0..3)
+        .map(|_| {
+            let id = accept(&mut host, channel, BALANCER).unwrap();
+            host.feed(id, b"PROXY UNKNOWN\r\n");
+            id
+        })
+        .collect();
+    let closed: Vec<_> = own.iter().map(|id| host.close_reason(*id)).collect();
+    assert_eq!(closed, [Some(CloseReason::Limit), None, None]);
     let ids: Vec<_> = host
         .transport
         .router()
@@ -370,9 +374,10 @@ fn connections_count_for_who_was_announced_and_not_for_the_load_balancer() {
     host.take_events();
     assert_eq!(host.transport.router().load(), (0, 0));
     // Nothing is left counted.
-    for port in 0..2 {
-        assert!(accept(&mut host, channel, &format!("203.0.113.5:{}", port + 1)).is_ok());
-        assert!(accept(&mut host, channel, &format!("203.0.113.6:{}", port + 1)).is_ok());
+    for peer in [5, 6] {
+        let remote = |port: u16| format!("203.0.113.{peer}:{port}");
+        let all = [1, 2].map(|port| accept(&mut host, channel, &remote(port)).unwrap());
+        assert_eq!(all.map(|id| host.close_reason(id)), [None, None]);
     }
 }
 

@@ -576,7 +576,7 @@ fn a_flood_of_crlfs_is_bounded_and_ends() {
     for _ in 0..64 {
         host.feed(id, &flood);
     }
-    // An unproven peer that does not read its pongs: what waits for it stays within the limit.
+    // A silent peer that does not read its pongs: what waits for it stays within the limit.
     assert!(host.transport.transmit(id).len() <= 64 << 10);
     assert_eq!(
         host.transport.router().queued_bytes(),

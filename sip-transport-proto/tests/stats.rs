@@ -177,7 +177,7 @@ fn a_connection_is_counted_in_the_state_that_it_is_in() {
         [
             stats.connections_accepted,
             stats.connections_opened,
-            stats.unproven,
+            stats.silent,
         ]
     };
     let mut host = Host::new();

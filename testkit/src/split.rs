@@ -173,9 +173,10 @@ impl Split {
                     };
                 self.with(id, |machine| machine.admit(now, answer));
             }
-            ConnectionEvent::Proven => self.router.handle_proven(id),
+            ConnectionEvent::FirstMessage => self.router.handle_first_message(id),
             ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
             ConnectionEvent::Active => self.router.handle_active(now, id),
+            ConnectionEvent::Alive => self.router.handle_alive(now, id),
             ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
             ConnectionEvent::Closed { reason } => {
                 self.router.handle_closed(now, id, reason);
@@ -358,6 +359,10 @@ impl Machine for Split {
         };
         self.routed(send, Ok(routed));
         Ok(Submitted::Waiting(send))
+    }
+
+    fn trust(&mut self, connection: ConnectionId) -> bool {
+        self.router.trust(connection)
     }
 
     fn close(&mut self, _: Instant, connection: ConnectionId) -> bool {

@@ -298,13 +298,19 @@ impl Task {
                     };
                 lock(&self.link.machine).admit(now, answer);
             }
-            ConnectionEvent::Proven => core.with_router(|router| router.handle_proven(id)),
+            ConnectionEvent::FirstMessage => {
+                core.with_router(|router| router.handle_first_message(id));
+            }
             ConnectionEvent::Alias { port } => {
                 core.with_router(|router| router.handle_alias(id, port));
             }
             ConnectionEvent::Active => {
                 let now = core.now();
                 core.with_router(|router| router.handle_active(now, id));
+            }
+            ConnectionEvent::Alive => {
+                let now = core.now();
+                core.with_router(|router| router.handle_alive(now, id));
             }
             ConnectionEvent::Behind(since) => {
                 core.with_router(|router| router.handle_behind(id, since));

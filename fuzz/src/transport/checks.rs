@@ -13,7 +13,7 @@ use sip_transport_proto::{
 
 use super::model::{Ask, Channel, Connection, Next, Verdict};
 use super::{
-    ALL_QUEUES, CONNECTIONS, CONTROL, MANY, QUEUE, Question, Socket, UNPROVEN_QUEUE, WAITING, World,
+    ALL_QUEUES, CONNECTIONS, CONTROL, MANY, QUEUE, Question, SILENT_QUEUE, Socket, WAITING, World,
 };
 
 impl World {
@@ -162,8 +162,8 @@ impl World {
             panic!("{id:?} is gone");
         };
         if at_once {
-            let proven = !connection.accepted || connection.proven;
-            let limit = if proven { QUEUE } else { UNPROVEN_QUEUE };
+            let silent = connection.accepted && !connection.heard;
+            let limit = if silent { SILENT_QUEUE } else { QUEUE };
             assert!(
                 bytes.len() <= limit,
                 "{} bytes queued of {limit}",
@@ -317,7 +317,7 @@ impl World {
             remote,
             local: None,
             accepted: false,
-            proven: true,
+            heard: true,
             closing: false,
             doubtful: false,
             unwritten: Default::default(),
@@ -366,10 +366,10 @@ impl World {
                 remote,
                 request,
             } => {
-                self.proven(&local);
+                self.heard(&local);
                 self.requests.push((local, remote, request));
             }
-            Event::Response { local, .. } => self.proven(&local),
+            Event::Response { local, .. } => self.heard(&local),
             Event::Malformed { local, .. } => {
                 local.connection.into_iter().for_each(|id| self.doubt(id));
             }
@@ -395,10 +395,10 @@ impl World {
         }
     }
 
-    pub(super) fn proven(&mut self, local: &SipEndpoint) {
+    pub(super) fn heard(&mut self, local: &SipEndpoint) {
         let id = local.connection;
         if let Some(connection) = id.and_then(|id| self.model.connections.get_mut(&id)) {
-            connection.proven = true;
+            connection.heard = true;
         }
     }
 

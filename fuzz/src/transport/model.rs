@@ -52,7 +52,7 @@ pub(super) struct Connection {
     pub(super) local: Option<SocketAddr>,
     pub(super) accepted: bool,
     /// A valid message came over it.
-    pub(super) proven: bool,
+    pub(super) heard: bool,
     /// We close it: nothing new goes over it.
     pub(super) closing: bool,
     /// Something happened by which it may have ended itself.
@@ -151,10 +151,16 @@ impl Model {
         self.connections.get(&id).is_some_and(|c| c.doubtful)
     }
 
-    /// Accepted connections that have brought nothing valid, the oldest first.
-    pub(super) fn unproven(&self) -> impl Iterator<Item = (ConnectionId, &Connection)> {
-        let all = self.connections.iter().map(|(&id, c)| (id, c));
-        all.filter(|(_, c)| c.accepted && !c.proven && !c.closing)
+    /// How many connections each peer holds, and how many of them have brought nothing valid: those
+    /// that surely live, and with `doubtful` the others too.
+    pub(super) fn shares(&self, doubtful: bool) -> BTreeMap<IpAddr, (usize, usize)> {
+        let mut shares = BTreeMap::<_, (usize, usize)>::new();
+        let all = self.connections.values();
+        for c in all.filter(|c| c.accepted && !c.closing && (doubtful || !c.doubtful)) {
+            let held = shares.entry(c.remote.ip()).or_default();
+            *held = (held.0 + 1, held.1 + usize::from(!c.heard));
+        }
+        shares
     }
 
     /// What has to become of a send now, with `target` where its name led to, and what has to be

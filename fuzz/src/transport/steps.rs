@@ -1,14 +1,15 @@
 //! What a script may do.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
 };
 
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, HintOutcome, Hints, Outgoing, Protocol, SendOptions,
-    SipEndpoint, Substitution, Way,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, ConnectionState, HintOutcome, Hints,
+    Outgoing, Protocol, SendOptions, SipEndpoint, Substitution, Way,
     error::{AcceptError, NextError},
     resolve::{Answer, LookupKind, Record, SrvRecord},
     sip_core::{
@@ -20,8 +21,8 @@ use sip_transport_proto::{
 
 use super::model::{Ask, Channel, Connection, Fill, Next, Verdict, route};
 use super::{
-    CHANNELS, CONNECTIONS, QUERY, Question, Socket, UNPROVEN, UNPROVEN_PER_IP, URIS, World, mode,
-    next_of, peer, us,
+    CHANNELS, CONNECTIONS, PER_IP, QUERY, Question, SILENT, Socket, URIS, World, mode, next_of,
+    peer, us,
 };
 use crate::message::never;
 
@@ -52,27 +53,39 @@ impl World {
         let channel = channel.map_or(self.tcp, |channel| channel.id);
         let listens = self.model.channel(channel).is_some_and(|c| c.listens);
         let remote = SocketAddr::new(peer(choice).ip(), 40_000 + u16::from(choice));
-        let from_there = |c: &Connection| c.remote.ip() == remote.ip();
-        let unproven = self.model.unproven().count();
-        let of_peer = |sure: bool| {
-            let all = self.model.unproven();
-            all.filter(|(_, c)| from_there(c) && !(sure && c.doubtful))
-                .count()
+        let (surely, maybe) = (self.model.shares(false), self.model.shares(true));
+        let held = |all: &BTreeMap<IpAddr, (usize, usize)>| {
+            let held = all.get(&remote.ip()).copied();
+            held.unwrap_or_default().0
         };
-        let (surely, maybe) = (of_peer(true), of_peer(false));
-        let full = unproven >= UNPROVEN || self.model.connections.len() >= CONNECTIONS;
-        let evicted = self.sip.stats().idle_evicted;
+        let silent =
+            |all: &BTreeMap<_, (usize, usize)>| all.values().map(|held| held.1).sum::<usize>();
+        let living = self.model.connections.values().filter(|c| !c.doubtful);
+        let full = living.count() >= CONNECTIONS || silent(&surely) >= SILENT;
+        let before = self.living();
         let result = self
             .sip
             .handle_accepted(self.now, channel, us(5060), remote);
-        // One that has been idle for 64·T1 makes room too.
-        let was_idle = self.sip.stats().idle_evicted > evicted;
+        let after = self.living();
+        for gone in before.iter().filter(|(id, _)| !after.contains_key(id)) {
+            let (_, party) = gone;
+            let most = |of: fn(&(usize, usize)) -> usize| {
+                let own = party.and_then(|ip| maybe.get(&ip)).map_or(1, of);
+                surely.values().all(|held| of(held) <= own)
+            };
+            let own = *party == Some(remote.ip());
+            assert!(
+                own || most(|held| held.0) || most(|held| held.1),
+                "{gone:?}"
+            );
+        }
         match result {
             Ok(id) => {
-                assert!(listens && surely < UNPROVEN_PER_IP);
+                assert!(listens);
+                let made_room = after.len() <= before.len();
                 assert!(
-                    !full || unproven > 0 || was_idle,
-                    "more connections than may be"
+                    made_room || !full && held(&surely) < PER_IP,
+                    "more than may be"
                 );
                 self.open.insert(id, Socket::Open);
                 self.ever.1.push(id);
@@ -82,7 +95,7 @@ impl World {
                     remote,
                     local: Some(us(5060)),
                     accepted: true,
-                    proven: false,
+                    heard: false,
                     closing: false,
                     doubtful: false,
                     unwritten: Default::default(),
@@ -92,13 +105,24 @@ impl World {
                 self.model.connections.insert(id, connection);
             }
             Err(AcceptError::Unknown(_)) => assert!(!listens || self.closing),
-            Err(AcceptError::PerAddress { .. }) => assert!(maybe >= UNPROVEN_PER_IP),
+            Err(AcceptError::PerAddress { .. }) => assert!(held(&maybe) >= PER_IP),
             Err(AcceptError::Full { .. }) => {
-                // One that is being closed cannot make room.
-                assert!(full && self.model.unproven().all(|(_, c)| c.doubtful));
+                assert!(self.model.connections.len() >= CONNECTIONS);
+                // Who holds more than the newcomer would makes room for it.
+                let own = held(&maybe);
+                let most = if own > 0 { own + 1 } else { 0 };
+                assert!(surely.values().all(|(total, _)| *total <= most));
             }
             Err(other) => panic!("{other}"),
         }
+    }
+
+    /// The connections that are not being closed, each with its peer if that opened it.
+    fn living(&self) -> BTreeMap<ConnectionId, Option<IpAddr>> {
+        let all = self.sip.router().connections();
+        let all = all.filter(|info| info.state != ConnectionState::Closing);
+        let party = |info: &ConnectionInfo| info.accepted.then(|| info.remote.addr.ip());
+        all.map(|info| (info.id, party(&info))).collect()
     }
 
     pub(super) fn connected(&mut self, id: ConnectionId) {

@@ -22,6 +22,7 @@ use crate::{ResponsePolicy, SipEndpoint, SizeRule, Tapped};
 use calls::{Filter, Hook};
 
 pub use channel::ChannelConfig;
+use setters::shares;
 pub(crate) use setters::{ABOVE_ZERO, check_duration, durations, positive};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
@@ -43,12 +44,12 @@ pub struct Config {
     pub(crate) idle_timeout: Duration,
     pub(crate) write_stall_timeout: Duration,
     pub(crate) max_connections: usize,
-    pub(crate) max_unproven: Option<usize>,
-    pub(crate) max_unproven_per_ip: usize,
+    pub(crate) max_silent: Option<usize>,
+    pub(crate) max_connections_per_ip: Option<usize>,
     pub(crate) per_ip_exempt: Vec<IpNet>,
     pub(crate) accept_filter: Option<Filter>,
     pub(crate) send_queue: usize,
-    pub(crate) unproven_send_queue: usize,
+    pub(crate) silent_send_queue: usize,
     pub(crate) total_send_queue: usize,
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) stun_answers_per_second: u32,
@@ -95,12 +96,12 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(3_900),
             write_stall_timeout: Duration::from_secs(20),
             max_connections: 65_536,
-            max_unproven: None,
-            max_unproven_per_ip: 64,
+            max_silent: None,
+            max_connections_per_ip: None,
             per_ip_exempt: Vec::new(),
             accept_filter: None,
             send_queue: 1 << 20,
-            unproven_send_queue: 64 << 10,
+            silent_send_queue: 64 << 10,
             total_send_queue: 64 << 20,
             malformed_replies_per_second: 100,
             stun_answers_per_second: 5_000,
@@ -254,9 +255,10 @@ impl Config {
         self
     }
 
-    /// Addresses whose connections do not count against
-    /// [`max_unproven_per_ip`](Self::max_unproven_per_ip): load balancers and gateways, behind which
-    /// many peers are. They count against all other limits. Default: none.
+    /// Addresses behind which many peers are, such as load balancers and gateways: each of their
+    /// connections counts as one from an address of its own. So they never meet
+    /// [`max_connections_per_ip`](Self::max_connections_per_ip), and make room as peers do that hold
+    /// one. Default: none.
     pub fn per_ip_exempt(&mut self, networks: impl IntoIterator<Item = IpNet>) -> &mut Self {
         self.per_ip_exempt = networks.into_iter().collect();
         self
@@ -280,25 +282,15 @@ impl Config {
         self
     }
 
-    /// Accepted connections that have brought no valid message yet: the oldest of them makes room
-    /// for another. Default: a quarter of [`max_connections`](Self::max_connections).
-    ///
-    /// # Errors
-    /// Zero is refused.
-    pub fn max_unproven(&mut self, value: usize) -> Result<&mut Self, ConfigError> {
-        if value == 0 {
-            return Err(ConfigError {
-                setting: "max_unproven",
-                expected: "more than zero",
-            });
-        }
-        self.max_unproven = Some(value);
-        Ok(self)
+    /// The limit of silent connections that holds.
+    pub(crate) fn silent_limit(&self) -> usize {
+        self.max_silent.unwrap_or(self.max_connections / 4).max(1)
     }
 
-    /// The limit of unproven connections that holds.
-    pub(crate) fn unproven_limit(&self) -> usize {
-        self.max_unproven.unwrap_or(self.max_connections / 4).max(1)
+    /// The limit of connections from one address that holds.
+    pub(crate) fn limit_per_ip(&self) -> usize {
+        let share = self.max_connections / 8;
+        self.max_connections_per_ip.unwrap_or(share).max(1)
     }
 
     /// How exactly the router knows when a connection was last active.
@@ -408,18 +400,22 @@ impl Config {
     }
 
     positive! {
-        /// Connections in all. When there are so many, the oldest accepted one that has brought no
-        /// valid message makes room for another; without such a one, the one that has been idle for
-        /// longest does, if it was for 64·T1 (32 s), which transactions may take. Default: 65,536,
-        /// which the adapters lower to the file limit of the process less 256.
+        /// Connections in all. When there are so many, the IP address (IPv6: /64) that holds most of
+        /// them makes room for another, the newcomer counted with its own: the oldest of its
+        /// [silent](Self::max_silent) ones closes, or else the one that has been idle for longest.
+        /// Where none holds more than one, these are looked for among all. Those that we opened count as
+        /// from one address each. Those that the application [trusts](crate::Router::trust) make room
+        /// only where there are no others.
+        ///
+        /// A newcomer is refused if only such a one could make room that was used in the last 64·T1
+        /// (32 s), as transactions may go on over it (RFC 3261 §18), and is trusted or from the
+        /// newcomer's own address. Default: 65,536, which the adapters lower to the file limit of the
+        /// process less 256.
         max_connections: usize;
-        /// Accepted connections from one IP address (IPv6: from one /64) that have brought no valid
-        /// message yet. Another one is refused. Default: 64.
-        max_unproven_per_ip: usize;
         /// Bytes queued for one connection. Default: 1 MiB.
         send_queue: usize;
-        /// Bytes queued for an accepted connection without a valid message. Default: 64 KiB.
-        unproven_send_queue: usize;
+        /// Bytes queued for a [silent](Self::max_silent) connection. Default: 64 KiB.
+        silent_send_queue: usize;
         /// Bytes queued for all connections. A send that finds them all taken fails at once; the
         /// connection that has been behind with its bytes for longest, and for a second at least, is
         /// closed then, so that those after it find room. Default: 64 MiB.
@@ -442,6 +438,20 @@ impl Config {
         /// How many targets are [remembered](Self::size_rule_memory) that gave no connection; the
         /// first makes room for another. Default: 4,096.
         size_rule_targets: usize;
+    }
+
+    shares! {
+        /// Silent connections: accepted, and no valid message has come yet. When there are so many, the
+        /// IP address (IPv6: /64) that holds most of them closes its oldest for another; where none
+        /// holds more than one, the oldest of all closes. Default: a quarter of
+        /// [`max_connections`](Self::max_connections).
+        max_silent;
+        /// Accepted connections from one IP address (IPv6: from one /64), those left out that are
+        /// [exempt](Self::per_ip_exempt) or [trusted](crate::Router::trust). Another takes the place of
+        /// its oldest [silent](Self::max_silent) one, or else of the one that has been idle for
+        /// longest; it is refused where all have been used in the last 64·T1 (32 s). Default: an eighth
+        /// of [`max_connections`](Self::max_connections).
+        max_connections_per_ip;
     }
 }
 

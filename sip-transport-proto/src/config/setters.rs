@@ -56,4 +56,21 @@ macro_rules! positive {
     )+};
 }
 
-pub(crate) use {durations, positive};
+/// Setters of numbers that are a share of another unless they are set.
+macro_rules! shares {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// Zero is refused.
+        pub fn $name(&mut self, value: usize) -> Result<&mut Self, ConfigError> {
+            if value == 0 {
+                return Err(ConfigError { setting: stringify!($name), expected: "more than zero" });
+            }
+            self.$name = Some(value);
+            Ok(self)
+        }
+    )+};
+}
+
+pub(crate) use {durations, positive, shares};

@@ -50,16 +50,19 @@ pub enum ConnectionEvent {
     Upgrade(UpgradeCheck),
     /// A message for those who watch: [run](TapCall::run) it, with no lock held.
     Tap(TapCall),
-    /// For [`Router::handle_proven`](crate::Router::handle_proven).
-    Proven,
+    /// For [`Router::handle_first_message`](crate::Router::handle_first_message).
+    FirstMessage,
     /// For [`Router::handle_alias`](crate::Router::handle_alias).
     Alias {
         /// The port that the peer listens on.
         port: u16,
     },
     /// For [`Router::handle_active`](crate::Router::handle_active): now and then while it carries
-    /// something.
+    /// messages.
     Active,
+    /// For [`Router::handle_alive`](crate::Router::handle_alive): now and then while it carries
+    /// keep-alives alone.
+    Alive,
     /// For [`Router::handle_behind`](crate::Router::handle_behind): since when the peer has been
     /// behind with the bytes for it, if it is.
     Behind(Option<Instant>),

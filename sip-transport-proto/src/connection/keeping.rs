@@ -72,7 +72,8 @@ impl Connection {
         let layers = &mut self.layers;
         self.out.push_control(|out| sent = layers.ping(out));
         if sent {
-            self.wrote_to_queue(now);
+            self.alive(now);
+            self.see_waiting(now);
         }
         sent
     }

@@ -78,7 +78,8 @@ pub struct Connection {
     remote: SocketAddr,
     local: Option<SocketAddr>,
     accepted: bool,
-    proven: bool,
+    /// The peer opened it and has sent no valid message.
+    silent: bool,
     force_rport: bool,
     keeping: Option<Keeping>,
     /// The peer may offer the connection for requests the other way, and has done for this port.
@@ -100,8 +101,9 @@ pub struct Connection {
     races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
-    /// When the router was last told that it is active.
+    /// When the router was last told that it is active, and whether by messages.
     told_active: Instant,
+    told_by_message: bool,
     /// Since when it has been behind, as the router was told.
     told_behind: Option<Instant>,
     seed: [u8; 32],
@@ -164,7 +166,7 @@ impl Connection {
             remote,
             local: None,
             accepted: false,
-            proven: true,
+            silent: false,
             force_rport,
             keeping: keep.map(Keeping::new),
             alias: alias.then_some(None),
@@ -178,6 +180,7 @@ impl Connection {
             control: VecDeque::new(),
             deadlines,
             told_active: now,
+            told_by_message: true,
             told_behind: None,
             seed,
         };
@@ -192,7 +195,7 @@ impl Connection {
         let mut connection = Self::connecting(now, plan);
         connection.change(|connection| {
             connection.accepted = true;
-            connection.proven = false;
+            connection.silent = true;
         });
         connection.deadlines.first_message = Some(first_message);
         connection.reached(now, local);
@@ -528,15 +531,30 @@ impl Connection {
             }));
     }
 
-    /// It carries something: a message, a keep-alive or a control frame, either way. The router
-    /// hears of that now and then, so that no message costs a look at its index.
+    /// It carries a message, either way. The router hears of that now and then, so that no message
+    /// costs a look at its index.
     fn active(&mut self, now: Instant) {
-        let config = &self.shared.config;
-        self.deadlines.active(now, config);
-        if now.saturating_duration_since(self.told_active) >= config.activity_grain() {
+        if self.is_news(now) || !self.told_by_message {
             self.told_active = now;
+            self.told_by_message = true;
             self.control.push_back(ConnectionEvent::Active);
         }
+    }
+
+    /// It carries a keep-alive, a control frame or an answer of the transport's own, either way.
+    fn alive(&mut self, now: Instant) {
+        if self.is_news(now) {
+            self.told_active = now;
+            self.told_by_message = false;
+            self.control.push_back(ConnectionEvent::Alive);
+        }
+    }
+
+    /// Puts off the end of an idle connection, and says whether the router is to hear of that.
+    fn is_news(&mut self, now: Instant) -> bool {
+        let config = &self.shared.config;
+        self.deadlines.active(now, config);
+        now.saturating_duration_since(self.told_active) >= config.activity_grain()
     }
 
     /// Changes what it is counted as.
@@ -561,10 +579,10 @@ impl Connection {
         } else {
             &counters.connections_opened
         };
-        let unproven = (!self.proven).then_some(&counters.unproven);
+        let silent = self.silent.then_some(&counters.silent);
         state
             .into_iter()
-            .flat_map(move |state| [Some(state), Some(side), unproven])
+            .flat_map(move |state| [Some(state), Some(side), silent])
             .flatten()
     }
 

@@ -137,10 +137,10 @@ impl Connection {
     fn valid_message(&mut self, now: Instant) {
         self.deadlines.message = None;
         self.active(now);
-        if !self.proven {
-            self.change(|this| this.proven = true);
+        if self.silent {
+            self.change(|this| this.silent = false);
             self.deadlines.first_message = None;
-            self.control.push_back(ConnectionEvent::Proven);
+            self.control.push_back(ConnectionEvent::FirstMessage);
         }
     }
 
@@ -156,7 +156,7 @@ impl Connection {
 
     pub(super) fn keepalive(&mut self, now: Instant) {
         self.shared.counters.keepalives_in.one();
-        self.active(now);
+        self.alive(now);
     }
 
     /// All that came is read. The message deadline counts from the first byte of a message.

@@ -117,16 +117,20 @@ impl Connection {
         let layers = &mut self.layers;
         self.out
             .push(bound, send, limit, |out| layers.seal(bytes, out))?;
-        self.wrote_to_queue(now);
+        match send {
+            Some(_) => self.active(now),
+            None => self.alive(now),
+        }
+        self.see_waiting(now);
         Ok(())
     }
 
     pub(super) fn queue_limit(&self) -> usize {
         let config = &self.shared.config;
-        if self.proven {
-            config.send_queue
+        if self.silent {
+            config.silent_send_queue
         } else {
-            config.unproven_send_queue
+            config.send_queue
         }
     }
 
@@ -141,11 +145,6 @@ impl Connection {
         self.pending_bytes = self.pending_bytes.saturating_sub(len);
         self.shared.queued.give_back(len);
         self.shared.counters.queued_bytes.down(len);
-    }
-
-    pub(super) fn wrote_to_queue(&mut self, now: Instant) {
-        self.active(now);
-        self.see_waiting(now);
     }
 
     /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which

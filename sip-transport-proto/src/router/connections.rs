@@ -6,6 +6,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::ConnectionState;
+use super::shares::{Member, Party, Shares, Standing};
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
 use crate::tls::{Identity, TlsChoice, TlsName};
@@ -25,7 +26,7 @@ pub(crate) struct Record {
     /// Closing: nothing new goes over it.
     pub(crate) state: ConnectionState,
     pub(crate) since: Instant,
-    /// When it last carried something, as far as that is known.
+    /// When it was last active, as far as that is known.
     pub(crate) active: Instant,
     /// What the peer had to prove to be for the connection to open.
     pub(crate) name: Option<TlsName>,
@@ -33,30 +34,23 @@ pub(crate) struct Record {
     tls: TlsChoice,
     /// Whom it has proved to be.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// One of ours, or a valid message has come over it.
-    pub(crate) proven: bool,
-    /// It counts against the limits for connections without a valid message.
-    unproven: bool,
-    /// Whose limit, if anybody's.
-    pub(crate) party: Option<IpAddr>,
+    pub(crate) standing: Standing,
+    /// Whose share it counts towards, if anybody's.
+    pub(crate) party: Option<Party>,
     /// Since when bytes have waited for the peer to take them, if it is behind.
     behind: Option<Instant>,
     /// The address that requests go to over it too (RFC 5923 §8.2).
     alias: Option<SocketAddr>,
 }
 
-/// The index of connections (RFC 3261 §18: by address, port and protocol of the far end) and the
-/// counts that their limits need. Every call is a few tree look-ups.
+/// The index of connections (RFC 3261 §18: by address, port and protocol of the far end) and of
+/// what their limits need. Every call is a few tree look-ups.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     records: BTreeMap<ConnectionId, Record>,
     by_remote: BTreeMap<(Protocol, SocketAddr), SmallVec<[ConnectionId; 2]>>,
     by_alias: BTreeMap<SocketAddr, SmallVec<[ConnectionId; 2]>>,
-    /// Accepted, no valid message yet; the lowest id is the oldest.
-    unproven: BTreeSet<ConnectionId>,
-    unproven_per_ip: BTreeMap<IpAddr, usize>,
-    /// By when they last carried something; none that is closing.
-    by_activity: BTreeSet<(Instant, ConnectionId)>,
+    shares: Shares,
     by_behind: BTreeSet<(Instant, ConnectionId)>,
     next: u64,
 }
@@ -82,8 +76,10 @@ impl Record {
             name: None,
             tls: TlsChoice::default(),
             identity: None,
-            proven: accepted_at.is_none(),
-            unproven: accepted_at.is_some(),
+            standing: match accepted_at {
+                Some(_) => Standing::Silent,
+                None => Standing::Heard,
+            },
             party: None,
             behind: None,
             alias: None,
@@ -94,27 +90,21 @@ impl Record {
     pub(crate) fn is_closing(&self) -> bool {
         self.state == ConnectionState::Closing
     }
+
+    fn member(&self, id: ConnectionId) -> Member {
+        Member {
+            id,
+            party: self.party,
+            standing: self.standing,
+            active: self.active,
+        }
+    }
 }
 
 impl Connections {
-    /// How many accepted connections have brought no valid message yet.
-    pub(crate) fn unproven(&self) -> usize {
-        self.unproven.len()
-    }
-
-    /// How many of them one party has.
-    pub(crate) fn unproven_of(&self, party: IpAddr) -> usize {
-        self.unproven_per_ip.get(&party).copied().unwrap_or(0)
-    }
-
-    /// The one of them that was accepted first.
-    pub(crate) fn oldest_unproven(&self) -> Option<ConnectionId> {
-        self.unproven.first().copied()
-    }
-
-    /// The connection that has carried nothing for longest, and since when.
-    pub(crate) fn longest_idle(&self) -> Option<(Instant, ConnectionId)> {
-        self.by_activity.first().copied()
+    /// Who holds those that are not being closed.
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.shares
     }
 
     /// The connection whose peer has been behind with the bytes for it for longest.
@@ -130,11 +120,7 @@ impl Connections {
         self.next = self.next.wrapping_add(1);
         let key = (record.protocol, record.remote);
         self.by_remote.entry(key).or_default().push(id);
-        self.by_activity.insert((record.active, id));
-        if record.unproven {
-            self.unproven.insert(id);
-            self.count(record.party);
-        }
+        self.shares.enter(record.member(id));
         self.records.insert(id, record);
         id
     }
@@ -166,58 +152,49 @@ impl Connections {
         }
     }
 
-    /// Its far end is another than was thought, and it counts against the limit of that one.
+    /// Its far end is another than was thought, and it counts towards the share of that one.
     #[cfg(feature = "proxy")]
-    pub(crate) fn announced(
-        &mut self,
-        id: ConnectionId,
-        remote: SocketAddr,
-        party: Option<IpAddr>,
-    ) {
-        let Some(record) = self.records.get_mut(&id) else {
+    pub(crate) fn announced(&mut self, id: ConnectionId, remote: SocketAddr, party: Option<Party>) {
+        let Some(record) = self.records.get(&id) else {
             return;
         };
-        let protocol = record.protocol;
-        let before = core::mem::replace(&mut record.remote, remote);
-        let counted = core::mem::replace(&mut record.party, party);
-        let unproven = record.unproven;
+        let (protocol, before) = (record.protocol, record.remote);
         leave(&mut self.by_remote, &(protocol, before), id);
         self.by_remote
             .entry((protocol, remote))
             .or_default()
             .push(id);
-        if unproven {
-            self.uncount(counted);
-            self.count(party);
+        self.change(id, |record| {
+            record.remote = remote;
+            record.party = party;
+        });
+    }
+
+    /// Changes what decides when it makes room. Nothing does of one that is being closed.
+    fn change(&mut self, id: ConnectionId, change: impl FnOnce(&mut Record)) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        if record.is_closing() {
+            return change(record);
+        }
+        self.shares.leave(record.member(id));
+        change(record);
+        if !record.is_closing() {
+            self.shares.enter(record.member(id));
         }
     }
 
-    fn count(&mut self, party: Option<IpAddr>) {
-        if let Some(party) = party {
-            let count = self.unproven_per_ip.entry(party).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-
-    fn uncount(&mut self, party: Option<IpAddr>) {
-        if let Some(party) = party
-            && let Some(count) = self.unproven_per_ip.get_mut(&party)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.unproven_per_ip.remove(&party);
-            }
-        }
-    }
-
-    /// It carries something.
+    /// It carries a message.
     pub(crate) fn active(&mut self, now: Instant, id: ConnectionId) {
-        if let Some(record) = self.records.get_mut(&id)
-            && !record.is_closing()
-        {
-            self.by_activity.remove(&(record.active, id));
-            record.active = now;
-            self.by_activity.insert((now, id));
+        self.change(id, |record| record.active = now);
+    }
+
+    /// It carries keep-alives. They say nothing of a peer that anybody may be.
+    pub(crate) fn alive(&mut self, now: Instant, id: ConnectionId) {
+        let record = self.records.get(&id);
+        if record.is_some_and(|r| !r.accepted || r.standing == Standing::Trusted) {
+            self.active(now, id);
         }
     }
 
@@ -235,35 +212,34 @@ impl Connections {
     }
 
     /// A valid message came over it.
-    pub(crate) fn proven(&mut self, id: ConnectionId) {
-        self.discount(id);
-        if let Some(record) = self.records.get_mut(&id) {
-            record.proven = true;
-        }
+    pub(crate) fn heard(&mut self, id: ConnectionId) {
+        self.change(id, |record| {
+            if record.standing == Standing::Silent {
+                record.standing = Standing::Heard;
+            }
+        });
     }
 
-    /// It counts no longer among those without a valid message.
-    fn discount(&mut self, id: ConnectionId) {
-        let Some(record) = self.records.get_mut(&id) else {
-            return;
-        };
-        if core::mem::replace(&mut record.unproven, false) {
-            let party = record.party;
-            self.unproven.remove(&id);
-            self.uncount(party);
-        }
+    /// The application trusts its peer. False if there is none, or it is being closed.
+    pub(crate) fn trust(&mut self, id: ConnectionId) -> bool {
+        let mut known = false;
+        self.change(id, |record| {
+            known = !record.is_closing();
+            record.standing = Standing::Trusted;
+        });
+        known
     }
 
     /// Nothing new goes over it from now on, and another may take its place. Says whether that is
     /// news.
     pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
-        self.discount(id);
         self.behind(id, None);
-        let Some(record) = self.records.get_mut(&id) else {
-            return false;
-        };
-        self.by_activity.remove(&(record.active, id));
-        core::mem::replace(&mut record.state, ConnectionState::Closing) != ConnectionState::Closing
+        let mut news = false;
+        self.change(id, |record| {
+            news = !record.is_closing();
+            record.state = ConnectionState::Closing;
+        });
+        news
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Record> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Router;
 use super::connections::Record;
+use super::shares::Standing;
 use crate::tls::Identity;
 use crate::{ConnectionId, SipEndpoint};
 
@@ -26,15 +27,18 @@ pub struct ConnectionInfo {
     pub accepted: bool,
     /// How far it is.
     pub state: ConnectionState,
-    /// Whether it is one of ours, or a valid message has come over it.
-    pub proven: bool,
+    /// Whether the peer opened it and no valid message has come over it yet.
+    pub silent: bool,
+    /// Whether the application [trusts](Router::trust) it.
+    pub trusted: bool,
     /// When it was accepted, or asked for.
     pub since: Instant,
     /// When its socket was connected.
     pub connected: Option<Instant>,
     /// When messages could pass: TLS and WebSocket, if any, were agreed on.
     pub opened: Option<Instant>,
-    /// When it last carried something, as exactly as 1/128 of the idle timeout.
+    /// When it last carried a message, or a keep-alive where we opened it or trust it; as exactly as
+    /// 1/128 of the idle timeout.
     pub active: Instant,
     /// Bytes that wait to be written, or for it to open.
     pub queued: usize,
@@ -66,7 +70,8 @@ fn info(id: ConnectionId, record: &Record) -> ConnectionInfo {
         local: record.local,
         accepted: record.accepted,
         state: record.state,
-        proven: record.proven,
+        silent: record.standing == Standing::Silent,
+        trusted: record.standing == Standing::Trusted,
         since: record.since,
         connected: None,
         opened: None,

@@ -1,12 +1,14 @@
 //! How many connections there may be, which of them makes room for another, and which for bytes.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::warn;
 
 use super::Router;
+use super::shares::{Candidate, Party};
 #[cfg(feature = "proxy")]
 use crate::ProxyProtocol;
 use crate::config::SHORTEST_IDLE;
@@ -73,9 +75,15 @@ impl Router {
         })
     }
 
-    /// A connection carries something.
+    /// A connection carries messages.
     pub fn handle_active(&mut self, now: Instant, connection: ConnectionId) {
         self.connections.active(now, connection);
+    }
+
+    /// A connection carries keep-alives: that it is active is to be believed of one that we opened,
+    /// or that the application [trusts](Self::trust).
+    pub fn handle_alive(&mut self, now: Instant, connection: ConnectionId) {
+        self.connections.alive(now, connection);
     }
 
     /// Since when bytes have waited for a connection's peer to take them; `None` if none do any
@@ -85,67 +93,92 @@ impl Router {
     }
 
     /// Sees to it that one more connection may be on a channel, accepted from `from` or, without
-    /// it, opened by us. Whom a load balancer passes on meets the limit for its address once that
-    /// is known.
-    ///
-    /// The oldest accepted connection without a valid message makes room. Only where there is no
-    /// such one does the longest idle, and never one that transactions may still be using
-    /// (RFC 3261 §18, §17.1.1.1).
+    /// it, opened by us. Whose share one counts towards that a load balancer passes on shows with
+    /// its header only.
     pub(super) fn make_room(
         &mut self,
         now: Instant,
         channel: ChannelId,
         from: Option<IpAddr>,
     ) -> Result<(), AcceptError> {
-        let counters = &self.channels.scope(channel, &self.shared).counters;
         let config = &self.shared.config;
+        let (max_silent, max_connections) = (config.silent_limit(), config.max_connections);
         let known = from.filter(|ip| self.awaited_header(channel, *ip).is_none());
-        if let Some(ip) = known {
-            self.check_party(now, channel, ip)?;
+        let party = known.and_then(|ip| self.party(ip));
+        let replaces = self.make_room_in_party(now, channel, party)?;
+        if from.is_some() && self.connections.shares().silent() >= max_silent {
+            self.say_full(now, channel, from, ("max_silent", max_silent));
+            if let Some(oldest) = self.connections.shares().first_silent(party) {
+                self.close_for(oldest, CloseReason::Limit);
+                return Ok(());
+            }
         }
-        let crowded = from.is_some() && self.connections.unproven() >= config.unproven_limit();
-        if !crowded && self.connections.len() < config.max_connections {
+        if replaces || self.connections.len() < max_connections {
             return Ok(());
         }
-        self.say_full(now, channel, from);
-        if let Some(oldest) = self.connections.oldest_unproven() {
-            self.close_for(oldest, CloseReason::Limit);
-            return Ok(());
-        }
-        // What is known of its activity is late by so much.
-        let spared = SHORTEST_IDLE.saturating_add(config.activity_grain());
-        let idle = self.connections.longest_idle();
-        let idle = idle.filter(|(at, _)| now.saturating_duration_since(*at) >= spared);
-        let Some((_, idle)) = idle else {
-            counters.connections_limited.one();
-            let limit = config.max_connections;
-            return Err(AcceptError::Full { limit });
-        };
-        self.evict(idle, |counters| &counters.idle_evicted);
-        Ok(())
+        self.say_full(now, channel, from, ("max_connections", max_connections));
+        let first = self.connections.shares().first(party);
+        self.replace(now, channel, first).ok_or(AcceptError::Full {
+            limit: max_connections,
+        })
     }
 
-    /// Whether one more connection may come from that address.
-    pub(super) fn check_party(
+    /// Sees to it that a party may have one more connection. Says whether that takes the place of
+    /// one of its own.
+    pub(super) fn make_room_in_party(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        party: Option<Party>,
+    ) -> Result<bool, AcceptError> {
+        let limit = self.shared.config.limit_per_ip();
+        let shares = self.connections.shares();
+        let Some(party) = party.filter(|party| shares.held_by(*party) >= limit) else {
+            return Ok(false);
+        };
+        self.say_full(now, channel, Some(party), ("max_connections_per_ip", limit));
+        let first = self.connections.shares().first_of(party);
+        self.replace(now, channel, first)
+            .map(|()| true)
+            .ok_or(AcceptError::PerAddress { limit })
+    }
+
+    /// Closes a connection in favour of another. One that transactions may still be using is spared
+    /// (RFC 3261 §18, §17.1.1.1), unless its party holds more than the newcomer's: else a party
+    /// could keep all others out by using what it has.
+    fn replace(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        first: Option<Candidate>,
+    ) -> Option<()> {
+        let config = &self.shared.config;
+        // What is known of its activity is late by so much.
+        let spared = SHORTEST_IDLE.saturating_add(config.activity_grain());
+        let in_use = |at: Instant| now.saturating_duration_since(at) < spared;
+        let first = first.filter(|first| first.holds_more || !first.active.is_some_and(in_use));
+        match first {
+            Some(Candidate {
+                id, active: None, ..
+            }) => self.close_for(id, CloseReason::Limit),
+            Some(Candidate { id, .. }) => self.evict(id, |counters| &counters.idle_evicted),
+            None => {
+                let scope = self.channels.scope(channel, &self.shared);
+                scope.counters.connections_limited.one();
+            }
+        }
+        first.map(drop)
+    }
+
+    fn say_full(
         &self,
         now: Instant,
         channel: ChannelId,
-        from: IpAddr,
-    ) -> Result<(), AcceptError> {
-        let limit = self.shared.config.max_unproven_per_ip;
-        let party = self.party(from);
-        if party.is_none_or(|party| self.connections.unproven_of(party) < limit) {
-            return Ok(());
-        }
-        self.say_full(now, channel, Some(from));
-        let scope = self.channels.scope(channel, &self.shared);
-        scope.counters.connections_limited.one();
-        Err(AcceptError::PerAddress { limit })
-    }
-
-    fn say_full(&self, now: Instant, channel: ChannelId, from: Option<IpAddr>) {
+        from: Option<impl fmt::Debug>,
+        (setting, limit): (&str, usize),
+    ) {
         if let Some(left_out) = self.shared.said.connections.now(now) {
-            warn!(target: LIMIT, %channel, ?from, left_out, "too many connections");
+            warn!(target: LIMIT, %channel, ?from, setting, limit, left_out, "too many connections");
         }
     }
 
@@ -168,17 +201,11 @@ impl Router {
         self.close_for(connection, CloseReason::Limit);
     }
 
-    /// Whose limit of unproven connections one from `ip` counts against: an IPv4 address's or an
-    /// IPv6 /64's, and nobody's where the address is exempt.
-    pub(super) fn party(&self, ip: IpAddr) -> Option<IpAddr> {
+    /// Whose share a connection from `ip` counts towards: nobody's where the address is exempt.
+    pub(super) fn party(&self, ip: IpAddr) -> Option<Party> {
         let ip = ip.to_canonical();
         let mut exempt = self.shared.config.per_ip_exempt.iter();
-        if exempt.any(|network| network.contains(&ip)) {
-            return None;
-        }
-        Some(match ip {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64)).into(),
-            v4 => v4,
-        })
+        let exempt = exempt.any(|network| network.contains(&ip));
+        (!exempt).then(|| ip.into())
     }
 }

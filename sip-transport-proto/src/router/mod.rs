@@ -15,6 +15,7 @@ mod queries;
 mod races;
 mod responses;
 mod sending;
+mod shares;
 mod size;
 mod targets;
 mod ways;
@@ -60,7 +61,7 @@ use races::Races;
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
 ///
 /// - **Commands**: [`add_channel`](Self::add_channel), [`remove_channel`](Self::remove_channel),
-///   [`send`](Self::send), [`retry`](Self::retry), [`close`](Self::close),
+///   [`send`](Self::send), [`retry`](Self::retry), [`trust`](Self::trust), [`close`](Self::close),
 ///   [`shutdown`](Self::shutdown).
 /// - **Inputs**: [`accept`](Self::accept) and the `handle_…` methods, each the answer to an output
 ///   or a notice of a [`Connection`].
@@ -235,10 +236,9 @@ impl Router {
         !record.is_closing()
     }
 
-    /// A valid message came over an accepted connection: it no longer counts against the limits
-    /// for unproven ones.
-    pub fn handle_proven(&mut self, connection: ConnectionId) {
-        self.connections.proven(connection);
+    /// The first valid message came over an accepted connection: it is silent no longer.
+    pub fn handle_first_message(&mut self, connection: ConnectionId) {
+        self.connections.heard(connection);
     }
 
     /// A connection is gone. Says so once for each connection, also for one that failed to open.
@@ -348,6 +348,16 @@ impl Router {
         self.close_with(connection, CloseReason::Application)
     }
 
+    /// Says that the peer of a connection has proved who it is, by credentials or a certificate. So
+    /// its connection makes room for others only where all are trusted, counts towards no address's
+    /// share, and keep-alives are activity as messages are. False if there is no such connection
+    /// (any more).
+    ///
+    /// The transport trusts nobody by itself: any stranger can send a valid message.
+    pub fn trust(&mut self, connection: ConnectionId) -> bool {
+        self.connections.trust(connection)
+    }
+
     /// Ends everything: all connections are asked to close, sends that wait fail, and so does
     /// every later one.
     pub fn shutdown(&mut self) {
@@ -399,6 +409,7 @@ impl Router {
         stats += self.channels.stats();
         stats.sends_waiting = self.queries.len() as u64;
         stats.kept_flows = self.shared.kept.len() as u64;
+        stats.trusted = self.connections.shares().trusted() as u64;
         stats
     }
 

@@ -49,10 +49,11 @@ impl Router {
     }
 
     /// A load balancer has said that this is the far end of a connection: it is found by that
-    /// address, and counts against its limit.
+    /// address, and counts towards its share.
     ///
     /// # Errors
-    /// The limit of that address is reached, or the connection is being closed already.
+    /// That address has as many connections as it may, all of them in use, or the connection is
+    /// being closed already.
     #[cfg(feature = "proxy")]
     pub fn handle_announced(
         &mut self,
@@ -67,8 +68,8 @@ impl Router {
             let limit = self.shared.config.max_connections;
             return Err(AcceptError::Full { limit });
         };
-        self.check_party(now, channel, remote.ip())?;
         let party = self.party(remote.ip());
+        self.make_room_in_party(now, channel, party)?;
         self.connections.announced(connection, remote, party);
         Ok(())
     }

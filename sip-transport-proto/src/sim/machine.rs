@@ -63,6 +63,7 @@ machine! {
     ) -> Result<(), ChannelError>;
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError>;
     fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError>;
+    fn trust(&mut self, connection: ConnectionId) -> bool;
     fn close(&mut self, now: Instant, connection: ConnectionId) -> bool;
     fn shutdown(&mut self, now: Instant);
     fn handle_datagram(

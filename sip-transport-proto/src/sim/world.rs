@@ -278,6 +278,14 @@ impl<M: Machine> World<M> {
         self.drain(host);
     }
 
+    /// Tells a host that the peer of a connection has proved who it is. False if there is none.
+    ///
+    /// # Panics
+    /// There is no such host.
+    pub fn trust(&mut self, host: HostId, connection: ConnectionId) -> bool {
+        self.host_mut(host).machine.trust(connection)
+    }
+
     /// Asks a host to close a connection. False if there is none.
     ///
     /// # Panics

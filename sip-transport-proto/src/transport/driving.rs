@@ -46,9 +46,10 @@ impl Transport {
                 machine.admit(now, answer);
             }
             Some(ConnectionEvent::Tap(call)) => call.run(),
-            Some(ConnectionEvent::Proven) => self.router.handle_proven(id),
+            Some(ConnectionEvent::FirstMessage) => self.router.handle_first_message(id),
             Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
             Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
+            Some(ConnectionEvent::Alive) => self.router.handle_alive(now, id),
             Some(ConnectionEvent::Behind(since)) => self.router.handle_behind(id, since),
             Some(ConnectionEvent::Closed { reason }) => {
                 self.router.handle_closed(now, id, reason);

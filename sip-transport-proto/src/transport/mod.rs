@@ -181,6 +181,12 @@ impl Transport {
         query
     }
 
+    /// Says that the peer of a connection has proved who it is. False if there is none. See
+    /// [`Router::trust`].
+    pub fn trust(&mut self, connection: ConnectionId) -> bool {
+        self.router.trust(connection)
+    }
+
     /// Asks for a connection to be closed. False if there is none.
     pub fn close(&mut self, now: Instant, connection: ConnectionId) -> bool {
         let known = self.router.close(connection);

@@ -103,6 +103,10 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
         self.transport.close(connection)
     }
 
+    fn trust(&self, connection: ConnectionId) -> bool {
+        self.transport.trust(connection)
+    }
+
     fn queued_bytes(&self) -> usize {
         self.transport.queued_bytes()
     }

@@ -108,6 +108,9 @@ pub trait Endpoint {
     /// Closes a connection. False if there is none.
     fn close(&self, connection: ConnectionId) -> bool;
 
+    /// Says that its peer has proved who it is. False if there is none.
+    fn trust(&self, connection: ConnectionId) -> bool;
+
     /// How many bytes wait to be sent, or for a connection.
     fn queued_bytes(&self) -> usize;
 

@@ -179,7 +179,8 @@ macro_rules! suite {
                 a_kept_connection_is_pinged_and_each_ping_answered,
             }
             limits::{
-                one_address_has_so_many_silent_connections_unless_it_is_exempt,
+                an_address_at_its_limit_replaces_its_own_silent_connections_unless_it_is_exempt,
+                who_holds_most_makes_room_and_the_trusted_last,
                 the_application_decides_who_may_connect,
                 what_is_queued_stays_as_it_was_sent,
                 a_cancel_and_its_answers_keep_their_order_over_streams,

@@ -333,6 +333,10 @@ impl<M: Machine> Endpoint for Simulated<M> {
         self.lock().world.close(self.host, connection)
     }
 
+    fn trust(&self, connection: ConnectionId) -> bool {
+        self.lock().world.trust(self.host, connection)
+    }
+
     fn queued_bytes(&self) -> usize {
         let shared = self.lock();
         shared.world.machine(self.host).router().queued_bytes()

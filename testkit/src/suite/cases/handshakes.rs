@@ -123,8 +123,8 @@ pub async fn a_crowd_of_stalled_handshakes_is_bounded_and_ends_at_the_deadline<H
     let setup = Setup::new().udp_and(protocol, &here, Family::V4);
     let setup = setup.set(|config| {
         config.handshake_timeout(PATIENCE)?;
-        config.max_unproven(room)?;
-        config.max_unproven_per_ip(count).map(drop)
+        config.max_silent(room)?;
+        config.max_connections_per_ip(count).map(drop)
     });
     let mut alice = host.start(&here, setup).await.unwrap();
     let to = alice.channel(protocol, Family::V4);

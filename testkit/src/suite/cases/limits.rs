@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::{Method, Name};
-use sip_transport_proto::{ConnectionState, Event, Protocol, SendOptions, SipEndpoint};
+use sip_transport_proto::{
+    ConnectionId, ConnectionState, Event, Protocol, SendOptions, SipEndpoint,
+};
 
 use super::{number, serve};
 use crate::suite::{
@@ -20,11 +22,13 @@ async fn bare<H: Host>(host: &H, from: &Place, to: SipEndpoint) -> StreamPeer {
 }
 
 // bad-inputs: C6, R8
-pub async fn one_address_has_so_many_silent_connections_unless_it_is_exempt<H: Host>(
+pub async fn an_address_at_its_limit_replaces_its_own_silent_connections_unless_it_is_exempt<
+    H: Host,
+>(
     host: &H,
     protocol: Protocol,
 ) {
-    const ALLOWED: usize = 3;
+    const ALLOWED: usize = 4;
     for exempt in [false, true] {
         let here = host.place();
         let setup = Setup::new().udp_and(protocol, &here, Family::V4);
@@ -32,36 +36,78 @@ pub async fn one_address_has_so_many_silent_connections_unless_it_is_exempt<H: H
             if exempt {
                 config.per_ip_exempt(["0.0.0.0/0".parse().unwrap()]);
             }
-            config.max_unproven_per_ip(ALLOWED).map(drop)
+            config.max_connections_per_ip(ALLOWED).map(drop)
         });
         let mut alice = host.start(&here, setup).await.unwrap();
         let to = alice.channel(protocol, Family::V4);
         let there = host.place();
-        // What has brought a message does not count.
         let mut known = StreamPeer::connect(host, &there, to).await;
         let via = via(protocol.via_token(), known.local(), "");
         known.write(text("OPTIONS", &via, 1)).await;
         next_request(&mut alice).await;
         let mut silent = Vec::new();
-        for _ in 0..ALLOWED {
+        for count in 2..=ALLOWED as u64 {
             silent.push(bare(host, &there, to).await);
+            host.until(|| alice.stats().accepted == count).await;
         }
+        let _another = bare(host, &there, to).await;
         host.until(|| alice.stats().accepted == 1 + ALLOWED as u64)
             .await;
-        let mut another = bare(host, &there, to).await;
         if exempt {
-            host.until(|| alice.stats().accepted == 2 + ALLOWED as u64)
-                .await;
             assert_eq!(alice.stats().connections_limited, 0);
         } else {
-            let (read, _) = another.read_to_end().await;
+            let (read, _) = silent[0].read_to_end().await;
             assert_eq!(read, b"");
             assert_eq!(alice.stats().connections_limited, 1);
-            assert_eq!(alice.connections().len(), 1 + ALLOWED);
+            host.until(|| alice.connections().len() == ALLOWED).await;
         }
         known.write(text("OPTIONS", &via, 2)).await;
         next_request(&mut alice).await;
     }
+}
+
+// bad-inputs: C6
+pub async fn who_holds_most_makes_room_and_the_trusted_last<H: Host>(host: &H, protocol: Protocol) {
+    const ROOM: usize = 4;
+    let here = host.place();
+    let setup = Setup::new().udp_and(protocol, &here, Family::V4);
+    let setup = setup.set(|config| {
+        config.max_connections_per_ip(ROOM)?;
+        config.max_connections(ROOM).map(drop)
+    });
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(protocol, Family::V4);
+    let (many, few) = (host.place(), host.place());
+    let mut served = Vec::new();
+    for place in [&many, &many, &many, &few] {
+        served.push(exchange(host, &mut alice, place, to).await);
+    }
+    // The peer that is trusted counts no longer, and so the others of its address.
+    let (_peer, trusted) = served.remove(0);
+    assert!(alice.trust(trusted));
+    assert_eq!(alice.stats().trusted, 1);
+    let (_other, gone) = served.remove(0);
+    served.push(exchange(host, &mut alice, &host.place(), to).await);
+    host.until(|| alice.connections().iter().all(|info| info.id != gone))
+        .await;
+    let listed = alice.connections();
+    let lives = |id| listed.iter().any(|info| info.id == id);
+    assert!(lives(trusted) && served.iter().all(|(_, id)| lives(*id)));
+    assert!(!alice.trust(gone));
+}
+
+/// A request over a new connection, which stays, and the connection that it came over.
+async fn exchange<H: Host>(
+    host: &H,
+    alice: &mut H::Endpoint,
+    from: &Place,
+    to: SipEndpoint,
+) -> (StreamPeer, ConnectionId) {
+    let mut peer = StreamPeer::connect(host, from, to).await;
+    let via = via(to.protocol.via_token(), peer.local(), "");
+    peer.write(text("OPTIONS", &via, 1)).await;
+    let (local, ..) = next_request(alice).await;
+    (peer, local.connection.unwrap())
 }
 
 // bad-inputs: C6
