@@ -339,6 +339,12 @@ macro_rules! runtime_suite {
                 quickstart_tells_why_a_hint_was_overruled,
                 ping_counts_what_the_responder_answers_and_the_responder_ends_when_interrupted,
                 ping_fails_if_nothing_comes_back,
+                ping_succeeds_with_the_status_that_is_expected_only,
+                ping_shows_messages_and_who_asks_where_told_to,
+                ping_goes_over_the_family_asked_for_only,
+                ping_tells_connecting_from_the_handshake_and_names_what_would_trust_a_server,
+                ping_names_dns_where_a_name_leads_nowhere,
+                the_responder_answers_after_the_delay_asked_for,
             }
         }
     };
