@@ -225,6 +225,7 @@ impl<R: CurrentRuntime> Builder<R> {
             .collect();
         let core = Arc::new(Core::new(
             router,
+            || R::current().is_ok(),
             workers,
             resolver,
             self.datagram_queue,

@@ -1,6 +1,6 @@
 use core::net::IpAddr;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::own_names::OwnNames;
 use crate::rates::{Rates, Source, Sources};
 use crate::receiving::Receiving;
 use crate::trace::Seldom;
-use crate::{ChannelConfig, Config, ids::TransportId};
+use crate::{ChannelConfig, Config, SendId, ids::TransportId};
 
 /// What every part of one channel sees: what all of the transport share, and counters and rates of
 /// its own.
@@ -71,6 +71,9 @@ pub(crate) struct Shared {
     pub(crate) id: TransportId,
     /// Signs flow tokens.
     pub(crate) key: [u8; 32],
+    /// Makes branches.
+    pub(crate) branches: [u8; 32],
+    pub(crate) sends: AtomicU64,
     pub(crate) config: Config,
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
@@ -78,6 +81,13 @@ pub(crate) struct Shared {
     pub(crate) queued: Budget,
     pub(crate) receiving: Receiving,
     pub(crate) said: Warnings,
+}
+
+impl Shared {
+    /// An id that no other send has.
+    pub(crate) fn next_send(&self) -> SendId {
+        SendId(self.sends.fetch_add(1, Relaxed).wrapping_add(1))
+    }
 }
 
 /// What is said now and then only.

@@ -213,10 +213,9 @@ impl<R, W: Write> Pings<'_, R, W> {
         if let Some((sent, began)) = self.waiting.remove(&seq) {
             self.out
                 .line(format!("seq={seq}: {}: {cause}", sent.remote()))?;
-            match self.transport.try_next(sent).await {
-                Ok(sent) => self.submitted(seq, began, Ok(sent))?,
+            match self.transport.try_next(sent) {
+                Ok(next) => self.submitted(seq, began, next.await)?,
                 Err(NextError::NoTargetLeft(_)) => {}
-                Err(NextError::Send(error)) => self.submitted(seq, began, Err(error))?,
                 Err(error) => self.out.line(format!("seq={seq}: {error}"))?,
             }
         }
