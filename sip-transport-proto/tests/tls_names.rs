@@ -565,10 +565,7 @@ fn the_cause_of_a_refusal_is_kept() {
     let passed_on = |error: Webpki| problem(CertificateError::Other(OtherError(Arc::new(error))));
     let kept = [
         (problem(CertificateError::BadEncoding), Problem::Malformed),
-        (
-            problem(CertificateError::BadSignature),
-            Problem::BadSignature,
-        ),
+        (problem(CertificateError::BadSignature), BadSignature),
         (
             problem(CertificateError::UnhandledCriticalExtension),
             Problem::UnknownCriticalExtension,
