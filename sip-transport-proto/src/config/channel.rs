@@ -2,9 +2,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-#[cfg(feature = "proxy")]
 use sip_core::Reading;
 
+#[cfg(feature = "proxy")]
 use crate::ProxyProtocol;
 use crate::advertised::PerFamily;
 use crate::resolve::Family;

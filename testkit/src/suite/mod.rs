@@ -204,6 +204,11 @@ macro_rules! suite {
                 what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
             }
         }}
+        $crate::cases_over! { plain [udp Udp, tcp Tcp] $host: {
+            sloppy::{
+                what_is_sloppy_is_delivered_and_answered,
+            }
+        }}
         $crate::cases_over! { handshakes [tls Tls, ws Ws, wss Wss] $host: {
             handshakes::{
                 a_peer_that_leaves_during_the_handshake_ends_that_connection_only,

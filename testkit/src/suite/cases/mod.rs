@@ -23,6 +23,7 @@ pub mod responses;
 pub mod runtime;
 pub mod security;
 pub mod size;
+pub mod sloppy;
 pub mod strangers;
 pub mod substitution;
 pub mod threads;
