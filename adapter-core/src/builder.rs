@@ -207,6 +207,7 @@ impl<R: CurrentRuntime> Builder<R> {
         let router = Router::new(config, seed);
         let core = Arc::new(Core::new(
             router,
+            || R::current().is_ok(),
             workers,
             resolver,
             self.datagram_queue,

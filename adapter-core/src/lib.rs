@@ -45,5 +45,5 @@ pub use resolve::{Resolve, StaticResolver};
 pub use runtime::{
     BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
 };
-pub use send::{Send, Sending};
-pub use transport::{BlockingSendError, SipTransport};
+pub use send::{BlockingSendError, Send, Sending};
+pub use transport::SipTransport;

@@ -441,3 +441,142 @@ fn equal_repeats_are_let_in_and_of_what_the_application_reads_any() {
         refused(&message(RESPONSE, "CSeq", value.as_bytes()));
     }
 }
+
+// bad-inputs: F10
+#[test]
+fn a_line_that_is_no_header_is_kept_and_seen_by_nobody() {
+    for line in [
+        &b"no colon here"[..],
+        b"i am here",
+        b"(a comment): x",
+        b": no name",
+        b"X Y: z",
+        b"Subject\x01: x",
+        b"caf\xe9: x",
+        b"@",
+    ] {
+        let value = [b"1 BYE\r\n", line, b" \r\nX: y"].concat();
+        for start in [REQUEST, RESPONSE] {
+            let data = message(start, "CSeq", &value);
+            let (head, mut message) = check(Reading::Lenient, &data).unwrap();
+            assert!(head.tolerated().contains(LintKind::HeaderLine));
+            assert_eq!(message.to_bytes(), data);
+            assert_eq!(message.rows().count(), 7);
+            assert!(message.rows().all(|row| !row.name_text().is_empty()));
+            // Counted as they are shown: behind CSeq stands X.
+            message.splice(5, 0..1, b"new").unwrap();
+            message.prepend(Name::Via, "SIP/2.0/UDP new").unwrap();
+            message.remove("Subject");
+            let text = message.to_bytes();
+            let place = [line, b" \r\nX: new\r\n"].concat();
+            assert!(text.windows(place.len()).any(|window| window == place));
+            assert!(check(Reading::Strict, &data).is_err());
+        }
+    }
+    for line in [
+        "Content-Length 5",
+        "Content-Length\x01: 5",
+        "Content-Length@: 5",
+        "content-length (5): 5",
+        "l x: 5",
+        "\x01Content-Length: 5",
+        "@l: 5",
+        "Via\x0b: SIP/2.0/UDP h",
+        "V@: SIP/2.0/UDP h",
+        "to whom: it may concern",
+        "Content\x01Length: 5",
+        "C ontent Length: 5",
+        "(via): SIP/2.0/UDP h",
+        "Max-Forwards 5",
+        "x\0y",
+        "X\r\n : folded",
+        "l\r\n : 5",
+    ] {
+        let value = format!("1 BYE\r\n{line}");
+        refused(&message(REQUEST, "CSeq", value.as_bytes()));
+        refused(&message(RESPONSE, "CSeq", value.as_bytes()));
+    }
+}
+
+#[test]
+fn a_datagram_may_lack_its_empty_line_and_have_space_before_it() {
+    let limits = Limits::default();
+    for start in [REQUEST, RESPONSE] {
+        let whole = message(start, "", b"");
+        let cut = &whole[..whole.len() - 2];
+        let (head, message) = check(Reading::Lenient, cut).unwrap();
+        assert_eq!((head.len(), head.message(cut)), (cut.len(), cut));
+        // It must not run into what is sent behind it.
+        assert_eq!(message.to_bytes(), whole);
+        assert_eq!(head.to_received(cut, source(), true).body(), b"");
+        assert!(
+            head.to_received(cut, source(), true)
+                .to_bytes()
+                .ends_with(b": 0\r\n\r\n")
+        );
+        let kinds: Vec<_> = message.lint().map(|lint| lint.kind()).collect();
+        assert_eq!(kinds, [LintKind::NoEmptyLine]);
+        let parsed = Message::parse(cut.to_vec()).unwrap();
+        assert_eq!(
+            (parsed.to_bytes(), parsed.lint().count()),
+            (message.to_bytes(), 1)
+        );
+        assert!(check(Reading::Strict, cut).is_err());
+
+        let spaced = [b" \r\n\t\n", &whole[..]].concat();
+        let (head, message) = check(Reading::Lenient, &spaced).unwrap();
+        assert_eq!(
+            head.tolerated().iter().collect::<Vec<_>>(),
+            [LintKind::LeadingSpace]
+        );
+        assert_eq!(message.to_bytes(), whole);
+        assert_eq!(
+            message.lint().next().unwrap().kind(),
+            LintKind::LeadingSpace
+        );
+        assert!(check(Reading::Strict, &spaced).is_err());
+    }
+    let text = String::from_utf8(message(REQUEST, "", b"")).unwrap();
+    for bad in [
+        text.trim_end().to_owned(),
+        text.trim_end().replace("Length: 0", "Length: 1\r\n"),
+        text.trim_end().to_owned() + "\r\nX: y",
+        REQUEST.to_owned() + "\r\n",
+    ] {
+        assert!(Head::parse(bad.as_bytes(), &limits).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn lint_says_what_is_off_and_where() {
+    let via = "SIP/2.0/UDP h;rport=, x\r\nto nobody";
+    let text = format!(
+        "BYE sip:#1@h SIP/2.0\r\nv: {via}\r\nf: A, B <sip:a@h>;tag=1\r\nt: <sip:b@h>;\r\n\
+         i: a b\r\nCSeq: 1 BYE\r\nX-Y: \u{1}\r\nExpires: 1\r\nExpires: 2\r\nno colon\r\n\r\n"
+    );
+    let text = text.replace("to nobody", "for nobody");
+    let message = Message::parse(text.clone()).unwrap();
+    message.check().unwrap();
+    let at = |part: &str| text.find(part).unwrap();
+    let found: Vec<_> = message
+        .lint()
+        .map(|lint| (lint.kind(), lint.offset(), lint.header()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (LintKind::RequestUri, at("#1"), None),
+            (LintKind::Via, at(", x"), Some(Name::Via)),
+            (LintKind::LowerVia, at("x\r\n"), Some(Name::Via)),
+            (LintKind::HeaderLine, at("for nobody"), None),
+            (LintKind::From, at(", B"), Some(Name::From)),
+            (LintKind::To, at(";\r\n") + 1, Some(Name::To)),
+            (LintKind::CallId, at(" b\r\n") + 1, Some(Name::CallId)),
+            (LintKind::Control, at("\u{1}"), None),
+            (LintKind::Repeated, at("Expires: 2"), Some(Name::Expires)),
+            (LintKind::HeaderLine, at("no colon"), None),
+        ]
+    );
+    let strict = Limits::default().with_reading(Reading::Strict);
+    assert!(Message::parse_with(text, &strict).is_err());
+}

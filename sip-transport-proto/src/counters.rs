@@ -1,7 +1,7 @@
 use core::ops::AddAssign;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use sip_core::message::ParseErrorKind;
+use sip_core::message::{LintKind, ParseErrorKind, Tolerated};
 
 macro_rules! counters {
     (
@@ -111,6 +111,27 @@ counters! {
         malformed_value,
         /// Of those: anything else.
         malformed_otherwise,
+        /// Valid messages that are off the grammar and were let in; each is also in one or more of
+        /// the next counts.
+        tolerated,
+        /// Of those: a request URI that does not follow its grammar.
+        tolerated_request_uri,
+        /// Of those: such a top Via. The ones below it are not read.
+        tolerated_via,
+        /// Of those: such a From or To.
+        tolerated_from_to,
+        /// Of those: such a Call-ID.
+        tolerated_call_id,
+        /// Of those: a header that may stand once came twice.
+        tolerated_repeated,
+        /// Of those: a header line without a name or a colon.
+        tolerated_header_line,
+        /// Of those: a control character in a header that routing does not read.
+        tolerated_bytes,
+        /// Of those: white space before the start line, or no empty line behind the head.
+        tolerated_framing,
+        /// Of those: anything else.
+        tolerated_otherwise,
         /// Replies to malformed requests.
         malformed_replies,
         /// Such replies left out: over the rate, larger than the request, or no way back.
@@ -245,6 +266,35 @@ impl Counters {
             _ => &self.malformed_otherwise,
         };
         reason.one();
+    }
+}
+
+impl Counters {
+    /// A message was let in that is off the grammar: counts it once under each reason.
+    #[cold]
+    pub(crate) fn tolerated(&self, tolerated: Tolerated) {
+        self.tolerated.one();
+        let counter = |kind| match kind {
+            LintKind::RequestUri => &self.tolerated_request_uri,
+            LintKind::Via => &self.tolerated_via,
+            LintKind::From | LintKind::To => &self.tolerated_from_to,
+            LintKind::CallId => &self.tolerated_call_id,
+            LintKind::Repeated => &self.tolerated_repeated,
+            LintKind::HeaderLine => &self.tolerated_header_line,
+            LintKind::Control => &self.tolerated_bytes,
+            LintKind::LeadingSpace | LintKind::NoEmptyLine => &self.tolerated_framing,
+            _ => &self.tolerated_otherwise,
+        };
+        let mut last = None;
+        for counter in tolerated.iter().map(counter) {
+            // Kinds that share a count stand beside each other.
+            if !last
+                .replace(counter)
+                .is_some_and(|last| core::ptr::eq(last, counter))
+            {
+                counter.one();
+            }
+        }
     }
 }
 

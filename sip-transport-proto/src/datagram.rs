@@ -100,10 +100,10 @@ impl DatagramSocket {
         if stun::is_stun(data) {
             return self.take_stun(now, remote, local_ip, data);
         }
-        // No SIP start line begins so; RTP and DTLS do.
+        // No SIP start line begins so, nor what may stand before one; RTP and DTLS do.
         if data
             .first()
-            .is_some_and(|b| !b.is_ascii_graphic() && !matches!(b, b'\r' | b'\n'))
+            .is_some_and(|b| !b.is_ascii_graphic() && !matches!(b, b'\r' | b'\n' | b' ' | b'\t'))
         {
             self.shared.counters.not_sip.one();
             return None;

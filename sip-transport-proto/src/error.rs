@@ -178,16 +178,13 @@ pub enum SendCause {
     ShuttingDown,
 }
 
-/// Why a message was not sent to its next target.
+/// Why a message cannot be sent to its next target.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NextError {
     /// All its targets were used.
     #[error("there is no other target")]
     NoTargetLeft(Box<Sent>),
-    /// The next ones failed.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }
 
 /// Why an ACK or a CANCEL could not be made.

@@ -68,8 +68,8 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
-    /// A send that had to wait has ended. Only the facade reports it as an event; the adapters'
-    /// futures resolve.
+    /// A send has ended: of a [`Transport`](crate::Transport) one that had to wait, in the adapters
+    /// each that was started and is not waited for.
     SendCompleted {
         /// The send.
         send: SendId,
@@ -77,7 +77,8 @@ pub enum Event {
         result: Result<Box<Sent>, SendError>,
     },
     /// A message that counted as sent did not reach the network, or a router on the way said so.
-    /// Comes once at most for each send, also where the message was sent again.
+    /// Comes once at most for each send, and once more at most each time that the message is sent
+    /// again afterwards.
     SendFailed {
         /// The send.
         send: SendId,

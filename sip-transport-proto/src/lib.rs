@@ -65,6 +65,7 @@ pub mod resolve;
 mod response_policy;
 mod route;
 mod router;
+mod send_ids;
 mod sent;
 mod shared;
 #[cfg(feature = "sim")]
@@ -103,6 +104,7 @@ pub use route::{Route, Way};
 pub use router::{
     AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,
 };
+pub use send_ids::SendIds;
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use size_rule::{SizeOutcome, SizeRule};
 pub use tap::{Direction, TapCall, Tapped};

@@ -109,6 +109,9 @@ impl Arrival {
         data: &[u8],
     ) -> Option<Event> {
         let len = head.len();
+        if !head.tolerated().is_empty() {
+            shared.counters.tolerated(head.tolerated());
+        }
         let (local, remote) = (self.local(), self.remote());
         if head.is_request() {
             let flow = self.flow(groups, head, data);

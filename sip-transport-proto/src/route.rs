@@ -11,7 +11,6 @@ use crate::shared::Scope;
 use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
 use crate::substitute::{self, Fill};
 use crate::tap::{Direction, TapCall, Tapped};
-use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint,
     SizeOutcome, SocketId,
@@ -37,7 +36,6 @@ pub(crate) struct Chosen {
     pub(crate) marks: ViaMarks,
     /// Where it goes to a group.
     pub(crate) ttl: Option<u8>,
-    pub(crate) branch: Option<Branch>,
     pub(crate) hints: HintReport,
     pub(crate) sizing: Sizing,
 }
@@ -166,10 +164,6 @@ impl Route {
     /// for [`Router::retry`](crate::Router::retry), which goes on or ends the send.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
         let local = self.local();
-        let mode = outgoing
-            .options
-            .substitution
-            .unwrap_or(self.0.shared.config.substitution);
         let host = self
             .0
             .place
@@ -186,10 +180,10 @@ impl Route {
             port,
             protocol: self.0.protocol,
             secure: outgoing.secure,
-            branch: self.0.branch.as_ref(),
+            branch: outgoing.branch.as_ref(),
             new_branch: outgoing.new_branch,
             marks: self.0.marks,
-            mode,
+            mode: outgoing.mode(),
             transport_tls: self.0.shared.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,
         };

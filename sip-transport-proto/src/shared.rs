@@ -1,5 +1,5 @@
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 
 use sip_core::{Limits, Reading};
@@ -9,7 +9,7 @@ use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
 use crate::reply::Rates;
 use crate::trace::Seldom;
-use crate::{Config, ids::TransportId};
+use crate::{Config, SendId, ids::TransportId};
 
 /// What every part of one channel sees: what all of the transport share, and counters and rates of
 /// its own.
@@ -58,11 +58,21 @@ pub(crate) struct Shared {
     pub(crate) id: TransportId,
     /// Signs flow tokens.
     pub(crate) key: [u8; 32],
+    /// Makes branches.
+    pub(crate) branches: [u8; 32],
+    pub(crate) sends: AtomicU64,
     pub(crate) config: Config,
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
     pub(crate) queued: Budget,
     pub(crate) said: Warnings,
+}
+
+impl Shared {
+    /// An id that no other send has.
+    pub(crate) fn next_send(&self) -> SendId {
+        SendId(self.sends.fetch_add(1, Relaxed).wrapping_add(1))
+    }
 }
 
 /// What is said now and then only.

@@ -92,7 +92,7 @@ fn a_broken_rule_is_counted_by_its_kind() {
         ("malformed_bytes", good.replacen("70\r\n", "7\u{1}0\r\n", 1)),
         (
             "malformed_header_line",
-            good.replacen("Max-Forwards:", "Max Forwards", 1),
+            good.replacen("Max-Forwards:", "Max-Forwards", 1),
         ),
         (
             "malformed_too_large",

@@ -351,14 +351,8 @@ impl Machine for Split {
         Ok(Submitted::Waiting(send))
     }
 
-    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
-        let routed = self.router.try_next(now, sent)?;
-        let send = match &routed {
-            Routed::Waiting(send) => *send,
-            Routed::Ready(_, outgoing) => outgoing.id(),
-        };
-        self.routed(send, Ok(routed));
-        Ok(Submitted::Waiting(send))
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Box<Outgoing>, NextError> {
+        self.router.try_next(now, sent)
     }
 
     fn trust(&mut self, connection: ConnectionId) -> bool {

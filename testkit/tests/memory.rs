@@ -165,11 +165,11 @@ fn a_message_goes_to_its_next_target_and_then_there_is_none() {
         assert_eq!(first.remote().addr.ip(), ips[0]);
         assert!(matches!(bobs.recv().await, Some(Event::Request { .. })));
         let first_branch = branch(&first);
-        let second = transport.try_next(first).await.unwrap();
+        let second = transport.try_next(first).unwrap().await.unwrap();
         assert_eq!(second.remote().addr.ip(), ips[1]);
         assert_ne!(branch(&second), first_branch);
         assert!(matches!(carols.recv().await, Some(Event::Request { .. })));
-        let none = transport.try_next(second).await.unwrap_err();
+        let none = transport.try_next(second).unwrap_err();
         assert!(matches!(none, NextError::NoTargetLeft(_)), "{none}");
     });
 }

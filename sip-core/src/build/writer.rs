@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::BuildError;
 use crate::header::{ContentType, Header};
-use crate::message::{EditError, Line, Message, Packed, Row, check_value};
+use crate::message::{EditError, Line, Message, Packed, Row, Tolerated, check_value};
 use crate::{Name, Reading, chars};
 
 /// Writes a message and its index at once.
@@ -194,7 +194,7 @@ impl Writer {
             self.line,
             (head_len, body.len()),
             None,
-            Reading::Strict,
+            (Reading::Strict, Tolerated::default()),
         );
         message.mark_built();
         Ok(message)

@@ -162,7 +162,7 @@ impl<'a> View<'a> {
     }
 
     /// The second and later rows of headers that may stand once.
-    fn repeats(self) -> impl Iterator<Item = Row> + 'a {
+    pub(super) fn repeats(self) -> impl Iterator<Item = Row> + 'a {
         let mut seen = [false; IDS];
         let rows = self.rows.iter().map(|&packed| Row::unpack(packed));
         rows.filter(move |row| {
@@ -206,7 +206,7 @@ impl<'a> View<'a> {
                 judge.tolerate(kind, error)?;
                 read_tagged(value)
             })
-            .map_err(|error| fault(name, row, error))
+            .map_err(|error| ParseError::of_value(row, error))
     }
 
     /// The value of Call-ID.
@@ -220,7 +220,7 @@ impl<'a> View<'a> {
             Err(error) => judge
                 .tolerate(LintKind::CallId, error)
                 .and_then(|()| header::read_call_id(value))
-                .map_err(|error| fault(name, row, error)),
+                .map_err(|error| ParseError::of_value(row, error)),
         }
     }
 
@@ -236,7 +236,7 @@ impl<'a> View<'a> {
         // No `map_err`: it would move a large value.
         match H::parse(value) {
             Ok(header) => Ok(header),
-            Err(error) => Err(fault(H::NAME, row, error.shifted(at))),
+            Err(error) => Err(ParseError::of_value(row, error.shifted(at))),
         }
     }
 
@@ -260,7 +260,7 @@ impl<'a> View<'a> {
                     true => self.check_via(value, is_top, &mut top, judge),
                     false => Ok(()),
                 };
-                error.map_err(|error| fault(Name::Via, row, error.shifted(at)))?;
+                error.map_err(|error| ParseError::of_value(row, error.shifted(at)))?;
                 is_top = false;
             }
         }
@@ -315,15 +315,9 @@ impl<'a> View<'a> {
     }
 }
 
-#[cold]
-fn fault(header: Name, row: Row, error: ValueError) -> ParseError {
-    let at = usize::from(row.value) + error.offset();
-    ParseError::new(ParseErrorKind::Value { header, error }, at).in_header(header)
-}
-
 /// RFC 3261 §19.1.1: it has no headers; let through, they would be forwarded (RFC 4475 §3.1.2.11).
 #[inline]
-fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
+pub(super) fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
     match Uri::parse(text)? {
         Uri::Sip(uri) if !uri.headers().is_empty() => {
             // Behind the user, which may hold a question mark too, there is but one.
@@ -337,7 +331,7 @@ fn check_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
 
 /// The same of a request URI that need not follow its grammar.
 #[cold]
-pub(super) fn read_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
+fn read_request_uri(text: &[u8]) -> Result<Option<HostPort<'_>>, ValueError> {
     let uri = RoutingUri::parse(text)?;
     match uri.headers() {
         Some(at) => Err(ValueError::unexpected("no headers", text, at)),

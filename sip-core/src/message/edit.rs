@@ -105,7 +105,7 @@ impl Message {
         match list::comma(value) {
             Some(comma) => {
                 let blanks = chars::skip_lws(value, comma + 1);
-                self.splice(index, 0..blanks, b"")
+                self.splice_at(index, 0..blanks, b"")
             }
             None => {
                 self.own_rows().remove(index);
@@ -136,7 +136,7 @@ impl Message {
             text.push(b'=');
             text.extend_from_slice(value.as_bytes());
         }
-        self.splice(index, place, &text)
+        self.splice_at(index, place, &text)
     }
 
     /// Removes a parameter of the top Via value and says whether it was there.
@@ -152,7 +152,7 @@ impl Message {
             .map_or(&[][..], |&row| view.value(Row::unpack(row)));
         let before = value.get(..place.start).unwrap_or_default();
         let semicolon = memchr::memrchr(b';', before).unwrap_or(place.start);
-        self.splice(index, semicolon..place.end, b"")?;
+        self.splice_at(index, semicolon..place.end, b"")?;
         Ok(true)
     }
 
@@ -187,8 +187,20 @@ impl Message {
         text: &[u8],
     ) -> Result<(), EditError> {
         check_value("a header value", text)?;
+        let index = self.view().headers().nth(row).map(|(index, _)| index);
+        let index = index.ok_or(EditError::NoSuch(Name::Other))?;
+        self.splice_at(index, range, text)
+    }
+
+    /// The same of a row that is counted with those that are no headers.
+    fn splice_at(
+        &mut self,
+        index: usize,
+        range: Range<usize>,
+        text: &[u8],
+    ) -> Result<(), EditError> {
         let view = self.view();
-        let Some(&packed) = view.rows.get(row) else {
+        let Some(&packed) = view.rows.get(index) else {
             return Err(EditError::NoSuch(Name::Other));
         };
         let old = Row::unpack(packed);
@@ -215,7 +227,7 @@ impl Message {
             value: (start + value.start) as u16,
             end: (start + value.end) as u16,
         };
-        self.own_rows()[row] = new.pack();
+        self.own_rows()[index] = new.pack();
         Ok(())
     }
 

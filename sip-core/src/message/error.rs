@@ -1,5 +1,6 @@
 use thiserror::Error;
 
+use super::Row;
 use crate::{Name, ValueError, message::StatusCode};
 
 /// Why bytes are not a SIP message that can be used, and where.
@@ -104,6 +105,22 @@ impl ParseError {
     pub(crate) const fn in_header(mut self, name: Name) -> Self {
         self.header = Some(name);
         self
+    }
+
+    /// What is wrong with the value of a row, `error` counting from its start.
+    #[cold]
+    pub(crate) fn of_value(row: Row, error: ValueError) -> Self {
+        let header = row.name();
+        let at = usize::from(row.value) + error.offset();
+        Self::new(ParseErrorKind::Value { header, error }, at).in_header(header)
+    }
+
+    /// The same in a row, whose header may be unknown.
+    pub(crate) fn in_row(self, row: Row) -> Self {
+        match row.name() {
+            Name::Other => self,
+            name => self.in_header(name),
+        }
     }
 
     /// What is wrong.

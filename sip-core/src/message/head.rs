@@ -5,8 +5,12 @@ use bytes::Bytes;
 
 use super::check::Facts;
 use super::index::Indexer;
+use super::lint::Lint;
 use super::stamp::Stamp;
-use super::{HeaderError, Message, ParseError, ParseErrorKind, Row, StartLine, Tolerated, View};
+use super::{
+    HeaderError, LintKind, Message, ParseError, ParseErrorKind, Row, StartLine, Tolerated, View,
+};
+use crate::chars::{is_lws, skip_lws};
 use crate::header::Via;
 use crate::span::{Span, shifted};
 use crate::{Limits, Name, Reading};
@@ -17,7 +21,7 @@ use crate::{Limits, Name, Reading};
 /// the bytes that it was made from; with other bytes they give useless answers but do not panic.
 #[derive(Debug, Default)]
 pub struct Head {
-    /// CRLFs that stood before the message.
+    /// Line ends and, under lenient reading, blanks that stood before the message.
     skipped: usize,
     index: Indexer,
     head_len: usize,
@@ -30,7 +34,9 @@ pub struct Head {
 impl Head {
     /// Indexes a datagram (RFC 3261 §18.3): without Content-Length the body is the rest, bytes
     /// behind the body are cut off, and a body that is shorter than announced is an error.
-    /// CRLFs before the start line are skipped.
+    /// CRLFs before the start line are skipped, and under [`Reading::Lenient`] all white space; then
+    /// the empty line may be missing, if a header line ends where the datagram does and no body is
+    /// announced. [`Head::to_message`] puts it in.
     ///
     /// ```
     /// use sip_core::{Limits, message::{Head, ParseErrorKind}};
@@ -55,9 +61,14 @@ impl Head {
         while let Some(b"\r\n") = data.get(skipped..skipped + 2) {
             skipped += 2;
         }
+        if limits.reading() == Reading::Lenient && data.get(skipped).is_some_and(|&b| is_lws(b)) {
+            skipped = skip_lws(data, skipped);
+            self.index.tolerated.add(LintKind::LeadingSpace);
+        }
         let data = data.get(skipped..).unwrap_or_default();
-        let Some(length) = self.advance(data, limits)? else {
-            return Err(ParseError::new(ParseErrorKind::Incomplete, data.len()));
+        let length = match self.advance(data, limits)? {
+            Some(length) => length,
+            None => self.end(data, limits)?,
         };
         self.within_limits()?;
         self.skipped = skipped;
@@ -119,6 +130,18 @@ impl Head {
         self.index.too_long.map_or(Ok(()), Err)
     }
 
+    /// The Content-Length of a message whose head ends with its last header line.
+    #[cold]
+    fn end(&mut self, data: &[u8], limits: &Limits) -> Result<Option<u64>, ParseError> {
+        let end = match limits.reading() {
+            Reading::Lenient => self.index.end_without_empty_line(data, limits)?,
+            Reading::Strict => None,
+        };
+        let error = ParseError::new(ParseErrorKind::Incomplete, data.len());
+        self.head_len = end.ok_or(error)?;
+        self.index.content_length(data)
+    }
+
     pub(crate) fn set_body_len(&mut self, len: usize) {
         self.body_len = len;
     }
@@ -176,7 +199,8 @@ impl Head {
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
         self.within_limits()?;
         let checked = self.view(data).check(self.reading)?;
-        (self.facts, self.tolerated) = (checked.facts, checked.tolerated);
+        self.facts = checked.facts;
+        self.tolerated = self.index.tolerated.union(checked.tolerated);
         Ok(())
     }
 
@@ -184,6 +208,11 @@ impl Head {
     #[inline]
     pub fn tolerated(&self) -> Tolerated {
         self.tolerated
+    }
+
+    /// What of the message is off the grammar; see [`Message::lint`].
+    pub fn lint<'a>(&'a self, data: &'a [u8]) -> impl Iterator<Item = Lint> + 'a {
+        self.view(data).lint(self.index.tolerated)
     }
 
     #[inline]
@@ -204,8 +233,18 @@ impl Head {
         let message = self.message(data);
         let mut bytes = self.buffer(message.len());
         bytes.extend_from_slice(message);
+        bytes.extend_from_slice(self.missing_end());
         bytes.extend_from_slice(self.index.rows.as_flattened());
         self.pack(bytes, self.head_len, self.facts)
+    }
+
+    /// The empty line, if the message came without.
+    #[inline]
+    fn missing_end(&self) -> &'static [u8] {
+        match self.index.tolerated.contains(LintKind::NoEmptyLine) {
+            true => b"\r\n",
+            false => b"",
+        }
     }
 
     /// Like [`Head::to_message`] for a message from `source`: in the top Via of a request,
@@ -232,6 +271,7 @@ impl Head {
         let resized = |len: usize| len.saturating_add_signed(grown as isize);
         let mut bytes = self.buffer(resized(message.len()));
         stamp.write(message, top, &mut bytes);
+        bytes.extend_from_slice(self.missing_end());
         let facts = self.facts.map(|facts| facts.stamped(&stamp, top));
         let rows = bytes.len();
         bytes.extend_from_slice(self.index.rows.as_flattened());
@@ -250,7 +290,8 @@ impl Head {
 
     #[inline]
     fn buffer(&self, len: usize) -> Vec<u8> {
-        Vec::with_capacity(len + self.index.rows.len() * 8)
+        let end = self.missing_end().len();
+        Vec::with_capacity(len + end + self.index.rows.len() * 8)
     }
 
     /// The message of these bytes, which have the rows at their end.
@@ -261,13 +302,20 @@ impl Head {
             line.capitalise(&mut bytes);
             line.capitals = true;
         }
-        let len = (head_len, self.body_len);
-        Message::packed(Bytes::from(bytes), line, len, facts, self.reading)
+        let len = (head_len + self.missing_end().len(), self.body_len);
+        let framing = self.index.tolerated;
+        Message::packed(
+            Bytes::from(bytes),
+            line,
+            len,
+            facts,
+            (self.reading, framing),
+        )
     }
 
     /// Takes shared bytes as they are. `bytes` starts with the message.
     pub(crate) fn into_shared(self, bytes: &Bytes) -> Message {
-        if !self.index.line().capitals {
+        if !self.index.line().capitals || !self.missing_end().is_empty() {
             return self.to_message(bytes);
         }
         let end = self.skipped + self.len();
@@ -277,7 +325,7 @@ impl Head {
             self.index.rows.to_vec(),
             self.index.line(),
             self.head_len,
-            self.reading,
+            (self.reading, self.index.tolerated),
         )
     }
 }

@@ -3,8 +3,8 @@
 use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
-use super::{Line, Packed, ParseError, ParseErrorKind, Row};
-use crate::{Limits, Name, chars};
+use super::{Line, LintKind, Packed, ParseError, ParseErrorKind, Row, Tolerated};
+use crate::{Limits, Name, Reading, chars};
 
 pub(crate) type Rows = SmallVec<[Packed; 48]>;
 
@@ -23,6 +23,7 @@ pub(crate) struct Indexer {
     /// The first row that is too long. It is indexed all the same, so that the end of the message
     /// is known.
     pub(crate) too_long: Option<ParseError>,
+    pub(crate) tolerated: Tolerated,
 }
 
 /// What the Content-Length rows said.
@@ -43,6 +44,7 @@ impl Default for Indexer {
             rows: Rows::new(),
             content_length: ContentLength::Absent,
             too_long: None,
+            tolerated: Tolerated::default(),
         }
     }
 }
@@ -74,9 +76,7 @@ impl Indexer {
             if folded {
                 self.fold(text, start)?;
             } else if text.is_empty() {
-                if self.ends.is_suspicious() {
-                    self.find_bad_octet(&data[..self.line_start])?;
-                }
+                self.check_octets(data, limits)?;
                 return Ok(Some(self.line_start));
             } else {
                 self.row(data, text, start, limits)?;
@@ -85,6 +85,21 @@ impl Indexer {
                 self.note_too_long(row_start, limits);
             }
         }
+    }
+
+    /// Takes the end of `data` for the end of the head, if a header line ends there.
+    #[cold]
+    pub(crate) fn end_without_empty_line(
+        &mut self,
+        data: &[u8],
+        limits: &Limits,
+    ) -> Result<Option<usize>, ParseError> {
+        if self.rows.is_empty() || self.line_start != data.len() {
+            return Ok(None);
+        }
+        self.tolerated.add(LintKind::NoEmptyLine);
+        self.check_octets(data, limits)?;
+        Ok(Some(data.len()))
     }
 
     /// The current line without its CRLF, if it ends before `window` and before the limit of the
@@ -140,15 +155,11 @@ impl Indexer {
         let bytes = data.get(start..).and_then(<[u8]>::first_chunk);
         let (name, colon) = match bytes.and_then(Name::at_start) {
             Some(known) => known,
-            None => other_name(text)
-                .map_err(|at| ParseError::new(ParseErrorKind::HeaderLine, start + at))?,
+            None => match other_name(text) {
+                Ok(other) => other,
+                Err(at) => return self.no_header(text, start, at, limits),
+            },
         };
-        if self.rows.len() >= limits.rows() {
-            return Err(ParseError::new(
-                ParseErrorKind::TooManyRows(limits.rows()),
-                start,
-            ));
-        }
         let (value, end) = match text.get(colon + 1..) {
             Some([b' ', b'!'..=0xff, .., b'!'..=0xff]) => (colon + 2, text.len()),
             _ => trim(text, colon + 1),
@@ -159,18 +170,53 @@ impl Indexer {
                 _ => ContentLength::Repeated(start),
             };
         }
+        self.push(name as u8, start, (start + value, start + end), limits)
+    }
+
+    #[inline]
+    fn push(
+        &mut self,
+        id: u8,
+        start: usize,
+        (value, end): (usize, usize),
+        limits: &Limits,
+    ) -> Result<(), ParseError> {
+        if self.rows.len() >= limits.rows() {
+            return Err(ParseError::new(
+                ParseErrorKind::TooManyRows(limits.rows()),
+                start,
+            ));
+        }
         self.row_start = start;
         self.rows.push(
             Row {
-                id: name as u8,
+                id,
                 edited: false,
                 start: start as u16,
-                value: (start + value) as u16,
-                end: (start + end) as u16,
+                value: value as u16,
+                end: end as u16,
             }
             .pack(),
         );
         Ok(())
+    }
+
+    /// A line that has no name and colon, of which byte `at` is not what it should be: a row that
+    /// nobody sees, unless it may hide one that counts.
+    #[cold]
+    fn no_header(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        at: usize,
+        limits: &Limits,
+    ) -> Result<(), ParseError> {
+        if limits.reading() == Reading::Strict || may_hide_header(text) {
+            return Err(ParseError::new(ParseErrorKind::HeaderLine, start + at));
+        }
+        self.tolerated.add(LintKind::HeaderLine);
+        let (_, end) = trim(text, 0);
+        self.push(Row::NO_HEADER, start, (start, start + end), limits)
     }
 
     /// A line that starts with a blank continues the row before it (RFC 3261 §7.3.1); one of
@@ -180,9 +226,16 @@ impl Indexer {
         let Some(last) = self.rows.last_mut() else {
             return Err(ParseError::new(ParseErrorKind::Fold, start));
         };
+        let mut row = Row::unpack(*last);
+        // Who unfolds first may find the colon here.
+        if row.id == Row::NO_HEADER {
+            return Err(ParseError::new(
+                ParseErrorKind::HeaderLine,
+                row.start.into(),
+            ));
+        }
         let (value, end) = trim(text, 0);
         if value < end {
-            let mut row = Row::unpack(*last);
             if row.value == row.end {
                 row.value = (start + value) as u16;
             }
@@ -192,36 +245,41 @@ impl Indexer {
         Ok(())
     }
 
-    /// Finds the offender, if there is one: a control character may stand in a quoted pair
-    /// (RFC 3261 §25.1), which only CR and LF may not.
+    /// Looks for what no head may hold: a CR that ends no line, and control characters.
+    #[inline]
+    fn check_octets(&mut self, data: &[u8], limits: &Limits) -> Result<(), ParseError> {
+        if !self.ends.is_suspicious() {
+            return Ok(());
+        }
+        self.find_bad_octet(&data[..self.line_start], limits.reading())
+    }
+
     #[cold]
-    fn find_bad_octet(&self, head: &[u8]) -> Result<(), ParseError> {
+    fn find_bad_octet(&mut self, head: &[u8], reading: Reading) -> Result<(), ParseError> {
         for at in memchr::memchr_iter(b'\r', head) {
             if head.get(at + 1) != Some(&b'\n') {
                 return Err(self.error(ParseErrorKind::BareCr, at));
             }
         }
-        let mut rows = self.rows.iter().map(|&row| Row::unpack(row)).peekable();
-        let mut quoted = false;
-        let mut escaped = false;
-        for (at, &b) in head.iter().enumerate() {
-            if let Some(row) = rows.peek()
-                && at == usize::from(row.start)
-            {
-                rows.next();
-                quoted = false;
-                escaped = false;
+        let mut start = 0;
+        // That of the start line, which is read by all.
+        let mut is_read = true;
+        for index in 0..=self.rows.len() {
+            let next = self.rows.get(index).map(|&row| Row::unpack(row));
+            let end = next.map_or(head.len(), |row| row.start.into());
+            let text = head.get(start..end).unwrap_or_default();
+            for (at, b) in controls(text) {
+                // NUL hides what follows from some readers.
+                if reading == Reading::Strict || is_read || b == 0 {
+                    return Err(self.error(ParseErrorKind::Control(b), start + at));
+                }
+                self.tolerated.add(LintKind::Control);
             }
-            let control = b == 0x7f || (b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'));
-            if control && !escaped {
-                return Err(self.error(ParseErrorKind::Control(b), at));
-            }
-            (quoted, escaped) = match b {
-                _ if escaped => (quoted, false),
-                b'"' => (!quoted, false),
-                b'\\' => (quoted, quoted),
-                _ => (quoted, false),
-            };
+            start = end;
+            is_read = next.is_some_and(|row| {
+                // Of Call-ID the bytes alone count.
+                row.name() != Name::CallId && ROUTING.contains(&row.name())
+            });
         }
         Ok(())
     }
@@ -289,6 +347,63 @@ fn other_name(text: &[u8]) -> Result<(Name, usize), usize> {
     }
     Ok((Name::lookup(&text[..len]), colon))
 }
+
+/// The control characters in a row. They may stand in a quoted pair (RFC 3261 §25.1).
+pub(crate) fn controls(row: &[u8]) -> impl Iterator<Item = (usize, u8)> {
+    let mut quoted = false;
+    let mut escaped = false;
+    row.iter().copied().enumerate().filter(move |&(_, b)| {
+        let control = b == 0x7f || (b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'));
+        let is_bad = control && !escaped;
+        (quoted, escaped) = match b {
+            _ if escaped => (quoted, false),
+            b'"' => (!quoted, false),
+            b'\\' => (quoted, quoted),
+            _ => (quoted, false),
+        };
+        is_bad
+    })
+}
+
+/// Whether another reader may find in a line that is no header one that messages are framed, routed
+/// or matched by: the first token in it names one, or the letters before the colon do.
+fn may_hide_header(text: &[u8]) -> bool {
+    let colon = memchr::memchr(b':', text);
+    let before = text.get(..colon.unwrap_or(text.len())).unwrap_or_default();
+    let mut tokens = before
+        .split(|&b| !chars::is_token(b))
+        .filter(|token| !token.is_empty());
+    let token = tokens.next().unwrap_or_default();
+    // A letter alone may be a word where no colon follows.
+    let is_named = (token.len() > 1 || colon.is_some()) && ROUTING.contains(&Name::lookup(token));
+    let letters = before.iter().copied().filter(u8::is_ascii_alphanumeric);
+    let spells = |name: &Name| {
+        let name = name.as_str().bytes().filter(u8::is_ascii_alphanumeric);
+        letters
+            .clone()
+            .map(|b| b.to_ascii_lowercase())
+            .eq(name.map(|b| b.to_ascii_lowercase()))
+    };
+    is_named || ROUTING.iter().any(spells)
+}
+
+/// The headers by which messages are framed, routed and matched.
+const ROUTING: [Name; 14] = [
+    Name::CallId,
+    Name::Contact,
+    Name::ContentLength,
+    Name::CSeq,
+    Name::From,
+    Name::MaxForwards,
+    Name::Path,
+    Name::ProxyRequire,
+    Name::RecordRoute,
+    Name::Require,
+    Name::Route,
+    Name::ServiceRoute,
+    Name::To,
+    Name::Via,
+];
 
 /// The range of `text[from..]` without blanks around it.
 #[inline]

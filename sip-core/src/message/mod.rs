@@ -65,7 +65,7 @@ use check::Facts;
 pub(crate) use edit::check_value;
 pub use error::{EditError, HeaderError, ParseError, ParseErrorKind};
 pub use head::Head;
-pub use lint::{LintKind, Tolerated};
+pub use lint::{Lint, LintKind, Tolerated};
 pub use request::{Request, Response, WrongKind};
 pub(crate) use row::{Packed, Row};
 pub(crate) use stamp::Stamp;
@@ -109,6 +109,8 @@ pub struct Message {
     built: bool,
     /// By what [`check`](Self::check) judges.
     reading: Reading,
+    /// What the bytes do not show, among others.
+    framing: Tolerated,
 }
 
 /// What was changed, and rows that are not behind the message's own bytes.
@@ -148,7 +150,7 @@ impl Message {
         line: Line,
         (head_len, body_len): (usize, usize),
         facts: Option<Facts>,
-        reading: Reading,
+        (reading, framing): (Reading, Tolerated),
     ) -> Self {
         Self {
             base,
@@ -160,6 +162,7 @@ impl Message {
             flow: None,
             built: false,
             reading,
+            framing,
         }
     }
 
@@ -168,7 +171,7 @@ impl Message {
         rows: Vec<Packed>,
         line: Line,
         head_len: usize,
-        reading: Reading,
+        received: (Reading, Tolerated),
     ) -> Self {
         let body_len = base.len() - head_len;
         let edits = Edits {
@@ -177,7 +180,7 @@ impl Message {
         };
         Self {
             edits: Some(Box::new(edits)),
-            ..Self::packed(base, line, (head_len, body_len), None, reading)
+            ..Self::packed(base, line, (head_len, body_len), None, received)
         }
     }
 
@@ -374,6 +377,25 @@ impl Message {
     /// parsed with. One that the builders made must follow the grammar.
     pub fn check(&self) -> Result<(), ParseError> {
         self.view().check(self.reading).map(drop)
+    }
+
+    /// What of the message is off the grammar: all that [`Reading::Strict`] would refuse and
+    /// [`Reading::Lenient`] lets in. Nothing, for most messages.
+    ///
+    /// It is read anew by each call, the Vias below the top one included. Headers that neither
+    /// transport nor transactions need are not looked into: [`header`](Self::header) says what is
+    /// wrong with one.
+    ///
+    /// ```
+    /// use sip_core::{Message, message::LintKind};
+    /// let message = Message::parse("BYE sip:*72#@h SIP/2.0\r\nl: 0\r\nno colon\r\n\r\n")?;
+    /// let lint: Vec<_> = message.lint().collect();
+    /// assert_eq!((lint[0].kind(), lint[0].offset()), (LintKind::RequestUri, 4 + 7));
+    /// assert_eq!(lint[1].to_string(), "a header line needs a name and a colon (at byte 38)");
+    /// # Ok::<(), sip_core::message::ParseError>(())
+    /// ```
+    pub fn lint(&self) -> impl Iterator<Item = Lint> + '_ {
+        self.view().lint(self.framing)
     }
 
     /// The way that the message came in, if a transport said so.

@@ -18,6 +18,9 @@ pub(crate) struct Row {
 pub(crate) type Packed = [u8; 8];
 
 impl Row {
+    /// The id of a line that is no header, which is kept and not shown.
+    pub(crate) const NO_HEADER: u8 = u8::MAX;
+
     #[inline]
     pub(crate) fn pack(self) -> Packed {
         let [a, b] = self.start.to_le_bytes();

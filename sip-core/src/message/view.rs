@@ -34,7 +34,16 @@ impl<'a> View<'a> {
 
     #[inline]
     pub(crate) fn rows(self) -> impl DoubleEndedIterator<Item = HeaderRow<'a>> + Clone {
-        self.rows.iter().map(move |&packed| self.row(packed))
+        self.headers().map(move |(_, packed)| self.row(packed))
+    }
+
+    /// The rows that are headers, with their indices.
+    #[inline]
+    pub(crate) fn headers(
+        self,
+    ) -> impl DoubleEndedIterator<Item = (usize, Packed)> + Clone + use<'a> {
+        let rows = self.rows.iter().copied().enumerate();
+        rows.filter(|&(_, packed)| Row::id(packed) != Row::NO_HEADER)
     }
 
     #[inline]

@@ -16,6 +16,7 @@ use crate::outgoing::HostText;
 use crate::own_names::Key;
 use crate::resolve::Family;
 use crate::shared::Scope;
+use crate::tls::TlsChoice;
 use crate::trace::CHANNEL;
 use crate::{Advertised, ChannelConfig, ChannelId, Membership, Protocol, SocketId, Stats};
 
@@ -25,6 +26,8 @@ pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
     pub(crate) scope: Arc<Scope>,
+    /// Under what it connects, unless a send says otherwise.
+    pub(crate) client_tls: TlsChoice,
     /// Made for a request that found no channel: nothing listens.
     pub(crate) client_only: bool,
     /// Whether it can be used: a datagram socket made on demand has to be bound first.
@@ -107,6 +110,7 @@ impl Channels {
         let id = self.next_id(transport);
         let channel = Channel {
             id,
+            client_tls: TlsChoice::of_channel(&config, &shared.config),
             scope: shared.another(config.reading),
             config,
             client_only: false,
@@ -135,6 +139,7 @@ impl Channels {
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,
+            client_tls: TlsChoice::of_channel(&config, &shared.config),
             config,
             scope: shared.another(None),
             client_only: true,
@@ -231,6 +236,16 @@ impl Channels {
         self.list.iter()
     }
 
+    /// Those that carry the protocol to a destination.
+    pub(crate) fn towards(
+        &self,
+        protocol: Protocol,
+        remote: IpAddr,
+    ) -> impl Iterator<Item = &Channel> + Clone {
+        let fits = move |c: &&Channel| c.protocol() == protocol && c.config.reaches(remote);
+        self.list.iter().filter(fits)
+    }
+
     /// The channel for a destination: the one bound to the very address that the system routes
     /// from, else one bound to all, else the first added; those made on demand come last.
     ///
@@ -241,8 +256,8 @@ impl Channels {
         remote: IpAddr,
         local: Option<IpAddr>,
     ) -> Choice {
-        let fits = |c: &&Channel| c.protocol() == protocol && c.config.reaches(remote);
-        let mut candidates = self.list.iter().filter(fits);
+        let all = self.towards(protocol, remote);
+        let mut candidates = all.clone();
         let Some(first) = candidates.next() else {
             return Choice::None;
         };
@@ -252,11 +267,11 @@ impl Channels {
         let Some(local) = local else {
             return Choice::NeedsLocal;
         };
-        let candidates = || self.list.iter().filter(fits);
-        let best = candidates()
+        let best = all
+            .clone()
             .find(|c| c.config.local.ip() == local)
-            .or_else(|| candidates().find(|c| c.is_wildcard() && !c.client_only))
-            .or_else(|| candidates().find(|c| !c.client_only))
+            .or_else(|| all.clone().find(|c| c.is_wildcard() && !c.client_only))
+            .or_else(|| all.clone().find(|c| !c.client_only))
             .unwrap_or(first);
         Choice::Channel(best.id)
     }

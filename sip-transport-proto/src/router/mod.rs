@@ -21,6 +21,7 @@ mod targets;
 mod ways;
 
 use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::AtomicU64;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
@@ -39,11 +40,11 @@ use crate::own_names::{Key, OwnNames};
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
-use crate::tls::{Identity, TlsName};
+use crate::tls::{Identity, TlsChoice, TlsName};
 use crate::trace::SOCKET;
 use crate::{
-    ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, SipEndpoint, Stats,
-    Tokens, flow,
+    ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, SendOptions,
+    SipEndpoint, Stats, Tokens, flow,
 };
 
 pub use held::Held;
@@ -78,13 +79,14 @@ pub struct Router {
     queries: Queries,
     races: Races,
     resolver: Resolver,
+    /// Under what channels connect that are made on demand.
+    client_tls: TlsChoice,
     /// Targets that gave no connection to a request that is too large for UDP.
     without_tcp: Memory<SocketAddr, ()>,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
     told: Told,
-    next_send: u64,
     closing: bool,
 }
 
@@ -107,10 +109,13 @@ impl Router {
             }
         }
         let resolver = Resolver::new(config.resolve.clone());
+        let client_tls = TlsChoice::of_transport(&config);
         let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
+            branches: tokens.array(),
+            sends: AtomicU64::new(0),
             kept: KeptFlows::new(tokens.array()),
             config,
             names,
@@ -125,11 +130,11 @@ impl Router {
             queries: Queries::default(),
             races: Races::default(),
             resolver,
+            client_tls,
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             told: Told::default(),
-            next_send: 1,
             closing: false,
         }
     }
@@ -158,7 +163,8 @@ impl Router {
         scope.counters.accepted.one();
         let layers = self.server_layers(channel, (protocol, remote));
         let peer = (protocol, remote);
-        let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
+        let tls = self.client_tls(Some(channel), &SendOptions::new()).clone();
+        let plan = self.plan_connection(now, channel, peer, Some(local), (None, tls), layers);
         Ok(Connection::accepted(now, plan, local))
     }
 
@@ -169,11 +175,12 @@ impl Router {
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
-        name: Option<TlsName>,
+        (name, tls): (Option<TlsName>, TlsChoice),
         layers: LayerPlan,
     ) -> connection::Plan {
         let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
+        record.tls = tls;
         let awaits = record.accepted && self.awaited_header(channel, remote.ip()).is_some();
         if !awaits {
             record.party = self.party(remote.ip());

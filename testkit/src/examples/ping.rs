@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use adapter_core::sip_transport_proto::error::{NextError, SendFailure};
+use adapter_core::sip_transport_proto::error::SendFailure;
 use adapter_core::sip_transport_proto::sip_core::Response;
 use adapter_core::sip_transport_proto::sip_core::header::CSeq;
 use adapter_core::sip_transport_proto::sip_core::uri::Uri;
@@ -163,10 +163,11 @@ impl<W: Write> Pings<'_, W> {
         };
         if let Some((sent, began)) = self.waiting.remove(&seq) {
             writeln!(self.out, "seq={seq}: {}: {cause}", sent.remote())?;
-            match transport.try_next(sent).await {
-                Ok(sent) => drop(self.waiting.insert(seq, (sent, began))),
-                Err(NextError::NoTargetLeft(_)) => {}
-                Err(error) => writeln!(self.out, "seq={seq}: {error}")?,
+            if let Ok(next) = transport.try_next(sent) {
+                match next.await {
+                    Ok(sent) => drop(self.waiting.insert(seq, (sent, began))),
+                    Err(error) => writeln!(self.out, "seq={seq}: {error}")?,
+                }
             }
         }
         Ok(())

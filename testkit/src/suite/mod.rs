@@ -216,6 +216,7 @@ macro_rules! suite {
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
                 a_send_with_its_own_tls_configuration_shares_connections_with_its_like_only,
+                what_a_channel_without_verification_has_opened_carries_nothing_of_another,
                 certificates_are_replaced_while_connections_stay,
                 a_client_resumes_its_session,
                 a_server_lets_clients_resume_their_sessions,
@@ -258,6 +259,9 @@ macro_rules! adapter_suite {
                 a_dropped_send_still_goes_out,
                 a_plan_is_told_without_sending,
                 a_resolver_that_never_answers_ends_the_send_and_leaves_no_task,
+                a_send_is_named_before_it_goes_out,
+                the_end_of_a_started_send_is_one_event_and_of_others_none,
+                the_next_target_is_a_send_like_any_other,
                 blocking_sends_work_from_a_thread_and_fail_inside_a_runtime,
                 workers_share_the_load_and_keep_each_peers_order,
                 a_failed_bind_leaves_nothing_open,
@@ -324,5 +328,11 @@ macro_rules! runtime_suite {
                 ping_fails_if_nothing_comes_back,
             }
         }
+        $crate::cases_over! { sends [udp Udp, tcp Tcp] $host: {
+            named::{
+                who_enters_a_send_before_it_goes_out_knows_every_response,
+                who_enters_a_send_before_it_goes_out_knows_every_failure,
+            }
+        }}
     };
 }

@@ -14,6 +14,7 @@ pub mod life;
 pub mod limits;
 pub mod multicast;
 pub mod name_servers;
+pub mod named;
 pub mod proxying;
 pub mod receiving;
 pub mod resolving;
