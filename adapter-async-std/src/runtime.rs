@@ -13,7 +13,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use adapter_core::{
-    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
+    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
+    Stream, Timer,
 };
 use async_executor::Executor;
 use async_std::net::ToSocketAddrs;
@@ -80,6 +81,14 @@ impl Runtime for AsyncStdRuntime {
         options: &SocketOptions,
     ) -> io::Result<Box<dyn Datagrams>> {
         sockets::bind_datagrams(local, options)
+    }
+
+    fn connect_datagrams(
+        &self,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<Box<dyn ConnectedDatagrams>> {
+        sockets::connect_datagrams(remote, local)
     }
 
     fn listen(&self, local: SocketAddr, options: &SocketOptions) -> io::Result<Box<dyn Listener>> {

@@ -43,7 +43,8 @@ pub use builder::Builder;
 pub use incoming::Incoming;
 pub use resolve::{Resolve, StaticResolver};
 pub use runtime::{
-    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
+    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
+    Stream, Timer,
 };
 pub use send::{BlockingSendError, Send, Sending};
 pub use transport::SipTransport;

@@ -41,6 +41,15 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         options: &SocketOptions,
     ) -> io::Result<Box<dyn Datagrams>>;
 
+    /// A UDP socket bound to `local` that sends to `remote` and hears of nobody else. Port 0 lets
+    /// the system choose. It is for a question and its answer, and many may be open: one descriptor
+    /// and no large buffer.
+    fn connect_datagrams(
+        &self,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<Box<dyn ConnectedDatagrams>>;
+
     /// Binds a TCP socket and listens. Port 0 lets the system choose.
     fn listen(&self, local: SocketAddr, options: &SocketOptions) -> io::Result<Box<dyn Listener>>;
 
@@ -120,6 +129,23 @@ pub trait Datagrams: fmt::Debug + Send + Sync {
 
     /// Ready when [`Datagrams::try_send`] is worth another try after it would have blocked.
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A UDP socket that talks to one peer.
+pub trait ConnectedDatagrams: fmt::Debug + Send + Sync {
+    /// Receives a datagram; what of it is longer than the buffer is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of the peer too, such as that nobody has its port (ICMP), where the system tells.
+    fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Sends a datagram, once there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`poll_recv`](Self::poll_recv), for what was sent before.
+    fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 }
 
 /// A TCP socket that accepts connections.

@@ -11,10 +11,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use adapter_core::{
-    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer, sys,
+    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
+    Stream, Timer, sys,
 };
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::ReadBuf;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
@@ -80,6 +82,16 @@ impl Runtime for TokioRuntime {
         )?))
     }
 
+    fn connect_datagrams(
+        &self,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<Box<dyn ConnectedDatagrams>> {
+        let _context = self.handle.enter();
+        let io = UdpSocket::from_std(sys::connect_datagrams(remote, local)?)?;
+        Ok(Box::new(TokioConnectedDatagrams(io)))
+    }
+
     fn listen(&self, local: SocketAddr, options: &SocketOptions) -> io::Result<Box<dyn Listener>> {
         let _context = self.handle.enter();
         let io = TcpListener::from_std(sys::listen(local, options)?)?;
@@ -131,6 +143,21 @@ impl Timer for TokioTimer {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.as_mut().poll(cx)
+    }
+}
+
+#[derive(Debug)]
+struct TokioConnectedDatagrams(UdpSocket);
+
+impl ConnectedDatagrams for TokioConnectedDatagrams {
+    fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(self.0.poll_recv(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_send(cx, bytes)
     }
 }
 

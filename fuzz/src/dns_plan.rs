@@ -64,6 +64,7 @@ impl World {
             config.cache_names(16).err(),
             config.grey_targets(4).err(),
             config.max_open_lookups(48).err(),
+            config.max_asked_lookups(12).err(),
         ] {
             result.into_iter().for_each(crate::message::never);
         }
@@ -81,6 +82,7 @@ impl World {
             world.step(*step, *choice, &mut script);
             world.drain();
             assert!(world.resolver.open_lookups() <= 48);
+            assert!(world.resolver.asked_lookups() <= 12);
             assert!(world.resolver.remembered() <= 16);
             assert_eq!(world.resolver.plans(), world.plans.len());
             let due = world.plans.values().map(|asked| asked.begin + PLAN_TIME);
@@ -190,6 +192,7 @@ impl World {
         assert!(self.plans.is_empty(), "plans that never ended");
         assert_eq!(self.resolver.plans(), 0);
         assert_eq!(self.resolver.open_lookups(), 0);
+        assert_eq!(self.resolver.asked_lookups(), 0);
         assert_eq!(self.resolver.deadline(), None);
     }
 }

@@ -56,10 +56,13 @@ mod keep;
 mod multicast;
 mod outgoing;
 mod own_names;
+mod party;
 mod protocol;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod rates;
 mod receive;
+mod receiving;
 mod reply;
 pub mod resolve;
 mod response_policy;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::config::Callback;
 use crate::error::{AttemptCause, SendCause};
 use crate::outgoing::HostText;
 use crate::own_names::Key;
@@ -160,7 +161,8 @@ impl Route {
     /// counters and the memory of our own names; call it outside all locks.
     ///
     /// # Errors
-    /// The message is too large to go this way, or its own top Via, From or Contact cannot be read:
+    /// The message is too large to go this way, its own top Via, From or Contact cannot be read, or
+    /// the header hook panicked:
     /// for [`Router::retry`](crate::Router::retry), which goes on or ends the send.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
         let local = self.local();
@@ -191,7 +193,9 @@ impl Route {
             None => substitute::render(&outgoing.message, &fill)?,
             Some(hook) => {
                 let mut message = outgoing.message.clone();
-                hook.call(&mut message, local, self.remote_endpoint());
+                let edit = || hook.call(&mut message, local, self.remote_endpoint());
+                let edited = self.0.shared.call(Callback::HeaderHook, edit);
+                edited.map_err(|_| SendCause::HookPanicked)?;
                 substitute::render(&message, &fill)?
             }
         };

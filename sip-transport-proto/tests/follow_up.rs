@@ -291,6 +291,21 @@ fn a_flow_token_cannot_be_made_up() {
         let forged = String::from_utf8(forged).unwrap();
         assert_eq!(router.flow_from_token(&forged), None, "{at}");
     }
+    // Nor spelled another way, which a parser of numbers would read the same.
+    for at in 0..token.len() {
+        for other in 0x20..0x7f {
+            let mut spelled = token.clone().into_bytes();
+            spelled[at] = other;
+            let spelled = String::from_utf8(spelled).unwrap();
+            let same = spelled == token;
+            assert_eq!(
+                router.flow_from_token(&spelled).is_some(),
+                same,
+                "{spelled}"
+            );
+        }
+    }
+    assert_eq!(router.flow_from_token(&token.to_uppercase()), None);
     for bad in [
         "",
         "00",

@@ -5,17 +5,23 @@
 mod tls_common;
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    KeyPair, NameConstraints,
+};
 use sip_transport_proto::Protocol;
 use sip_transport_proto::sip_core::Host;
 use sip_transport_proto::tls::CertificateProblem::{
-    Expired, NameMismatch, NotTrusted, NotYetValid, WrongPurpose,
+    BadSignature, CaUsedAsEndEntity, Expired, NameMismatch, NotTrusted, NotYetValid, WildcardOnly,
+    WrongPurpose,
 };
+use sip_transport_proto::tls::rustls::{CertificateError, Error, OtherError};
 use sip_transport_proto::tls::{
-    CertificateProblem, NamePolicy, TlsAlert, TlsConfig, TlsError, TlsName, TlsNameError, TlsServer,
+    CertificateProblem, LocalCertificate, NamePolicy, TlsAlert, TlsConfig, TlsError, TlsName,
+    TlsNameError, TlsServer, roots_from_pem,
 };
 use tls_common::{Certificates, ONLY_TLS12, ONLY_TLS13, Pair, shake_over};
 
@@ -51,13 +57,15 @@ fn accepts(policy: NamePolicy, names: &[&str], host: &str) -> bool {
             true
         }
         Some(error) => {
-            assert_eq!(error, TlsError::Certificate(NameMismatch));
+            // bad_certificate, or certificate_unknown.
+            let alert = match error {
+                TlsError::Certificate(NameMismatch) => 42,
+                TlsError::Certificate(WildcardOnly) if policy == Rfc5922 => 46,
+                other => panic!("{other}"),
+            };
+            let alert = TlsError::Alert(TlsAlert::new(alert));
             assert!(pair.client.tls.identity().is_none());
-            assert_eq!(
-                pair.server.error,
-                Some(TlsError::Alert(TlsAlert::new(42))),
-                "bad_certificate"
-            );
+            assert_eq!(pair.server.error, Some(alert));
             false
         }
     }
@@ -296,7 +304,10 @@ fn a_certificate_without_names_proves_nothing() {
 fn the_chain_comes_before_the_names() {
     let client = MADE.client();
     let names = &["example.com"];
-    refused(NotTrusted, &Certificates::new().server(names), &client);
+    // An authority of the same name, and none at all.
+    refused(BadSignature, &Certificates::new().server(names), &client);
+    let (nobodys, _) = self_made(|params| params.is_ca = IsCa::NoCa);
+    refused(NotTrusted, &nobodys, &client);
     refused(
         Expired,
         &server(names, |params| {
@@ -463,5 +474,118 @@ proptest! {
             let made = sip_transport_proto::tls::Tls::client(&MADE.client(), Protocol::Tls, &name);
             prop_assert!(made.is_ok(), "{name}");
         }
+    }
+}
+
+/// What `openssl req -x509` makes: a server's own certificate that says that it is a CA's. The
+/// second configuration trusts it.
+fn self_made(edit: impl FnOnce(&mut CertificateParams)) -> (TlsConfig, TlsConfig) {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let mut params = CertificateParams::new(vec!["example.com".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    edit(&mut params);
+    let pem = params.self_signed(&key).unwrap().pem();
+    let provider = MADE.provider().clone();
+    let key = key.serialize_pem();
+    let own = LocalCertificate::from_pem(&provider, pem.as_bytes(), key.as_bytes()).unwrap();
+    let roots = roots_from_pem(pem.as_bytes()).unwrap();
+    let client = MADE.client_builder().roots(roots).build().unwrap();
+    (TlsServer::new(provider, own).build().unwrap(), client)
+}
+
+#[test]
+fn a_cas_certificate_is_a_servers_where_it_is_itself_a_root() {
+    let (server, client) = self_made(|_| {});
+    let pair = shake_over(Protocol::Tls, &client, &server, "example.com");
+    assert!(pair.is_open(), "{:?}", pair.client.error);
+    let identity = pair.client.tls.identity().unwrap();
+    assert_eq!(identity.names(), [name("example.com")]);
+
+    let other = shake_over(Protocol::Tls, &client, &server, "example.org");
+    assert_eq!(
+        other.client.error,
+        Some(TlsError::Certificate(NameMismatch))
+    );
+    refused(CaUsedAsEndEntity, &server, &MADE.client());
+    // The same names by another key.
+    let (_, others_client) = self_made(|_| {});
+    refused(CaUsedAsEndEntity, &server, &others_client);
+}
+
+#[test]
+fn a_root_that_is_a_servers_certificate_is_verified_but_for_its_issuer() {
+    let (server, client) = self_made(|params| params.not_after = rcgen::date_time_ymd(2025, 1, 1));
+    refused(Expired, &server, &client);
+    let (server, client) = self_made(|params| params.not_before = rcgen::date_time_ymd(3000, 1, 1));
+    refused(NotYetValid, &server, &client);
+
+    let purpose = |purpose| self_made(|params| params.extended_key_usages = vec![purpose]);
+    let (server, client) = purpose(ExtendedKeyUsagePurpose::ClientAuth);
+    refused(CaUsedAsEndEntity, &server, &client);
+    let (server, client) = purpose(ExtendedKeyUsagePurpose::ServerAuth);
+    assert!(shake_over(Protocol::Tls, &client, &server, "example.com").is_open());
+
+    let (server, client) = self_made(|params| {
+        params.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("example.org".to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    refused(CaUsedAsEndEntity, &server, &client);
+}
+
+#[test]
+fn a_wildcard_that_would_match_names_the_setting_that_allows_it() {
+    let pair = pair(Rfc5922, &["*.example.com"], "sip.example.com");
+    let error = pair.client.error.unwrap();
+    assert_eq!(error, TlsError::Certificate(WildcardOnly));
+    assert!(
+        error.to_string().contains("NamePolicy::Rfc5922Wildcards"),
+        "{error}"
+    );
+    // Where it would not match either, or no wildcard counts for another reason, nothing helps.
+    for (names, host) in [
+        (["*.example.com"], "a.b.example.com"),
+        (["*.com"], "example.com"),
+    ] {
+        assert!(!accepts(Rfc5922Wildcards, &names, host));
+        let error = self::pair(Rfc5922, &names, host).client.error;
+        assert_eq!(error, Some(TlsError::Certificate(NameMismatch)));
+    }
+}
+
+#[test]
+fn the_cause_of_a_refusal_is_kept() {
+    use CertificateProblem as Problem;
+    use webpki::Error as Webpki;
+    let problem = |error: CertificateError| match TlsError::from(&Error::from(error)) {
+        TlsError::Certificate(problem) => problem,
+        other => panic!("{other}"),
+    };
+    let passed_on = |error: Webpki| problem(CertificateError::Other(OtherError(Arc::new(error))));
+    let kept = [
+        (problem(CertificateError::BadEncoding), Problem::Malformed),
+        (problem(CertificateError::BadSignature), BadSignature),
+        (
+            problem(CertificateError::UnhandledCriticalExtension),
+            Problem::UnknownCriticalExtension,
+        ),
+        (passed_on(Webpki::CaUsedAsEndEntity), CaUsedAsEndEntity),
+        (
+            passed_on(Webpki::EndEntityUsedAsCa),
+            Problem::EndEntityUsedAsCa,
+        ),
+        (
+            passed_on(Webpki::PathLenConstraintViolated),
+            Problem::PathTooLong,
+        ),
+        (
+            passed_on(Webpki::NameConstraintViolation),
+            Problem::NameNotPermitted,
+        ),
+        (passed_on(Webpki::MalformedExtensions), Problem::Malformed),
+    ];
+    for (said, expected) in kept {
+        assert_eq!(said, expected);
     }
 }

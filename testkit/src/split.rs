@@ -178,6 +178,10 @@ impl Split {
             ConnectionEvent::Active => self.router.handle_active(now, id),
             ConnectionEvent::Alive => self.router.handle_alive(now, id),
             ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
+            ConnectionEvent::ReceiveFull(closes) => {
+                self.router.handle_receive_full(now, closes);
+                self.tasks.push(Task::Router);
+            }
             ConnectionEvent::Closed { reason } => {
                 self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));
@@ -223,6 +227,7 @@ impl Split {
             RouterOutput::Lookup { id, kind, name } => {
                 self.outputs.push_back(Output::Lookup { id, kind, name });
             }
+            RouterOutput::CancelLookup(id) => self.outputs.push_back(Output::CancelLookup(id)),
             RouterOutput::Planned { query, result } => {
                 self.outputs.push_back(Output::Planned { query, result });
             }

@@ -4,10 +4,12 @@
 //! missed whichever thread made the last call.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::task::{Context, Poll, ready};
 
-use adapter_core::{Datagrams, Listener, RecvBatch, SendBatch, SocketOptions, Stream, sys};
+use adapter_core::{
+    ConnectedDatagrams, Datagrams, Listener, RecvBatch, SendBatch, SocketOptions, Stream, sys,
+};
 use async_io::Async;
 
 /// The outcome of a call, once it does not block.
@@ -51,6 +53,30 @@ impl Datagrams for AsyncStdDatagrams {
 
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_writable(cx)
+    }
+}
+
+pub(super) fn connect_datagrams(
+    remote: SocketAddr,
+    local: SocketAddr,
+) -> io::Result<Box<dyn ConnectedDatagrams>> {
+    let io = Async::new_nonblocking(sys::connect_datagrams(remote, local)?)?;
+    Ok(Box::new(AsyncStdConnectedDatagrams(io)))
+}
+
+#[derive(Debug)]
+struct AsyncStdConnectedDatagrams(Async<UdpSocket>);
+
+impl ConnectedDatagrams for AsyncStdConnectedDatagrams {
+    fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        unblocked(
+            || self.0.get_ref().recv(buffer),
+            || self.0.poll_readable(cx),
+        )
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        unblocked(|| self.0.get_ref().send(bytes), || self.0.poll_writable(cx))
     }
 }
 

@@ -5,7 +5,7 @@ mod outputs;
 mod sending;
 mod stats;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -14,7 +14,7 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
 use sip_transport_proto::error::{CloseReason, SendCause, SendError};
-use sip_transport_proto::resolve::{LookupId, Target};
+use sip_transport_proto::resolve::{Answer, LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
     RouterOutput, SendId, SendIds, Sent, SipEndpoint, SocketId,
@@ -59,6 +59,14 @@ enum Waiter {
     Ended(Box<Result<Sent, SendError>>),
 }
 
+/// Answers to lookups, for the router.
+#[derive(Debug, Default)]
+struct Answers {
+    waiting: VecDeque<(LookupId, Answer)>,
+    /// Somebody is giving them to it.
+    busy: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Core {
     router: Mutex<Router>,
@@ -71,6 +79,7 @@ pub(crate) struct Core {
     links: RwLock<BTreeMap<ConnectionId, Arc<Link>>>,
     listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
     lookups: Mutex<BTreeMap<LookupId, Arc<AtomicWaker>>>,
+    answers: Mutex<Answers>,
     plans: Mutex<BTreeMap<QueryId, oneshot::Sender<PlanResult>>>,
     waiters: Mutex<BTreeMap<SendId, Waiter>>,
     pub(crate) router_task: AtomicWaker,
@@ -99,6 +108,7 @@ impl Core {
             links: RwLock::default(),
             listeners: Mutex::default(),
             lookups: Mutex::default(),
+            answers: Mutex::default(),
             plans: Mutex::default(),
             resolver,
             waiters: Mutex::default(),
@@ -131,7 +141,13 @@ impl Core {
         while let Some(machine) = router.take_machine() {
             self.adopt(machine);
         }
-        let outputs = iter::from_fn(|| router.poll_output()).collect();
+        let outputs: Vec<_> = iter::from_fn(|| router.poll_output()).collect();
+        for output in &outputs {
+            // Whoever runs what comes later can cancel it.
+            if let RouterOutput::Lookup { id, .. } = output {
+                lock(&self.lookups).insert(*id, Arc::default());
+            }
+        }
         (result, Asked(outputs))
     }
 

@@ -1,10 +1,9 @@
 //! What the router asks for: connections, sockets, look-ups.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::{io, mem};
 
-use atomic_waker::AtomicWaker;
 use sip_transport_proto::error::SendFailure;
 use sip_transport_proto::resolve::{Answer, LookupId};
 use sip_transport_proto::{Event, Routed, RouterOutput, SendId};
@@ -91,10 +90,17 @@ impl Core {
                 }
             }
             RouterOutput::Lookup { id, kind, name } => {
-                let answer = self.resolver.lookup(kind, name);
-                let wake = Arc::new(AtomicWaker::new());
-                lock(&self.lookups).insert(id, Arc::clone(&wake));
-                self.spawn(0, drive::lookup(Arc::clone(self), id, answer, wake));
+                let wake = lock(&self.lookups).get(&id).cloned();
+                if let Some(wake) = wake {
+                    let answer = self.resolver.lookup(kind, name);
+                    self.spawn(0, drive::lookup(Arc::clone(self), id, answer, wake));
+                }
+            }
+            RouterOutput::CancelLookup(id) => {
+                let asked = lock(&self.lookups).remove(&id);
+                if let Some(task) = asked {
+                    task.wake();
+                }
             }
             RouterOutput::Planned { query, result } => self.planned(query, result),
             RouterOutput::LocalAddress { query, remote } => {
@@ -117,12 +123,31 @@ impl Core {
         }
     }
 
-    /// Takes the answer to a lookup.
+    /// Whether nobody waits for the answer to a lookup any more.
+    pub(crate) fn is_cancelled(&self, id: LookupId) -> bool {
+        !lock(&self.lookups).contains_key(&id)
+    }
+
+    /// Takes the answer to a lookup, unless nobody waits for it.
     pub(crate) fn answered(self: &Arc<Self>, id: LookupId, answer: Answer) {
-        lock(&self.lookups).remove(&id);
-        let now = self.now();
-        let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
-        self.run(asked);
+        if lock(&self.lookups).remove(&id).is_none() {
+            return;
+        }
+        let mut answers = lock(&self.answers);
+        answers.waiting.push_back((id, answer));
+        // Where a runtime ends, a lookup that begins has its answer at once: it is taken in below,
+        // not within the taking in of the one before.
+        if mem::replace(&mut answers.busy, true) {
+            return;
+        }
+        while let Some((id, answer)) = answers.waiting.pop_front() {
+            drop(answers);
+            let now = self.now();
+            let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
+            self.run(asked);
+            answers = lock(&self.answers);
+        }
+        answers.busy = false;
     }
 
     /// Reports a datagram that did not get away.

@@ -7,12 +7,11 @@ use atomic_waker::AtomicWaker;
 use sip_transport_proto::resolve::{Answer, LookupId};
 
 use crate::BoxFuture;
-use crate::alarm::Alarm;
 use crate::core::Core;
 
 const INTERRUPTED: Answer = Answer::Failed(io::ErrorKind::Interrupted);
 
-/// Waits for the answer to a lookup, unless the transport stops.
+/// Waits for the answer to a lookup, unless nobody else does or the transport stops.
 pub(crate) fn lookup(
     core: Arc<Core>,
     id: LookupId,
@@ -25,26 +24,12 @@ pub(crate) fn lookup(
         answer: Some(INTERRUPTED),
     };
     async move {
-        let limit = asked.core.with_router(|router| router.lookup_timeout());
-        let until = asked.core.now() + limit;
-        let mut alarm = Alarm::default();
         let result = poll_fn(|cx| {
             wake.register(cx.waker());
-            if asked.core.is_stopping() {
+            if asked.core.is_stopping() || asked.core.is_cancelled(id) {
                 return Poll::Ready(INTERRUPTED);
             }
-            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
-                return Poll::Ready(answer);
-            }
-            // The router has given it up by then: so that answers which never come leave nothing.
-            let late = asked.core.workers.first().is_none_or(|worker| {
-                let due = alarm.poll(cx, &*worker.runtime, Some(until));
-                due.is_ready()
-            });
-            match late {
-                true => Poll::Ready(Answer::Failed(io::ErrorKind::TimedOut)),
-                false => Poll::Pending,
-            }
+            answer.as_mut().poll(cx)
         })
         .await;
         asked.answer.replace(result);

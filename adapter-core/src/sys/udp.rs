@@ -11,6 +11,9 @@ use super::{local_addr, open, platform, set_reuse_port};
 use crate::batch::{RecvBatch, SendBatch};
 use crate::runtime::SocketOptions;
 
+/// Room in the system for the answers to one question, some of which may be forged.
+const ANSWERS: usize = 16 * 1024;
+
 /// A bound UDP socket that does not block. Datagrams longer than the path allows are fragmented,
 /// never refused or dropped for their size: the don't-fragment bit is not set.
 ///
@@ -79,6 +82,17 @@ impl UdpSocket {
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
         platform::send(&self.socket, self.local, batch)
     }
+}
+
+/// A UDP socket bound to `local`, whose port may be 0, that sends to `remote`, hears of nobody else
+/// and does not block. Its buffers are small.
+pub fn connect_datagrams(remote: SocketAddr, local: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = open(local, Type::DGRAM, Protocol::UDP)?;
+    // The system may refuse; a larger buffer is no reason to fail.
+    let _ = socket.set_recv_buffer_size(ANSWERS);
+    socket.bind(&local.into())?;
+    socket.connect(&remote.into())?;
+    Ok(socket.into())
 }
 
 #[cfg(unix)]

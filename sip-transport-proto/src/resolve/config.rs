@@ -36,7 +36,8 @@ pub struct ResolveConfig {
     pub(super) protocols: Vec<Protocol>,
     pub(super) family: Family,
     pub(super) later_orders: bool,
-    pub(crate) lookup_timeout: Duration,
+    pub(super) lookup_timeout: Duration,
+    pub(super) crowded_timeout: Duration,
     pub(super) plan_timeout: Duration,
     pub(super) other_family_wait: Duration,
     pub(super) later_wait: Duration,
@@ -44,6 +45,7 @@ pub struct ResolveConfig {
     pub(super) max_lookups: usize,
     pub(super) max_targets: usize,
     pub(super) max_open_lookups: usize,
+    pub(crate) max_asked_lookups: usize,
     pub(super) min_ttl: Duration,
     pub(super) max_ttl: Duration,
     pub(super) negative_ttl: Duration,
@@ -60,13 +62,15 @@ impl Default for ResolveConfig {
             family: Family::Ipv6,
             later_orders: false,
             lookup_timeout: Duration::from_secs(2),
+            crowded_timeout: Duration::from_millis(700),
             plan_timeout: Duration::from_secs(6),
             other_family_wait: Duration::from_millis(50),
             later_wait: Duration::from_millis(500),
             max_records: 32,
             max_lookups: 32,
             max_targets: 64,
-            max_open_lookups: 8_192,
+            max_open_lookups: 512,
+            max_asked_lookups: 64,
             min_ttl: Duration::from_secs(1),
             max_ttl: Duration::from_secs(86_400),
             negative_ttl: Duration::from_secs(60),
@@ -104,8 +108,11 @@ impl ResolveConfig {
     }
 
     durations! {
-        /// How long one lookup may take. Default: 2 s.
+        /// How long one lookup may take, the wait for its turn included. Default: 2 s.
         lookup_timeout: ABOVE_ZERO, "more than zero";
+        /// How long one lookup may be asked while others wait for their turn, so that names that
+        /// nobody answers for do not hold up the others. Default: 700 ms.
+        crowded_timeout: ABOVE_ZERO, "more than zero";
         /// How long a plan may take. Default: 6 s.
         plan_timeout: ABOVE_ZERO, "more than zero";
         /// How long to wait for the addresses of the other family once a host has some of one
@@ -131,9 +138,16 @@ impl ResolveConfig {
         max_lookups: usize;
         /// Targets of one plan. Default: 64.
         max_targets: usize;
-        /// Lookups that wait for an answer, for all plans; one more counts as failed.
-        /// Default: 8,192.
+        /// Lookups that are asked or wait for their turn, for all plans. Where one more comes, the
+        /// domain that has most makes room, or any if none has more than one plan may: the oldest of
+        /// its lookups that wait counts as failed
+        /// ([`ResourceBusy`](std::io::ErrorKind::ResourceBusy)). A domain is what the last two
+        /// labels of a name say. Default: 512.
         max_open_lookups: usize;
+        /// Lookups that are asked at one time, for all plans; the others wait for their turn. A
+        /// domain may have as many as are free beside them: alone half of these, two domains a
+        /// third each. The resolver of the adapters has a socket for each. Default: 64.
+        max_asked_lookups: usize;
         /// Answers that are remembered. Default: 4,096.
         cache_names: usize;
         /// Bytes that remembered answers may take, about. Default: 4 MiB.

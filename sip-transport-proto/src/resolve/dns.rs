@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::memory::Memory;
 use super::records::Known;
 use super::resolver::PlanId;
+use super::turns::Turns;
 use super::{Answer, DomainName, LookupKind, ResolveConfig};
 
 /// One lookup, until it is answered or too late.
@@ -15,7 +16,7 @@ pub struct LookupId(u64);
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ResolveStats {
-    /// Lookups that were asked for.
+    /// Lookups that were opened.
     pub lookups: u64,
     /// Lookups saved because the answer was remembered.
     pub remembered: u64,
@@ -23,11 +24,17 @@ pub struct ResolveStats {
     pub failed: u64,
     /// Lookups that were not answered in time.
     pub timed_out: u64,
+    /// Those of them that had [`ResolveConfig::crowded_timeout`] only, as others waited.
+    pub cut_short: u64,
+    /// Lookups that waited for their turn, as [`ResolveConfig::max_asked_lookups`] were asked or
+    /// their domain had its share.
+    pub waited: u64,
     /// Answers to nothing that is open: late, or given twice.
     pub stray_answers: u64,
     /// Lookups left out because a plan had [`ResolveConfig::max_lookups`].
     pub over_plan_limit: u64,
-    /// Lookups counted as failed because there were [`ResolveConfig::max_open_lookups`].
+    /// Lookups that made room, or found none, because there were
+    /// [`ResolveConfig::max_open_lookups`].
     pub over_open_limit: u64,
     /// Answers forgotten for newer ones before their time.
     pub forgotten: u64,
@@ -42,8 +49,15 @@ pub(super) struct Dns {
     cache: Memory<Key, Known>,
     open: BTreeMap<LookupId, Lookup>,
     by_key: BTreeMap<Key, LookupId>,
-    /// Lookups that the outside was not asked for yet.
+    turns: Turns,
+    /// Those whose turn it is, until the outside is asked.
     fresh: VecDeque<(LookupId, Key)>,
+    /// Those that made room for others, until their plans are told.
+    crowded_out: VecDeque<Lookup>,
+    /// Those that were asked and are given up, until the outside is told.
+    cancelled: VecDeque<LookupId>,
+    lookup_timeout: Duration,
+    crowded_timeout: Duration,
     next: u64,
     pub(super) stats: ResolveStats,
 }
@@ -51,7 +65,10 @@ pub(super) struct Dns {
 #[derive(Debug)]
 pub(super) struct Lookup {
     pub(super) key: Key,
-    deadline: Instant,
+    domain: DomainName,
+    opened: Instant,
+    /// Since when it is asked, unless it waits for its turn.
+    asked: Option<Instant>,
     pub(super) plans: Vec<PlanId>,
 }
 
@@ -61,7 +78,12 @@ impl Dns {
             cache: Memory::new(config.cache_names, config.cache_bytes),
             open: BTreeMap::new(),
             by_key: BTreeMap::new(),
+            turns: Turns::new(config.max_asked_lookups),
             fresh: VecDeque::new(),
+            crowded_out: VecDeque::new(),
+            cancelled: VecDeque::new(),
+            lookup_timeout: config.lookup_timeout,
+            crowded_timeout: config.crowded_timeout,
             next: 0,
             stats: ResolveStats::default(),
         }
@@ -82,25 +104,67 @@ impl Dns {
         self.cache = Memory::new(0, 0);
     }
 
+    /// Lookups that are asked.
+    pub(super) fn asked(&self) -> usize {
+        self.turns.asked()
+    }
+
     /// The next lookup to be asked of the outside.
-    pub(super) fn next_fresh(&mut self) -> Option<(LookupId, Key)> {
+    pub(super) fn next_to_ask(&mut self, now: Instant) -> Option<(LookupId, Key)> {
+        self.take_turns(now);
         self.fresh.pop_front()
     }
 
-    /// When the first lookup is late: all have the same time, so the first is due first.
+    /// Has those asked whose turn it is.
+    fn take_turns(&mut self, now: Instant) {
+        while let Some(id) = self.turns.next(now) {
+            if let Some(lookup) = self.open.get_mut(&id) {
+                lookup.asked = Some(now);
+                self.stats.waited += u64::from(lookup.opened < now);
+                self.fresh.push_back((id, lookup.key.clone()));
+            }
+        }
+    }
+
+    /// The next lookup that the outside need not answer any more.
+    pub(super) fn next_cancelled(&mut self) -> Option<LookupId> {
+        self.cancelled.pop_front()
+    }
+
+    /// When something is to be given up. All have the same time, so the first is due first.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let (_, lookup) = self.open.first_key_value()?;
-        Some(lookup.deadline)
+        let crowded_out = self.crowded_out.front().map(|lookup| lookup.opened);
+        let late = self
+            .open
+            .values()
+            .next()
+            .map(|l| l.opened + self.lookup_timeout);
+        let held_up = self.turns.held_up_since();
+        let cut_short = held_up.map(|(since, _)| since + self.crowded_timeout);
+        crowded_out.into_iter().chain(late).chain(cut_short).min()
+    }
+
+    /// The next lookup that made room for another.
+    pub(super) fn next_crowded_out(&mut self) -> Option<Lookup> {
+        self.crowded_out.pop_front()
     }
 
     /// Gives up a lookup that is late.
-    pub(super) fn pop_late(&mut self, now: Instant) -> Option<Lookup> {
-        let (&id, _) = self
-            .open
-            .first_key_value()
-            .filter(|(_, lookup)| lookup.deadline <= now)?;
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<Lookup> {
+        let first = self.open.first_key_value();
+        let late = first.filter(|(_, lookup)| lookup.opened + self.lookup_timeout <= now);
+        let late = late.map(|(id, _)| *id);
+        let held_up = self.turns.held_up_since();
+        let cut_short = held_up.filter(|(since, _)| *since + self.crowded_timeout <= now);
+        let id = late.or(cut_short.map(|(_, id)| id))?;
         self.stats.timed_out += 1;
-        self.close(id)
+        self.stats.cut_short += u64::from(late.is_none());
+        let lookup = self.close(id)?;
+        match lookup.asked {
+            Some(_) => self.cancelled.push_back(id),
+            None => self.stats.waited += 1,
+        }
+        Some(lookup)
     }
 
     /// Takes an answer in, unless nothing waits for it.
@@ -151,27 +215,53 @@ impl Dns {
             lookup.plans.push(plan);
             return None;
         }
+        let domain = key.1.domain();
         if self.open.len() >= config.max_open_lookups {
             self.stats.over_open_limit += 1;
-            return Some(Known::Failed(io::ErrorKind::ResourceBusy));
+            let few = config.max_lookups;
+            let oldest = self.turns.who_makes_room(&domain, few);
+            match oldest.and_then(|id| self.close(id)) {
+                Some(lookup) => self.crowded_out.push_back(lookup),
+                None => return Some(Known::Failed(io::ErrorKind::ResourceBusy)),
+            }
         }
         let id = LookupId(self.next);
         self.next = self.next.wrapping_add(1);
         self.stats.lookups += 1;
         let lookup = Lookup {
             key: key.clone(),
-            deadline: now + config.lookup_timeout,
+            domain,
+            opened: now,
+            asked: None,
             plans: vec![plan],
         };
+        self.turns.wait(id, &lookup.domain);
         self.open.insert(id, lookup);
         self.by_key.insert(key.clone(), id);
-        self.fresh.push_back((id, key.clone()));
+        self.take_turns(now);
         None
+    }
+
+    /// A plan that has ended waits no more. Lookups for nobody are not asked; those that are asked
+    /// already may still be answered, which is remembered.
+    pub(super) fn leave(&mut self, plan: PlanId, key: &Key) {
+        let Some((id, lookup)) = self
+            .by_key
+            .get(key)
+            .and_then(|id| Some((*id, self.open.get_mut(id)?)))
+        else {
+            return;
+        };
+        lookup.plans.retain(|other| *other != plan);
+        if lookup.plans.is_empty() && lookup.asked.is_none() {
+            self.close(id);
+        }
     }
 
     fn close(&mut self, id: LookupId) -> Option<Lookup> {
         let lookup = self.open.remove(&id)?;
         self.by_key.remove(&lookup.key);
+        self.turns.end(id, &lookup.domain, lookup.asked);
         Some(lookup)
     }
 

@@ -62,6 +62,7 @@ mod question;
 mod records;
 mod resolver;
 mod target;
+mod turns;
 mod weights;
 mod zone;
 

@@ -38,6 +38,13 @@ impl DomainName {
         &self.0
     }
 
+    /// The domain that it counts for where domains have shares: its last two labels.
+    pub(super) fn domain(&self) -> Self {
+        let before_last_two = self.0.rmatch_indices('.').nth(1);
+        let domain = before_last_two.and_then(|(dot, _)| self.0.get(dot + 1..));
+        domain.map_or_else(|| self.clone(), |domain| Self(domain.into()))
+    }
+
     /// The name under which a service is found (RFC 2782), if that is not too long.
     pub(super) fn service(&self, prefix: &str) -> Option<Self> {
         Self::new(&format!("{prefix}.{self}"))

@@ -89,6 +89,11 @@ impl Plan {
         }
     }
 
+    /// All that was asked for it.
+    pub(super) fn lookups(&self) -> impl Iterator<Item = &Key> {
+        self.asked.keys()
+    }
+
     /// When it is to be looked at next.
     pub(super) fn wake(&self) -> Instant {
         let waits = self.asked.values().filter_map(|state| match state {

@@ -42,6 +42,8 @@ pub enum ResolveOutput {
         /// The name.
         name: DomainName,
     },
+    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    CancelLookup(LookupId),
     /// A plan has ended.
     Planned {
         /// Which.
@@ -101,19 +103,20 @@ impl Resolver {
             Some(result) => Progress::Done(result),
             None => Progress::Waiting(id),
         };
-        self.emit_lookups();
+        self.emit_lookups(now);
         progress
     }
 
-    /// Gives a plan up: there will be no [`ResolveOutput::Planned`] for it. What it asked for may
-    /// still be answered, and is remembered.
+    /// Gives a plan up: there will be no [`ResolveOutput::Planned`] for it. What is asked for it
+    /// may still be answered, and is remembered.
     pub fn cancel(&mut self, plan: PlanId) {
         if let Some(gone) = self.plans.remove(&plan) {
             self.timers.remove(&(gone.wake(), plan));
+            self.leave(plan, &gone);
         }
         let other = |output: &ResolveOutput| match output {
             ResolveOutput::Planned { plan: done, .. } => *done != plan,
-            ResolveOutput::Lookup { .. } => true,
+            ResolveOutput::Lookup { .. } | ResolveOutput::CancelLookup(_) => true,
         };
         self.outputs.retain(other);
     }
@@ -123,7 +126,8 @@ impl Resolver {
         if let Some((lookup, known)) = self.dns.answer(now, id, answer, &self.config) {
             self.learn(now, lookup, &known);
         }
-        self.emit_lookups();
+        self.tell_crowded_out(now);
+        self.emit_lookups(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, if ever.
@@ -133,9 +137,10 @@ impl Resolver {
         lookup.into_iter().chain(plan).min()
     }
 
-    /// Gives up waits whose time is over.
+    /// Gives up what has waited for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(lookup) = self.dns.pop_late(now) {
+        self.tell_crowded_out(now);
+        while let Some(lookup) = self.dns.give_up(now) {
             self.learn(now, lookup, &Known::Failed(io::ErrorKind::TimedOut));
         }
         while let Some(&(at, id)) = self.timers.first()
@@ -147,7 +152,7 @@ impl Resolver {
                 self.go_on(now, id, plan);
             }
         }
-        self.emit_lookups();
+        self.emit_lookups(now);
     }
 
     /// The next thing that it wants done or has done.
@@ -192,9 +197,14 @@ impl Resolver {
         self.plans.len()
     }
 
-    /// Lookups that wait for an answer.
+    /// Lookups that are asked, or wait for their turn.
     pub fn open_lookups(&self) -> usize {
         self.dns.open()
+    }
+
+    /// Lookups that are asked: [`ResolveOutput::Lookup`] without an answer or an end.
+    pub fn asked_lookups(&self) -> usize {
+        self.dns.asked()
     }
 
     /// Answers that are remembered.
@@ -216,6 +226,13 @@ impl Resolver {
     /// What has happened so far.
     pub fn stats(&self) -> ResolveStats {
         self.dns.stats
+    }
+
+    /// Tells plans of their lookups that made room for others.
+    fn tell_crowded_out(&mut self, now: Instant) {
+        while let Some(lookup) = self.dns.next_crowded_out() {
+            self.learn(now, lookup, &Known::Failed(io::ErrorKind::ResourceBusy));
+        }
     }
 
     /// Tells the plans that wait for a lookup what it came to.
@@ -244,15 +261,24 @@ impl Resolver {
         id: PlanId,
         mut plan: Plan,
     ) -> Option<Result<Vec<Target>, PlanError>> {
-        match plan.run(now, id, &mut self.dns, &self.config) {
-            Ok(targets) => Some(Ok(self.ordered(now, targets))),
-            Err(Stop::Fails(error)) => Some(Err(error)),
+        let result = match plan.run(now, id, &mut self.dns, &self.config) {
+            Ok(targets) => Ok(self.ordered(now, targets)),
+            Err(Stop::Fails(error)) => Err(error),
             Err(Stop::Waits { ready }) => {
                 plan.hurry(now, ready, &self.config);
                 self.timers.insert((plan.wake(), id));
                 self.plans.insert(id, plan);
-                None
+                return None;
             }
+        };
+        self.leave(id, &plan);
+        Some(result)
+    }
+
+    /// A plan that has ended waits for nothing any more.
+    fn leave(&mut self, id: PlanId, plan: &Plan) {
+        for lookup in plan.lookups() {
+            self.dns.leave(id, lookup);
         }
     }
 
@@ -267,8 +293,11 @@ impl Resolver {
         targets
     }
 
-    fn emit_lookups(&mut self) {
-        while let Some((id, (kind, name))) = self.dns.next_fresh() {
+    fn emit_lookups(&mut self, now: Instant) {
+        while let Some(id) = self.dns.next_cancelled() {
+            self.outputs.push_back(ResolveOutput::CancelLookup(id));
+        }
+        while let Some((id, (kind, name))) = self.dns.next_to_ask(now) {
             self.outputs
                 .push_back(ResolveOutput::Lookup { id, kind, name });
         }

@@ -3,14 +3,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::HostPort;
-use tracing::info;
+use tracing::{error, info};
 
-use super::Router;
-#[cfg(doc)]
-use crate::Event;
+use super::{Router, RouterOutput};
 use crate::advertised::PerFamily;
 use crate::datagram::DatagramSocket;
-use crate::error::{ChannelError, CloseReason};
+use crate::error::{ChannelError, ChannelFailure, CloseReason};
 use crate::ids::TransportId;
 use crate::outgoing::HostText;
 use crate::own_names::Key;
@@ -18,7 +16,9 @@ use crate::resolve::Family;
 use crate::shared::Scope;
 use crate::tls::TlsChoice;
 use crate::trace::CHANNEL;
-use crate::{Advertised, ChannelConfig, ChannelId, Membership, Protocol, SocketId, Stats};
+use crate::{
+    Advertised, ChannelConfig, ChannelId, Event, Membership, Protocol, SipEndpoint, SocketId, Stats,
+};
 
 /// A channel in use.
 #[derive(Debug)]
@@ -110,8 +110,8 @@ impl Channels {
         let id = self.next_id(transport);
         let channel = Channel {
             id,
+            scope: shared.of_channel(&config),
             client_tls: TlsChoice::of_channel(&config, &shared.config),
-            scope: shared.another(config.reading),
             config,
             client_only: false,
             ready: true,
@@ -139,9 +139,9 @@ impl Channels {
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,
+            scope: shared.of_channel(&config),
             client_tls: TlsChoice::of_channel(&config, &shared.config),
             config,
-            scope: shared.another(None),
             client_only: true,
             ready,
         });
@@ -301,18 +301,53 @@ impl Router {
     /// # Errors
     /// There is no such channel.
     pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
-        self.channels
+        self.end_channel(now, id, CloseReason::ChannelRemoved)
+            .map(drop)
+    }
+
+    /// Removes a channel whose socket is gone though nobody closed it, and tells of it
+    /// ([`Event::ChannelClosed`]).
+    ///
+    /// # Errors
+    /// There is no such channel (any more).
+    pub fn fail_channel(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        cause: ChannelFailure,
+    ) -> Result<(), ChannelError> {
+        let config = self.end_channel(now, id, CloseReason::ChannelFailed(cause))?;
+        let mut local = SipEndpoint::new(config.protocol, config.local);
+        local.channel = Some(id);
+        error!(target: CHANNEL, %id, %local, %cause, "closed");
+        self.outputs
+            .push_back(RouterOutput::Event(Event::ChannelClosed {
+                channel: id,
+                local,
+                cause,
+            }));
+        Ok(())
+    }
+
+    fn end_channel(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        reason: CloseReason,
+    ) -> Result<ChannelConfig, ChannelError> {
+        let config = self
+            .channels
             .remove(now, id, &self.shared)
             .ok_or(ChannelError::Unknown(id))?;
         self.shared.kept.forget_if(|channel| channel == id);
         let connections: Vec<_> = self.connections.of_channel(id).collect();
         for connection in connections {
-            self.close_for(connection, CloseReason::ChannelRemoved);
+            self.close_for(connection, reason);
         }
         for waiting in self.queries.bound(id) {
             self.resume(now, waiting);
         }
-        Ok(())
+        Ok(config)
     }
 
     /// Changes what peers of an address family are told in the place of a channel's bound address:

@@ -6,9 +6,10 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::ConnectionState;
-use super::shares::{Member, Party, Shares, Standing};
+use super::shares::{Member, Shares, Standing};
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
+use crate::party::Party;
 use crate::tls::{Identity, TlsChoice, TlsName};
 use crate::{ChannelId, ConnectionId, Protocol};
 

@@ -13,6 +13,7 @@ mod output;
 mod proxied;
 mod queries;
 mod races;
+mod receiving;
 mod responses;
 mod sending;
 mod shares;
@@ -22,7 +23,6 @@ mod ways;
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::AtomicU64;
-use core::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -37,6 +37,8 @@ use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError}
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
+use crate::rates::Sources;
+use crate::receiving::Receiving;
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
@@ -117,9 +119,11 @@ impl Router {
             branches: tokens.array(),
             sends: AtomicU64::new(0),
             kept: KeptFlows::new(tokens.array()),
+            sources: Sources::new(&tokens.array()),
             config,
             names,
             queued: Budget::default(),
+            receiving: Receiving::default(),
             said: Warnings::default(),
         };
         Self {
@@ -429,9 +433,9 @@ impl Router {
         })
     }
 
-    /// How long the answer to a [`RouterOutput::Lookup`] is waited for.
-    pub fn lookup_timeout(&self) -> Duration {
-        self.shared.config.resolve.lookup_timeout
+    /// How many of [`RouterOutput::Lookup`] have no answer yet, at most.
+    pub fn max_asked_lookups(&self) -> usize {
+        self.shared.config.resolve.max_asked_lookups
     }
 
     /// What has happened in looking for targets.

@@ -60,6 +60,8 @@ pub enum RouterOutput {
         /// The name.
         name: DomainName,
     },
+    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    CancelLookup(LookupId),
     /// The answer to [`Router::plan`].
     Planned {
         /// Which.

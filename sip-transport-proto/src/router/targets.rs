@@ -236,6 +236,9 @@ impl Router {
                 ResolveOutput::Lookup { id, kind, name } => self
                     .outputs
                     .push_back(RouterOutput::Lookup { id, kind, name }),
+                ResolveOutput::CancelLookup(id) => {
+                    self.outputs.push_back(RouterOutput::CancelLookup(id));
+                }
                 ResolveOutput::Planned { plan, result } => self.planned(now, plan, result),
             }
         }

@@ -660,8 +660,9 @@ impl<M: Machine> World<M> {
                 let machine = &mut self.host_mut(host).machine;
                 machine.handle_local_address(now, query, result);
             }
-            // A timeout is not among what is to be done, and nobody asks for plans here.
-            Output::Timeout(_) | Output::Planned { .. } => {}
+            // An answer that nobody waits for is ignored; a timeout is not among what is to be done,
+            // and nobody asks for plans here.
+            Output::CancelLookup(_) | Output::Timeout(_) | Output::Planned { .. } => {}
         }
     }
 }

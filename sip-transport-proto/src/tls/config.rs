@@ -187,7 +187,7 @@ pub enum TlsConfigError {
     #[error("no certificate to show")]
     NoCertificate,
     /// The PEM text does not hold this, or holds it malformed.
-    #[error("the PEM text has no {0} that can be read")]
+    #[error("the PEM text does not hold {0} that can be read")]
     Pem(&'static str),
     /// The revocation lists or roots for the clients' certificates cannot be used.
     #[error("client certificates cannot be verified: {0}")]

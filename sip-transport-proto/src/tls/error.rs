@@ -70,9 +70,15 @@ impl TlsError {
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CertificateProblem {
-    /// It leads to no trusted root, or one of the signatures on the way is wrong.
+    /// It leads to no trusted root.
     #[error("is not trusted")]
     NotTrusted,
+    /// The signature on it, or on one above it, is wrong.
+    #[error("has a wrong signature")]
+    BadSignature,
+    /// It, or one above it, is signed by an algorithm that is not among the provider's.
+    #[error("is signed by an algorithm that is not supported")]
+    UnsupportedSignature,
     /// It, or one above it, was valid until before now.
     #[error("has expired")]
     Expired,
@@ -82,6 +88,16 @@ pub enum CertificateProblem {
     /// It is for other names than the one wanted (RFC 5922 §7.3).
     #[error("does not have the name wanted")]
     NameMismatch,
+    /// Only a wildcard of it covers the name wanted, which RFC 5922 §7.2 does not let count.
+    /// `NamePolicy::Rfc5922Wildcards`, by `TlsClient::names`, does.
+    #[error(
+        "has the name wanted only by a wildcard, \
+         which counts with NamePolicy::Rfc5922Wildcards alone (RFC 5922 §7.2)"
+    )]
+    WildcardOnly,
+    /// It has names that one above it may not vouch for (RFC 5280 §4.2.1.10).
+    #[error("has a name that its issuer may not vouch for")]
+    NameNotPermitted,
     /// Its issuer took it back.
     #[error("is revoked")]
     Revoked,
@@ -91,7 +107,24 @@ pub enum CertificateProblem {
     /// It may not be used for this side of TLS (RFC 5280 §4.2.1.12).
     #[error("is for another purpose")]
     WrongPurpose,
-    /// It is malformed, or has something that is not understood and must be.
+    /// It is a CA's own and is shown by a server (RFC 5280 §4.2.1.9). It counts where it is itself
+    /// one of the trusted roots, without limits to its purpose other than servers.
+    #[error("is a CA's own, not a server's, and not itself a trusted root")]
+    CaUsedAsEndEntity,
+    /// One above it is no CA's (RFC 5280 §4.2.1.9).
+    #[error("is issued by one who is no CA")]
+    EndEntityUsedAsCa,
+    /// There are more certificates above it than one of them allows (RFC 5280 §4.2.1.9), or than
+    /// are looked at.
+    #[error("leads to a root by too long a way")]
+    PathTooLong,
+    /// It has a critical extension that is not understood (RFC 5280 §4.2).
+    #[error("has a critical extension that is not understood")]
+    UnknownCriticalExtension,
+    /// It is not encoded as it must be.
+    #[error("is malformed")]
+    Malformed,
+    /// Something else is wrong with it.
     #[error("is not valid")]
     Invalid,
 }
@@ -165,7 +198,9 @@ impl fmt::Display for TlsAlert {
 
 #[cfg(feature = "tls")]
 mod from_rustls {
-    use rustls::{CertificateError, Error, PeerIncompatible};
+    use std::sync::Arc;
+
+    use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
     use super::{CertificateProblem, TlsAlert, TlsError};
 
@@ -215,9 +250,14 @@ mod from_rustls {
     impl From<&CertificateError> for CertificateProblem {
         fn from(error: &CertificateError) -> Self {
             match error {
-                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                    Self::NotTrusted
+                CertificateError::BadEncoding => Self::Malformed,
+                CertificateError::UnknownIssuer => Self::NotTrusted,
+                CertificateError::BadSignature => Self::BadSignature,
+                CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                    Self::UnsupportedSignature
                 }
+                CertificateError::UnhandledCriticalExtension => Self::UnknownCriticalExtension,
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                     Self::Expired
                 }
@@ -229,11 +269,62 @@ mod from_rustls {
                 CertificateError::Revoked => Self::Revoked,
                 CertificateError::UnknownRevocationStatus
                 | CertificateError::ExpiredRevocationList
-                | CertificateError::ExpiredRevocationListContext { .. } => Self::RevocationUnknown,
+                | CertificateError::ExpiredRevocationListContext { .. }
+                | CertificateError::InvalidOcspResponse => Self::RevocationUnknown,
                 CertificateError::InvalidPurpose
                 | CertificateError::InvalidPurposeContext { .. } => Self::WrongPurpose,
+                CertificateError::Other(OtherError(error)) => {
+                    let of_webpki = error.downcast_ref::<webpki::Error>().map(Self::from);
+                    let of_ours = error.downcast_ref::<Self>().copied();
+                    of_ours.or(of_webpki).unwrap_or(Self::Invalid)
+                }
                 _ => Self::Invalid,
             }
+        }
+    }
+
+    /// What rustls passes on as it is.
+    impl From<&webpki::Error> for CertificateProblem {
+        fn from(error: &webpki::Error) -> Self {
+            use webpki::Error::*;
+            match error {
+                CaUsedAsEndEntity => Self::CaUsedAsEndEntity,
+                EndEntityUsedAsCa => Self::EndEntityUsedAsCa,
+                NameConstraintViolation => Self::NameNotPermitted,
+                PathLenConstraintViolated
+                | MaximumPathBuildCallsExceeded
+                | MaximumPathDepthExceeded
+                | MaximumSignatureChecksExceeded
+                | MaximumNameConstraintComparisonsExceeded => Self::PathTooLong,
+                UnsupportedCriticalExtension => Self::UnknownCriticalExtension,
+                EmptyEkuExtension => Self::WrongPurpose,
+                CertDistrusted => Self::NotTrusted,
+                SignatureAlgorithmMismatch
+                | ExtensionValueInvalid
+                | InvalidNetworkMaskConstraint
+                | InvalidSerialNumber
+                | MalformedDnsIdentifier
+                | MalformedExtensions
+                | MalformedNameConstraint
+                | UnsupportedCertVersion
+                | UnsupportedNameType => Self::Malformed,
+                IssuerNotCrlSigner
+                | InvalidCrlNumber
+                | InvalidCrlSignatureForPublicKey
+                | UnsupportedCrlIssuingDistributionPoint
+                | UnsupportedCrlVersion
+                | UnsupportedDeltaCrl
+                | UnsupportedIndirectCrl
+                | UnsupportedRevocationReason
+                | UnsupportedRevocationReasonsPartitioning => Self::RevocationUnknown,
+                _ => Self::Invalid,
+            }
+        }
+    }
+
+    impl From<CertificateProblem> for Error {
+        fn from(problem: CertificateProblem) -> Self {
+            CertificateError::Other(OtherError(Arc::new(problem))).into()
         }
     }
 }

@@ -10,7 +10,10 @@ use sip_core::message::Message;
 
 use crate::connection::Connection;
 use crate::datagram::DatagramSocket;
-use crate::error::{AcceptError, ChannelError, NextError, SendCause, SendError, SendFailure};
+use crate::error::{
+    AcceptError, ChannelError, ChannelFailure, LocalFault, NextError, SendCause, SendError,
+    SendFailure,
+};
 use crate::resolve::{Answer, Family, LookupId};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Keep, KeepError,
@@ -125,6 +128,23 @@ impl Transport {
     /// There is no such channel.
     pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
         self.router.remove_channel(now, id)?;
+        self.sockets.retain(|socket, _| socket.channel != id);
+        self.drain_router(now);
+        Ok(())
+    }
+
+    /// Removes a channel whose socket is gone though nobody closed it, and tells of it. See
+    /// [`Router::fail_channel`].
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn fail_channel(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        cause: ChannelFailure,
+    ) -> Result<(), ChannelError> {
+        self.router.fail_channel(now, id, cause)?;
         self.sockets.retain(|socket, _| socket.channel != id);
         self.drain_router(now);
         Ok(())
@@ -303,6 +323,11 @@ impl Transport {
     /// A connection failed, or could not be opened.
     pub fn handle_error(&mut self, connection: ConnectionId, kind: io::ErrorKind) {
         self.with(connection, |machine| machine.handle_error(kind));
+    }
+
+    /// A connection could not be opened, for want of something here: its target is not to blame.
+    pub fn handle_local_fault(&mut self, connection: ConnectionId, fault: LocalFault) {
+        self.with(connection, |machine| machine.handle_local_fault(fault));
     }
 
     /// How much [`handle_data`](Self::handle_data) takes for this connection: read no more.

@@ -58,6 +58,8 @@ pub enum Output {
         /// The name.
         name: DomainName,
     },
+    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    CancelLookup(LookupId),
     /// The answer to [`Transport::plan`].
     Planned {
         /// Which.

@@ -185,6 +185,7 @@ impl World {
                     self.asked.push(format!("{kind} {name}"));
                     self.open.push((id, kind, name.to_string()));
                 }
+                ResolveOutput::CancelLookup(id) => self.open.retain(|(open, ..)| *open != id),
                 ResolveOutput::Planned { plan, result } => self.finish(plan, result),
                 _ => {}
             }
@@ -203,6 +204,11 @@ impl World {
     /// Lookups that were asked for and not answered.
     pub fn open(&self) -> usize {
         self.open.len()
+    }
+
+    /// The first of the open lookups for such a name.
+    pub fn position(&self, is_such: impl Fn(&str) -> bool) -> Option<usize> {
+        self.open.iter().position(|(_, _, name)| is_such(name))
     }
 
     /// Answers one of the open lookups as the zone says, if it does; else forgets it.

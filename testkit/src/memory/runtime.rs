@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use adapter_core::{
-    BoxFuture, CurrentRuntime, Datagrams, Listener, Resolve, Runtime, SocketOptions, Stream, Timer,
+    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Resolve, Runtime,
+    SocketOptions, Stream, Timer,
 };
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sim::{HostId, Lookup};
@@ -96,6 +97,15 @@ impl Runtime for MemoryRuntime {
     ) -> io::Result<Box<dyn Datagrams>> {
         let socket = MemoryDatagrams::bind(&self.shared, self.host, local, options)?;
         Ok(Box::new(socket))
+    }
+
+    fn connect_datagrams(
+        &self,
+        _remote: SocketAddr,
+        _local: SocketAddr,
+    ) -> io::Result<Box<dyn ConnectedDatagrams>> {
+        // Lookups are answered here, by `resolver`.
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn listen(&self, local: SocketAddr, _options: &SocketOptions) -> io::Result<Box<dyn Listener>> {

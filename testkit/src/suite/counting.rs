@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use adapter_core::{
-    BoxFuture, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions, Stream, Timer,
+    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
+    Stream, Timer,
 };
 
 thread_local! {
@@ -69,6 +70,14 @@ impl<R: Runtime> Runtime for Counting<R> {
         options: &SocketOptions,
     ) -> io::Result<Box<dyn Datagrams>> {
         self.runtime.bind_datagrams(local, options)
+    }
+
+    fn connect_datagrams(
+        &self,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<Box<dyn ConnectedDatagrams>> {
+        self.runtime.connect_datagrams(remote, local)
     }
 
     fn listen(&self, local: SocketAddr, options: &SocketOptions) -> io::Result<Box<dyn Listener>> {

@@ -127,6 +127,7 @@ macro_rules! suite {
             limits::{
                 the_peer_behind_for_longest_makes_room_for_bytes,
                 a_cancel_and_its_answers_keep_their_order_over_udp,
+                a_source_over_its_rate_is_told_of_once,
             }
             multicast::{
                 a_request_to_a_group_is_answered_over_the_group,
@@ -182,17 +183,30 @@ macro_rules! suite {
                 an_address_at_its_limit_replaces_its_own_silent_connections_unless_it_is_exempt,
                 who_holds_most_makes_room_and_the_trusted_last,
                 the_application_decides_who_may_connect,
+                a_stranger_who_fills_the_room_for_receiving_makes_room_for_others,
                 what_is_queued_stays_as_it_was_sent,
                 a_cancel_and_its_answers_keep_their_order_over_streams,
+            }
+            callbacks::{
+                an_accept_filter_that_panics_refuses_the_connection,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,
             }
         }}
         $crate::cases_over! { all [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            callbacks::{
+                a_tap_that_panics_stops_no_message,
+                a_header_hook_that_panics_fails_its_send_and_no_other,
+            }
             watching::{
                 each_message_is_shown_once_with_its_bytes_and_end_points,
                 what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
+            }
+        }}
+        $crate::cases_over! { plain [udp Udp, tcp Tcp] $host: {
+            sloppy::{
+                what_is_sloppy_is_delivered_and_answered,
             }
         }}
         $crate::cases_over! { handshakes [tls Tls, ws Ws, wss Wss] $host: {
@@ -223,6 +237,9 @@ macro_rules! suite {
             }
         }}
         $crate::cases_over! { websocket [ws Ws, wss Wss] $host: {
+            callbacks::{
+                an_upgrade_check_that_panics_is_answered_with_500,
+            }
             websocket::{
                 a_refused_upgrade_is_answered_and_closed,
                 an_upgrade_that_the_server_refuses_fails_the_sends_that_wait,
@@ -312,12 +329,17 @@ macro_rules! runtime_suite {
                 the_local_address_is_the_one_the_system_sends_from,
                 seeds_differ,
             }
+            limits::{
+                one_source_that_floods_leaves_others_their_answers,
+            }
             name_servers::{
                 a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
+                names_that_nobody_answers_have_few_sockets_and_hold_up_no_other,
             }
             threads::{
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,
                 a_blocking_send_ends_when_its_runtime_does,
+                sends_that_wait_for_names_end_when_their_runtime_does,
                 binding_outside_a_runtime_is_an_error,
             }
             examples::{
@@ -326,6 +348,12 @@ macro_rules! runtime_suite {
                 quickstart_tells_why_a_hint_was_overruled,
                 ping_counts_what_the_responder_answers_and_the_responder_ends_when_interrupted,
                 ping_fails_if_nothing_comes_back,
+                ping_succeeds_with_the_status_that_is_expected_only,
+                ping_shows_messages_and_who_asks_where_told_to,
+                ping_goes_over_the_family_asked_for_only,
+                ping_tells_connecting_from_the_handshake_and_names_what_would_trust_a_server,
+                ping_names_dns_where_a_name_leads_nowhere,
+                the_responder_answers_after_the_delay_asked_for,
             }
         }
         $crate::cases_over! { sends [udp Udp, tcp Tcp] $host: {

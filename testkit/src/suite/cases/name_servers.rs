@@ -1,10 +1,16 @@
 //! A name server on the network that is not to be trusted, or does not work.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::future::{Future as _, IntoFuture as _, poll_fn};
 use std::net::{IpAddr, Ipv4Addr};
+use std::task::Poll;
+use std::time::Duration;
 
 use adapter_core::SipTransport;
-use sip_transport_proto::SendOptions;
+use sip_transport_proto::resolve::ResolveConfig;
 use sip_transport_proto::sip_core::Method;
+use sip_transport_proto::{Config, SendOptions};
 
 use crate::suite::wait::first;
 use crate::suite::{AdapterHost, Family, StreamPeer, UdpPeer, join, request_to};
@@ -71,6 +77,7 @@ fn address(ip: Ipv4Addr) -> Vec<u8> {
 
 /// Answers queries, each by its name.
 async fn serve(server: &mut UdpPeer, stranger: &UdpPeer) {
+    let mut back = false;
     loop {
         let (message, client) = server.recv().await;
         let query = Query::read(&message);
@@ -108,10 +115,21 @@ async fn serve(server: &mut UdpPeer, stranger: &UdpPeer) {
             "label.test" => query.answer(&[record(5, &[63, b'a'])]),
             "alias.test" => query.answer(&[record(5, &[0xC0, 12])]),
             "nothing.test" => query.answer(&[]),
+            "missing.test" => {
+                let mut answer = query.answer(&[]);
+                answer[3] |= 3; // NXDOMAIN
+                answer
+            }
             "junk.test" => query.id.repeat(40),
             "many.test" => {
                 let many = (0..60).map(|n| address(Ipv4Addr::new(198, 51, 100, n)));
                 query.answer(&many.collect::<Vec<_>>())
+            }
+            // The first query is lost.
+            "back.test" if back => query.answer(&[address(TRUE)]),
+            "back.test" => {
+                back = true;
+                continue;
             }
             "long.test" => query.answer_as(query.id, query.question, 0x86, &[]),
             _ => continue,
@@ -174,14 +192,18 @@ pub async fn a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name
                 "junk.test",
             ] {
                 let error = look_up::<H>(&alice, name).await.unwrap_err();
-                assert!(error.contains(name), "{error}");
+                assert!(error.contains("DNS") && error.contains(name), "{error}");
             }
+            let error = look_up::<H>(&alice, "missing.test").await.unwrap_err();
+            assert_eq!(error, "DNS knows no missing.test (NXDOMAIN)");
             if let Some((name, ip)) = known_to_this_host() {
                 // The hosts file comes before any server.
                 let found = look_up::<H>(&alice, &name).await.unwrap();
                 assert!(found.contains(&ip), "{name}: {found:?}");
             }
             assert_eq!(look_up::<H>(&alice, "many.test").await.unwrap().len(), 32);
+            // A name server that is back is used while the lookup lasts.
+            assert_eq!(look_up::<H>(&alice, "back.test").await, truth);
             // What was cut short is asked for over TCP (RFC 7766 §5).
             let long = async {
                 let mut peer = StreamPeer::accept_plain(listener.as_ref()).await;
@@ -198,9 +220,82 @@ pub async fn a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name
         };
         let (silence, ()) = join(silent, others).await;
         let error = silence.unwrap_err();
-        assert!(error.contains("silent.test"), "{error}");
+        let silence = "silent.test: no name server answered in time";
+        assert!(error.contains(silence), "{error}");
     };
     first(lookups, serve(&mut server, &stranger)).await;
     alice.shutdown().await;
+    assert_eq!(alice.tasks(), 0);
+}
+
+/// Answers for names in one domain, and tells which other names were asked for.
+async fn serve_only(server: &mut UdpPeer, domain: &str, others: &RefCell<BTreeSet<String>>) {
+    loop {
+        let (message, client) = server.recv().await;
+        let query = Query::read(&message);
+        if !query.name.ends_with(domain) {
+            others.borrow_mut().insert(query.name);
+            continue;
+        }
+        let records = match query.is_a {
+            true => vec![address(TRUE)],
+            false => Vec::new(),
+        };
+        server.send(client, query.answer(&records)).await;
+    }
+}
+
+// bad-inputs: D6
+pub async fn names_that_nobody_answers_have_few_sockets_and_hold_up_no_other<H: AdapterHost>(
+    host: &H,
+) {
+    let here = host.place();
+    let mut server = UdpPeer::new(host.bind_datagrams(here.any_port(Family::V4)).unwrap());
+    // However slow this machine is.
+    let mut resolve = ResolveConfig::default();
+    resolve.lookup_timeout(Duration::from_secs(60)).unwrap();
+    resolve.crowded_timeout(Duration::from_secs(60)).unwrap();
+    let mut config = Config::default();
+    config.resolve(resolve);
+    let (alice, _incoming) = SipTransport::<H::Runtime>::builder()
+        .config(config)
+        .worker_runtimes([host.runtime()])
+        .name_servers([server.addr()])
+        .bind()
+        .await
+        .unwrap();
+    let dead_names = (0..300).map(|i| format!("sip:n{i}.dead.test:5070;transport=udp"));
+    let mut dead: Vec<_> = dead_names
+        .map(|uri| {
+            let request = request_to(Method::Options, &uri, b"");
+            Box::pin(
+                alice
+                    .send_request(request.try_into().unwrap())
+                    .into_future(),
+            )
+        })
+        .collect();
+    let others = RefCell::new(BTreeSet::new());
+    let lookups = async {
+        // They are under way, or have made room.
+        poll_fn(|cx| {
+            dead.retain_mut(|send| send.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        assert!(!dead.is_empty());
+        let truth = Ok(vec![IpAddr::from(TRUE)]);
+        assert_eq!(look_up::<H>(&alice, "live.example").await, truth);
+        // A socket each, half of all for one domain; once more where they were given up meanwhile.
+        let asked = others.borrow().len();
+        assert!((1..=64).contains(&asked), "{asked}");
+    };
+    first(lookups, serve_only(&mut server, "example", &others)).await;
+    let stats = alice.resolve_stats();
+    assert!(stats.over_open_limit > 0, "{stats:?}");
+    alice.shutdown().await;
+    for send in dead {
+        assert!(send.await.is_err());
+    }
     assert_eq!(alice.tasks(), 0);
 }

@@ -225,7 +225,7 @@ pub async fn a_bad_certificate_fails_the_sends_that_wait_and_nothing_else<H: Hos
     });
     let carols = authority().leaf(&["carol.example"]);
     for (leaf, problem) in [
-        (stranger().leaf(names), CertificateProblem::NotTrusted),
+        (stranger().leaf(names), CertificateProblem::BadSignature),
         (expired, CertificateProblem::Expired),
         (early, CertificateProblem::NotYetValid),
         (clients, CertificateProblem::WrongPurpose),

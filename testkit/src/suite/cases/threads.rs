@@ -1,6 +1,7 @@
 //! How a transport lives with the runtimes that it runs on.
 
-use std::net::SocketAddr;
+use std::future::{Future as _, IntoFuture as _, poll_fn};
+use std::net::{SocketAddr, UdpSocket};
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
@@ -10,7 +11,7 @@ use adapter_core::{CurrentRuntime, Incoming, SipTransport};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::{Event, Protocol, SendOptions, SipEndpoint};
 
-use crate::suite::{AdapterHost, OnSystem, SystemHost, join, reply, request};
+use crate::suite::{AdapterHost, OnSystem, SystemHost, join, reply, request, request_to};
 
 fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
@@ -85,6 +86,37 @@ pub async fn a_blocking_send_ends_when_its_runtime_does<S: OnSystem>(host: &Syst
         sending.join().unwrap()
     });
     ended.await.unwrap_err();
+}
+
+pub async fn sends_that_wait_for_names_end_when_their_runtime_does<S: OnSystem>(
+    host: &SystemHost<S>,
+) {
+    let silent = UdpSocket::bind(loopback()).unwrap();
+    let thread = S::thread();
+    let builder = SipTransport::builder().worker_runtimes([S::runtime_of(&thread)]);
+    let builder = builder.name_servers([silent.local_addr().unwrap()]);
+    let (sender, _incoming) = builder.bind().await.unwrap();
+    let uris = (0..400).map(|i| format!("sip:n{i}.dead.test:5070;transport=udp"));
+    let mut sends: Vec<_> = uris
+        .map(|uri| {
+            let request = request_to(Method::Options, &uri, b"");
+            Box::pin(
+                sender
+                    .send_request(request.try_into().unwrap())
+                    .into_future(),
+            )
+        })
+        .collect();
+    poll_fn(|cx| {
+        sends.retain_mut(|send| send.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    assert!(!sends.is_empty());
+    host.outside(move || drop(thread)).await;
+    for send in sends {
+        send.await.unwrap_err();
+    }
 }
 
 pub async fn binding_outside_a_runtime_is_an_error<H: AdapterHost>(host: &H) {
