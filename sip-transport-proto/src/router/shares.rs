@@ -173,7 +173,7 @@ impl Shares {
             });
         }
         if let Some(first) = self.order.first() {
-            return Some(first.candidate(true));
+            return Some(first.candidate(accepted));
         }
         let &(active, id) = self.trusted.first()?;
         let active = Some(active);
