@@ -4,6 +4,7 @@
 mod support;
 
 use std::future::pending;
+use std::io::stdout;
 use std::process::ExitCode;
 use std::thread;
 
@@ -28,7 +29,8 @@ fn run(args: &responder::Args) -> Result<(), Failure> {
     let builder = args.builder()?.worker_runtimes(all.clone());
     let (transport, incoming) = main.block_on(builder.bind())?;
     for (runtime, incoming) in all.iter().zip(incoming.into_workers()) {
-        runtime.spawn(Box::pin(responder::answer(transport.clone(), incoming)));
+        let answering = responder::answer(args.clone(), transport.clone(), incoming, stdout());
+        runtime.spawn(Box::pin(answering));
     }
     for worker in others {
         // It runs until the process ends, which the first outlives until all have drained.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 #[cfg(feature = "tls")]
 use sip_transport_proto::tls::TlsConfig;
+use sip_transport_proto::trace::LIMIT;
 use sip_transport_proto::{ChannelConfig, Config, Protocol, Router};
+use tracing::{info, warn};
 
 use crate::core::{Core, Worker};
 use crate::incoming::Incoming;
@@ -17,7 +19,8 @@ use crate::resolve::HickoryResolver;
 use crate::resolve::SystemResolver;
 use crate::{CurrentRuntime, Resolve, Runtime, SipTransport, SocketOptions, drive, sys};
 
-/// Descriptors that are left to everything but connections.
+/// Descriptors that are left to everything but connections: sockets of channels, of the runtime and
+/// of DNS, files. A quarter of what there is, and no more than this.
 const OTHER_DESCRIPTORS: usize = 256;
 
 /// What a transport is to be: channels, settings, workers.
@@ -35,6 +38,7 @@ pub struct Builder<R> {
     #[cfg(feature = "dns")]
     name_servers: Vec<SocketAddr>,
     seed: Option<[u8; 32]>,
+    raise_descriptors: bool,
     runtime: PhantomData<R>,
 }
 
@@ -55,6 +59,7 @@ impl<R: CurrentRuntime> Builder<R> {
             #[cfg(feature = "dns")]
             name_servers: Vec::new(),
             seed: None,
+            raise_descriptors: false,
             runtime: PhantomData,
         }
     }
@@ -163,12 +168,25 @@ impl<R: CurrentRuntime> Builder<R> {
         self
     }
 
+    /// Raises the soft limit of open files to the hard one before anything is opened. It is the
+    /// limit of the whole process, so a library does not do that by itself. Default: no.
+    ///
+    /// Connections get what the limit leaves of [`Config::max_connections`], after a quarter of it
+    /// for other things, 256 at most. What that comes to is logged, as a warning where it is less
+    /// than the setting says.
+    pub fn raise_descriptor_limit(mut self) -> Self {
+        self.raise_descriptors = true;
+        self
+    }
+
     /// Binds the channels and starts the transport, on the current runtime unless
     /// [`worker_runtimes`](Self::worker_runtimes) were given.
     ///
     /// # Errors
     /// There is no current runtime, or an address cannot be bound; nothing is left open then.
     pub async fn bind(self) -> io::Result<(SipTransport<R>, Incoming)> {
+        let mut config = self.config;
+        fit_descriptors(&mut config, self.raise_descriptors);
         let mut runtimes = self.runtimes;
         if runtimes.is_empty() {
             let current: Arc<dyn Runtime> = Arc::new(R::current()?);
@@ -179,10 +197,6 @@ impl<R: CurrentRuntime> Builder<R> {
             (Some(given), _) => seed = given,
             (None, Some(runtime)) => runtime.fill_random(&mut seed)?,
             (None, None) => return Err(io::Error::other("there is no worker")),
-        }
-        let mut config = self.config;
-        if let Some(limit) = sys::descriptor_limit() {
-            config.fit_descriptors(limit.saturating_sub(OTHER_DESCRIPTORS));
         }
         let router = Router::new(config, seed);
         let resolver = match (self.resolver, runtimes.first()) {
@@ -211,6 +225,7 @@ impl<R: CurrentRuntime> Builder<R> {
             .collect();
         let core = Arc::new(Core::new(
             router,
+            || R::current().is_ok(),
             workers,
             resolver,
             self.datagram_queue,
@@ -224,5 +239,28 @@ impl<R: CurrentRuntime> Builder<R> {
         }
         let incoming = Incoming::new(queues, Arc::clone(&owner));
         Ok((SipTransport::new(owner), incoming))
+    }
+}
+
+/// Lowers the number of connections to what the limit of open files allows.
+fn fit_descriptors(config: &mut Config, raise: bool) {
+    let limit = match raise {
+        true => sys::raise_descriptor_limit().unwrap_or_else(|error| {
+            warn!(target: LIMIT, %error, "cannot raise the limit of open files");
+            sys::descriptor_limit()
+        }),
+        false => sys::descriptor_limit(),
+    };
+    let Some(limit) = limit else {
+        return;
+    };
+    let others = (limit / 4).min(OTHER_DESCRIPTORS);
+    let wanted = config.most_connections();
+    config.fit_descriptors(limit - others);
+    let connections = config.most_connections();
+    if connections < wanted {
+        warn!(target: LIMIT, open_files = limit, connections, wanted, "the limit of open files allows fewer connections than max_connections says");
+    } else {
+        info!(target: LIMIT, open_files = limit, connections, "the limit of open files suffices");
     }
 }

@@ -46,5 +46,5 @@ pub use runtime::{
     BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
     Stream, Timer,
 };
-pub use send::{Send, Sending};
-pub use transport::{BlockingSendError, SipTransport};
+pub use send::{BlockingSendError, Send, Sending};
+pub use transport::SipTransport;

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::future::{IntoFuture as _, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -7,20 +7,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use sip_transport_proto::error::{ChannelError, NextError, SendCause, SendError};
+use sip_transport_proto::error::{ChannelError, NextError, SendCause};
 use sip_transport_proto::resolve::{Family, ResolveStats, Target};
 use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
 use sip_transport_proto::{
     Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing,
     Protocol, SendOptions, Sent, SipEndpoint, Stats,
 };
-use thiserror::Error;
 
 use crate::alarm::Alarm;
 use crate::core::Core;
 use crate::owner::Owner;
-use crate::send::{Send, Sending};
-use crate::sync::block_on;
+use crate::send::{BlockingSendError, Send};
 use crate::{Builder, CurrentRuntime, Runtime};
 
 /// How long [`SipTransport::shutdown`] lets connections write what is queued.
@@ -73,7 +71,7 @@ impl<R: CurrentRuntime> SipTransport<R> {
         request: Request,
         options: SendOptions,
     ) -> Result<Sent, BlockingSendError> {
-        self.block(Send::new(self.core(), request.into()).options(options))
+        self.send_request(request).options(options).blocking()
     }
 
     /// Like [`send_response`](Self::send_response), for callers outside async: blocks until the
@@ -86,15 +84,7 @@ impl<R: CurrentRuntime> SipTransport<R> {
         response: Response,
         options: SendOptions,
     ) -> Result<Sent, BlockingSendError> {
-        self.block(Send::new(self.core(), response.into()).options(options))
-    }
-
-    #[expect(clippy::unused_self, reason = "one place for the rule")]
-    fn block(&self, send: Send<'_>) -> Result<Sent, BlockingSendError> {
-        if R::current().is_ok() {
-            return Err(BlockingSendError::InsideRuntime);
-        }
-        Ok(block_on(send.into_future())?)
+        self.send_response(response).options(options).blocking()
     }
 }
 
@@ -121,7 +111,8 @@ impl<R> SipTransport<R> {
         Send::new(self.core(), response.into())
     }
 
-    /// Sends the same bytes once more over the same flow, as a retransmission.
+    /// Sends the same bytes once more over the same flow, as a retransmission. If they do not arrive,
+    /// that is told again, whether or not it was before.
     ///
     /// # Errors
     /// The flow is gone, or its queue is full.
@@ -129,14 +120,15 @@ impl<R> SipTransport<R> {
         self.core().resend(sent)
     }
 
-    /// Sends a message that counted as sent to its next target, as another transaction
-    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    /// Sends a message that counted as sent to its next target, as another transaction with an id and
+    /// a branch of its own (RFC 3261 §8.1.2): after a timeout or a 503. The target that it went to is
+    /// tried last from now on. To say another destination drops the targets that are left.
     ///
     /// # Errors
-    /// There is no target left, or the next ones fail.
-    pub async fn try_next(&self, sent: Sent) -> Result<Sent, NextError> {
-        let sending = Sending::from(self.core().try_next(sent)?);
-        Ok(sending.await?)
+    /// There is no target left.
+    pub fn try_next(&self, sent: Sent) -> Result<Send<'_>, NextError> {
+        let outgoing = self.core().try_next(sent)?;
+        Ok(Send::again(self.core(), outgoing))
     }
 
     /// Finds where a message would go, without sending it: the targets, best first, each with the
@@ -321,16 +313,4 @@ impl<R> fmt::Debug for SipTransport<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SipTransport").finish_non_exhaustive()
     }
-}
-
-/// Why a blocking send failed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BlockingSendError {
-    /// The caller runs inside an async runtime; use the async call there.
-    #[error("blocking sends must not be called inside an async runtime")]
-    InsideRuntime,
-    /// The send failed.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }

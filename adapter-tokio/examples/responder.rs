@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io;
+use std::io::{self, stdout};
 use std::process::ExitCode;
 use std::thread;
 
@@ -34,17 +34,18 @@ fn run(args: &responder::Args) -> Result<(), Failure> {
     let first = workers.next().ok_or("there is no worker")?;
     let mut threads = Vec::new();
     for (runtime, incoming) in others.into_iter().zip(workers) {
-        let (transport, mut stopped) = (transport.clone(), stopped.clone());
+        let (args, transport, mut stopped) = (args.clone(), transport.clone(), stopped.clone());
         let thread = thread::Builder::new().spawn(move || {
             runtime.block_on(async {
-                responder::answer(transport, incoming).await;
+                responder::answer(args, transport, incoming, stdout()).await;
                 _ = stopped.changed().await;
             });
         });
         threads.push(thread?);
     }
     main.block_on(async {
-        tokio::spawn(responder::answer(transport.clone(), first));
+        let answering = responder::answer(args.clone(), transport.clone(), first, stdout());
+        tokio::spawn(answering);
         responder::run(args, &transport, support::interrupted()).await
     })?;
     drop(running);

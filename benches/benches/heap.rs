@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::alloc::System;
-use std::io::{BufRead, BufReader, Read, stdin};
+use std::io::{self, BufRead, BufReader, Read, stdin};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -56,7 +56,8 @@ fn measure(over: Over) -> f64 {
         let responder = responder::Args::parse_from(["responder", &channel]);
         let builder = responder.builder::<TokioRuntime>().unwrap();
         let (transport, incoming) = builder.bind().await.unwrap();
-        tokio::spawn(responder::answer(transport.clone(), incoming));
+        let answering = responder::answer(responder, transport.clone(), incoming, io::sink());
+        tokio::spawn(answering);
         transport
     });
     let to = transport.local_endpoints()[0].addr;

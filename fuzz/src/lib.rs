@@ -2,21 +2,25 @@
 //!
 //! Each asserts a property; "does not panic" comes with it.
 
+mod agree;
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../testkit/src/certificates.rs"]
 mod certificates;
 mod dns_plan;
 mod headers;
 mod message;
+mod steps;
 mod stream;
 mod tls_ws_stream;
 mod transport;
 mod uri;
 mod websocket;
 
+pub use agree::agree;
 pub use dns_plan::dns_plan;
 pub use headers::headers;
 pub use message::message;
+pub use steps::steps;
 pub use stream::stream;
 pub use tls_ws_stream::tls_ws_stream;
 pub use transport::transport;
@@ -29,6 +33,8 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("message", message),
+    ("agree", agree),
+    ("steps", steps),
     ("uri", uri),
     ("headers", headers),
     ("stream", stream),

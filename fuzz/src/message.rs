@@ -3,6 +3,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use sip_core::{
     Limits, Message, Name, Request, StatusCode,
     build::{ResponseBuilder, salvage},
+    header::list,
     message::{Head, HeaderRow},
 };
 
@@ -31,7 +32,11 @@ pub fn message(data: &[u8]) {
         .position(|&byte| byte == b'\n')
         .unwrap_or(wire.len());
     assert!(printed[..line].eq_ignore_ascii_case(&wire[..line]));
-    assert_eq!(printed[line..], wire[line..]);
+    // It gets the empty line that ends its head, if it came without.
+    let kept = printed
+        .strip_suffix(b"\r\n")
+        .filter(|kept| kept.len() == wire.len());
+    assert_eq!(kept.unwrap_or(&printed)[line..], wire[line..]);
     let again = reparsed(&message);
     assert_eq!(again.check().is_ok(), good);
 
@@ -125,9 +130,8 @@ fn forwarded(message: &Message) {
 /// What a proxy does with a response, and a transport with parameters of the top Via.
 fn returned(message: &Message) {
     let vias = |message: &Message| {
-        let vias = message.headers::<sip_core::header::Via<'_>>();
-        vias.map(|via| via.unwrap_or_else(never).to_string())
-            .collect::<Vec<_>>()
+        let vias = message.raw_all(Name::Via).flat_map(list::split);
+        vias.map(<[u8]>::to_vec).collect::<Vec<_>>()
     };
     let before = vias(message);
     let mut edited = message.clone();

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod crowd;
 pub mod link;
 pub mod message;
+pub mod siege;
 pub mod tls;
 
 use std::error::Error;

@@ -211,6 +211,24 @@ impl Link {
         Ok(())
     }
 
+    /// Sends the ping of RFC 5626 §4.4.1 over TCP or TLS, and waits for the pong.
+    ///
+    /// # Errors
+    /// The connection broke, was closed, something else came, or nothing in time.
+    pub fn keep_alive(&mut self) -> Result<(), Failure> {
+        let Wire::Stream(socket, _) = &mut self.wire else {
+            return Err("CRLF pings are for TCP and TLS".into());
+        };
+        socket.write_all(b"\r\n\r\n")?;
+        socket.flush()?;
+        let mut pong = [0; 2];
+        socket.read_exact(&mut pong).map_err(in_time)?;
+        match &pong {
+            b"\r\n" => Ok(()),
+            other => Err(format!("{other:?} came instead of a pong").into()),
+        }
+    }
+
     /// Waits for a message.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! The crowd notices a server that keeps too many, or that gives up those who behave.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -15,31 +15,38 @@ use interop::tls::Trust;
 
 const ALLOWED: usize = 4;
 
-/// A server that lets so many connections of an address be silent, and answers those that are not.
+/// The silent connections of each address, by port, the oldest first.
+type Silent = Arc<Mutex<BTreeMap<IpAddr, VecDeque<(u16, TcpStream)>>>>;
+
+/// A server that lets so many connections of an address be silent, the newest, and answers those
+/// that are not.
 fn serve(room: fn(IpAddr) -> usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let silent: Mutex<BTreeMap<IpAddr, usize>> = Mutex::default();
-        let silent = Arc::new(silent);
+        let silent = Silent::default();
         for stream in listener.incoming().map_while(Result::ok) {
             let from = stream.peer_addr().unwrap();
-            let mut counts = silent.lock().unwrap();
-            let count = counts.entry(from.ip()).or_default();
-            if *count < room(from.ip()) {
-                *count += 1;
-                let silent = Arc::clone(&silent);
-                thread::spawn(move || answer(stream, from, &silent));
+            let mut all = silent.lock().unwrap();
+            let own = all.entry(from.ip()).or_default();
+            own.push_back((from.port(), stream.try_clone().unwrap()));
+            if own.len() > room(from.ip()) {
+                let (_, oldest) = own.pop_front().unwrap();
+                oldest.shutdown(Shutdown::Both).unwrap();
             }
+            let silent = Arc::clone(&silent);
+            thread::spawn(move || answer(stream, from, &silent));
         }
     });
     at
 }
 
-fn answer(mut stream: TcpStream, from: SocketAddr, silent: &Mutex<BTreeMap<IpAddr, usize>>) {
+fn answer(mut stream: TcpStream, from: SocketAddr, silent: &Silent) {
     let (mut frames, mut data) = (Frames::default(), [0; 4096]);
     let mut len = stream.read(&mut data);
-    *silent.lock().unwrap().get_mut(&from.ip()).unwrap() -= 1;
+    if let Some(own) = silent.lock().unwrap().get_mut(&from.ip()) {
+        own.retain(|(port, _)| *port != from.port());
+    }
     while let Ok(read @ 1..) = len {
         frames.push(&data[..read]);
         while let Some(request) = frames.take().unwrap() {
@@ -69,7 +76,7 @@ fn outcome(room: fn(IpAddr) -> usize) -> Result<Outcome, String> {
         other: Ipv4Addr::new(127, 0, 0, 2).into(),
         count: 40,
         at_once: 40,
-        proven: 3,
+        flows: 3,
         allowed: ALLOWED,
         patience: Duration::from_secs(1),
     };

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::ValueError;
+use crate::{ValueError, steps};
 
 /// `token` characters.
 pub(crate) const TOKEN: u8 = 0;
@@ -131,7 +131,9 @@ pub(crate) fn run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
         let three = table[usize::from(quad[2])] & two;
         let four = table[usize::from(quad[3])] & three;
         if four == 0 {
-            return end + usize::from(one) + usize::from(two) + usize::from(three);
+            end += usize::from(one) + usize::from(two) + usize::from(three);
+            steps::count(end - at + 1);
+            return end;
         }
         end += 4;
     }
@@ -141,6 +143,7 @@ pub(crate) fn run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
         }
         end += 1;
     }
+    steps::count(end - at + 1);
     end
 }
 
@@ -161,9 +164,11 @@ pub(crate) fn escaped_run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
 /// The end of the linear white space that starts at `at`, if any does.
 #[inline(always)]
 pub(crate) fn skip_lws(data: &[u8], mut at: usize) -> usize {
+    steps::count(1);
     while let Some(&b) = data.get(at)
         && is_lws(b)
     {
+        steps::count(1);
         at += 1;
     }
     at

@@ -49,6 +49,7 @@ mod names;
 mod params;
 mod quoted;
 mod span;
+mod steps;
 mod stream;
 
 pub mod build;
@@ -65,4 +66,7 @@ pub use method::Method;
 pub use name::Name;
 pub use params::{Param, Params, ParamsIter};
 pub use quoted::{quote, unquote};
+#[cfg(feature = "count-steps")]
+#[doc(hidden)]
+pub use steps::take_steps;
 pub use stream::{Frame, Framer};

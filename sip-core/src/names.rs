@@ -3,8 +3,8 @@
 
 use smallvec::SmallVec;
 
-use crate::ValueError;
 use crate::span::range_of;
+use crate::{ValueError, steps};
 
 /// More parameters than this in one value are an error.
 pub(crate) const MAX_PARAMS: usize = 128;
@@ -66,6 +66,7 @@ pub(crate) fn check_unique<'a>(
         }
         let start = bytes.len();
         canonical(name, &mut bytes);
+        steps::count(bytes.len() - start);
         sorted.push(Entry {
             key: key(bytes.get(start..).unwrap_or_default()),
             start,
@@ -75,6 +76,7 @@ pub(crate) fn check_unique<'a>(
     }
     let name = |entry: &Entry| bytes.get(entry.start..entry.end).unwrap_or_default();
     sorted.sort_unstable_by(|a, b| {
+        steps::count(1);
         let by_name = a.key.cmp(&b.key).then_with(|| name(a).cmp(name(b)));
         by_name.then(a.offset.cmp(&b.offset))
     });

@@ -158,6 +158,9 @@ counters! {
         aliases,
         /// Datagrams that are neither SIP nor a keep-alive, dropped unread.
         not_sip,
+        /// Datagrams dropped unread because their source was over its rate
+        /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)).
+        datagrams_limited,
         /// Datagrams dropped because they were longer than what the socket takes (the adapters').
         truncated,
         /// Messages dropped because the application did not fetch them in time (the adapters', not
@@ -171,6 +174,8 @@ counters! {
         idle_evicted,
         /// Of those closed, the ones whose peer was behind with the bytes queued for it.
         behind_evicted,
+        /// Of those closed, the ones that made room for what others were receiving.
+        receiving_evicted,
         /// Connections refused by the application's filter, or because they came from no trusted load
         /// balancer.
         accepts_filtered,
@@ -186,6 +191,8 @@ counters! {
         attempts_overtaken,
         /// Connections closed.
         closed,
+        /// Panics of calls that the application gave: tap, accept filter, header hook, upgrade check.
+        callback_panics,
         /// Connections closed because a deadline passed.
         deadlines,
         /// Sends refused because a queue was full.
@@ -221,6 +228,8 @@ counters! {
         trusted,
         /// Bytes queued on connections and, in the adapters, on UDP sockets.
         queued_bytes,
+        /// Bytes that connections have received and not passed on.
+        received_bytes,
         /// Sends that wait for a lookup, a local address or a socket (not told by channel).
         sends_waiting,
         /// UDP flows that are kept alive (not told by channel).

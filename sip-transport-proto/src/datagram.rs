@@ -9,7 +9,7 @@ use sip_core::message::{Head, ParseError};
 use crate::endpoint::normalise;
 use crate::multicast::is_one_host;
 use crate::receive::Arrival;
-use crate::reply;
+use crate::reply::Answerable;
 use crate::route::Way;
 use crate::shared::Scope;
 use crate::tap::{Direction, Tapped};
@@ -122,6 +122,13 @@ impl DatagramSocket {
             remote: normalise(remote),
             force_rport: self.force_rport,
         };
+        if let Some(first) = self.over_rate(now, remote) {
+            self.shared.counters.datagrams_limited.one();
+            return first.then(|| Event::SourceLimited {
+                local: arrival.local(),
+                remote: arrival.remote(),
+            });
+        }
         let mut head = Head::default();
         let read = head.read(data, &self.shared.limits);
         let checked = read.and_then(|()| head.check(data));
@@ -164,9 +171,18 @@ impl DatagramSocket {
         error: ParseError,
         data: &[u8],
     ) -> Event {
-        let reply = reply::to_malformed(data, &error, remote, &self.seed, Some(data.len()));
-        if let Some(reply) = reply {
-            self.answer(now, arrival, (remote, source), reply);
+        if let Some(request) = Answerable::read(data, remote) {
+            let mut destination = remote;
+            destination.set_port(request.port);
+            // Asked before the reply is made, which costs more than to ask.
+            let reply = self.may_reply(now, destination).then(|| {
+                let detailed = self.shared.detailed_reason;
+                request.reply(&error, detailed, &self.seed, Some(data.len()))
+            });
+            match reply.flatten() {
+                Some(bytes) => self.reply(now, arrival, (destination, source), bytes),
+                None => self.shared.counters.malformed_replies_suppressed.one(),
+            }
         }
         arrival.malformed(&self.shared, error, data)
     }
@@ -196,7 +212,8 @@ impl DatagramSocket {
             let key = (self.id.channel, normalise(remote));
             return self.shared.kept.answered(now, key, data, &self.shared);
         };
-        if remote.port() == 0 || !self.shared.rates.stun.take(now) {
+        let from = self.shared.source(now, remote.ip());
+        if remote.port() == 0 || !self.shared.rates.stun.take(from) {
             self.shared.counters.stun_answers_suppressed.one();
             return None;
         }
@@ -217,34 +234,41 @@ impl DatagramSocket {
         local_ip.filter(|ip| self.local.ip().is_unspecified() && is_one_host(*ip))
     }
 
-    fn answer(
+    /// Whether a malformed request from there gets a reply. Nothing can be sent to port 0.
+    fn may_reply(&self, now: Instant, destination: SocketAddr) -> bool {
+        let source = self.shared.source(now, destination.ip());
+        destination.port() != 0 && self.shared.rates.malformed.take(source)
+    }
+
+    fn reply(
         &mut self,
         now: Instant,
         arrival: &Arrival,
-        (remote, source): (SocketAddr, Option<IpAddr>),
-        reply: reply::Reply,
+        (destination, source): (SocketAddr, Option<IpAddr>),
+        bytes: Bytes,
     ) {
-        // Nothing can be sent to port 0.
-        let mut destination = remote;
-        destination.set_port(reply.port);
-        if destination.port() == 0 || !self.shared.rates.malformed.take(now) {
-            self.shared.counters.malformed_replies_suppressed.one();
-            return;
-        }
         self.shared.counters.malformed_replies.one();
         if self.shared.is_watched() {
             self.shared.show(Tapped {
                 direction: Direction::Out,
                 remote: arrival.endpoint(normalise(destination)),
-                ..arrival.tapped(now, &reply.bytes, None)
+                ..arrival.tapped(now, &bytes, None)
             });
         }
         self.replies.push_back(Transmit {
             destination,
             source,
             ttl: None,
-            bytes: reply.bytes,
+            bytes,
             send: None,
         });
+    }
+
+    /// Counts a message against the rate of its source, if there is one. Outside: the source is over
+    /// it; inside: that is worth telling.
+    fn over_rate(&self, now: Instant, remote: SocketAddr) -> Option<bool> {
+        let rate = self.shared.rates.messages.as_ref()?;
+        let source = self.shared.source(now, remote.ip());
+        (!rate.take(source)).then(|| rate.refuse(source))
     }
 }

@@ -173,21 +173,21 @@ pub enum SendCause {
     /// The channel was removed while the send waited.
     #[error("the channel was removed")]
     ChannelRemoved,
+    /// The application's [header hook](crate::Config::header_hook) panicked.
+    #[error("the application's header hook panicked")]
+    HookPanicked,
     /// The transport is shutting down.
     #[error("the transport is shutting down")]
     ShuttingDown,
 }
 
-/// Why a message was not sent to its next target.
+/// Why a message cannot be sent to its next target.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NextError {
     /// All its targets were used.
     #[error("there is no other target")]
     NoTargetLeft(Box<Sent>),
-    /// The next ones failed.
-    #[error(transparent)]
-    Send(#[from] SendError),
 }
 
 /// Why an ACK or a CANCEL could not be made.
@@ -219,6 +219,10 @@ pub enum AttemptCause {
     /// The connection was refused or failed otherwise.
     #[error("could not connect: {0}")]
     Connect(io::ErrorKind),
+    /// The connection could not be opened for want of something here. No target is to blame, and so
+    /// none is tried last for it.
+    #[error("could not connect, by a fault of this machine: {0}")]
+    LocalFault(LocalFault),
     /// The operating system has no route there.
     #[error("no route: {0}")]
     NoRoute(io::ErrorKind),
@@ -267,6 +271,7 @@ impl AttemptCause {
             Self::Deadline(_)
             | Self::Closed(_)
             | Self::Gone
+            | Self::LocalFault(_)
             | Self::NoRoute(_)
             | Self::TooLargeForUdp { .. }
             | Self::Send(_)
@@ -280,6 +285,7 @@ impl From<CloseReason> for AttemptCause {
     fn from(reason: CloseReason) -> Self {
         match reason {
             CloseReason::ConnectFailed(kind) => Self::Connect(kind),
+            CloseReason::LocalFault(fault) => Self::LocalFault(fault),
             CloseReason::Deadline(deadline) => Self::Deadline(deadline),
             CloseReason::Tls(error) => Self::Tls(error),
             CloseReason::WebSocket(error) => Self::WebSocket(error),
@@ -305,6 +311,9 @@ pub enum CloseReason {
     /// It could not be opened.
     #[error("could not connect: {0}")]
     ConnectFailed(io::ErrorKind),
+    /// It could not be opened, for want of something here.
+    #[error("could not connect, by a fault of this machine: {0}")]
+    LocalFault(LocalFault),
     /// The peer closed it.
     #[error("closed by the peer")]
     Peer,
@@ -338,9 +347,45 @@ pub enum CloseReason {
     /// Its channel was removed.
     #[error("the channel was removed")]
     ChannelRemoved,
+    /// Its channel came to an end that nobody asked for.
+    #[error("the channel failed: {0}")]
+    ChannelFailed(ChannelFailure),
     /// The transport shut down.
     #[error("the transport shut down")]
     Shutdown,
+}
+
+/// What was missing on this machine to open a connection.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum LocalFault {
+    /// This process has as many files open as it may (EMFILE).
+    #[error("this process has too many open files")]
+    ProcessFiles,
+    /// So has the whole system (ENFILE).
+    #[error("the system has too many open files")]
+    SystemFiles,
+    /// No local port is free, or the local address is none of this machine (EADDRNOTAVAIL).
+    #[error("no local address or port is left")]
+    NoAddress,
+    /// There is no memory for it (ENOBUFS, ENOMEM).
+    #[error("the system is out of memory for sockets")]
+    NoMemory,
+    /// A firewall or policy of this machine forbids it (EACCES, EPERM).
+    #[error("the system does not permit it")]
+    NotPermitted,
+}
+
+/// Why a channel that nobody removed has come to its end.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ChannelFailure {
+    /// The task of its listener, or of one of its sockets, panicked.
+    #[error("its task panicked")]
+    Panicked,
+    /// The runtime of that task was shut down, or dropped the task.
+    #[error("its runtime dropped its task")]
+    Dropped,
 }
 
 /// What is wrong with the PROXY header of a connection from a trusted load balancer.

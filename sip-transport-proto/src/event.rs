@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sip_core::message::{ParseError, Request, Response};
 
-use crate::error::{CloseReason, FlowFailure, SendError, SendFailure};
+use crate::error::{ChannelFailure, CloseReason, FlowFailure, SendError, SendFailure};
 use crate::tls::Identity;
 use crate::{ChannelId, ConnectionId, KeepStop, SendId, Sent, SipEndpoint};
 
@@ -68,8 +68,19 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
-    /// A send that had to wait has ended. Only the facade reports it as an event; the adapters'
-    /// futures resolve.
+    /// A channel that nobody removed has come to its end: the task of its listener or of one of its
+    /// sockets has. Its connections close with [`CloseReason::ChannelFailed`]; to have it again, add
+    /// it again. Only the adapters report it.
+    ChannelClosed {
+        /// The channel.
+        channel: ChannelId,
+        /// Its address.
+        local: SipEndpoint,
+        /// Why.
+        cause: ChannelFailure,
+    },
+    /// A send has ended: of a [`Transport`](crate::Transport) one that had to wait, in the adapters
+    /// each that was started and is not waited for.
     SendCompleted {
         /// The send.
         send: SendId,
@@ -77,7 +88,8 @@ pub enum Event {
         result: Result<Box<Sent>, SendError>,
     },
     /// A message that counted as sent did not reach the network, or a router on the way said so.
-    /// Comes once at most for each send, also where the message was sent again.
+    /// Comes once at most for each send, and once more at most each time that the message is sent
+    /// again afterwards.
     SendFailed {
         /// The send.
         send: SendId,
@@ -91,6 +103,16 @@ pub enum Event {
         remote: SipEndpoint,
         /// How that is known.
         cause: FlowFailure,
+    },
+    /// A source sends more messages over UDP than it may
+    /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)): what is
+    /// over its rate is dropped unread. Comes once, and once more when it is held back again after
+    /// a minute without.
+    SourceLimited {
+        /// Where the first message that was dropped arrived.
+        local: SipEndpoint,
+        /// Where it came from. The rate is that of its IPv4 /24 or IPv6 /56.
+        remote: SipEndpoint,
     },
     /// A UDP flow is kept no more, though nothing says that it is dead.
     KeepStopped {

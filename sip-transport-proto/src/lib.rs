@@ -56,15 +56,19 @@ mod keep;
 mod multicast;
 mod outgoing;
 mod own_names;
+mod party;
 mod protocol;
 #[cfg(feature = "proxy")]
 mod proxy;
+mod rates;
 mod receive;
+mod receiving;
 mod reply;
 pub mod resolve;
 mod response_policy;
 mod route;
 mod router;
+mod send_ids;
 mod sent;
 mod shared;
 #[cfg(feature = "sim")]
@@ -103,6 +107,7 @@ pub use route::{Route, Way};
 pub use router::{
     AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,
 };
+pub use send_ids::SendIds;
 pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
 pub use size_rule::{SizeOutcome, SizeRule};
 pub use tap::{Direction, TapCall, Tapped};

@@ -10,10 +10,13 @@ use sip_core::uri::RoutingUri;
 use sip_core::{Flow, Host, Name};
 
 use crate::error::{Attempt, AttemptCause, SendCause};
+use crate::ids::TransportId;
 use crate::resolve::Target;
+use crate::substitute;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 use crate::tls::{TlsChoice, TlsName};
+use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, Hints, Keep, Protocol, ResponsePolicy, SendId, SipEndpoint, SizeRule,
     Substitution,
@@ -180,6 +183,12 @@ pub struct Outgoing {
     pub(crate) sent_by_left: bool,
     /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
+    /// Whose id it has, if it has one.
+    pub(crate) transport: Option<TransportId>,
+    /// For a request's top Via, where that has none or another transaction's.
+    pub(crate) branch: Option<Branch>,
+    /// How placeholders are filled in, unless the options say.
+    pub(crate) substitution: Substitution,
 }
 
 /// What a way leads over.
@@ -297,7 +306,26 @@ impl Outgoing {
             size: Size::Unknown,
             sent_by_left: false,
             new_branch: false,
+            transport: None,
+            branch: None,
+            substitution: Substitution::default(),
         })
+    }
+
+    /// How it is to be sent.
+    pub fn options(&self) -> &SendOptions {
+        &self.options
+    }
+
+    /// Changes how it is to be sent. Another destination takes the place of all targets that were
+    /// left to try.
+    pub fn change_options(&mut self, change: impl FnOnce(SendOptions) -> SendOptions) {
+        let before = self.options.to;
+        self.options = change(core::mem::take(&mut self.options));
+        if self.options.to != before {
+            self.targets = None;
+            self.sent_by_left = false;
+        }
     }
 
     /// The message as it was given.
@@ -305,9 +333,24 @@ impl Outgoing {
         &self.message
     }
 
-    /// Which send it is, once a router has seen it.
+    /// Which send it is: known from [`SendIds::assign`](crate::SendIds::assign) on, and from
+    /// [`Router::send`](crate::Router::send) at the latest; before that, 0.
     pub fn id(&self) -> SendId {
         self.id
+    }
+
+    /// The branch that the top Via of this request has on the wire, whichever target it goes to:
+    /// its own, or the one that it gets. `None` for a response, for a Via that cannot be read, and
+    /// where one is due that is made with the [`id`](Self::id). A header hook
+    /// ([`Config::header_hook`](crate::Config::header_hook)) that writes branches has the last word.
+    pub fn branch(&self) -> Option<&str> {
+        let made = self.branch.as_ref();
+        substitute::branch(&self.message, self.mode(), made, self.new_branch)
+    }
+
+    /// How placeholders are filled in.
+    pub(crate) fn mode(&self) -> Substitution {
+        self.options.substitution.unwrap_or(self.substitution)
     }
 
     pub(crate) fn target(&self) -> Option<Target> {

@@ -1,6 +1,6 @@
 use core::fmt::{self, Write as _};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -8,6 +8,7 @@ use sip_core::{Host, HostPort};
 use smallvec::SmallVec;
 
 use crate::Config;
+use crate::resolve::memory::Memory;
 
 /// The sent-by values that responses to our requests may carry (RFC 3261 §18.1.2).
 ///
@@ -16,25 +17,26 @@ use crate::Config;
 #[derive(Debug)]
 pub(crate) struct OwnNames {
     names: Mutex<Names>,
-    /// How long, and how many of those that requests carried.
+    /// How long those are remembered that requests carried.
     memory: Duration,
-    capacity: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Names {
     /// How many channels or settings have this name.
     fixed: BTreeMap<Box<[u8]>, usize>,
-    seen: BTreeMap<Box<[u8]>, Instant>,
-    order: VecDeque<Box<[u8]>>,
+    seen: Memory<Box<[u8]>, ()>,
 }
 
 impl OwnNames {
     pub(crate) fn new(config: &Config) -> Self {
+        let names = Names {
+            fixed: BTreeMap::new(),
+            seen: Memory::new(config.max_remembered_sent_by, usize::MAX),
+        };
         Self {
-            names: Mutex::default(),
+            names: Mutex::new(names),
             memory: config.sent_by_memory,
-            capacity: config.max_remembered_sent_by,
         }
     }
 
@@ -51,25 +53,21 @@ impl OwnNames {
             *count = count.saturating_sub(1);
             if *count == 0 {
                 names.fixed.remove(name.as_bytes());
-                names.saw(now, name, self.capacity);
+                names.saw(name, now + self.memory);
             }
         }
     }
 
     /// Remembers that a request went out with this sent-by. Says whether another had to be
-    /// forgotten for it.
+    /// forgotten for it: the one that was used longest ago.
     pub(crate) fn saw(&self, now: Instant, name: &Key) -> bool {
         let mut names = self.lock();
-        !names.fixed.contains_key(name.as_bytes()) && names.saw(now, name, self.capacity)
+        !names.fixed.contains_key(name.as_bytes()) && names.saw(name, now + self.memory)
     }
 
     pub(crate) fn contains(&self, now: Instant, name: &Key) -> bool {
         let names = self.lock();
-        names.fixed.contains_key(name.as_bytes())
-            || names
-                .seen
-                .get(name.as_bytes())
-                .is_some_and(|&at| now.saturating_duration_since(at) <= self.memory)
+        names.fixed.contains_key(name.as_bytes()) || names.seen.get(now, name.as_bytes()).is_some()
     }
 
     /// How many are remembered that requests carried.
@@ -83,18 +81,9 @@ impl OwnNames {
 }
 
 impl Names {
-    fn saw(&mut self, now: Instant, name: &Key, capacity: usize) -> bool {
-        if let Some(at) = self.seen.get_mut(name.as_bytes()) {
-            *at = now;
-            return false;
-        }
-        let full = self.order.len() >= capacity;
-        if full && let Some(oldest) = self.order.pop_front() {
-            self.seen.remove(&oldest);
-        }
-        self.seen.insert(name.as_bytes().into(), now);
-        self.order.push_back(name.as_bytes().into());
-        full
+    fn saw(&mut self, name: &Key, until: Instant) -> bool {
+        let known = self.seen.refresh(name.as_bytes(), until);
+        !known && self.seen.insert(name.as_bytes().into(), (), until, 0) > 0
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::config::Callback;
 use crate::error::{AttemptCause, SendCause};
 use crate::outgoing::HostText;
 use crate::own_names::Key;
@@ -11,7 +12,6 @@ use crate::shared::Scope;
 use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
 use crate::substitute::{self, Fill};
 use crate::tap::{Direction, TapCall, Tapped};
-use crate::tokens::Branch;
 use crate::{
     ChannelId, ConnectionId, HintReport, Outgoing, Protocol, SendId, Sent, SipEndpoint,
     SizeOutcome, SocketId,
@@ -37,7 +37,6 @@ pub(crate) struct Chosen {
     pub(crate) marks: ViaMarks,
     /// Where it goes to a group.
     pub(crate) ttl: Option<u8>,
-    pub(crate) branch: Option<Branch>,
     pub(crate) hints: HintReport,
     pub(crate) sizing: Sizing,
 }
@@ -162,14 +161,11 @@ impl Route {
     /// counters and the memory of our own names; call it outside all locks.
     ///
     /// # Errors
-    /// The message is too large to go this way, or its own top Via, From or Contact cannot be read:
+    /// The message is too large to go this way, its own top Via, From or Contact cannot be read, or
+    /// the header hook panicked:
     /// for [`Router::retry`](crate::Router::retry), which goes on or ends the send.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
         let local = self.local();
-        let mode = outgoing
-            .options
-            .substitution
-            .unwrap_or(self.0.shared.config.substitution);
         let host = self
             .0
             .place
@@ -186,10 +182,10 @@ impl Route {
             port,
             protocol: self.0.protocol,
             secure: outgoing.secure,
-            branch: self.0.branch.as_ref(),
+            branch: outgoing.branch.as_ref(),
             new_branch: outgoing.new_branch,
             marks: self.0.marks,
-            mode,
+            mode: outgoing.mode(),
             transport_tls: self.0.shared.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,
         };
@@ -197,7 +193,9 @@ impl Route {
             None => substitute::render(&outgoing.message, &fill)?,
             Some(hook) => {
                 let mut message = outgoing.message.clone();
-                hook.call(&mut message, local, self.remote_endpoint());
+                let edit = || hook.call(&mut message, local, self.remote_endpoint());
+                let edited = self.0.shared.call(Callback::HeaderHook, edit);
+                edited.map_err(|_| SendCause::HookPanicked)?;
                 substitute::render(&message, &fill)?
             }
         };

@@ -1,15 +1,19 @@
+use core::net::IpAddr;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
+use std::time::Instant;
 
-use sip_core::{Limits, Reading};
+use sip_core::Limits;
 
+use crate::config::Panics;
 use crate::counters::Counters;
 use crate::keep::KeptFlows;
 use crate::own_names::OwnNames;
-use crate::reply::Rates;
+use crate::rates::{Rates, Source, Sources};
+use crate::receiving::Receiving;
 use crate::trace::Seldom;
-use crate::{Config, ids::TransportId};
+use crate::{ChannelConfig, Config, SendId, ids::TransportId};
 
 /// What every part of one channel sees: what all of the transport share, and counters and rates of
 /// its own.
@@ -19,6 +23,8 @@ pub(crate) struct Scope {
     shared: Arc<Shared>,
     pub(crate) counters: Counters,
     pub(crate) rates: Rates,
+    /// Whether replies to malformed requests say what is wrong with them.
+    pub(crate) detailed_reason: bool,
     /// What a message received here may be.
     pub(crate) limits: Limits,
 }
@@ -27,20 +33,27 @@ impl Scope {
     pub(crate) fn new(shared: Shared) -> Self {
         Self {
             counters: Counters::default(),
-            rates: Rates::new(&shared.config),
+            rates: Rates::new(&shared.config, None),
+            detailed_reason: false,
             limits: shared.config.limits_of_channel(None),
             shared: Arc::new(shared),
         }
     }
 
-    /// For another channel, which may have its own way of reading.
-    pub(crate) fn another(&self, reading: Option<Reading>) -> Arc<Self> {
+    /// For a channel.
+    pub(crate) fn of_channel(&self, channel: &ChannelConfig) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::clone(&self.shared),
             counters: Counters::default(),
-            rates: Rates::new(&self.config),
-            limits: self.config.limits_of_channel(reading),
+            rates: Rates::new(&self.config, Some(channel)),
+            detailed_reason: channel.detailed_reason,
+            limits: self.config.limits_of_channel(channel.reading),
         })
+    }
+
+    /// Who asks for something that has a rate.
+    pub(crate) fn source(&self, now: Instant, ip: IpAddr) -> Source {
+        self.sources.source(now, ip, &self.config)
     }
 }
 
@@ -58,11 +71,23 @@ pub(crate) struct Shared {
     pub(crate) id: TransportId,
     /// Signs flow tokens.
     pub(crate) key: [u8; 32],
+    /// Makes branches.
+    pub(crate) branches: [u8; 32],
+    pub(crate) sends: AtomicU64,
     pub(crate) config: Config,
     pub(crate) names: OwnNames,
     pub(crate) kept: KeptFlows,
+    pub(crate) sources: Sources,
     pub(crate) queued: Budget,
+    pub(crate) receiving: Receiving,
     pub(crate) said: Warnings,
+}
+
+impl Shared {
+    /// An id that no other send has.
+    pub(crate) fn next_send(&self) -> SendId {
+        SendId(self.sends.fetch_add(1, Relaxed).wrapping_add(1))
+    }
 }
 
 /// What is said now and then only.
@@ -70,8 +95,10 @@ pub(crate) struct Shared {
 pub(crate) struct Warnings {
     pub(crate) connections: Seldom,
     pub(crate) queued: Seldom,
+    pub(crate) receiving: Seldom,
     pub(crate) waiting: Seldom,
     pub(crate) certificates: Seldom,
+    pub(crate) panics: Panics,
     pub(crate) strays: Seldom,
 }
 

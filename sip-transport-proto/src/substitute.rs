@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use sip_core::header::{Contact, From, Header, RecordRoute, list};
-use sip_core::message::{EditError, Message};
+use sip_core::message::{EditError, HeaderRow, Message};
 use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
 
@@ -101,6 +101,31 @@ pub(crate) fn render(
     Ok((copy.to_bytes(), filled, sent_by))
 }
 
+/// The branch that [`render`] leaves in the top Via of a request.
+pub(crate) fn branch<'a>(
+    message: &'a Message,
+    mode: Substitution,
+    made: Option<&'a Branch>,
+    new_branch: bool,
+) -> Option<&'a str> {
+    let (_, header) = via_row(message).filter(|_| message.is_request())?;
+    let own = top_via(message).ok()?.branch();
+    if is_to_be_filled(message, header, mode) && (new_branch || own.is_none()) {
+        return made.map(Branch::as_str);
+    }
+    own
+}
+
+fn via_row(message: &Message) -> Option<(usize, HeaderRow<'_>)> {
+    let mut rows = message.rows().enumerate();
+    rows.find(|(_, header)| header.name() == Name::Via)
+}
+
+/// Whether the top Via is one that was put there here. Others are passed on as they came.
+fn is_to_be_filled(message: &Message, top_via: HeaderRow<'_>, mode: Substitution) -> bool {
+    message.is_built() || top_via.is_edited() || mode == Substitution::Original
+}
+
 /// What we build follows the grammar; a header from the wire that does not stays as it came.
 fn unless_received(message: &Message, result: Result<(), SendCause>) -> Result<(), SendCause> {
     match result {
@@ -127,23 +152,19 @@ impl Fill<'_> {
         edits: &mut Vec<Edit>,
         filled: &mut Filled,
     ) -> Result<Key, SendCause> {
-        let mut rows = message.rows().enumerate();
-        let row = rows.find(|(_, header)| header.name() == Name::Via);
-        let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
+        let (row, header) = via_row(message).ok_or(SendCause::Missing("Via"))?;
         let value = list::split(header.value()).next().unwrap_or_default();
         let via = top_via(message)?;
         let sent_by = via.sent_by();
         let default_port = self.protocol.default_port();
-        let original = self.mode == Substitution::Original;
-        if !(message.is_built() || header.is_edited() || original) {
+        if !is_to_be_filled(message, header, self.mode) {
             return Ok(Key::new(sent_by, default_port));
         }
         let place = sent_by.host().is_unspecified() && self.mode != Substitution::Off;
         let token = self.protocol.via_token();
-        let has_branch = via.branch().is_some();
         let branch = self
             .branch
-            .filter(|_| request && (self.new_branch || !has_branch));
+            .filter(|_| request && (self.new_branch || via.branch().is_none()));
         let group = self.marks.group;
         let missing = |wanted: bool, name| wanted && request && !via.params().contains(name);
         let keep = missing(self.marks.keep, "keep");
@@ -296,9 +317,7 @@ impl Fill<'_> {
 /// Gives a value to the `keep` parameter of a response's top Via, where it has one without
 /// (RFC 6223 §4.4).
 fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
-    let mut rows = message.rows().enumerate();
-    let row = rows.find(|(_, header)| header.name() == Name::Via);
-    let (row, header) = row.ok_or(SendCause::Missing("Via"))?;
+    let (row, header) = via_row(message).ok_or(SendCause::Missing("Via"))?;
     let via = top_via(message)?;
     let offered = via.params().get("keep");
     let Some(name) = offered

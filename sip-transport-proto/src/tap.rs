@@ -9,6 +9,7 @@ use sip_core::message::ParseError;
 use tracing::{Level, enabled, trace};
 
 use crate::SipEndpoint;
+use crate::config::Callback;
 use crate::shared::{Scope, Shared};
 use crate::trace::{CONTENT, MESSAGE};
 
@@ -120,11 +121,14 @@ impl Shared {
             || enabled!(target: MESSAGE, Level::TRACE)
             || enabled!(target: CONTENT, Level::TRACE)
     }
+}
 
+impl Scope {
     /// Shows a message to all who want to see it.
     pub(crate) fn show(&self, seen: Tapped<'_>) {
         if let Some(tap) = &self.config.tap {
-            (tap.0)(seen);
+            // Whoever fails to watch stops nothing.
+            _ = self.call(Callback::Tap, || (tap.0)(seen));
         }
         let Tapped {
             direction,

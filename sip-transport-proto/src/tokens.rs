@@ -1,6 +1,8 @@
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::SendId;
+
 /// Random names: branches, tags, Call-IDs. A function of its seed.
 #[derive(Clone, Debug)]
 pub struct Tokens(ChaCha12Rng);
@@ -27,11 +29,7 @@ impl Tokens {
 
     /// A branch with the cookie of RFC 3261 §8.1.1.7 and 80 random bits.
     pub fn branch(&mut self) -> Branch {
-        let mut text = *b"z9hG4bK................";
-        for (byte, random) in text.iter_mut().skip(7).zip(self.array::<16>()) {
-            *byte = letter(random);
-        }
-        Branch(text)
+        Branch::of_random(self.array())
     }
 
     /// A tag of 80 random bits; RFC 3261 §19.3 asks for 32.
@@ -56,6 +54,21 @@ pub struct Branch([u8; 23]);
 pub struct Tag([u8; 16]);
 
 impl Branch {
+    /// The branch of one send, which depends on no other: whoever has the key makes it.
+    pub(crate) fn of_send(key: [u8; 32], send: SendId) -> Self {
+        let mut random = ChaCha12Rng::from_seed(key);
+        random.set_stream(send.0);
+        Self::of_random(Tokens(random).array())
+    }
+
+    fn of_random(random: [u8; 16]) -> Self {
+        let mut text = *b"z9hG4bK................";
+        for (byte, random) in text.iter_mut().skip(7).zip(random) {
+            *byte = letter(random);
+        }
+        Self(text)
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()

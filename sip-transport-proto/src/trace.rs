@@ -8,8 +8,10 @@
 //! | [`CONNECTION`] | DEBUG | each connection opened, closed with the reason, or refused |
 //! | [`CONNECTION`] | WARN | a server whose certificate does not prove what it must; one to which a large request waited for TCP in vain, once for each |
 //! | [`CHANNEL`] | INFO | channels added and removed |
+//! | [`CHANNEL`] | ERROR | a channel that came to an end nobody asked for |
 //! | [`LIMIT`] | WARN | a limit that was reached, once in ten seconds at most |
 //! | [`SOCKET`] | WARN | what the operating system refuses: descriptors, buffers, datagrams (the adapters) |
+//! | [`CALLBACK`] | ERROR | a call of the application panicked, once for each |
 //! | [`LOOKUP`] | WARN | no name servers to ask (the adapters) |
 //!
 //! Nothing else of a message is said above TRACE. Nothing is written or copied for what no subscriber
@@ -31,6 +33,8 @@ pub const CHANNEL: &str = "sip_transport::channel";
 pub const LIMIT: &str = "sip_transport::limit";
 /// Sockets of the operating system.
 pub const SOCKET: &str = "sip_transport::socket";
+/// Calls that the application gave.
+pub const CALLBACK: &str = "sip_transport::callback";
 /// DNS.
 pub const LOOKUP: &str = "sip_transport::lookup";
 

@@ -165,8 +165,7 @@ impl Run {
                 while let Ok(Submitted::Sent(sent)) = submitted {
                     self.ended(sent.id());
                     submitted = match self.host.transport.try_next(now, *sent) {
-                        Ok(submitted) => Ok(submitted),
-                        Err(NextError::Send(error)) => Err(error),
+                        Ok(outgoing) => self.host.transport.send(now, outgoing),
                         Err(NextError::NoTargetLeft(sent)) => {
                             self.sent.push(*sent);
                             return self.look();
@@ -246,7 +245,10 @@ impl Run {
             (23, ..) if how < 10 => transport.shutdown(now),
             (24, ..) => {
                 if let Some(sent) = self.sent.get(pick % self.sent.len().max(1)) {
-                    drop(transport.resend(now, sent));
+                    if transport.resend(now, sent).is_ok() {
+                        // It may be lost once more.
+                        self.lost.remove(&sent.id());
+                    }
                 }
             }
             // Of one datagram several routers may complain.

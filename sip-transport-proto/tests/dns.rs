@@ -55,7 +55,7 @@ fn send(host: &mut Host, uri: &str) -> Sent {
 }
 
 fn next(host: &mut Host, sent: Sent) -> Sent {
-    match host.transport.try_next(host.now, sent).unwrap() {
+    match host.next(sent).unwrap() {
         Submitted::Sent(sent) => *sent,
         Submitted::Waiting(send) => panic!("{send}"),
     }

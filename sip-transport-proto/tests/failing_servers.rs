@@ -542,8 +542,10 @@ impl<M: Machine> Run<M> {
             return;
         };
         match self.world.try_next(self.client, *sent) {
-            Ok(submitted) => self.submitted(number, Ok(submitted)),
-            Err(NextError::Send(error)) => self.submitted(number, Err(error)),
+            Ok(outgoing) => {
+                let submitted = self.world.send(self.client, outgoing);
+                self.submitted(number, submitted);
+            }
             Err(NextError::NoTargetLeft(_)) => self.over(number, false),
             Err(other) => panic!("new: {other}"),
         }

@@ -10,7 +10,7 @@ use common::{Host, addr, header, invite, numbered, ok, options, tcp, to, udp, wi
 use sip_transport_proto::error::{NextError, SendCause};
 use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::{Message, Method, Name, Response};
-use sip_transport_proto::{Config, SendOptions, Sent, Submitted};
+use sip_transport_proto::{Config, Event, SendOptions, Sent, Submitted};
 
 /// A request sent to the first of three addresses.
 fn first_of_three(host: &mut Host) -> Sent {
@@ -52,6 +52,34 @@ fn over_a_flow_that_is_gone_nothing_is_sent_again() {
     assert_eq!(error, SendCause::ConnectionClosed);
 }
 
+#[test]
+fn what_is_sent_again_after_it_was_reported_lost_may_be_reported_lost_again() {
+    let mut host = Host::new();
+    host.udp("192.0.2.1:5060");
+    let sent = host.send(options("sip:192.0.2.9"), SendOptions::new());
+    let fails = |host: &mut Host| {
+        let (now, send, remote) = (host.now, Some(sent.id()), addr("192.0.2.9:5060"));
+        let cause = ErrorKind::ConnectionRefused;
+        host.transport
+            .handle_datagram_failed(now, send, remote, cause);
+        host.drain();
+        match host.events.pop_front() {
+            Some(Event::SendFailed { send, .. }) => send == sent.id(),
+            other => other.is_some(),
+        }
+    };
+    // Sent again before the word came: one word for both.
+    host.transport.resend(host.now, &sent).unwrap();
+    assert!(fails(&mut host));
+    assert!(!fails(&mut host));
+    for _ in 0..3 {
+        host.transport.resend(host.now, &sent).unwrap();
+        assert!(fails(&mut host));
+        assert!(!fails(&mut host));
+    }
+    assert_eq!(host.transport.stats().send_failures_reported, 4);
+}
+
 // RFC 3261 §8.1.2; conformance: 86
 #[test]
 fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
@@ -71,12 +99,10 @@ fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
         if left == 0 {
             break;
         }
-        let now = host.now;
-        sent = match host.transport.try_next(now, sent).unwrap() {
+        sent = match host.next(sent).unwrap() {
             Submitted::Sent(sent) => *sent,
             Submitted::Waiting(send) => panic!("{send}"),
         };
-        host.drain();
     }
     branches.dedup();
     assert_eq!(branches.len(), 3);
@@ -111,10 +137,9 @@ fn the_next_target_is_named_the_socket_that_it_is_reached_from() {
     let (via, contact) = names(&first);
     assert_eq!(via, "SIP/2.0/UDP 192.0.2.1:5060");
     assert_eq!(contact, "<sip:192.0.2.1:5060>");
-    let Ok(Submitted::Waiting(send)) = host.transport.try_next(host.now, first) else {
+    let Ok(Submitted::Waiting(send)) = host.next(first) else {
         panic!("it waits for its connection");
     };
-    host.drain();
     host.connected("[2001:db8::1]:40000");
     let (via, contact) = names(&host.completed(send).unwrap());
     assert_eq!(via, "SIP/2.0/TCP [2001:db8::1]:5070");
@@ -134,7 +159,7 @@ fn a_given_branch_is_replaced_for_the_next_target_only() {
     let first = host.completed(send).unwrap();
     let via = header(first.bytes(), "Via");
     assert_eq!(via, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKmine;rport");
-    let Ok(Submitted::Sent(second)) = host.transport.try_next(host.now, first) else {
+    let Ok(Submitted::Sent(second)) = host.next(first) else {
         panic!("it is sent at once");
     };
     let message = second.message().unwrap();
@@ -266,6 +291,21 @@ fn a_flow_token_cannot_be_made_up() {
         let forged = String::from_utf8(forged).unwrap();
         assert_eq!(router.flow_from_token(&forged), None, "{at}");
     }
+    // Nor spelled another way, which a parser of numbers would read the same.
+    for at in 0..token.len() {
+        for other in 0x20..0x7f {
+            let mut spelled = token.clone().into_bytes();
+            spelled[at] = other;
+            let spelled = String::from_utf8(spelled).unwrap();
+            let same = spelled == token;
+            assert_eq!(
+                router.flow_from_token(&spelled).is_some(),
+                same,
+                "{spelled}"
+            );
+        }
+    }
+    assert_eq!(router.flow_from_token(&token.to_uppercase()), None);
     for bad in [
         "",
         "00",

@@ -245,6 +245,56 @@ fn a_datagram_reply_is_never_larger_than_the_request() {
 }
 
 #[test]
+fn a_reply_that_would_be_larger_than_its_request_is_counted_as_left_out() {
+    let mut host = Host::new();
+    let channel = host.udp("192.0.2.1:5060");
+    let short = b"OPTIONS a SIP/2.0\r\nv:SIP/2.0/UDP h;rport\r\n\r\n";
+    host.datagram(channel, "192.0.2.9:33333", short);
+    let stats = host.transport.stats();
+    let counts = (stats.malformed_replies, stats.malformed_replies_suppressed);
+    assert_eq!((host.datagrams.len(), counts), (0, (0, 1)));
+}
+
+// RFC 3261 §21.4.1
+#[test]
+fn what_is_wrong_is_said_where_the_channel_says_so_and_in_the_event() {
+    let plain = "SIP/2.0 400 Bad Request\r\n";
+    for (protocol, setting, detailed) in [
+        (Protocol::Udp, None, false),
+        (Protocol::Udp, Some(true), true),
+        (Protocol::Tcp, None, true),
+        (Protocol::Tcp, Some(false), false),
+    ] {
+        let mut host = Host::new();
+        let channel = ChannelConfig::new(protocol, addr("192.0.2.1:5060"));
+        let channel = host.channel(match setting {
+            Some(setting) => channel.detailed_reason(setting),
+            None => channel,
+        });
+        let padding = format!("Subject: {}", "x".repeat(100));
+        let data = bad(VIA).replace("Subject:", &padding);
+        let (event, reply) = if protocol == Protocol::Udp {
+            let event = host.datagram(channel, "192.0.2.9:33333", data.as_bytes());
+            (event, host.datagrams.remove(0).unwrap().1.bytes.to_vec())
+        } else {
+            let id = host.accept(channel, "192.0.2.1:5060", "192.0.2.9:33333");
+            host.feed(id, data.as_bytes());
+            (host.events.pop_front(), host.written(id))
+        };
+        let Some(Event::Malformed { error, .. }) = event else {
+            panic!("{event:?}");
+        };
+        let detail = format!("SIP/2.0 400 {}\r\n", error.kind());
+        assert_ne!(detail, plain);
+        let expected = if detailed { detail.as_str() } else { plain };
+        assert!(
+            reply.starts_with(expected.as_bytes()),
+            "{protocol} {setting:?}"
+        );
+    }
+}
+
+#[test]
 fn a_source_port_of_zero_gets_no_reply() {
     let mut host = Host::new();
     let channel = host.udp("192.0.2.1:5060");
@@ -261,8 +311,9 @@ fn a_channel_gives_so_many_replies_a_second() {
     let mut host = Host::with(config);
     let channel = host.udp("192.0.2.1:5060");
     let flood = |host: &mut Host| {
-        for _ in 0..50 {
-            host.datagram(channel, "192.0.2.9:33333", bad(VIA).as_bytes());
+        for number in 0..50 {
+            let source = format!("10.0.{number}.9:33333");
+            host.datagram(channel, &source, bad(VIA).as_bytes());
         }
         host.datagrams.drain(..).count()
     };
@@ -284,10 +335,12 @@ fn the_sockets_of_a_channel_share_its_rate() {
     let local = addr("192.0.2.1:5060");
     let channel = host.channel(ChannelConfig::new(Protocol::Udp, local).sockets(4));
     let other = host.udp("192.0.2.1:5062");
+    let mut sources = 0..;
     let mut flood = |channel: ChannelId, socket| {
-        let (now, from) = (host.now, addr("192.0.2.9:33333"));
-        for _ in 0..8 {
-            let socket = channel.socket(socket);
+        let now = host.now;
+        for number in sources.by_ref().take(8) {
+            let (socket, from) = (channel.socket(socket), format!("10.0.{number}.9:5060"));
+            let from = addr(&from);
             host.transport
                 .handle_datagram(now, socket, from, None, bad(VIA).as_bytes());
         }

@@ -11,7 +11,7 @@ use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendFailure
 use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::{Message, Request};
 use sip_transport_proto::{
-    ChannelConfig, Config, Event, Outgoing, Protocol, ResponsePolicy, SendOptions, Sent, Submitted,
+    ChannelConfig, Config, Event, Outgoing, Protocol, ResponsePolicy, SendOptions, Submitted,
 };
 
 const SOURCE: &str = "192.0.2.9:33333";
@@ -209,12 +209,6 @@ fn a_server_of_the_sent_by_has_to_prove_that_it_is_it() {
     );
 }
 
-fn next(host: &mut Host, sent: Sent) -> Result<Submitted, NextError> {
-    let next = host.transport.try_next(host.now, sent);
-    host.drain();
-    next
-}
-
 // RFC 3261 §18.2.2; conformance: 133
 #[test]
 fn where_the_source_does_not_listen_the_next_target_is_the_sent_by() {
@@ -239,7 +233,7 @@ fn where_the_source_does_not_listen_the_next_target_is_the_sent_by() {
             panic!("{told:?}");
         };
         assert_eq!((send, cause), (sent.id(), SendFailure::Io(refused)));
-        let Ok(Submitted::Waiting(send)) = next(&mut host, sent) else {
+        let Ok(Submitted::Waiting(send)) = host.next(sent) else {
             panic!("it waits for the DNS");
         };
         host.resolve_from(&zone());
@@ -248,13 +242,13 @@ fn where_the_source_does_not_listen_the_next_target_is_the_sent_by() {
         // RFC 3581 §4: still from where the request came to.
         assert_eq!(second.local().addr, addr("192.0.2.2:5070"));
         assert_eq!(second.targets_left(), 1);
-        let Ok(Submitted::Sent(third)) = next(&mut host, second) else {
+        let Ok(Submitted::Sent(third)) = host.next(second) else {
             panic!("it is known");
         };
         assert_eq!(third.remote().addr, addr("198.51.100.8:5090"));
         let tried: Vec<_> = third.tried().iter().map(|attempt| &attempt.cause).collect();
         assert_eq!(tried, [&AttemptCause::Left; 2]);
-        let none = next(&mut host, *third).unwrap_err();
+        let none = host.transport.try_next(host.now, *third).unwrap_err();
         assert!(matches!(none, NextError::NoTargetLeft(_)), "{none}");
         // The Via is as it was.
         for (_, transmit) in &host.datagrams {

@@ -427,8 +427,7 @@ fn the_next_target_is_the_next_server_whichever_way_the_first_was_tried() {
         }
         let sent = host.completed(send).unwrap();
         assert_eq!((sent.tried().len(), sent.targets_left()), (0, 1));
-        let next = host.transport.try_next(host.now, sent).unwrap();
-        host.drain();
+        let next = host.next(sent).unwrap();
         let Submitted::Waiting(send) = next else {
             panic!("{next:?}");
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{Host, numbered, ok, options, tcp, to, wire_request, wire_response};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
-use sip_transport_proto::trace::{CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE, Seldom};
+use sip_transport_proto::trace::{CALLBACK, CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE, Seldom};
 use sip_transport_proto::{Config, SendOptions};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -314,6 +314,21 @@ fn a_tap_that_is_set_is_called_without_a_subscriber_and_nothing_else_happens() {
         format!("{:?}", tapped.events),
         format!("{:?}", plain.events)
     );
+}
+
+#[test]
+fn the_first_panic_of_a_callback_is_said_and_all_are_counted() {
+    let _alone = alone();
+    let mut config = Config::default();
+    config.tap(|_| std::panic::resume_unwind(Box::new("a tap")));
+    let mut host = Host::with(config);
+    let said = Listener::during(Level::ERROR, || converse(&mut host));
+    let [said] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!((said.target, said.level), (CALLBACK, Level::ERROR));
+    assert!(said.text.contains("the tap panicked"), "{said:?}");
+    assert_eq!(host.transport.stats().callback_panics, 7);
 }
 
 #[cfg(feature = "tls")]

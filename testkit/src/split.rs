@@ -178,6 +178,10 @@ impl Split {
             ConnectionEvent::Active => self.router.handle_active(now, id),
             ConnectionEvent::Alive => self.router.handle_alive(now, id),
             ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
+            ConnectionEvent::ReceiveFull(closes) => {
+                self.router.handle_receive_full(now, closes);
+                self.tasks.push(Task::Router);
+            }
             ConnectionEvent::Closed { reason } => {
                 self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));
@@ -352,14 +356,8 @@ impl Machine for Split {
         Ok(Submitted::Waiting(send))
     }
 
-    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
-        let routed = self.router.try_next(now, sent)?;
-        let send = match &routed {
-            Routed::Waiting(send) => *send,
-            Routed::Ready(_, outgoing) => outgoing.id(),
-        };
-        self.routed(send, Ok(routed));
-        Ok(Submitted::Waiting(send))
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Box<Outgoing>, NextError> {
+        self.router.try_next(now, sent)
     }
 
     fn trust(&mut self, connection: ConnectionId) -> bool {

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use adapter_core::sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendFailure};
+use adapter_core::sip_transport_proto::error::{
+    AttemptCause, ChannelFailure, CloseReason, LocalFault, NextError, SendCause, SendFailure,
+};
 use adapter_core::sip_transport_proto::sim::{Answer, Link};
 use adapter_core::sip_transport_proto::sip_core::build::RequestBuilder;
 use adapter_core::sip_transport_proto::sip_core::{Method, Request};
@@ -16,7 +18,7 @@ use adapter_core::sip_transport_proto::{
     Config, Deadline, Event, Protocol, Sent, SizeOutcome, SizeRule,
 };
 use adapter_core::{Incoming, Runtime as _};
-use testkit::memory::{MemoryRuntime, Simulation};
+use testkit::memory::{Call, Fault, MemoryRuntime, Simulation};
 
 type SipTransport = adapter_core::SipTransport<MemoryRuntime>;
 
@@ -165,11 +167,11 @@ fn a_message_goes_to_its_next_target_and_then_there_is_none() {
         assert_eq!(first.remote().addr.ip(), ips[0]);
         assert!(matches!(bobs.recv().await, Some(Event::Request { .. })));
         let first_branch = branch(&first);
-        let second = transport.try_next(first).await.unwrap();
+        let second = transport.try_next(first).unwrap().await.unwrap();
         assert_eq!(second.remote().addr.ip(), ips[1]);
         assert_ne!(branch(&second), first_branch);
         assert!(matches!(carols.recv().await, Some(Event::Request { .. })));
-        let none = transport.try_next(second).await.unwrap_err();
+        let none = transport.try_next(second).unwrap_err();
         assert!(matches!(none, NextError::NoTargetLeft(_)), "{none}");
     });
 }
@@ -290,5 +292,148 @@ fn a_datagram_that_cannot_be_sent_is_told_of_once() {
         alice.sleep(Duration::from_secs(60)).await;
         let none = poll_fn(|cx| Poll::Ready(incoming.poll_recv(cx).is_pending()));
         assert!(none.await, "told of twice");
+    });
+}
+
+/// Errors of Linux.
+const ENOMEM: Fault = Fault::Error(12);
+const EACCES: Fault = Fault::Error(13);
+const ENFILE: Fault = Fault::Error(23);
+const EMFILE: Fault = Fault::Error(24);
+const EADDRNOTAVAIL: Fault = Fault::Error(99);
+const ENOBUFS: Fault = Fault::Error(105);
+const ECONNREFUSED: Fault = Fault::Error(111);
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_fault_of_this_machine_is_named_and_blames_no_target() {
+    let simulation = Simulation::new(8);
+    let ips = ["192.0.2.2", "192.0.2.3"].map(ip);
+    simulation.network(|network| network.set_name("two.example", Answer::Addresses(ips.to_vec())));
+    let alice = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    let others = ips.map(|address| simulation.add_host("other", &[address]));
+    alice.block_on(async {
+        let (transport, _incoming) = start(&alice, "192.0.2.1:5060").await;
+        let (_bob, _bobs) = start(&others[0], "192.0.2.2:5060").await;
+        let (_carol, _carols) = start(&others[1], "192.0.2.3:5060").await;
+        let request = || options("sip:two.example:5060;transport=tcp");
+        for (fault, local) in [
+            (EMFILE, LocalFault::ProcessFiles),
+            (ENFILE, LocalFault::SystemFiles),
+            (EADDRNOTAVAIL, LocalFault::NoAddress),
+            (ENOBUFS, LocalFault::NoMemory),
+            (ENOMEM, LocalFault::NoMemory),
+            (EACCES, LocalFault::NotPermitted),
+        ] {
+            alice.set_fault(Call::Connect, Some(fault));
+            let error = transport.send_request(request()).await.unwrap_err();
+            assert_eq!(error.tried().len(), 2, "{error}");
+            for attempt in error.tried() {
+                assert_eq!(attempt.cause, AttemptCause::LocalFault(local));
+                assert!(!attempt.target.reason.grey, "{error}");
+            }
+        }
+        alice.set_fault(Call::Connect, None);
+        let sent = transport.send_request(request()).await.unwrap();
+        assert!(!sent.target().unwrap().reason.grey);
+        assert_eq!(sent.remote().addr.ip(), ips[0]);
+
+        // What a peer has done is another matter.
+        transport.close(sent.remote().connection.unwrap());
+        alice.sleep(Duration::from_secs(5)).await;
+        alice.set_fault(Call::Connect, Some(ECONNREFUSED));
+        transport.send_request(request()).await.unwrap_err();
+        alice.set_fault(Call::Connect, None);
+        let sent = transport.send_request(request()).await.unwrap();
+        assert!(sent.target().unwrap().reason.grey);
+    });
+}
+
+#[test]
+fn a_socket_that_cannot_receive_for_long_is_left_in_peace_and_works_again() {
+    let simulation = Simulation::new(9);
+    let [alice, bob] = [("alice", "192.0.2.1"), ("bob", "192.0.2.2")]
+        .map(|(name, address)| simulation.add_host(name, &[ip(address)]));
+    alice.block_on(async {
+        let (transport, _incoming) = start(&alice, "192.0.2.1:5060").await;
+        let (_bob, mut bobs) = start(&bob, "192.0.2.2:5060").await;
+        bob.set_fault(Call::Receive, Some(ENOMEM));
+        let began = bob.calls(Call::Receive);
+        let request = options("sip:192.0.2.2;transport=udp");
+        transport.send_request(request).await.unwrap();
+        alice.sleep(Duration::from_secs(60)).await;
+        // 10, 20, 40 ms and so on, then each second.
+        let calls = bob.calls(Call::Receive) - began;
+        assert!((60..=70).contains(&calls), "{calls}");
+        // What it has to send goes out meanwhile.
+        bob.set_fault(Call::Receive, None);
+        let freed = alice.now();
+        assert!(matches!(bobs.recv().await, Some(Event::Request { .. })));
+        assert!(alice.now() - freed <= Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn a_channel_whose_task_ends_unasked_is_told_of_and_off_the_list() {
+    for (call, protocol) in [
+        (Call::Receive, Protocol::Udp),
+        (Call::Accept, Protocol::Tcp),
+    ] {
+        let simulation = Simulation::new(10);
+        let [alice, bob] = [("alice", "192.0.2.1"), ("bob", "192.0.2.2")]
+            .map(|(name, address)| simulation.add_host(name, &[ip(address)]));
+        alice.block_on(async {
+            let (transport, mut incoming) = start(&alice, "192.0.2.1:5060").await;
+            let (bobs_transport, mut bobs) = start(&bob, "192.0.2.2:5060").await;
+            let request = format!("sip:192.0.2.2;transport={protocol}");
+            transport.send_request(options(&request)).await.unwrap();
+            while !matches!(bobs.recv().await.unwrap(), Event::Request { .. }) {}
+
+            bob.set_fault(call, Some(Fault::Panic));
+            let failed = loop {
+                if let Event::ChannelClosed { local, cause, .. } = bobs.recv().await.unwrap() {
+                    assert_eq!(cause, ChannelFailure::Panicked);
+                    break local;
+                }
+            };
+            bob.set_fault(call, None);
+            assert_eq!(failed.protocol, protocol);
+            let left = bobs_transport.local_endpoints();
+            assert!(!left.contains(&failed), "{left:?}");
+            assert_eq!(left.len(), 1);
+            if protocol == Protocol::Tcp {
+                let Some(Event::ConnectionClosed { reason, .. }) = bobs.recv().await else {
+                    panic!("its connection closes");
+                };
+                let cause = ChannelFailure::Panicked;
+                assert_eq!(reason, CloseReason::ChannelFailed(cause));
+                // The other end has heard of it.
+                while !matches!(incoming.recv().await, Some(Event::ConnectionClosed { .. })) {}
+            }
+            // The address is free, so that it can be added again, and serves.
+            let added = match protocol {
+                Protocol::Udp => bobs_transport.add_udp(failed.addr).await,
+                _ => bobs_transport.add_tcp(failed.addr).await,
+            };
+            added.unwrap();
+            transport.send_request(options(&request)).await.unwrap();
+            while !matches!(bobs.recv().await.unwrap(), Event::Request { .. }) {}
+            bobs_transport.shutdown().await;
+            assert_eq!(bobs_transport.tasks(), 0);
+        });
+    }
+}
+
+#[test]
+fn a_channel_that_is_removed_or_shut_down_is_not_told_of_as_failed() {
+    let simulation = Simulation::new(11);
+    let host = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    host.block_on(async {
+        let (transport, mut incoming) = start(&host, "192.0.2.1:5060").await;
+        let first = transport.local_endpoints()[0].channel.unwrap();
+        transport.remove_channel(first).await.unwrap();
+        host.sleep(Duration::from_secs(1)).await;
+        transport.shutdown().await;
+        assert!(incoming.recv().await.is_none());
     });
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
+use sip_transport_proto::error::ChannelFailure;
 use sip_transport_proto::{ChannelConfig, ChannelId, DatagramSocket, SocketId};
 
 use super::{Core, Worker};
@@ -85,6 +86,26 @@ impl Core {
         let now = self.now();
         let (removed, asked) = self.ask(|router| router.remove_channel(now, id));
         removed.map_err(io::Error::other)?;
+        self.close_sockets(id);
+        self.run(asked);
+        Ok(())
+    }
+
+    /// The task of a channel's listener, or of one of its sockets, has ended: as it was asked to, or
+    /// the channel is no more.
+    pub(crate) fn task_ended(self: &Arc<Self>, id: ChannelId, cause: ChannelFailure) {
+        if self.is_stopping() {
+            return;
+        }
+        let now = self.now();
+        let (failed, asked) = self.ask(|router| router.fail_channel(now, id, cause));
+        if failed.is_ok() {
+            self.close_sockets(id);
+        }
+        self.run(asked);
+    }
+
+    fn close_sockets(&self, id: ChannelId) {
         if let Some(listener) = lock(&self.listeners).remove(&id) {
             listener.wake();
         }
@@ -97,8 +118,6 @@ impl Core {
             keep
         });
         gone.iter().for_each(|socket| socket.task.wake());
-        self.run(asked);
-        Ok(())
     }
 
     /// A socket's task has ended.

@@ -17,7 +17,7 @@ use sip_transport_proto::error::{CloseReason, SendCause, SendError};
 use sip_transport_proto::resolve::{Answer, LookupId, Target};
 use sip_transport_proto::{
     ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
-    RouterOutput, SendId, Sent, SipEndpoint, SocketId,
+    RouterOutput, SendId, SendIds, Sent, SipEndpoint, SocketId,
 };
 
 use crate::link::Link;
@@ -53,6 +53,8 @@ pub(crate) enum Submitted {
 #[derive(Debug)]
 enum Waiter {
     Waiting(oneshot::Sender<Result<Sent, SendError>>),
+    /// The application hears of it as an event.
+    Started,
     /// It ended before its sender had begun to wait.
     Ended(Box<Result<Sent, SendError>>),
 }
@@ -68,6 +70,9 @@ struct Answers {
 #[derive(Debug)]
 pub(crate) struct Core {
     router: Mutex<Router>,
+    send_ids: SendIds,
+    /// Whether the thread at hand runs inside a runtime of the kind that this is on.
+    is_inside: fn() -> bool,
     pub(crate) workers: Vec<Worker>,
     resolver: Arc<dyn Resolve>,
     sockets: RwLock<BTreeMap<SocketId, Arc<Socket>>>,
@@ -88,12 +93,15 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(
         router: Router,
+        is_inside: fn() -> bool,
         workers: Vec<Worker>,
         resolver: Arc<dyn Resolve>,
         datagram_queue: usize,
         socket_options: SocketOptions,
     ) -> Self {
         Self {
+            send_ids: router.send_ids(),
+            is_inside,
             router: Mutex::new(router),
             workers,
             sockets: RwLock::default(),
@@ -141,6 +149,10 @@ impl Core {
             }
         }
         (result, Asked(outputs))
+    }
+
+    pub(crate) fn is_inside_runtime(&self) -> bool {
+        (self.is_inside)()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -165,7 +165,7 @@ impl Core {
         }
     }
 
-    fn tell(&self, worker: usize, event: Event) {
+    pub(super) fn tell(&self, worker: usize, event: Event) {
         if let Some(worker) = self.workers.get(worker) {
             worker.queue.push(&mut vec![event]);
         }

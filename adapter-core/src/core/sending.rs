@@ -5,14 +5,39 @@ use std::time::Instant;
 
 use futures_channel::oneshot;
 use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
+use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ConnectionId, Outgoing, Pushed, QueryId, Route, Routed, SendId, Sent, Way,
+    ConnectionId, Event, Outgoing, Pushed, QueryId, Route, Routed, SendId, SendOptions, Sent, Way,
 };
 
 use super::{Asked, Core, PlanResult, Submitted, Waiter};
 use crate::sync::{lock, read};
 
 impl Core {
+    /// A message with its id, and a request with its branch.
+    pub(crate) fn prepare(&self, message: Message) -> Box<Outgoing> {
+        let mut outgoing = Outgoing::new(message, SendOptions::new());
+        self.send_ids.assign(&mut outgoing);
+        outgoing
+    }
+
+    /// The same for the next target of a message that was sent.
+    pub(crate) fn try_next(&self, sent: Sent) -> Result<Box<Outgoing>, NextError> {
+        let now = self.now();
+        self.with_router(|router| router.try_next(now, sent))
+    }
+
+    /// Sends a message of whose end an event is to tell.
+    pub(crate) fn start(self: &Arc<Self>, outgoing: Box<Outgoing>) -> SendId {
+        let (now, send) = (self.now(), outgoing.id());
+        // Before it can end.
+        lock(&self.waiters).insert(send, Waiter::Started);
+        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
+        self.carry_on_waiting(now, send, routed);
+        self.run(asked);
+        send
+    }
+
     /// Sends a message as far as that goes without waiting.
     pub(crate) fn submit(
         self: &Arc<Self>,
@@ -65,6 +90,11 @@ impl Core {
                 drop(waiters);
                 // Nobody waits any more: dropping the future does not cancel the send.
                 drop(sender.send(result));
+            }
+            Some(Waiter::Started) => {
+                drop(waiters);
+                let result = result.map(Box::new);
+                self.tell(0, Event::SendCompleted { send, result });
             }
             _ => drop(waiters.insert(send, Waiter::Ended(Box::new(result)))),
         }
@@ -162,20 +192,8 @@ impl Core {
 
     /// Sends the same bytes once more.
     pub(crate) fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
-        self.with_router(|router| router.check_way(sent))?;
+        self.with_router(|router| router.resend(sent))?;
         self.put(self.now(), sent)
-    }
-
-    /// Sends a message on to its next target.
-    pub(crate) fn try_next(self: &Arc<Self>, sent: Sent) -> Result<Submitted, NextError> {
-        let now = self.now();
-        let (routed, asked) = self.ask(|router| router.try_next(now, sent));
-        let carried = routed.map(|routed| self.carry_on(now, Ok(routed)));
-        self.run(asked);
-        match carried?? {
-            Ok(sent) => Ok(Submitted::Sent(sent)),
-            Err(send) => Ok(self.wait_for(send)?),
-        }
     }
 
     /// A send comes back from a connection: on to the next target.

@@ -1,35 +1,39 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 use sip_transport_proto::trace::{CONNECTION, LIMIT, SOCKET, Seldom};
 use sip_transport_proto::{AcceptFilter, ChannelId};
 use tracing::{debug, warn};
 
+use super::backoff::Backoff;
 use super::connection;
-use crate::alarm::Alarm;
+use super::watch::Watch;
 use crate::core::Core;
 use crate::{Listener, Stream};
 
 /// Connections accepted in one turn, before other tasks get theirs.
 const ROUNDS: usize = 16;
 
-/// How long to wait after an error of accept, such as "too many open files": longer each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// Accepts connections until the channel is removed or the transport stops.
-pub(crate) async fn accept(
+pub(crate) fn accept(
     core: Arc<Core>,
     channel: ChannelId,
     listener: Box<dyn Listener>,
     wake: Arc<AtomicWaker>,
+) -> impl Future<Output = ()> + Send {
+    let watch = Watch { core, channel };
+    async move { accept_all(&watch.core, channel, listener, &wake).await }
+}
+
+async fn accept_all(
+    core: &Arc<Core>,
+    channel: ChannelId,
+    listener: Box<dyn Listener>,
+    wake: &AtomicWaker,
 ) {
-    let mut pause = FIRST_PAUSE;
-    let mut until: Option<Instant> = None;
-    let mut alarm = Alarm::default();
+    let mut backoff = Backoff::new();
     let said = Seldom::default();
     let filter = core.with_router(|router| router.accept_filter(channel));
     poll_fn(|cx| {
@@ -41,10 +45,7 @@ pub(crate) async fn accept(
             if core.is_stopping() || !core.has_listener(channel) {
                 return Poll::Ready(());
             }
-            if let Some(at) = until {
-                ready!(alarm.poll(cx, &*worker.runtime, Some(at)));
-                until = None;
-            }
+            ready!(backoff.poll(cx, &*worker.runtime));
             // Nobody knows yet whose the next one will be.
             for worker in &core.workers {
                 if worker.queue.poll_accept(cx).is_pending() {
@@ -57,13 +58,14 @@ pub(crate) async fn accept(
             }
             match ready!(listener.poll_accept(cx)) {
                 Ok((stream, _)) => {
-                    pause = FIRST_PAUSE;
-                    take(&core, channel, filter.as_ref(), stream);
+                    backoff.reset();
+                    take(core, channel, filter.as_ref(), stream);
                 }
                 Err(error) => {
-                    warn!(target: SOCKET, %error, local = %listener.local_addr(), "cannot accept");
-                    until = Some(core.now() + pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    if let Some(left_out) = backoff.failed(core.now()) {
+                        let local = listener.local_addr();
+                        warn!(target: SOCKET, %error, left_out, %local, "cannot accept");
+                    }
                 }
             }
         }

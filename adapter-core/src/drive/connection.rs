@@ -13,11 +13,11 @@ use sip_transport_proto::trace::CONNECTION;
 use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
 use tracing::debug;
 
-use crate::Stream;
 use crate::alarm::Alarm;
 use crate::core::{Core, Worker};
 use crate::link::Link;
 use crate::sync::lock;
+use crate::{Stream, sys};
 
 /// What is read at once.
 const READ: usize = 32 * 1024;
@@ -116,7 +116,11 @@ impl Task {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
                     debug!(target: CONNECTION, %remote, %error, "cannot connect");
-                    lock(&self.link.machine).handle_error(error.kind());
+                    let mut machine = lock(&self.link.machine);
+                    match sys::local_fault(&error) {
+                        Some(fault) => machine.handle_local_fault(fault),
+                        None => machine.handle_error(error.kind()),
+                    }
                     Poll::Ready(None)
                 }
                 Poll::Pending => loop {
@@ -314,6 +318,11 @@ impl Task {
             }
             ConnectionEvent::Behind(since) => {
                 core.with_router(|router| router.handle_behind(id, since));
+            }
+            ConnectionEvent::ReceiveFull(closes) => {
+                let now = core.now();
+                let ((), asked) = core.ask(|router| router.handle_receive_full(now, closes));
+                core.run(asked);
             }
             ConnectionEvent::Closed { reason } => core.forget_link(id, reason),
             ConnectionEvent::Returned(outgoing, cause) => {

@@ -2,13 +2,15 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::trace::{LIMIT, SOCKET, Seldom};
 use sip_transport_proto::{DatagramSocket, Event, SendId, TapCall, error as proto};
 use tracing::warn;
 
+use super::backoff::Backoff;
+use super::watch::Watch;
 use crate::core::{Core, Worker};
 use crate::socket::Socket;
 use crate::{RecvBatch, SendBatch, SendFailure, sys};
@@ -21,20 +23,31 @@ const REMEMBERED: usize = 8_192;
 const MEMORY: Duration = Duration::from_secs(32);
 
 /// Runs a UDP socket until its channel is removed or the transport stops.
-pub(crate) async fn datagrams(core: Arc<Core>, socket: Arc<Socket>, machine: DatagramSocket) {
+pub(crate) fn datagrams(
+    core: Arc<Core>,
+    socket: Arc<Socket>,
+    machine: DatagramSocket,
+) -> impl Future<Output = ()> + Send {
+    let channel = socket.id.channel;
+    let watch = Watch { core, channel };
+    async move { run(&watch.core, &socket, machine).await }
+}
+
+async fn run(core: &Arc<Core>, socket: &Socket, machine: DatagramSocket) {
     let Some(worker) = core.workers.get(socket.worker) else {
         return;
     };
     let mut task = Task {
-        core: &core,
+        core,
         worker,
-        socket: &socket,
+        socket,
         machine,
         received: RecvBatch::new(),
         out: SendBatch::new(core.datagram_queue),
         recent: VecDeque::new(),
         events: Vec::new(),
         said: Seldom::default(),
+        backoff: Backoff::new(),
     };
     poll_fn(|cx| task.turn(cx)).await;
 }
@@ -50,6 +63,7 @@ struct Task<'a> {
     recent: VecDeque<(SocketAddr, u64, Instant)>,
     events: Vec<Event>,
     said: Seldom,
+    backoff: Backoff,
 }
 
 impl Drop for Task<'_> {
@@ -128,14 +142,17 @@ impl Task<'_> {
     }
 
     fn receive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.socket.io.poll_recv(cx, &mut self.received) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => {
-                warn!(target: SOCKET, %error, local = %self.machine.local(), "cannot receive");
-            }
-        }
+        ready!(self.backoff.poll(cx, &*self.worker.runtime));
+        let received = ready!(self.socket.io.poll_recv(cx, &mut self.received));
         let now = self.worker.runtime.now();
+        if let Err(error) = received {
+            if let Some(left_out) = self.backoff.failed(now) {
+                let local = self.machine.local();
+                warn!(target: SOCKET, %error, left_out, %local, "cannot receive");
+            }
+            return Poll::Ready(());
+        }
+        self.backoff.reset();
         self.events.reserve(self.received.len());
         for datagram in self.received.iter() {
             if datagram.truncated {

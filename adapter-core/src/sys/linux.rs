@@ -44,6 +44,7 @@ nix::setsockopt_impl!(
 );
 
 pub(super) const EMSGSIZE: i32 = libc::EMSGSIZE;
+pub(super) const ENOBUFS: i32 = libc::ENOBUFS;
 
 pub(super) fn prepare(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     let wildcard = local.ip().is_unspecified();

@@ -1,5 +1,6 @@
 //! Socket system calls, for those who implement a [`Runtime`](crate::Runtime). No call blocks.
 
+mod descriptors;
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod platform;
@@ -12,10 +13,17 @@ mod udp;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use sip_transport_proto::error::LocalFault;
 use socket2::{Domain, Protocol, Socket, Type};
 
+pub use descriptors::{descriptor_limit, raise_descriptor_limit};
 pub use tcp::{broke_before_accept, connect, listen};
 pub use udp::{UdpSocket, connect_datagrams};
+
+/// Too many open files, in the process and in the system. Windows has no limit of the second kind,
+/// and WSAEMFILE for the first.
+const EMFILE: i32 = if cfg!(windows) { 10_024 } else { 24 };
+const ENFILE: i32 = 23;
 
 /// The local address that the system sends from towards `remote`. Sends nothing.
 pub fn local_address(remote: SocketAddr) -> io::Result<IpAddr> {
@@ -88,16 +96,18 @@ fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
     ))
 }
 
-/// How many descriptors the process may have open; `None` where the system does not tell.
-#[cfg(target_os = "linux")]
-pub fn descriptor_limit() -> Option<usize> {
-    use nix::sys::resource::{Resource, getrlimit};
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    usize::try_from(soft).ok()
-}
-
-/// How many descriptors the process may have open; `None` where the system does not tell.
-#[cfg(not(target_os = "linux"))]
-pub fn descriptor_limit() -> Option<usize> {
-    None
+/// What was missing here to open a connection, if that is why it failed.
+pub(crate) fn local_fault(error: &io::Error) -> Option<LocalFault> {
+    match error.raw_os_error() {
+        Some(EMFILE) => return Some(LocalFault::ProcessFiles),
+        Some(ENFILE) => return Some(LocalFault::SystemFiles),
+        Some(platform::ENOBUFS) => return Some(LocalFault::NoMemory),
+        _ => {}
+    }
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => Some(LocalFault::NoAddress),
+        io::ErrorKind::OutOfMemory => Some(LocalFault::NoMemory),
+        io::ErrorKind::PermissionDenied => Some(LocalFault::NotPermitted),
+        _ => None,
+    }
 }

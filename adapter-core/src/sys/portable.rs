@@ -10,6 +10,7 @@ use crate::batch::{Received, RecvBatch, SendBatch};
 
 /// WSAEMSGSIZE on Windows; the BSDs and macOS agree on the other.
 pub(super) const EMSGSIZE: i32 = if cfg!(windows) { 10_040 } else { 40 };
+pub(super) const ENOBUFS: i32 = if cfg!(windows) { 10_055 } else { 55 };
 
 pub(super) fn prepare(_socket: &Socket, _local: SocketAddr) -> io::Result<()> {
     Ok(())

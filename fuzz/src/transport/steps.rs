@@ -451,11 +451,11 @@ impl World {
         let before = self.before();
         match self.sip.try_next(self.now, *sent) {
             Err(NextError::NoTargetLeft(_)) => assert_eq!(left, 0),
-            Err(NextError::Send(error)) => self.submitted(ask, &Verdict::Wait, before, Err(error)),
             Err(other) => panic!("{other}"),
-            Ok(submitted) => {
+            Ok(outgoing) => {
                 assert!(left > 0);
-                self.submitted(ask, &Verdict::Wait, before, Ok(submitted));
+                let submitted = self.sip.send(self.now, outgoing);
+                self.submitted(ask, &Verdict::Wait, before, submitted);
             }
         }
     }

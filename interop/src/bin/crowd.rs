@@ -35,9 +35,9 @@ struct Args {
     at_once: usize,
     /// How many flows from the crowd's address have been used before
     #[arg(long, value_name = "N", default_value = "50")]
-    proven: usize,
+    flows: usize,
     /// How many silent connections the server may keep from one address
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "8192")]
     allowed: usize,
 }
 
@@ -84,7 +84,7 @@ fn crowd(args: &Args) -> Result<Outcome, Failure> {
         other: args.other,
         count: args.count,
         at_once: args.at_once.max(1),
-        proven: args.proven,
+        flows: args.flows,
         allowed: args.allowed,
         patience: PATIENCE,
     };

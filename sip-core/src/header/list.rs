@@ -5,8 +5,8 @@ use core::marker::PhantomData;
 use memchr::{memchr, memchr2, memchr3};
 
 use super::Header;
-use crate::ValueError;
 use crate::chars::is_lws;
+use crate::{ValueError, steps};
 
 /// Splits a row at its commas, but not at those inside quotes or angle brackets.
 ///
@@ -62,6 +62,7 @@ pub(crate) fn comma(row: &[u8]) -> Option<usize> {
     loop {
         let rest = row.get(at..)?;
         let found = memchr3(b',', b'"', b'<', rest)?;
+        steps::count(found + 1);
         at += found;
         let rest = rest.get(found..)?;
         at += match rest.first()? {
@@ -78,6 +79,7 @@ fn quoted_len(bytes: &[u8]) -> Option<usize> {
     loop {
         let rest = bytes.get(at..)?;
         let found = memchr2(b'"', b'\\', rest)?;
+        steps::count(found + 1);
         at += found;
         match rest.get(found)? {
             b'"' => return Some(at + 1),

@@ -188,12 +188,12 @@ impl Head {
         self.view(data).top_via()
     }
 
-    /// The checks on receipt: a request URI, every Via, From, To, Call-ID, CSeq (with the method of
-    /// a request) and Max-Forwards that follow their grammar; the first five of them present
-    /// (RFC 3261 §8.1.1; Max-Forwards may be missing, §16.3); and no second row of a header that
-    /// decides something and may stand only once (§7.3.1). Of a message from a stream the length of
-    /// each header is checked here too, see [`Limits::header`]. Other headers, and the parts of the
-    /// URIs in From and To, are checked when they are asked for.
+    /// The checks on receipt, of what transport and transactions rest on: request URI, top Via,
+    /// From, To and Call-ID can be read, and CSeq (with the method of a request) and Max-Forwards
+    /// follow their grammar; all of them are present (RFC 3261 §8.1.1; Max-Forwards may be missing,
+    /// §16.3); and no header of which one alone may count comes twice (§7.3.1). The
+    /// [module](super) says what can be read; under [`Reading::Strict`] it is what follows the
+    /// grammar, every Via included. Other headers are checked when they are asked for.
     ///
     /// What it finds is kept, so that it is not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
 use super::{Line, LintKind, Packed, ParseError, ParseErrorKind, Row, Tolerated};
-use crate::{Limits, Name, Reading, chars};
+use crate::{Limits, Name, Reading, chars, steps};
 
 pub(crate) type Rows = SmallVec<[Packed; 48]>;
 
@@ -268,6 +268,7 @@ impl Indexer {
             let next = self.rows.get(index).map(|&row| Row::unpack(row));
             let end = next.map_or(head.len(), |row| row.start.into());
             let text = head.get(start..end).unwrap_or_default();
+            steps::count(text.len());
             for (at, b) in controls(text) {
                 // NUL hides what follows from some readers.
                 if reading == Reading::Strict || is_read || b == 0 {

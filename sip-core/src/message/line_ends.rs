@@ -1,5 +1,7 @@
 //! The one pass over the bytes of a head: line ends as bits, 64 bytes at a time.
 
+use crate::steps;
+
 const BLOCK: usize = 64;
 
 /// Finds line ends in bytes that keep coming, and notices what a head must not hold. Written as
@@ -48,6 +50,7 @@ impl LineEnds {
                 (Some(before), Some(bytes)) => (read(before, bytes), BLOCK),
                 _ => read_short(before)?,
             };
+            steps::count(1);
             self.suspicious |= block.1;
             self.ends = block.0;
             self.block = self.next;

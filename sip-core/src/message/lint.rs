@@ -102,7 +102,8 @@ impl<'a> View<'a> {
             found.add(LintKind::Repeated, error.in_header(row.name()));
         }
         if framing.contains(LintKind::NoEmptyLine) {
-            let error = ParseError::new(ParseErrorKind::Incomplete, self.base.len());
+            let last = self.rows.last().map(|&row| self.row_end(Row::unpack(row)));
+            let error = ParseError::new(ParseErrorKind::Incomplete, last.unwrap_or_default());
             found.add(LintKind::NoEmptyLine, error);
         }
         // In the order in which they stand.

@@ -2,24 +2,47 @@
 //!
 //! # What is read, and what is refused
 //!
-//! The grammar of RFC 3261 §25 is followed where two hops could otherwise read one message in two
-//! ways, and relaxed where old peers need it:
+//! What transport and transactions do not need is left as it is (RFC 3261 §16.3 step 1). The
+//! grammar is followed where two hops could otherwise read one message in two ways: where it or a
+//! header ends, and who it is for.
 //!
 //! - Lines end in CRLF. A CR or an LF alone in the head is an error, over UDP as on streams.
 //! - A line of blanks inside the head (CRLF SP CRLF) is white space of the header before it.
-//! - Control characters are errors, except behind a backslash in a quoted string. Bytes above
-//!   0x7f are let through and kept, whether they are UTF-8 or not.
+//! - NUL is an error, except behind a backslash in a quoted string. Bytes above 0x7f are let through
+//!   and kept, whether they are UTF-8 or not.
 //! - A request line has exactly one space on each side of the request URI and nothing behind the
 //!   version; other lines get 400, another version gets 505. The version is read in any case and
-//!   kept in capitals (RFC 3261 §7.1); it is the one thing that is not re-emitted as it came.
+//!   kept in capitals (RFC 3261 §7.1).
 //! - A status line may lack the space behind the code if it has no reason phrase.
-//! - Content-Length is digits only. Two rows of it are an error even when they are equal.
+//! - Content-Length is digits only. Two rows of it are an error even when they are equal, and so are
+//!   two of Call-ID, CSeq, From and To.
 //! - CRLFs before the start line of a datagram are skipped; bytes behind its body are cut off.
 //! - Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted.
 //! - Of a SIP URI in From and To only the characters are looked at on receipt, for transport and
 //!   transactions read the tags alone; [`header::From`] and [`header::To`] apply the whole grammar
-//!   when they are asked for. The request URI is checked wholly.
+//!   when they are asked for.
 //! - Max-Forwards above 255 gets 400, as every number outside its range does.
+//!
+//! Under [`Reading::Lenient`], the default, this is let in as well; [`Message::lint`] tells of it:
+//!
+//! - The request URI needs a clear scheme, host, port and `maddr`: see [`RoutingUri`].
+//! - From and To need a clear tag. Any display name up to the last `<` outside quotes, any
+//!   characters in the user, a URI without scheme, empty parameters, values of any visible
+//!   characters but `; , " < >`, and a parameter that comes twice (the tag with one value) do no
+//!   harm. The tag itself is text, not always a token.
+//! - The top Via needs a clear sent-by and `maddr`, and none of the parameters that transport reads
+//!   may come twice. The Vias below it are only told apart, and none may be empty.
+//! - Call-ID is any bytes but CR, LF and NUL.
+//! - A host may end in a label that starts with a digit, and be an IPv4 address with leading zeros
+//!   (a name, as some read octal) or an IPv6 address with a zone (which is left out).
+//! - A line without a name or a colon is kept and seen by nobody, unless another reader could find
+//!   a header in it that counts; then it is an error.
+//! - Control characters may stand in headers that routing does not read.
+//! - Max-Forwards may come twice with one value; what the application alone reads, such as Expires
+//!   or Content-Type, with any.
+//! - White space may stand before the start line of a datagram, and the empty line may be missing
+//!   where a header line ends the datagram. It is put in when the message is kept: this and the
+//!   version are all that is not re-emitted as it came.
 //!
 //! # Choices where the RFCs leave one
 //!
@@ -32,7 +55,8 @@
 //! | Headers in the request URI (§3.1.2.11) | 400: forwarded as they came, they would reach someone who honours them |
 //! | A Date that is not in GMT (§3.1.2.12) | Delivered; asking for the Date is an error |
 //! | A Contact with `?` outside of angle brackets (§3.1.2.13) | Delivered; asking for the Contact is an error |
-//! | White space in the URI of From or To, a display name that is neither quoted nor tokens (§3.1.2.14, §3.1.2.15) | 400 |
+//! | White space in the URI of From or To (§3.1.2.14) | 400 |
+//! | A display name that is neither quoted nor tokens (§3.1.2.15) | Delivered; asking for the From or To is an error. Under strict reading 400 |
 //! | A CSeq with another method than an unknown one (§3.1.2.18) | 400, not 501: which methods are known is the application's to say |
 //! | A branch that is the magic cookie alone (§3.2.1) | Delivered; it identifies no transaction, as in RFC 2543 |
 //! | A third colon in an IPv6 address that ends as an IPv4 one (RFC 5118 §4.10) | Read, and printed with two; a message that is forwarded untouched keeps it |

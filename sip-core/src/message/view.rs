@@ -2,8 +2,8 @@
 
 use super::check::Facts;
 use super::{HeaderError, HeaderName, Line, Packed, Row, StartLine};
-use crate::Name;
 use crate::header::{self, Via, list};
+use crate::{Name, steps};
 
 /// A start line and rows over the bytes they were parsed from and the text of edits.
 #[derive(Clone, Copy)]
@@ -58,6 +58,7 @@ impl<'a> View<'a> {
     /// The rows of one known name, with their indices.
     #[inline]
     pub(crate) fn find(self, name: Name) -> impl Iterator<Item = (usize, Row)> + Clone + 'a {
+        steps::count(self.rows.len());
         let ids = self.rows.iter().enumerate();
         ids.filter(move |(_, packed)| Row::id(**packed) == name as u8)
             .map(|(index, &packed)| (index, Row::unpack(packed)))

@@ -2,9 +2,9 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-#[cfg(feature = "proxy")]
 use sip_core::Reading;
 
+#[cfg(feature = "proxy")]
 use crate::ProxyProtocol;
 use crate::advertised::PerFamily;
 use crate::resolve::Family;
@@ -31,6 +31,8 @@ pub struct ChannelConfig {
     pub(crate) accept_keep: Option<u32>,
     pub(crate) alias: bool,
     pub(crate) responses: Option<ResponsePolicy>,
+    pub(crate) source_rate: Option<(u32, u32)>,
+    pub(crate) detailed_reason: bool,
     #[cfg(feature = "proxy")]
     pub(crate) proxy: Option<ProxyProtocol>,
     #[cfg(feature = "tls")]
@@ -57,6 +59,8 @@ impl ChannelConfig {
             accept_keep: None,
             alias: false,
             responses: None,
+            source_rate: None,
+            detailed_reason: protocol.is_stream(),
             #[cfg(feature = "proxy")]
             proxy: None,
             #[cfg(feature = "tls")]
@@ -184,6 +188,38 @@ impl ChannelConfig {
     /// [`Config::responses`](crate::Config::responses) says.
     pub fn responses(mut self, policy: ResponsePolicy) -> Self {
         self.responses = Some(policy);
+        self
+    }
+
+    /// How many messages in a second, and at once after a silence, are taken from one source over
+    /// UDP: from an IPv4 /24 or an IPv6 /56. What is more is dropped unread and counted
+    /// ([`Stats::datagrams_limited`](crate::Stats::datagrams_limited)), and
+    /// [`Event::SourceLimited`](crate::Event::SourceLimited) tells of the first. Keep-alives do not
+    /// count; responses do, so it has to be enough for the servers that requests are sent to, or
+    /// they have to be [exempt](crate::Config::per_ip_exempt). 0 counts as 1. Default: as many as
+    /// come.
+    ///
+    /// Sources share 1,024 buckets by a hash that nobody else knows, so that memory is bounded: one
+    /// source that is held back takes another with it by a chance of 1 in 500,000.
+    ///
+    /// ```
+    /// use sip_transport_proto::{ChannelConfig, Protocol};
+    ///
+    /// let public = ChannelConfig::new(Protocol::Udp, "192.0.2.1:5060".parse()?);
+    /// // Scanners send hundreds; an office full of phones does not.
+    /// let public = public.messages_per_source(50, 200);
+    /// # Ok::<(), core::net::AddrParseError>(())
+    /// ```
+    pub fn messages_per_source(mut self, per_second: u32, burst: u32) -> Self {
+        self.source_rate = Some((per_second, burst));
+        self
+    }
+
+    /// Whether the reason phrase of a reply to a malformed request says what is wrong with it, as
+    /// [`Event::Malformed`](crate::Event::Malformed) always does; else it is that of the status.
+    /// Default: no for UDP, where anybody may ask in the name of anybody; yes for streams.
+    pub fn detailed_reason(mut self, detailed: bool) -> Self {
+        self.detailed_reason = detailed;
         self
     }
 

@@ -4,6 +4,7 @@ mod calls;
 mod channel;
 mod setters;
 
+use core::net::IpAddr;
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -20,6 +21,10 @@ use crate::websocket::{WebSocketConfig, WebSocketLimits};
 use crate::{ResponsePolicy, SipEndpoint, SizeRule, Tapped};
 
 use calls::{Filter, Hook};
+
+pub(crate) use calls::{Callback, Panics};
+#[cfg(feature = "ws")]
+pub(crate) use calls::{Panicked, caught};
 
 pub use channel::ChannelConfig;
 use setters::shares;
@@ -51,6 +56,7 @@ pub struct Config {
     pub(crate) send_queue: usize,
     pub(crate) silent_send_queue: usize,
     pub(crate) total_send_queue: usize,
+    pub(crate) total_receive_buffer: usize,
     pub(crate) malformed_replies_per_second: u32,
     pub(crate) stun_answers_per_second: u32,
     pub(crate) max_waiting_sends: usize,
@@ -103,6 +109,7 @@ impl Default for Config {
             send_queue: 1 << 20,
             silent_send_queue: 64 << 10,
             total_send_queue: 64 << 20,
+            total_receive_buffer: 64 << 20,
             malformed_replies_per_second: 100,
             stun_answers_per_second: 5_000,
             max_waiting_sends: 16_384,
@@ -246,7 +253,9 @@ impl Config {
     /// A call to change the headers of each message before it goes out: once the way is chosen,
     /// before placeholders are filled in. It gets the message, its local and its remote end point.
     ///
-    /// It runs outside all locks, in the task that sends; it must not panic.
+    /// It runs outside all locks, in the task that sends. If it panics, the send fails with
+    /// [`SendCause::HookPanicked`](crate::error::SendCause::HookPanicked): no message goes out half
+    /// changed.
     pub fn header_hook(
         &mut self,
         hook: impl Fn(&mut Message, SipEndpoint, SipEndpoint) + Send + Sync + 'static,
@@ -258,7 +267,7 @@ impl Config {
     /// Addresses behind which many peers are, such as load balancers and gateways: each of their
     /// connections counts as one from an address of its own. So they never meet
     /// [`max_connections_per_ip`](Self::max_connections_per_ip), and make room as peers do that hold
-    /// one. Default: none.
+    /// one. Their datagrams do not count against what one source may have. Default: none.
     pub fn per_ip_exempt(&mut self, networks: impl IntoIterator<Item = IpNet>) -> &mut Self {
         self.per_ip_exempt = networks.into_iter().collect();
         self
@@ -272,8 +281,8 @@ impl Config {
     /// Of a connection from a [trusted load balancer](crate::ChannelConfig::proxy_protocol) it is
     /// asked when that has said whose it is.
     ///
-    /// It runs outside all locks, in the task that accepts, so it must be quick; and it must not
-    /// panic. Default: none.
+    /// It runs outside all locks, in the task that accepts, so it must be quick. If it panics, the
+    /// connection is refused. Default: none.
     pub fn accept_filter(
         &mut self,
         filter: impl Fn(SipEndpoint, SipEndpoint) -> bool + Send + Sync + 'static,
@@ -285,6 +294,12 @@ impl Config {
     /// The limit of silent connections that holds.
     pub(crate) fn silent_limit(&self) -> usize {
         self.max_silent.unwrap_or(self.max_connections / 4).max(1)
+    }
+
+    /// Whether that address is exempt from limits of one address.
+    pub(crate) fn is_exempt(&self, ip: IpAddr) -> bool {
+        let mut exempt = self.per_ip_exempt.iter();
+        exempt.any(|network| network.contains(&ip.to_canonical()))
     }
 
     /// The limit of connections from one address that holds.
@@ -303,8 +318,8 @@ impl Config {
     /// transport makes itself. Keep-alives are no messages. The messages of one connection are shown
     /// in their order, each once it has come or is queued. Without it nothing is copied.
     ///
-    /// It runs outside all locks, in the task of the connection or socket, which waits for it; it
-    /// must not panic.
+    /// It runs outside all locks, in the task of the connection or socket, which waits for it. If it
+    /// panics, the message goes its way all the same.
     ///
     /// ```
     /// use sip_transport_proto::{Config, Tapped};
@@ -355,6 +370,11 @@ impl Config {
     pub fn fit_descriptors(&mut self, descriptors: usize) -> &mut Self {
         self.max_connections = self.max_connections.min(descriptors).max(1);
         self
+    }
+
+    /// The setting [`max_connections`](Self::max_connections) as it is.
+    pub fn most_connections(&self) -> usize {
+        self.max_connections
     }
 
     durations! {
@@ -409,8 +429,8 @@ impl Config {
         ///
         /// A newcomer is refused if only such a one could make room that was used in the last 64·T1
         /// (32 s), as transactions may go on over it (RFC 3261 §18), and is trusted or from the
-        /// newcomer's own address. Default: 65,536, which the adapters lower to the file limit of the
-        /// process less 256.
+        /// newcomer's own address. Default: 65,536, which the adapters lower to what the limit of open
+        /// files allows.
         max_connections: usize;
         /// Bytes queued for one connection. Default: 1 MiB.
         send_queue: usize;
@@ -420,17 +440,26 @@ impl Config {
         /// connection that has been behind with its bytes for longest, and for a second at least, is
         /// closed then, so that those after it find room. Default: 64 MiB.
         total_send_queue: usize;
+        /// Bytes that all connections together have received and not passed on: of messages,
+        /// upgrades and TLS records that are not complete, and while the application does not fetch
+        /// messages also of complete ones. Where there are more, the address (IPv6: the /64) that
+        /// holds most of them loses the connection that has been receiving for longest; an
+        /// [exempt](Self::per_ip_exempt) address counts by each connection. Default: 64 MiB.
+        total_receive_buffer: usize;
         /// Replies to malformed requests on one datagram channel in a second, whatever the number
-        /// of its sockets. Default: 100.
+        /// of its sockets. One source (an IPv4 /24, an IPv6 /56) gets a sixteenth of them at most,
+        /// unless it is [exempt](Self::per_ip_exempt). Default: 100.
         malformed_replies_per_second: u32;
         /// Answers to STUN requests on one datagram channel in a second. A peer that gets none
-        /// takes its flow for dead, so there must be enough for all keep-alives. Default: 5,000,
-        /// enough for 65,536 flows that are kept every 29 s × 0.8.
+        /// takes its flow for dead, so there must be enough for all keep-alives. One source (an
+        /// IPv4 /24, an IPv6 /56) gets a sixteenth of them at most, unless it is
+        /// [exempt](Self::per_ip_exempt). Default: 5,000, enough for 65,536 flows that are kept
+        /// every 29 s × 0.8, of which 4,096 may come from one source.
         stun_answers_per_second: u32;
         /// Sends that wait for a lookup, a local address or a connection. Default: 16,384.
         max_waiting_sends: usize;
-        /// How many sent-by values are [remembered](Self::sent_by_memory). The one that was first
-        /// seen longest ago makes room for another. Default: 4,096.
+        /// How many sent-by values are [remembered](Self::sent_by_memory). The one that was
+        /// last used longest ago makes room for another. Default: 4,096.
         max_remembered_sent_by: usize;
         /// UDP flows that are kept. The one that was asked for first makes room for another.
         /// Default: 16,384.

@@ -11,7 +11,7 @@ use crate::tap::TapCall;
 use crate::tls::Identity;
 #[cfg(feature = "ws")]
 use crate::websocket::UpgradeCheck;
-use crate::{Event, Outgoing, Route};
+use crate::{ConnectionId, Event, Outgoing, Route};
 
 /// What a connection tells its owner.
 #[derive(Debug)]
@@ -66,6 +66,9 @@ pub enum ConnectionEvent {
     /// For [`Router::handle_behind`](crate::Router::handle_behind): since when the peer has been
     /// behind with the bytes for it, if it is.
     Behind(Option<Instant>),
+    /// For [`Router::handle_receive_full`](crate::Router::handle_receive_full): all connections
+    /// together have received more than they may, and this one has to close.
+    ReceiveFull(ConnectionId),
     /// For [`Router::handle_closed`](crate::Router::handle_closed). Nothing works any more; close
     /// the socket.
     Closed {

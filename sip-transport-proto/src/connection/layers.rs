@@ -390,11 +390,21 @@ impl Layers {
 
     /// Whether bytes were read and not given out.
     pub(crate) fn hold_bytes(&self) -> bool {
-        match &self.framing {
-            Framing::Stream(framer) => framer.buffered() > 0,
-            #[cfg(feature = "ws")]
-            Framing::WebSocket(socket) => socket.machine.buffered() > 0,
+        self.framing.buffered() > 0
+    }
+
+    /// How many bytes were read and not given out, in all layers.
+    pub(crate) fn held(&self) -> usize {
+        let mut held = self.framing.buffered();
+        #[cfg(feature = "tls")]
+        if let Security::Tls(tls) = &self.tls {
+            held = held.saturating_add(tls.held());
         }
+        #[cfg(feature = "proxy")]
+        if let Some(Preface::Source(_, behind) | Preface::Asked(behind)) = self.preface.as_deref() {
+            held = held.saturating_add(behind.len());
+        }
+        held
     }
 
     /// The most bytes that a message becomes.
@@ -561,6 +571,15 @@ impl Framing {
             Self::Stream(framer) => framer.capacity_left(),
             #[cfg(feature = "ws")]
             Self::WebSocket(socket) => socket.machine.capacity_left(),
+        }
+    }
+
+    /// How many bytes were taken and not given out.
+    fn buffered(&self) -> usize {
+        match self {
+            Self::Stream(framer) => framer.buffered(),
+            #[cfg(feature = "ws")]
+            Self::WebSocket(socket) => socket.machine.buffered(),
         }
     }
 

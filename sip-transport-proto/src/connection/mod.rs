@@ -17,11 +17,13 @@ use std::time::Instant;
 
 use tracing::debug;
 
+#[cfg(feature = "ws")]
+use crate::config::Callback;
 use crate::counters::Gauge;
 use crate::endpoint::normalise;
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
-use crate::error::{CloseReason, SendFailure};
+use crate::error::{CloseReason, LocalFault, SendFailure};
 use crate::keep::Keeping;
 use crate::shared::Scope;
 use crate::trace::CONNECTION;
@@ -62,7 +64,8 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///
 /// - **Inputs**: [`handle_connected`](Self::handle_connected),
 ///   [`handle_data`](Self::handle_data), [`handle_eof`](Self::handle_eof),
-///   [`handle_error`](Self::handle_error), [`handle_written`](Self::handle_written),
+///   [`handle_error`](Self::handle_error), [`handle_local_fault`](Self::handle_local_fault),
+///   [`handle_written`](Self::handle_written),
 ///   [`handle_timeout`](Self::handle_timeout).
 /// - **Commands**: [`push`](Self::push), [`next_pending`](Self::next_pending),
 ///   [`queue`](Self::queue), [`close`](Self::close), [`pause`](Self::pause).
@@ -101,6 +104,8 @@ pub struct Connection {
     races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
+    /// Bytes that came and were not passed on, as they were counted last.
+    held: usize,
     /// When the router was last told that it is active, and whether by messages.
     told_active: Instant,
     told_by_message: bool,
@@ -179,6 +184,7 @@ impl Connection {
             races,
             control: VecDeque::new(),
             deadlines,
+            held: 0,
             told_active: now,
             told_by_message: true,
             told_behind: None,
@@ -289,6 +295,13 @@ impl Connection {
         }
     }
 
+    /// The socket could not be connected, for want of something here.
+    pub fn handle_local_fault(&mut self, fault: LocalFault) {
+        if self.state == State::Connecting {
+            self.finish(CloseReason::LocalFault(fault));
+        }
+    }
+
     /// `n` bytes of [`transmit`](Self::transmit) were written.
     pub fn handle_written(&mut self, now: Instant, n: usize) {
         if n == 0 {
@@ -353,6 +366,9 @@ impl Connection {
     /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
     #[cfg(feature = "ws")]
     pub fn decide(&mut self, decision: Result<(), Refusal>) {
+        if decision.as_ref().is_err_and(Refusal::is_panic) {
+            self.shared.panicked(Callback::UpgradeCheck);
+        }
         self.layers.decide(decision);
     }
 
@@ -386,6 +402,7 @@ impl Connection {
     /// [`poll_control`](Self::poll_control) for events.
     pub fn pause(&mut self, now: Instant) {
         self.deadlines.pause(now);
+        self.count_held(now);
     }
 
     /// Says that reading goes on.
@@ -603,6 +620,7 @@ impl Connection {
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.limits);
+        self.hold_nothing();
         self.control.push_back(ConnectionEvent::Closed { reason });
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();
@@ -646,5 +664,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.gauges().for_each(|gauge| gauge.down(1));
         self.discharge(self.pending_bytes);
+        self.hold_nothing();
     }
 }

@@ -12,9 +12,11 @@ use super::{Connection, ConnectionEvent, State, keeping};
 use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::receive::Arrival;
+use crate::reply::Answerable;
+use crate::receiving::{Held, Holder};
 use crate::route::Way;
 use crate::shared::Scope;
-use crate::{Event, TapCall, reply};
+use crate::{Event, TapCall};
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -167,6 +169,7 @@ impl Connection {
         } else {
             self.deadlines.message = None;
         }
+        self.count_held(now);
         if !self.ended && !self.layers.has_ended() {
             return;
         }
@@ -182,6 +185,43 @@ impl Connection {
             self.control.push_back(ConnectionEvent::Event(event));
         }
         self.close(now, CloseReason::Peer);
+    }
+
+    /// Counts what came and was not passed on. Where all connections have too much of that, some
+    /// close.
+    pub(super) fn count_held(&mut self, now: Instant) {
+        let bytes = self.layers.held();
+        if bytes == 0 {
+            return self.hold_nothing();
+        }
+        let counters = &self.shared.counters;
+        counters.received_bytes.up(bytes);
+        counters.received_bytes.down(self.held);
+        self.held = bytes;
+        let config = &self.shared.config;
+        let began = |at: Option<Instant>, limit| at.and_then(|at| at.checked_sub(limit));
+        let since = began(self.deadlines.message, config.message_timeout)
+            .or_else(|| began(self.deadlines.handshake, config.handshake_timeout));
+        let held = Held {
+            holder: Holder::new(config, self.remote.ip(), self.id),
+            since: since.unwrap_or(now),
+            bytes,
+        };
+        let closing = self
+            .shared
+            .receiving
+            .set(self.id, held, config.total_receive_buffer);
+        let closing = closing.into_iter().map(ConnectionEvent::ReceiveFull);
+        self.control.extend(closing);
+    }
+
+    /// Everything that came is passed on, or of no use any more.
+    pub(super) fn hold_nothing(&mut self) {
+        if self.held > 0 {
+            self.shared.counters.received_bytes.down(self.held);
+            self.shared.receiving.remove(self.id);
+            self.held = 0;
+        }
     }
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
@@ -235,10 +275,12 @@ impl Refused {
         data: &[u8],
         seed: &[u8; 32],
     ) -> Self {
-        let reply = reply::to_malformed(data, &error, arrival.remote, seed, None);
+        let answerable = Answerable::read(data, arrival.remote);
+        let reply =
+            |request: Answerable<'_>| request.reply(&error, shared.detailed_reason, seed, None);
         Self {
             event: arrival.malformed(shared, error, data),
-            reply: reply.map(|reply| reply.bytes),
+            reply: answerable.and_then(reply),
             tap: shared.tap(|| arrival.tapped(now, data, Some(error))),
         }
     }

@@ -202,7 +202,6 @@ impl KeptFlows {
         &self,
         now: Instant,
         scope: impl Fn(ChannelId) -> &'a Arc<Scope>,
-        next_send: &mut u64,
     ) -> Option<Due> {
         let mut guard = self.lock();
         let flows = &mut *guard;
@@ -230,11 +229,10 @@ impl KeptFlows {
             None => {
                 let random = flows.tokens.array();
                 let next = now + flow.keeping.period(&shared.config, Protocol::Udp, random);
-                flow.send
-                    .replace(SendId(*next_send))
-                    .map(|old| flows.sends.remove(&old));
-                flows.sends.insert(SendId(*next_send), key);
-                *next_send = next_send.wrapping_add(1);
+                let send = shared.next_send();
+                let old = flow.send.replace(send);
+                old.map(|old| flows.sends.remove(&old));
+                flows.sends.insert(send, key);
                 shared.counters.pings_out.one();
                 if flow.keeping.kind(Protocol::Udp) == KeepKind::Crlf {
                     (next, Bytes::from_static(b"\r\n\r\n"))

@@ -1,3 +1,4 @@
+use core::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -37,7 +38,10 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         self.entries.len()
     }
 
-    pub(crate) fn get(&self, now: Instant, key: &K) -> Option<&V> {
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, now: Instant, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         let entry = self.entries.get(key).filter(|entry| now < entry.until)?;
         Some(&entry.value)
     }
@@ -75,6 +79,23 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         };
         self.entries.insert(key, entry);
         forgotten
+    }
+
+    /// Keeps a value longer, and makes it the youngest. False if it is not there.
+    pub(crate) fn refresh<Q: Ord + ?Sized>(&mut self, key: &Q, until: Instant) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return false;
+        };
+        if let Some(key) = self.ages.remove(&entry.age) {
+            self.ages.insert(self.next, key);
+        }
+        entry.age = self.next;
+        entry.until = until;
+        self.next = self.next.wrapping_add(1);
+        true
     }
 
     pub(crate) fn remove(&mut self, key: &K) {

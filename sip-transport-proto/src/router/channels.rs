@@ -3,21 +3,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sip_core::HostPort;
-use tracing::info;
+use tracing::{error, info};
 
-use super::Router;
-#[cfg(doc)]
-use crate::Event;
+use super::{Router, RouterOutput};
 use crate::advertised::PerFamily;
 use crate::datagram::DatagramSocket;
-use crate::error::{ChannelError, CloseReason};
+use crate::error::{ChannelError, ChannelFailure, CloseReason};
 use crate::ids::TransportId;
 use crate::outgoing::HostText;
 use crate::own_names::Key;
 use crate::resolve::Family;
 use crate::shared::Scope;
+use crate::tls::TlsChoice;
 use crate::trace::CHANNEL;
-use crate::{Advertised, ChannelConfig, ChannelId, Membership, Protocol, SocketId, Stats};
+use crate::{
+    Advertised, ChannelConfig, ChannelId, Event, Membership, Protocol, SipEndpoint, SocketId, Stats,
+};
 
 /// A channel in use.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
     pub(crate) scope: Arc<Scope>,
+    /// Under what it connects, unless a send says otherwise.
+    pub(crate) client_tls: TlsChoice,
     /// Made for a request that found no channel: nothing listens.
     pub(crate) client_only: bool,
     /// Whether it can be used: a datagram socket made on demand has to be bound first.
@@ -107,7 +110,8 @@ impl Channels {
         let id = self.next_id(transport);
         let channel = Channel {
             id,
-            scope: shared.another(config.reading),
+            scope: shared.of_channel(&config),
+            client_tls: TlsChoice::of_channel(&config, &shared.config),
             config,
             client_only: false,
             ready: true,
@@ -135,8 +139,9 @@ impl Channels {
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,
+            scope: shared.of_channel(&config),
+            client_tls: TlsChoice::of_channel(&config, &shared.config),
             config,
-            scope: shared.another(None),
             client_only: true,
             ready,
         });
@@ -231,6 +236,16 @@ impl Channels {
         self.list.iter()
     }
 
+    /// Those that carry the protocol to a destination.
+    pub(crate) fn towards(
+        &self,
+        protocol: Protocol,
+        remote: IpAddr,
+    ) -> impl Iterator<Item = &Channel> + Clone {
+        let fits = move |c: &&Channel| c.protocol() == protocol && c.config.reaches(remote);
+        self.list.iter().filter(fits)
+    }
+
     /// The channel for a destination: the one bound to the very address that the system routes
     /// from, else one bound to all, else the first added; those made on demand come last.
     ///
@@ -241,8 +256,8 @@ impl Channels {
         remote: IpAddr,
         local: Option<IpAddr>,
     ) -> Choice {
-        let fits = |c: &&Channel| c.protocol() == protocol && c.config.reaches(remote);
-        let mut candidates = self.list.iter().filter(fits);
+        let all = self.towards(protocol, remote);
+        let mut candidates = all.clone();
         let Some(first) = candidates.next() else {
             return Choice::None;
         };
@@ -252,11 +267,11 @@ impl Channels {
         let Some(local) = local else {
             return Choice::NeedsLocal;
         };
-        let candidates = || self.list.iter().filter(fits);
-        let best = candidates()
+        let best = all
+            .clone()
             .find(|c| c.config.local.ip() == local)
-            .or_else(|| candidates().find(|c| c.is_wildcard() && !c.client_only))
-            .or_else(|| candidates().find(|c| !c.client_only))
+            .or_else(|| all.clone().find(|c| c.is_wildcard() && !c.client_only))
+            .or_else(|| all.clone().find(|c| !c.client_only))
             .unwrap_or(first);
         Choice::Channel(best.id)
     }
@@ -286,18 +301,53 @@ impl Router {
     /// # Errors
     /// There is no such channel.
     pub fn remove_channel(&mut self, now: Instant, id: ChannelId) -> Result<(), ChannelError> {
-        self.channels
+        self.end_channel(now, id, CloseReason::ChannelRemoved)
+            .map(drop)
+    }
+
+    /// Removes a channel whose socket is gone though nobody closed it, and tells of it
+    /// ([`Event::ChannelClosed`]).
+    ///
+    /// # Errors
+    /// There is no such channel (any more).
+    pub fn fail_channel(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        cause: ChannelFailure,
+    ) -> Result<(), ChannelError> {
+        let config = self.end_channel(now, id, CloseReason::ChannelFailed(cause))?;
+        let mut local = SipEndpoint::new(config.protocol, config.local);
+        local.channel = Some(id);
+        error!(target: CHANNEL, %id, %local, %cause, "closed");
+        self.outputs
+            .push_back(RouterOutput::Event(Event::ChannelClosed {
+                channel: id,
+                local,
+                cause,
+            }));
+        Ok(())
+    }
+
+    fn end_channel(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        reason: CloseReason,
+    ) -> Result<ChannelConfig, ChannelError> {
+        let config = self
+            .channels
             .remove(now, id, &self.shared)
             .ok_or(ChannelError::Unknown(id))?;
         self.shared.kept.forget_if(|channel| channel == id);
         let connections: Vec<_> = self.connections.of_channel(id).collect();
         for connection in connections {
-            self.close_for(connection, CloseReason::ChannelRemoved);
+            self.close_for(connection, reason);
         }
         for waiting in self.queries.bound(id) {
             self.resume(now, waiting);
         }
-        Ok(())
+        Ok(config)
     }
 
     /// Changes what peers of an address family are told in the place of a channel's bound address:

@@ -6,9 +6,10 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::ConnectionState;
-use super::shares::{Member, Party, Shares, Standing};
+use super::shares::{Member, Shares, Standing};
 use crate::endpoint::normalise;
 use crate::ids::TransportId;
+use crate::party::Party;
 use crate::tls::{Identity, TlsChoice, TlsName};
 use crate::{ChannelId, ConnectionId, Protocol};
 
@@ -30,8 +31,8 @@ pub(crate) struct Record {
     pub(crate) active: Instant,
     /// What the peer had to prove to be for the connection to open.
     pub(crate) name: Option<TlsName>,
-    /// What the send that it was opened for asked for.
-    tls: TlsChoice,
+    /// Under what it was opened, or would be to the peer that opened it.
+    pub(crate) tls: TlsChoice,
     /// Whom it has proved to be.
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) standing: Standing,
@@ -129,11 +130,10 @@ impl Connections {
         self.records.get(&id)
     }
 
-    /// It is to be opened from this address, under this TLS configuration.
-    pub(crate) fn opens(&mut self, id: ConnectionId, from: Option<IpAddr>, tls: TlsChoice) {
+    /// It is to be opened from this address.
+    pub(crate) fn opens(&mut self, id: ConnectionId, from: Option<IpAddr>) {
         if let Some(record) = self.records.get_mut(&id) {
             record.from = from;
-            record.tls = tls;
         }
     }
 
@@ -271,21 +271,21 @@ impl Connections {
     }
 
     /// The newest usable connection to `remote`, on `channel` if given. Over TLS it has to be one
-    /// to the peer of that name, if given, and under the configuration that was asked for.
+    /// to the peer of that name and under that configuration, as far as they are given.
     pub(crate) fn find(
         &self,
         protocol: Protocol,
         remote: SocketAddr,
         channel: Option<ChannelId>,
         name: Option<&TlsName>,
-        tls: &TlsChoice,
+        tls: Option<&TlsChoice>,
     ) -> Option<(ConnectionId, &Record)> {
         let remote = normalise(remote);
         let usable = |id: &ConnectionId| {
             let record = self.records.get(id)?;
             let fits = !record.is_closing()
                 && channel.is_none_or(|c| c == record.channel)
-                && (!protocol.is_secure() || record.tls.is(tls));
+                && (!protocol.is_secure() || tls.is_none_or(|tls| record.tls.is(tls)));
             fits.then_some((*id, record))
         };
         let direct = self.by_remote.get(&(protocol, remote));

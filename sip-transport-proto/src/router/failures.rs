@@ -1,7 +1,7 @@
-//! Messages that counted as sent and did not arrive, each told of once.
+//! Messages that counted as sent and did not arrive, told of once for each time that they were sent.
 
 use core::net::SocketAddr;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
 use std::time::Instant;
 
@@ -10,22 +10,22 @@ use crate::endpoint::normalise;
 use crate::error::SendFailure;
 use crate::{Event, Protocol, SendId};
 
-/// How many sends that were told of are remembered: a message that is sent again while the word of
-/// its failure is under way fails once more.
+/// How many sends that were told of are remembered: several routers may complain of one message.
 const REMEMBERED: usize = 4_096;
 
 /// The sends that were told of last.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    sends: BTreeSet<SendId>,
+    /// And whether they were sent again since.
+    sends: BTreeMap<SendId, bool>,
     order: VecDeque<SendId>,
 }
 
 impl Told {
     /// Whether it is news.
     fn tell(&mut self, send: SendId) -> bool {
-        if !self.sends.insert(send) {
-            return false;
+        if let Some(sent_again) = self.sends.insert(send, false) {
+            return sent_again;
         }
         self.order.push_back(send);
         if self.order.len() > REMEMBERED
@@ -34,6 +34,13 @@ impl Told {
             self.sends.remove(&oldest);
         }
         true
+    }
+
+    /// What fails from now on is news.
+    pub(super) fn sent_again(&mut self, send: SendId) {
+        if let Some(sent_again) = self.sends.get_mut(&send) {
+            *sent_again = true;
+        }
     }
 }
 

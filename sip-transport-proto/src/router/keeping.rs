@@ -12,7 +12,6 @@ use crate::flow::{self, Came};
 use crate::keep::{Due, Place};
 use crate::outgoing::{Outgoing, SendOptions};
 use crate::route::{ViaMarks, Way};
-use crate::tls::TlsChoice;
 use crate::{ChannelConfig, ConnectionId, Keep, KeepError, Protocol, SendId, SipEndpoint};
 
 impl Router {
@@ -158,7 +157,7 @@ impl Router {
     /// Sends the keep-alives that are due.
     pub(super) fn keep_alive(&mut self, now: Instant) {
         let scope = |channel| self.channels.scope(channel, &self.shared);
-        while let Some(due) = self.shared.kept.poll(now, scope, &mut self.next_send) {
+        while let Some(due) = self.shared.kept.poll(now, scope) {
             self.outputs.push_back(match due {
                 Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
                 Due::Tell(event) => RouterOutput::Event(event),
@@ -168,10 +167,13 @@ impl Router {
 
     fn kept_connection(&self, remote: &SipEndpoint) -> Option<ConnectionId> {
         let Some(id) = remote.connection else {
-            let (channel, tls) = (remote.channel, TlsChoice::default());
-            let found = self
-                .connections
-                .find(remote.protocol, remote.addr, channel, None, &tls);
+            let SipEndpoint {
+                protocol,
+                addr,
+                channel,
+                ..
+            } = *remote;
+            let found = self.connections.find(protocol, addr, channel, None, None);
             return found.map(|(id, _)| id);
         };
         let open = self

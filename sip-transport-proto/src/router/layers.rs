@@ -7,12 +7,15 @@
 )]
 
 use core::net::SocketAddr;
+use std::time::Instant;
 
 use super::Router;
+use super::channels::Choice;
 use super::ways::Opening;
 use crate::connection::LayerPlan;
 use crate::error::{ChannelError, SendCause};
 use crate::resolve::Target;
+use crate::tls::TlsChoice;
 use crate::{ChannelConfig, ChannelId, Protocol, SendOptions};
 
 #[cfg(feature = "tls")]
@@ -40,10 +43,8 @@ impl Router {
     ) -> Result<(), SendCause> {
         #[cfg(feature = "tls")]
         if protocol.is_secure() {
-            let tls = options.tls.0.as_ref().or(self.shared.config.tls.as_ref());
-            if !tls.is_some_and(TlsConfig::is_client) {
-                return Err(SendCause::NoTlsConfig);
-            }
+            let tls = self.client_tls(None, options).client();
+            tls.ok_or(SendCause::NoTlsConfig)?;
         }
         Ok(())
     }
@@ -83,12 +84,7 @@ impl Router {
         #[cfg(feature = "tls")]
         if target.protocol.is_secure() {
             let name = target.tls_name.clone().ok_or(SendCause::NoTlsName)?;
-            // What the send asks for, and nothing else where it does.
-            let config = opening.options.tls.0.as_ref().or_else(|| {
-                let own = self.tls_of(channel).filter(|tls| tls.is_client());
-                own.or(self.shared.config.tls.as_ref())
-            });
-            let config = config.filter(|tls| tls.is_client());
+            let config = self.client_tls(Some(channel), &opening.options).client();
             let config = config.ok_or(SendCause::NoTlsConfig)?.clone();
             plan.tls = Some(TlsSide::Client(config, target.protocol, name));
         }
@@ -106,6 +102,45 @@ impl Router {
             plan.websocket = Some((side, self.shared.config.limits_of_websocket()));
         }
         Ok(plan)
+    }
+
+    /// Under what a connection is opened on a channel, or on one made for it: what the send asks for,
+    /// and nothing else where it does.
+    pub(super) fn client_tls<'a>(
+        &'a self,
+        channel: Option<ChannelId>,
+        options: &'a SendOptions,
+    ) -> &'a TlsChoice {
+        if options.tls.is_given() {
+            return &options.tls;
+        }
+        let channel = channel.and_then(|id| self.channels.get(id));
+        channel.map_or(&self.client_tls, |channel| &channel.client_tls)
+    }
+
+    /// The same for whatever channel would be chosen. `None` if it takes the local address to say.
+    pub(super) fn client_tls_towards<'a>(
+        &'a self,
+        now: Instant,
+        target: &Target,
+        hinted: Option<ChannelId>,
+        options: &'a SendOptions,
+    ) -> Option<&'a TlsChoice> {
+        if options.tls.is_given() || hinted.is_some() {
+            return Some(self.client_tls(hinted, options));
+        }
+        let (protocol, remote) = (target.protocol, target.addr.ip());
+        let local = self.queries.local_address(now, remote);
+        match self.channels.choose(protocol, remote, local) {
+            Choice::Channel(id) => Some(self.client_tls(Some(id), options)),
+            Choice::None => Some(&self.client_tls),
+            Choice::NeedsLocal => {
+                let all = self.channels.towards(protocol, remote);
+                let mut all = all.map(|channel| &channel.client_tls);
+                let first = all.next()?;
+                all.all(|other| other.is(first)).then_some(first)
+            }
+        }
     }
 
     #[cfg(feature = "tls")]

@@ -8,13 +8,14 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::Router;
-use super::shares::{Candidate, Party};
+use super::shares::Candidate;
 #[cfg(feature = "proxy")]
 use crate::ProxyProtocol;
-use crate::config::SHORTEST_IDLE;
+use crate::config::{Callback, SHORTEST_IDLE};
 use crate::counters::{Counter, Counters};
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
+use crate::party::Party;
 use crate::shared::Scope;
 use crate::trace::LIMIT;
 use crate::{ChannelId, ConnectionId, Protocol};
@@ -52,8 +53,13 @@ impl AcceptFilter {
 
     fn allows_peer(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         let filter = self.shared.config.accept_filter.as_ref();
-        let allowed = filter
-            .is_none_or(|filter| filter.allows(self.channel, normalise(local), normalise(remote)));
+        let (local, remote) = (normalise(local), normalise(remote));
+        let allowed = filter.is_none_or(|filter| {
+            let asked = || filter.allows(self.channel, local, remote);
+            self.shared
+                .call(Callback::AcceptFilter, asked)
+                .unwrap_or(false)
+        });
         if !allowed {
             self.shared.counters.accepts_filtered.one();
         }
@@ -193,7 +199,7 @@ impl Router {
     }
 
     /// Closes a connection to make room, and counts why it was this one.
-    fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
+    pub(super) fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
         if let Some(record) = self.connections.get(connection) {
             let scope = self.channels.scope(record.channel, &self.shared);
             why(&scope.counters).one();
@@ -203,9 +209,6 @@ impl Router {
 
     /// Whose share a connection from `ip` counts towards: nobody's where the address is exempt.
     pub(super) fn party(&self, ip: IpAddr) -> Option<Party> {
-        let ip = ip.to_canonical();
-        let mut exempt = self.shared.config.per_ip_exempt.iter();
-        let exempt = exempt.any(|network| network.contains(&ip));
-        (!exempt).then(|| ip.into())
+        self.shared.config.party(ip)
     }
 }

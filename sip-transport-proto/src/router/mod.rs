@@ -13,6 +13,7 @@ mod output;
 mod proxied;
 mod queries;
 mod races;
+mod receiving;
 mod responses;
 mod sending;
 mod shares;
@@ -21,6 +22,7 @@ mod targets;
 mod ways;
 
 use core::net::{IpAddr, SocketAddr};
+use core::sync::atomic::AtomicU64;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -35,14 +37,16 @@ use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError}
 use crate::ids::TransportId;
 use crate::keep::KeptFlows;
 use crate::own_names::{Key, OwnNames};
+use crate::rates::Sources;
+use crate::receiving::Receiving;
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::{Budget, Scope, Shared, Warnings};
-use crate::tls::{Identity, TlsName};
+use crate::tls::{Identity, TlsChoice, TlsName};
 use crate::trace::SOCKET;
 use crate::{
-    ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, SipEndpoint, Stats,
-    Tokens, flow,
+    ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, SendOptions,
+    SipEndpoint, Stats, Tokens, flow,
 };
 
 pub use held::Held;
@@ -77,13 +81,14 @@ pub struct Router {
     queries: Queries,
     races: Races,
     resolver: Resolver,
+    /// Under what channels connect that are made on demand.
+    client_tls: TlsChoice,
     /// Targets that gave no connection to a request that is too large for UDP.
     without_tcp: Memory<SocketAddr, ()>,
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
     told: Told,
-    next_send: u64,
     closing: bool,
 }
 
@@ -106,14 +111,19 @@ impl Router {
             }
         }
         let resolver = Resolver::new(config.resolve.clone());
+        let client_tls = TlsChoice::of_transport(&config);
         let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
         let shared = Shared {
             id: TransportId(u32::from_be_bytes(tokens.array())),
             key: tokens.array(),
+            branches: tokens.array(),
+            sends: AtomicU64::new(0),
             kept: KeptFlows::new(tokens.array()),
+            sources: Sources::new(&tokens.array()),
             config,
             names,
             queued: Budget::default(),
+            receiving: Receiving::default(),
             said: Warnings::default(),
         };
         Self {
@@ -124,11 +134,11 @@ impl Router {
             queries: Queries::default(),
             races: Races::default(),
             resolver,
+            client_tls,
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
             told: Told::default(),
-            next_send: 1,
             closing: false,
         }
     }
@@ -157,7 +167,8 @@ impl Router {
         scope.counters.accepted.one();
         let layers = self.server_layers(channel, (protocol, remote));
         let peer = (protocol, remote);
-        let plan = self.plan_connection(now, channel, peer, Some(local), None, layers);
+        let tls = self.client_tls(Some(channel), &SendOptions::new()).clone();
+        let plan = self.plan_connection(now, channel, peer, Some(local), (None, tls), layers);
         Ok(Connection::accepted(now, plan, local))
     }
 
@@ -168,11 +179,12 @@ impl Router {
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
-        name: Option<TlsName>,
+        (name, tls): (Option<TlsName>, TlsChoice),
         layers: LayerPlan,
     ) -> connection::Plan {
         let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
+        record.tls = tls;
         let awaits = record.accepted && self.awaited_header(channel, remote.ip()).is_some();
         if !awaits {
             record.party = self.party(remote.ip());

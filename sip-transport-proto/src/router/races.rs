@@ -177,7 +177,7 @@ impl Router {
         while self.connections.len() < self.shared.config.max_connections
             && let Some((target, opening)) = self.races.next(race)
         {
-            if self.is_open_to(&target, &opening) {
+            if self.is_open_to(now, &target, &opening) {
                 // Somebody else has made one: what waits finds it (RFC 3261 §18).
                 let racers = self.races.end(race);
                 return self.overtake(racers);

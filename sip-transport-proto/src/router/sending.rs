@@ -16,9 +16,15 @@ use crate::route::Way;
 use crate::sent::{HintOutcome, Overruled};
 use crate::tls::TlsError;
 use crate::trace::{CONNECTION, LIMIT};
-use crate::{Deadline, HintReport, Outgoing, Route, SendId, Sent};
+use crate::{Deadline, HintReport, Outgoing, Route, SendIds, Sent};
 
 impl Router {
+    /// Where ids and branches come from, for those who want them before they call
+    /// [`send`](Self::send).
+    pub fn send_ids(&self) -> SendIds {
+        SendIds::new(&self.shared)
+    }
+
     /// Finds the way out for a message: a live hinted connection, else the destination given or
     /// read from the message.
     ///
@@ -26,8 +32,7 @@ impl Router {
     /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
     /// with the error.
     pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
-        outgoing.id = SendId(self.next_send);
-        self.next_send = self.next_send.wrapping_add(1);
+        self.send_ids().assign(&mut outgoing);
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -94,12 +99,13 @@ impl Router {
         self.advance(now, outgoing)
     }
 
-    /// Sends a message that counted as sent to its next target, as another transaction
-    /// (RFC 3261 §8.1.2): after a timeout or a 503.
+    /// Makes a message that counted as sent ready for its next target, as another transaction
+    /// (RFC 3261 §8.1.2): after a timeout or a 503. It has an id and a branch of its own, and goes
+    /// out by [`send`](Self::send). The target that it went to is tried last from now on.
     ///
     /// # Errors
-    /// There is no target left, or as for [`send`](Self::send).
-    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Routed, NextError> {
+    /// There is no target left.
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Box<Outgoing>, NextError> {
         if let Some(target) = sent.target() {
             self.resolver.target_failed(now, target);
             let mut over_udp = target.clone();
@@ -120,17 +126,20 @@ impl Router {
         outgoing.tried = tried;
         outgoing.failed(AttemptCause::Left);
         outgoing.new_branch = true;
+        outgoing.transport = None;
+        self.send_ids().assign(&mut outgoing);
         // The connection that it went over has had its try.
         outgoing.options.hints.connection = None;
         outgoing.over = None;
-        Ok(self.send(now, outgoing)?)
+        Ok(outgoing)
     }
 
-    /// Whether the way that a message went is still open, to send the same bytes again.
+    /// Allows the same bytes to be sent again the way that they went: give them to what
+    /// [`Sent::way`] names. If it was told already that they did not arrive, it may be told again.
     ///
     /// # Errors
-    /// Its channel was removed or its connection is closed.
-    pub fn check_way(&self, sent: &Sent) -> Result<(), SendCause> {
+    /// Their channel was removed or their connection is closed.
+    pub fn resend(&mut self, sent: &Sent) -> Result<(), SendCause> {
         match sent.way() {
             Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.is_closing()) => {
                 Err(SendCause::ConnectionClosed)
@@ -138,7 +147,10 @@ impl Router {
             Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
                 Err(SendCause::ChannelRemoved)
             }
-            _ => Ok(()),
+            _ => {
+                self.told.sent_again(sent.id());
+                Ok(())
+            }
         }
     }
 
@@ -263,7 +275,7 @@ impl Router {
             }
         }
         while let Some(mut target) = outgoing.target() {
-            if let Some(rival) = self.connected_rival(&outgoing) {
+            if let Some(rival) = self.connected_rival(now, &outgoing) {
                 target = outgoing.prefer(rival).unwrap_or(target);
             }
             match self.try_target(now, target, &outgoing, report) {

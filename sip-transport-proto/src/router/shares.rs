@@ -1,30 +1,11 @@
 //! How many connections each party holds, and which connection makes room for another.
 
-use core::net::{IpAddr, Ipv4Addr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::ConnectionId;
 use crate::ids::TransportId;
-
-/// Whose share of the connections one counts towards: that of an IPv4 address or an IPv6 /64.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Party {
-    V4(Ipv4Addr),
-    V6([u8; 8]),
-}
-
-impl From<IpAddr> for Party {
-    fn from(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(v4) => Self::V4(v4),
-            IpAddr::V6(v6) => {
-                let [prefix @ .., _, _, _, _, _, _, _, _] = v6.octets();
-                Self::V6(prefix)
-            }
-        }
-    }
-}
+use crate::party::Party;
 
 /// How much a connection has shown of its peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -302,7 +302,7 @@ impl Router {
         let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
         // Over a stream: the client's own connection, if it is still there.
         let is_there = |source: &SocketAddr| {
-            let tls = &outgoing.options.tls;
+            let tls = Some(&outgoing.options.tls).filter(|tls| tls.is_given());
             let find = || self.connections.find(protocol, *source, None, None, tls);
             !protocol.is_stream() || find().is_some()
         };

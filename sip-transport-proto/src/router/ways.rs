@@ -31,6 +31,11 @@ pub(super) enum Step {
     Failed(SendCause),
 }
 
+/// It takes the local address towards a target to say which channel is a message's own, and so under
+/// which TLS configuration it would connect.
+#[derive(Debug)]
+struct LocalUnknown;
+
 /// What a message asks of the connections that are opened for it.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
@@ -159,7 +164,6 @@ impl Router {
             place,
             marks,
             ttl,
-            branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
             sizing,
         }))
@@ -200,7 +204,10 @@ impl Router {
         hinted: Option<ChannelId>,
         report: HintReport,
     ) -> Step {
-        let id = match self.connection_to(&target, hinted, outgoing) {
+        let Ok(found) = self.connection_to(now, &target, hinted, outgoing) else {
+            return Step::NeedsLocal(target.addr);
+        };
+        let id = match found {
             Some(id) => id,
             None if !self.may_connect(outgoing, target.protocol) => {
                 return Step::Failed(SendCause::ConnectionClosed);
@@ -232,35 +239,47 @@ impl Router {
     /// A connection to a target that a message may use.
     fn connection_to(
         &self,
+        now: Instant,
         target: &Target,
         hinted: Option<ChannelId>,
         outgoing: &Outgoing,
-    ) -> Option<ConnectionId> {
+    ) -> Result<Option<ConnectionId>, LocalUnknown> {
         if outgoing.wants_new_connection() {
-            return None;
+            return Ok(None);
         }
-        let found = self.find_connection(target, hinted, &outgoing.options);
-        found.map(|(id, _)| id)
+        let found = self.find_connection(now, target, hinted, &outgoing.options)?;
+        Ok(found.map(|(id, _)| id))
     }
 
-    /// The same for whoever asks for this of a connection.
+    /// The same for whoever asks for this of a connection. Where the peer has to prove something, the
+    /// connection must have been made under the TLS configuration that a new one would be.
     fn find_connection(
         &self,
+        now: Instant,
         target: &Target,
         channel: Option<ChannelId>,
         options: &SendOptions,
-    ) -> Option<(ConnectionId, &Record)> {
+    ) -> Result<Option<(ConnectionId, &Record)>, LocalUnknown> {
         let (protocol, name) = (target.protocol, target.tls_name.as_ref());
-        self.connections
-            .find(protocol, target.addr, channel, name, &options.tls)
+        let counts = protocol.is_secure() && (name.is_some() || options.tls.is_given());
+        let tls = match counts {
+            true => {
+                let tls = self.client_tls_towards(now, target, channel, options);
+                Some(tls.ok_or(LocalUnknown)?)
+            }
+            false => None,
+        };
+        Ok(self
+            .connections
+            .find(protocol, target.addr, channel, name, tls))
     }
 
     /// Whether there is an open connection to a target that will do for those who wait for one.
-    pub(super) fn is_open_to(&self, target: &Target, opening: &Opening) -> bool {
+    pub(super) fn is_open_to(&self, now: Instant, target: &Target, opening: &Opening) -> bool {
         let options = &opening.options;
-        let found = self.find_connection(target, opening.channel, options);
-        !options.new_connection
-            && found.is_some_and(|(_, record)| record.state == ConnectionState::Open)
+        let found = self.find_connection(now, target, opening.channel, options);
+        let is_open = |(_, record): (_, &Record)| record.state == ConnectionState::Open;
+        !options.new_connection && found.ok().flatten().is_some_and(is_open)
     }
 
     /// The targets that race with the one at hand.
@@ -278,12 +297,15 @@ impl Router {
 
     /// Of a server with several addresses, the first to which there is a connection, if that is not
     /// the target at hand.
-    pub(super) fn connected_rival(&self, outgoing: &Outgoing) -> Option<SocketAddr> {
+    pub(super) fn connected_rival(&self, now: Instant, outgoing: &Outgoing) -> Option<SocketAddr> {
         outgoing.rivals().next()?;
         let target = outgoing.target()?;
         let hinted = self.hinted_channel_to(&target, outgoing);
         let hinted = hinted.and_then(Result::ok);
-        let connected = |target: &Target| self.connection_to(target, hinted, outgoing).is_some();
+        let connected = |target: &Target| {
+            let found = self.connection_to(now, target, hinted, outgoing);
+            found.ok().flatten().is_some()
+        };
         if connected(&target) {
             return None;
         }
@@ -323,8 +345,9 @@ impl Router {
         let layers = self
             .client_layers(channel, target, opening)
             .map_err(Step::Failed)?;
-        let (name, peer) = (target.tls_name.clone(), (protocol, remote));
-        let mut plan = self.plan_connection(now, channel, peer, None, name, layers);
+        let tls = self.client_tls(Some(channel), &opening.options).clone();
+        let (peer, proof) = ((protocol, remote), (target.tls_name.clone(), tls));
+        let mut plan = self.plan_connection(now, channel, peer, None, proof, layers);
         plan.races = races;
         let id = plan.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
@@ -333,8 +356,7 @@ impl Router {
             let hint = opening.options.hints.local;
             hint.filter(|ip| may_leave_from(*ip, remote))
         });
-        self.connections
-            .opens(id, local, opening.options.tls.clone());
+        self.connections.opens(id, local);
         self.machines.push_back(Connection::connecting(now, plan));
         self.outputs.push_back(RouterOutput::Connect {
             connection: id,
@@ -416,7 +438,6 @@ impl Router {
             place,
             marks,
             ttl: None,
-            branch: outgoing.message.is_request().then(|| self.tokens.branch()),
             hints: report,
             sizing: match outgoing.size {
                 Size::Tcp { .. } => Sizing::Tcp,

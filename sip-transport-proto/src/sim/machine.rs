@@ -62,7 +62,7 @@ machine! {
         &mut self, now: Instant, channel: ChannelId, family: Family, advertised: Option<Advertised>
     ) -> Result<(), ChannelError>;
     fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError>;
-    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError>;
+    fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Box<Outgoing>, NextError>;
     fn trust(&mut self, connection: ConnectionId) -> bool;
     fn close(&mut self, now: Instant, connection: ConnectionId) -> bool;
     fn shutdown(&mut self, now: Instant);

@@ -60,6 +60,10 @@ impl fmt::Display for Summary<'_> {
                 write!(f, "flow to {remote} kept no more: {cause}")
             }
             Event::MappedAddress { remote, mapped } => write!(f, "{remote} sees {mapped}"),
+            Event::SourceLimited { remote, .. } => write!(f, "{remote} is held back"),
+            Event::ChannelClosed { local, cause, .. } => {
+                write!(f, "channel {local} closed: {cause}")
+            }
         }
     }
 }

@@ -253,21 +253,19 @@ impl<M: Machine> World<M> {
         result
     }
 
-    /// Sends a message to its next target.
+    /// Makes a message ready for its next target, to be given to [`send`](Self::send).
     ///
     /// # Errors
     /// As for [`Transport::try_next`].
     ///
     /// # Panics
     /// There is no such host.
-    pub fn try_next(&mut self, host: HostId, sent: Sent) -> Result<Submitted, NextError> {
+    pub fn try_next(&mut self, host: HostId, sent: Sent) -> Result<Box<Outgoing>, NextError> {
         let now = self.network.now();
-        let result = self.host_mut(host).machine.try_next(now, sent);
-        self.submitted(host, &result);
-        result
+        self.host_mut(host).machine.try_next(now, sent)
     }
 
-    fn submitted<E: fmt::Display>(&mut self, host: HostId, result: &Result<Submitted, E>) {
+    fn submitted(&mut self, host: HostId, result: &Result<Submitted, SendError>) {
         let text: &dyn fmt::Display = match result {
             Ok(Submitted::Sent(_)) => &"sent",
             Ok(Submitted::Waiting(_)) => &"send waits",

@@ -1,16 +1,37 @@
 #[cfg(feature = "tls")]
 use super::TlsConfig;
+use crate::{ChannelConfig, Config};
 
-/// The TLS configuration that a send asks for, if it does.
-///
-/// A connection is for those sends only that ask for the one that it was made under.
+/// A TLS configuration to connect under, where there is one. A connection is for those messages only
+/// that would open one under the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsChoice(#[cfg(feature = "tls")] pub(crate) Option<TlsConfig>);
 
+#[cfg(feature = "tls")]
 impl TlsChoice {
+    /// The transport's.
+    pub(crate) fn of_transport(transport: &Config) -> Self {
+        Self(transport.tls.clone())
+    }
+
+    /// The channel's, else the transport's.
+    pub(crate) fn of_channel(channel: &ChannelConfig, transport: &Config) -> Self {
+        let own = channel.tls.as_ref().filter(|tls| tls.is_client());
+        Self(own.or(transport.tls.as_ref()).cloned())
+    }
+
+    /// Whether there is one.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The one, if it can connect.
+    pub(crate) fn client(&self) -> Option<&TlsConfig> {
+        self.0.as_ref().filter(|tls| tls.is_client())
+    }
+
     /// Whether connections made under the one are good for the other: the configuration is the same,
     /// not only alike.
-    #[cfg(feature = "tls")]
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
@@ -18,9 +39,23 @@ impl TlsChoice {
             _ => false,
         }
     }
+}
 
-    /// There is none to choose.
-    #[cfg(not(feature = "tls"))]
+/// There is none to choose.
+#[cfg(not(feature = "tls"))]
+impl TlsChoice {
+    pub(crate) fn of_transport(_: &Config) -> Self {
+        Self()
+    }
+
+    pub(crate) fn of_channel(_: &ChannelConfig, _: &Config) -> Self {
+        Self()
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        false
+    }
+
     pub(crate) fn is(&self, _: &Self) -> bool {
         true
     }

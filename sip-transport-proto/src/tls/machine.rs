@@ -175,6 +175,16 @@ impl Tls {
         !self.waiting.is_empty()
     }
 
+    /// How many bytes are kept: of a record that is not complete, and of plaintext that the sink did
+    /// not take.
+    pub fn held(&self) -> usize {
+        let waiting = self.waiting.len().saturating_sub(self.taken);
+        match self.is_inside_record() {
+            true => waiting.saturating_add(self.record.len),
+            false => waiting,
+        }
+    }
+
     /// The stream from the peer ended.
     ///
     /// # Errors
@@ -370,6 +380,8 @@ struct Record {
     at: u8,
     /// Bytes of it that are missing behind the header.
     missing: usize,
+    /// Bytes of it that came.
+    len: usize,
 }
 
 impl Record {
@@ -382,14 +394,17 @@ impl Record {
                     _ => self.missing << 8 | usize::from(*first),
                 };
                 self.at += 1;
+                self.len += 1;
                 data = rest;
             } else {
                 let taken = self.missing.min(data.len());
                 self.missing -= taken;
+                self.len += taken;
                 data = data.get(taken..).unwrap_or_default();
             }
             if self.at == 5 && self.missing == 0 {
                 self.at = 0;
+                self.len = 0;
             }
         }
     }

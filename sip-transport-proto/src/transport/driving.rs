@@ -51,6 +51,10 @@ impl Transport {
             Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
             Some(ConnectionEvent::Alive) => self.router.handle_alive(now, id),
             Some(ConnectionEvent::Behind(since)) => self.router.handle_behind(id, since),
+            Some(ConnectionEvent::ReceiveFull(closes)) => {
+                self.router.handle_receive_full(now, closes);
+                self.drain_router(now);
+            }
             Some(ConnectionEvent::Closed { reason }) => {
                 self.router.handle_closed(now, id, reason);
                 self.outputs.push_back(Output::Close(id));

@@ -6,13 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Instant;
 
+use sip_core::message::Message;
+
 use crate::connection::Connection;
 use crate::datagram::DatagramSocket;
-use crate::error::{AcceptError, ChannelError, NextError, SendCause, SendError, SendFailure};
+use crate::error::{
+    AcceptError, ChannelError, ChannelFailure, LocalFault, NextError, SendCause, SendError,
+    SendFailure,
+};
 use crate::resolve::{Answer, Family, LookupId};
 use crate::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Keep, KeepError,
-    Outgoing, QueryId, Router, SendId, Sent, SipEndpoint, SocketId, Stats,
+    Outgoing, QueryId, Router, SendId, SendOptions, Sent, SipEndpoint, SocketId, Stats,
 };
 
 pub use output::{Output, Submitted};
@@ -128,6 +133,23 @@ impl Transport {
         Ok(())
     }
 
+    /// Removes a channel whose socket is gone though nobody closed it, and tells of it. See
+    /// [`Router::fail_channel`].
+    ///
+    /// # Errors
+    /// There is no such channel.
+    pub fn fail_channel(
+        &mut self,
+        now: Instant,
+        id: ChannelId,
+        cause: ChannelFailure,
+    ) -> Result<(), ChannelError> {
+        self.router.fail_channel(now, id, cause)?;
+        self.sockets.retain(|socket, _| socket.channel != id);
+        self.drain_router(now);
+        Ok(())
+    }
+
     /// Changes what a channel advertises. See [`Router::advertise`].
     ///
     /// # Errors
@@ -142,6 +164,14 @@ impl Transport {
         self.router.advertise(now, channel, family, advertised)
     }
 
+    /// A message that has its id and its branch already: to be noted down, then given to
+    /// [`send`](Self::send).
+    pub fn prepare(&self, message: impl Into<Message>, options: SendOptions) -> Box<Outgoing> {
+        let mut outgoing = Outgoing::new(message, options);
+        self.router.send_ids().assign(&mut outgoing);
+        outgoing
+    }
+
     /// Sends a message.
     ///
     /// # Errors
@@ -153,24 +183,23 @@ impl Transport {
         result
     }
 
-    /// Sends the same bytes once more over the same flow.
+    /// Sends the same bytes once more over the same flow. If they do not arrive, that is told
+    /// again ([`Event::SendFailed`](crate::Event::SendFailed)).
     ///
     /// # Errors
     /// The flow is gone, or its queue is full.
     pub fn resend(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
-        self.router.check_way(sent)?;
+        self.router.resend(sent)?;
         self.put(now, sent)
     }
 
-    /// Sends a message to its next target, as another transaction: after a timeout or a 503.
+    /// Makes a message ready for its next target, as another transaction with an id and a branch
+    /// of its own, to be given to [`send`](Self::send): after a timeout or a 503.
     ///
     /// # Errors
-    /// There is no target left, or as for [`send`](Self::send).
-    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Submitted, NextError> {
-        let routed = self.router.try_next(now, sent)?;
-        let result = self.carry_on(now, Ok(routed));
-        self.drain_router(now);
-        Ok(result?)
+    /// There is no target left.
+    pub fn try_next(&mut self, now: Instant, sent: Sent) -> Result<Box<Outgoing>, NextError> {
+        self.router.try_next(now, sent)
     }
 
     /// Finds where a message would go, without sending it: the targets, best first, each with the
@@ -294,6 +323,11 @@ impl Transport {
     /// A connection failed, or could not be opened.
     pub fn handle_error(&mut self, connection: ConnectionId, kind: io::ErrorKind) {
         self.with(connection, |machine| machine.handle_error(kind));
+    }
+
+    /// A connection could not be opened, for want of something here: its target is not to blame.
+    pub fn handle_local_fault(&mut self, connection: ConnectionId, fault: LocalFault) {
+        self.with(connection, |machine| machine.handle_local_fault(fault));
     }
 
     /// How much [`handle_data`](Self::handle_data) takes for this connection: read no more.

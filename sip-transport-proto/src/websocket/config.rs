@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::head::{UpgradeRequest, is_token};
 use crate::ConfigError;
+use crate::config::{Panicked, caught};
 
 /// How WebSockets are opened: what a client asks for, and what a server lets in.
 ///
@@ -130,7 +131,8 @@ impl WebSocketConfig {
     /// A call that decides whether a server lets a client in, once its request is found correct:
     /// by path, Origin, Cookie or any other header (RFC 7118 §7).
     ///
-    /// Within a transport it runs outside all locks, in the task of the connection.
+    /// Within a transport it runs outside all locks, in the task of the connection. If it panics, the
+    /// client is turned away with 500.
     pub fn check(
         &mut self,
         check: impl Fn(&UpgradeRequest) -> Result<(), Refusal> + Send + Sync + 'static,
@@ -174,9 +176,9 @@ impl UpgradeCheck {
     /// Runs the check: code of the application, so no lock should be held.
     ///
     /// # Errors
-    /// It turns the client away.
+    /// It turns the client away. So does its panic, with 500.
     pub fn run(&self) -> Result<(), Refusal> {
-        (self.check.0)(&self.request)
+        caught(|| (self.check.0)(&self.request))?
     }
 }
 
@@ -197,6 +199,8 @@ impl Eq for UpgradeCheck {}
 pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
+    /// The check did not say so, it panicked.
+    panicked: bool,
 }
 
 impl Refusal {
@@ -211,10 +215,15 @@ impl Refusal {
                 expected: "between 300 and 599",
             });
         }
-        Ok(Self {
+        Ok(Self::plain(status))
+    }
+
+    fn plain(status: u16) -> Self {
+        Self {
             status,
             headers: Vec::new(),
-        })
+            panicked: false,
+        }
     }
 
     /// Adds a header to the reply, such as WWW-Authenticate.
@@ -233,13 +242,24 @@ impl Refusal {
     pub(super) fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
+
+    /// Whether the check panicked.
+    pub(crate) fn is_panic(&self) -> bool {
+        self.panicked
+    }
 }
 
 impl From<ConfigError> for Refusal {
     fn from(_: ConfigError) -> Self {
+        Self::plain(500)
+    }
+}
+
+impl From<Panicked> for Refusal {
+    fn from(_: Panicked) -> Self {
         Self {
-            status: 500,
-            headers: Vec::new(),
+            panicked: true,
+            ..Self::plain(500)
         }
     }
 }

@@ -233,6 +233,14 @@ impl Host {
         result
     }
 
+    /// Sends a message on to its next target, of which there is one.
+    pub fn next(&mut self, sent: Sent) -> Result<Submitted, SendError> {
+        let outgoing = self.transport.try_next(self.now, sent).unwrap();
+        let result = self.transport.send(self.now, outgoing);
+        self.drain();
+        result
+    }
+
     /// Sends a message that must go out at once, or as soon as the local address is known.
     pub fn send(&mut self, message: impl Into<Message>, options: SendOptions) -> Sent {
         match self.submit(message, options).unwrap() {

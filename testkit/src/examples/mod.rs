@@ -49,14 +49,23 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
 }
 
-/// Answers requests with 200, without keeping anything about them.
-#[derive(Clone, Debug, Default)]
+/// Answers requests with one status, without keeping anything about them.
+#[derive(Clone, Debug)]
 pub struct Answers {
+    status: StatusCode,
     tags: RandomState,
 }
 
 impl Answers {
-    /// The 200 to a request; none to an ACK, which is never answered (RFC 3261 §17).
+    /// Answers with this status.
+    pub fn new(status: StatusCode) -> Self {
+        Self {
+            status,
+            tags: RandomState::new(),
+        }
+    }
+
+    /// The response to a request; none to an ACK, which is never answered (RFC 3261 §17).
     ///
     /// A request that comes again gets the same To tag again (RFC 3261 §8.2.7).
     ///
@@ -68,8 +77,8 @@ impl Answers {
         }
         let tag = hex(self.tags.hash_one(request.raw(Name::CallId)));
         let tag = str::from_utf8(&tag).unwrap_or_default();
-        let mut response = ResponseBuilder::new(request, StatusCode::OK).to_tag(tag);
-        if request.method() == Method::Invite {
+        let mut response = ResponseBuilder::new(request, self.status).to_tag(tag);
+        if request.method() == Method::Invite && self.status.class() == 2 {
             // RFC 3261 §13.3.1.4; the transport puts in its own address.
             response = response.contact(Contact::new(PLACEHOLDER));
         }
@@ -92,6 +101,22 @@ fn tokens(runtime: &impl Runtime) -> Result<Tokens, Failure> {
     let mut seed = [0; 32];
     runtime.fill_random(&mut seed)?;
     Ok(Tokens::new(seed))
+}
+
+/// A message as text, indented: nothing in it reaches a terminal as a command.
+fn indented(bytes: &[u8]) -> String {
+    let plain = |c: char| {
+        if c.is_control() && c != '\t' {
+            '\u{FFFD}'
+        } else {
+            c
+        }
+    };
+    let text = String::from_utf8_lossy(bytes);
+    text.trim_end()
+        .lines()
+        .map(|line| format!("    {}\n", line.chars().map(plain).collect::<String>()))
+        .collect()
 }
 
 /// The outcome of a future, unless `stop` is ready before.

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use adapter_core::sip_transport_proto::sip_core::{Message, Request, Response};
+use adapter_core::sip_transport_proto::sip_core::{Request, Response, StatusCode};
 use adapter_core::sip_transport_proto::{
     ChannelConfig, Config, Event, HintOutcome, Protocol, Sent, SipEndpoint, Tokens,
 };
 use adapter_core::{CurrentRuntime, Incoming, SipTransport};
 use clap::Parser;
 
-use super::{Answers, Failure, options, tokens, within};
+use super::{Answers, Failure, indented, options, tokens, within};
 use crate::certificates::Certificates;
 
 /// Sends a request over each kind of channel and shows what becomes of it.
@@ -78,7 +78,7 @@ pub async fn run<R: CurrentRuntime>(args: &Args, out: &mut impl Write) -> Result
     let runtime = R::current()?;
     let mut ends = Ends {
         tokens: tokens(&runtime)?,
-        answers: Answers::default(),
+        answers: Answers::new(StatusCode::OK),
         runtime,
         answering,
         requests,
@@ -125,9 +125,13 @@ impl<R: CurrentRuntime, W: Write> Ends<'_, R, W> {
 
     async fn substitution(&mut self) -> Result<(), Failure> {
         let request = self.options(self.channel(Protocol::Tcp)?)?;
-        writeln!(self.out, "\nBefore substitution:\n{}", text(&request))?;
+        writeln!(
+            self.out,
+            "\nBefore substitution:\n{}",
+            indented(&request.to_bytes())
+        )?;
         let sent = self.asking.send_request(request).await?;
-        writeln!(self.out, "After:\n{}", text(&sent.message()?))?;
+        writeln!(self.out, "After:\n{}", indented(sent.bytes()))?;
         if !sent.filled().via || !sent.filled().from || sent.filled().contacts != 1 {
             return Err("a placeholder was not filled in".into());
         }
@@ -251,14 +255,4 @@ fn uri(channel: SipEndpoint) -> String {
         Protocol::Ws => format!("sip:{addr};transport=ws"),
         Protocol::Wss => format!("sips:{addr};transport=ws"),
     }
-}
-
-/// A message as text, indented.
-fn text(message: &Message) -> String {
-    let bytes = message.to_bytes();
-    let text = String::from_utf8_lossy(&bytes);
-    text.trim_end()
-        .lines()
-        .map(|line| format!("    {line}\n"))
-        .collect()
 }

@@ -1,12 +1,16 @@
-//! Answers every request with 200.
+//! Answers every request with the same status.
 
-use std::future::Future;
-use std::net::SocketAddr;
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use adapter_core::sip_transport_proto::sip_core::build::BuildError;
+use adapter_core::sip_transport_proto::sip_core::{Response, StatusCode};
 use adapter_core::sip_transport_proto::tls::{
     LocalCertificate, ServerCertificates, TlsConfig, TlsServer, roots_from_pem,
 };
@@ -17,26 +21,41 @@ use clap::{ArgGroup, Parser};
 use super::{Answers, Failure, provider, read, within};
 use crate::certificates::Certificates;
 
-/// Answers every request but ACK with 200, until interrupted.
+/// How many responses wait at most, for each worker: requests wait in the transport then.
+const MOST_WAITING: usize = 65_536;
+
+/// The addresses of one place to listen on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Addresses(Vec<SocketAddr>);
+
+impl Addresses {
+    /// All of them.
+    pub fn all(&self) -> &[SocketAddr] {
+        &self.0
+    }
+}
+
+/// Answers every request but ACK with the same status, until interrupted.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "responder", version)]
 #[command(group = ArgGroup::new("channels").required(true).multiple(true))]
 pub struct Args {
-    /// UDP addresses to listen on, such as 0.0.0.0:5060
-    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
-    pub udp: Vec<SocketAddr>,
+    /// UDP addresses to listen on, such as 0.0.0.0:5060; for a host name, all that it has at the
+    /// start
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., group = "channels", value_parser = addresses)]
+    pub udp: Vec<Addresses>,
     /// TCP addresses to listen on
-    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
-    pub tcp: Vec<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., group = "channels", value_parser = addresses)]
+    pub tcp: Vec<Addresses>,
     /// TLS addresses to listen on
-    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
-    pub tls: Vec<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., group = "channels", value_parser = addresses)]
+    pub tls: Vec<Addresses>,
     /// WebSocket addresses to listen on
-    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
-    pub ws: Vec<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., group = "channels", value_parser = addresses)]
+    pub ws: Vec<Addresses>,
     /// Secure WebSocket addresses to listen on
-    #[arg(long, value_name = "ADDR", num_args = 1.., group = "channels")]
-    pub wss: Vec<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT", num_args = 1.., group = "channels", value_parser = addresses)]
+    pub wss: Vec<Addresses>,
     /// Certificate chains to show, as PEM: the name that a client asks for chooses; without any,
     /// one for localhost is made on the spot, which nobody trusts
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -48,6 +67,15 @@ pub struct Args {
     /// none
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
+    /// The status code of all responses, 200 to 699
+    #[arg(long, value_name = "CODE", default_value = "200", value_parser = final_status)]
+    pub status: StatusCode,
+    /// Answer after so many milliseconds
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = millis)]
+    pub delay: Duration,
+    /// Show each request, and what it is answered
+    #[arg(short, long)]
+    pub verbose: bool,
     /// How many threads share the load
     #[arg(long, value_name = "N", default_value = "1")]
     pub workers: NonZeroUsize,
@@ -71,9 +99,10 @@ impl Args {
         ];
         let secure = !(self.tls.is_empty() && self.wss.is_empty());
         let tls = secure.then(|| self.certificates()).transpose()?;
-        let mut builder = SipTransport::builder().workers(self.workers.get());
+        let builder = SipTransport::builder().raise_descriptor_limit();
+        let mut builder = builder.workers(self.workers.get());
         for (protocol, addresses) in protocols {
-            for &address in addresses {
+            for &address in addresses.iter().flat_map(Addresses::all) {
                 let channel = ChannelConfig::new(protocol, address);
                 builder = builder.channel(match &tls {
                     Some(tls) if protocol.is_secure() => channel.tls(tls.clone()),
@@ -109,16 +138,91 @@ impl Args {
     }
 }
 
-/// Answers what one worker receives, until the transport shuts down.
-pub async fn answer<R: CurrentRuntime>(transport: SipTransport<R>, mut incoming: Incoming) {
-    let answers = Answers::default();
-    while let Some(event) = incoming.recv().await {
-        if let Event::Request { request, .. } = event
-            && let Ok(Some(response)) = answers.to(&request)
+fn addresses(text: &str) -> Result<Addresses, String> {
+    let found = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    let mut addresses: Vec<_> = found.collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    match addresses.is_empty() {
+        true => Err("it has no address".to_owned()),
+        false => Ok(Addresses(addresses)),
+    }
+}
+
+fn final_status(text: &str) -> Result<StatusCode, String> {
+    let status = text.parse().ok().and_then(StatusCode::new);
+    let status = status.filter(|status| !status.is_provisional());
+    status.ok_or_else(|| "not between 200 and 699".to_owned())
+}
+
+fn millis(text: &str) -> Result<Duration, String> {
+    let millis = text.parse().ok().filter(|millis| *millis <= 3_600_000);
+    let millis = millis.ok_or_else(|| "not between 0 and 3600000".to_owned())?;
+    Ok(Duration::from_millis(millis))
+}
+
+/// Answers what one worker receives, until the transport shuts down; requests are shown in `log`
+/// where they are to be.
+pub async fn answer<R: CurrentRuntime>(
+    args: Args,
+    transport: SipTransport<R>,
+    mut incoming: Incoming,
+    mut log: impl Write,
+) {
+    let Ok(runtime) = R::current() else {
+        return;
+    };
+    let answers = Answers::new(args.status);
+    // They all wait for the same time, so they are due in order.
+    let mut waiting: VecDeque<(Instant, Response)> = VecDeque::new();
+    loop {
+        let wait = waiting.front();
+        let wait = wait.map(|(due, _)| due.saturating_duration_since(runtime.now()));
+        if wait == Some(Duration::ZERO)
+            && let Some((_, response)) = waiting.pop_front()
         {
             // It fails if the connection is gone, and so is who asked.
             _ = transport.send_response(response).await;
+            continue;
         }
+        let is_full = waiting.len() >= MOST_WAITING;
+        let event = async {
+            match is_full {
+                true => pending().await,
+                false => incoming.recv().await,
+            }
+        };
+        match within(&runtime, wait, event).await {
+            Some(Some(Event::Request {
+                remote, request, ..
+            })) => {
+                let answer = answers.to(&request);
+                if args.verbose {
+                    // Whoever has closed the output does not want to see it.
+                    _ = writeln!(log, "{remote}: {}: {}", request.start_line(), told(&answer));
+                }
+                match answer {
+                    Ok(Some(response)) if args.delay.is_zero() => {
+                        _ = transport.send_response(response).await;
+                    }
+                    Ok(Some(response)) => {
+                        waiting.push_back((runtime.now() + args.delay, response));
+                    }
+                    Ok(None) | Err(_) => {}
+                }
+            }
+            Some(None) => return,
+            Some(Some(_)) | None => {}
+        }
+    }
+}
+
+/// How a request is answered, in words.
+fn told(answer: &Result<Option<Response>, BuildError>) -> String {
+    match answer {
+        Ok(Some(response)) => response.start_line().to_string(),
+        Ok(None) => "not answered".to_owned(),
+        Err(error) => format!("cannot be answered: {error}"),
     }
 }
 

@@ -10,6 +10,7 @@ use adapter_core::{Datagrams, RecvBatch, SendBatch, SendFailure, SocketOptions};
 use sip_transport_proto::sim::{Datagram, HostId, Network, Socket};
 
 use super::executor::Shared;
+use super::faults::{Call, check};
 use super::world::World;
 
 /// A datagram that is too long for its way, on Linux.
@@ -52,6 +53,10 @@ impl Port {
                 member.wake();
             }
         }
+    }
+
+    pub(super) fn wake(&mut self) {
+        self.members.values_mut().for_each(Member::wake);
     }
 
     pub(super) fn unreachable(&mut self, destination: SocketAddr) {
@@ -143,6 +148,7 @@ impl Datagrams for MemoryDatagrams {
 
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
         batch.clear();
+        check(&self.shared, self.host, Call::Receive)?;
         let mut world = self.shared.world();
         let Some(member) = self.member(&mut world) else {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -13,6 +14,7 @@ use futures_channel::oneshot;
 use sip_transport_proto::sim::{HostId, Link, Network};
 
 use super::MemoryRuntime;
+use super::faults::TaskEnded;
 use super::world::World;
 
 /// A network in memory and the tasks that run on its hosts.
@@ -190,10 +192,15 @@ impl Shared {
         };
         let _entered = self.enter(host);
         let waker = self.waker(id);
-        let ended = task
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_ready();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            task.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready()
+        }));
+        let ended = polled.unwrap_or_else(|panic| match panic.downcast::<TaskEnded>() {
+            Ok(_) => true,
+            Err(panic) => resume_unwind(panic),
+        });
         if ended {
             lock(&self.tasks).tasks.remove(&id);
         } else if let Some((_, slot)) = lock(&self.tasks).tasks.get_mut(&id) {

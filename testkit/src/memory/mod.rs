@@ -27,9 +27,11 @@
 
 mod datagrams;
 mod executor;
+mod faults;
 mod runtime;
 mod stream;
 mod world;
 
 pub use executor::Simulation;
+pub use faults::{Call, Fault};
 pub use runtime::MemoryRuntime;

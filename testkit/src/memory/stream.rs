@@ -9,6 +9,7 @@ use adapter_core::{Listener, Stream};
 use sip_transport_proto::sim::{HostId, Socket};
 
 use super::executor::Shared;
+use super::faults::{Call, check};
 use super::world::{Readiness, Slot, World};
 
 /// A socket of the network, closed when this is dropped.
@@ -73,31 +74,37 @@ fn write(slot: &mut Slot) -> &mut Readiness {
 }
 
 #[derive(Debug)]
-pub(super) struct MemoryListener(Handle);
+pub(super) struct MemoryListener {
+    handle: Handle,
+    host: HostId,
+}
 
 impl MemoryListener {
     pub(super) fn bind(shared: &Arc<Shared>, host: HostId, local: SocketAddr) -> io::Result<Self> {
         let mut world = shared.world();
         let socket = world.network.listen(host, local)?;
-        Handle::new(shared, &mut world, socket).map(Self)
+        let handle = Handle::new(shared, &mut world, socket)?;
+        Ok(Self { handle, host })
     }
 }
 
 impl Listener for MemoryListener {
     fn local_addr(&self) -> SocketAddr {
-        self.0.local
+        self.handle.local
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn Stream>, SocketAddr)>> {
         loop {
-            ready!(self.0.poll(read, cx));
+            ready!(self.handle.poll(read, cx));
+            check(&self.handle.shared, self.host, Call::Accept)?;
             let accepted = self
-                .0
-                .call(read, |world| world.network.accept(self.0.socket));
+                .handle
+                .call(read, |world| world.network.accept(self.handle.socket));
             match accepted {
                 Ok((socket, remote)) => {
-                    let mut world = self.0.shared.world();
-                    if let Ok(handle) = Handle::new(&self.0.shared, &mut world, socket) {
+                    let shared = &self.handle.shared;
+                    let mut world = shared.world();
+                    if let Ok(handle) = Handle::new(shared, &mut world, socket) {
                         return Poll::Ready(Ok((
                             Box::new(MemoryStream { handle, remote }),
                             remote,
@@ -123,6 +130,7 @@ pub(super) async fn connect(
     remote: SocketAddr,
     local: Option<IpAddr>,
 ) -> io::Result<Box<dyn Stream>> {
+    check(&shared, host, Call::Connect)?;
     let handle = {
         let mut world = shared.world();
         let socket = world.network.connect(host, local, remote)?;

@@ -8,6 +8,7 @@ use sip_transport_proto::resolve::Answer;
 use sip_transport_proto::sim::{HostId, Lookup, Network, Ready, Socket};
 
 use super::datagrams::Port;
+use super::faults::{Call, Fault};
 
 /// How long a socket stays blocked that is so by chance.
 const BLOCKED: Duration = Duration::from_millis(1);
@@ -23,6 +24,8 @@ pub(super) struct World {
     /// Datagram ports that several sockets may share.
     pub(super) shared: BTreeMap<(HostId, SocketAddr), Socket>,
     pub(super) lookups: BTreeMap<Lookup, Question>,
+    pub(super) faults: BTreeMap<(HostId, Call), Fault>,
+    pub(super) calls: BTreeMap<(HostId, Call), usize>,
     pub(super) datagram_would_block: f64,
     pub(super) longest_datagram: usize,
     next: u64,
@@ -94,6 +97,8 @@ impl World {
             ports: BTreeMap::new(),
             shared: BTreeMap::new(),
             lookups: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            calls: BTreeMap::new(),
             datagram_would_block: 0.0,
             longest_datagram: usize::MAX,
             next: 0,
@@ -194,6 +199,12 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Has all who wait for something to come look once more.
+    pub(super) fn wake_all(&mut self) {
+        self.ports.values_mut().for_each(Port::wake);
+        self.slots.values_mut().for_each(|slot| slot.read.set());
     }
 
     pub(super) fn close(&mut self, socket: Socket) {

@@ -127,6 +127,7 @@ macro_rules! suite {
             limits::{
                 the_peer_behind_for_longest_makes_room_for_bytes,
                 a_cancel_and_its_answers_keep_their_order_over_udp,
+                a_source_over_its_rate_is_told_of_once,
             }
             multicast::{
                 a_request_to_a_group_is_answered_over_the_group,
@@ -182,17 +183,30 @@ macro_rules! suite {
                 an_address_at_its_limit_replaces_its_own_silent_connections_unless_it_is_exempt,
                 who_holds_most_makes_room_and_the_trusted_last,
                 the_application_decides_who_may_connect,
+                a_stranger_who_fills_the_room_for_receiving_makes_room_for_others,
                 what_is_queued_stays_as_it_was_sent,
                 a_cancel_and_its_answers_keep_their_order_over_streams,
+            }
+            callbacks::{
+                an_accept_filter_that_panics_refuses_the_connection,
             }
             life::{
                 shutdown_writes_what_is_queued_and_ends_later_sends,
             }
         }}
         $crate::cases_over! { all [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            callbacks::{
+                a_tap_that_panics_stops_no_message,
+                a_header_hook_that_panics_fails_its_send_and_no_other,
+            }
             watching::{
                 each_message_is_shown_once_with_its_bytes_and_end_points,
                 what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
+            }
+        }}
+        $crate::cases_over! { plain [udp Udp, tcp Tcp] $host: {
+            sloppy::{
+                what_is_sloppy_is_delivered_and_answered,
             }
         }}
         $crate::cases_over! { handshakes [tls Tls, ws Ws, wss Wss] $host: {
@@ -216,12 +230,16 @@ macro_rules! suite {
                 a_client_is_known_by_its_certificate,
                 a_client_without_a_required_certificate_is_refused,
                 a_send_with_its_own_tls_configuration_shares_connections_with_its_like_only,
+                what_a_channel_without_verification_has_opened_carries_nothing_of_another,
                 certificates_are_replaced_while_connections_stay,
                 a_client_resumes_its_session,
                 a_server_lets_clients_resume_their_sessions,
             }
         }}
         $crate::cases_over! { websocket [ws Ws, wss Wss] $host: {
+            callbacks::{
+                an_upgrade_check_that_panics_is_answered_with_500,
+            }
             websocket::{
                 a_refused_upgrade_is_answered_and_closed,
                 an_upgrade_that_the_server_refuses_fails_the_sends_that_wait,
@@ -258,6 +276,9 @@ macro_rules! adapter_suite {
                 a_dropped_send_still_goes_out,
                 a_plan_is_told_without_sending,
                 a_resolver_that_never_answers_ends_the_send_and_leaves_no_task,
+                a_send_is_named_before_it_goes_out,
+                the_end_of_a_started_send_is_one_event_and_of_others_none,
+                the_next_target_is_a_send_like_any_other,
                 blocking_sends_work_from_a_thread_and_fail_inside_a_runtime,
                 workers_share_the_load_and_keep_each_peers_order,
                 a_failed_bind_leaves_nothing_open,
@@ -308,6 +329,9 @@ macro_rules! runtime_suite {
                 the_local_address_is_the_one_the_system_sends_from,
                 seeds_differ,
             }
+            limits::{
+                one_source_that_floods_leaves_others_their_answers,
+            }
             name_servers::{
                 a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
                 names_that_nobody_answers_have_few_sockets_and_hold_up_no_other,
@@ -324,7 +348,19 @@ macro_rules! runtime_suite {
                 quickstart_tells_why_a_hint_was_overruled,
                 ping_counts_what_the_responder_answers_and_the_responder_ends_when_interrupted,
                 ping_fails_if_nothing_comes_back,
+                ping_succeeds_with_the_status_that_is_expected_only,
+                ping_shows_messages_and_who_asks_where_told_to,
+                ping_goes_over_the_family_asked_for_only,
+                ping_tells_connecting_from_the_handshake_and_names_what_would_trust_a_server,
+                ping_names_dns_where_a_name_leads_nowhere,
+                the_responder_answers_after_the_delay_asked_for,
             }
         }
+        $crate::cases_over! { sends [udp Udp, tcp Tcp] $host: {
+            named::{
+                who_enters_a_send_before_it_goes_out_knows_every_response,
+                who_enters_a_send_before_it_goes_out_knows_every_failure,
+            }
+        }}
     };
 }

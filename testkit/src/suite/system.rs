@@ -39,8 +39,11 @@ pub trait OnSystem: 'static {
 #[derive(Debug)]
 pub struct SystemHost<S>(PhantomData<fn() -> S>);
 
-/// Longer than any case takes, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any case takes, however busy the machine is, the one that sends much included.
+fn patience() -> Duration {
+    let sends = u32::try_from(super::cases::named::sends()).unwrap_or(u32::MAX);
+    Duration::from_secs(30).max(Duration::from_millis(20).saturating_mul(sends))
+}
 
 /// The number of the next place.
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -53,7 +56,7 @@ impl<S: OnSystem> Host for SystemHost<S> {
         // In a box, since runtimes move it about on the stack.
         S::run(Box::pin(async {
             let late = async {
-                host.sleep(PATIENCE).await;
+                host.sleep(patience()).await;
                 panic!("the case takes too long");
             };
             super::wait::first(case(&host), late).await;

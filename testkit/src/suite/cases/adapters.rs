@@ -12,7 +12,7 @@ use adapter_core::{
     BlockingSendError, BoxFuture, Builder, Incoming, Listener, Resolve, Runtime as _, SipTransport,
     Stream,
 };
-use sip_transport_proto::error::{CloseReason, SendCause, SendFailure};
+use sip_transport_proto::error::{CloseReason, NextError, SendCause, SendFailure};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{
@@ -409,22 +409,27 @@ pub async fn every_datagram_that_cannot_go_is_told_of_once<H: AdapterHost>(host:
     let mut alice = build(host, |builder| builder).await;
     // Nothing can be sent to port 0.
     let to = SipEndpoint::new(Protocol::Udp, SocketAddr::new(host.place().v4, 0));
-    let mut sends = BTreeSet::new();
+    // How often each may be told of: what is sent again once that was told may be told of again.
+    let mut sends = BTreeMap::new();
     for number in 0..COUNT {
         let message = request(Method::Options, to).into();
         let sent = alice.send(message, SendOptions::new().to(to)).await;
         let sent = sent.unwrap();
-        if number % 10 == 0 {
+        let again = number % 10 == 0;
+        if again {
             alice.transport.resend(&sent).unwrap();
         }
-        sends.insert(sent.id());
+        sends.insert(sent.id(), 1 + usize::from(again));
     }
-    for left in (0..COUNT).rev() {
+    let mut told = BTreeMap::new();
+    while told.len() < COUNT {
         let event = alice.event().await.unwrap();
         let Event::SendFailed { send, .. } = event else {
             panic!("{event:?}");
         };
-        assert!(sends.remove(&send), "{send}, with {left} left");
+        let count = told.entry(send).or_insert(0);
+        *count += 1;
+        assert!(*count <= sends[&send], "{send}");
     }
     // Nothing more comes of it.
     let peer = udp_peer(host);
@@ -432,7 +437,8 @@ pub async fn every_datagram_that_cannot_go_is_told_of_once<H: AdapterHost>(host:
     let good = text("OPTIONS", &via("UDP", peer.addr(), ""), 1);
     peer.send(here, good).await;
     next_request(&mut alice).await;
-    assert_eq!(alice.stats().send_failures_reported, COUNT as u64);
+    let reported = alice.stats().send_failures_reported;
+    assert!((COUNT..=COUNT + COUNT / 10).contains(&(reported as usize)));
 }
 
 // conformance: 433
@@ -554,6 +560,117 @@ pub async fn a_dropped_send_still_goes_out<H: AdapterHost>(host: &H) {
     next_request(&mut bob).await;
 }
 
+pub async fn a_send_is_named_before_it_goes_out<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder).await;
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let to = bob.channel(protocol, Family::V4);
+        let mut bare = request(Method::Options, to);
+        bare.set(Name::Via, "SIP/2.0/UDP 0.0.0.0;rport").unwrap();
+        for message in [bare, request(Method::Options, to)] {
+            let send = alice.transport.send_request(message);
+            let (id, branch) = (send.id(), send.branch().unwrap().to_owned());
+            let sent = send.options(SendOptions::new()).await.unwrap();
+            assert_eq!(sent.id(), id);
+            let (_, _, request) = next_request(&mut bob).await;
+            assert_eq!(request.top_via().unwrap().branch(), Some(&*branch));
+            let response = reply(&request, 200).try_into().unwrap();
+            let send = bob.transport.send_response(response);
+            let id = send.id();
+            assert_eq!((send.branch(), send.message().is_request()), (None, false));
+            assert_eq!(send.await.unwrap().id(), id);
+        }
+    }
+}
+
+pub async fn the_end_of_a_started_send_is_one_event_and_of_others_none<H: AdapterHost>(host: &H) {
+    let mut alice = build(host, |builder| builder).await;
+    let mut bob = build(host, |builder| builder).await;
+    let closed = {
+        let listener = host.listen(host.place().any_port(Family::V4)).unwrap();
+        listener.local_addr()
+    };
+    let [udp, tcp] = [Protocol::Udp, Protocol::Tcp].map(|p| bob.channel(p, Family::V4));
+    let mut started = BTreeMap::new();
+    for _ in 0..3 {
+        // One that is queued at once, one that waits for a connection, one that fails, one that is
+        // refused before it waits for anything.
+        for (to, arrives) in [
+            (udp, true),
+            (tcp, true),
+            (SipEndpoint::new(Protocol::Tcp, closed), false),
+        ] {
+            let send = alice.transport.send_request(request(Method::Options, to));
+            let id = send.id();
+            assert_eq!(send.start(), id);
+            started.insert(id, arrives);
+            let send = alice.transport.send_request(request(Method::Options, to));
+            assert_eq!(send.await.is_ok(), arrives);
+        }
+        let nowhere = request_to(Method::Options, "tel:+1", b"");
+        started.insert(alice.transport.send_request(nowhere).start(), false);
+    }
+    while !started.is_empty() {
+        if let Event::SendCompleted { send, result } = alice.event().await.unwrap() {
+            assert_eq!(Some(result.is_ok()), started.remove(&send), "{send}");
+            let named = result.map_or_else(|error| error.send(), |sent| sent.id());
+            assert_eq!(named, send);
+        }
+    }
+    for _ in 0..12 {
+        next_request(&mut bob).await;
+    }
+    alice.shutdown().await;
+    // Also what is started too late.
+    let late = alice.transport.send_request(request(Method::Options, udp));
+    let late = late.start();
+    let mut ended = Vec::new();
+    while let Some(event) = alice.event().await {
+        if let Event::SendCompleted { send, result } = event {
+            ended.push((send, result.is_ok()));
+        }
+    }
+    assert_eq!(ended, [(late, false)]);
+}
+
+pub async fn the_next_target_is_a_send_like_any_other<H: AdapterHost>(host: &H) {
+    let here = host.place();
+    let zone = format!(
+        "_sip._udp.two.example SRV 1 1 1 a.two.example
+         _sip._udp.two.example SRV 2 1 2 a.two.example
+         _sip._udp.two.example SRV 3 1 3 a.two.example
+         _sip._udp.two.example SRV 4 1 4 a.two.example
+         a.two.example A {}",
+        here.v4
+    );
+    let setup = Setup::new().both(&here, Family::V4);
+    let setup = setup.both(&here, Family::V4).zone(zone.parse().unwrap());
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let other = alice.channels()[2].channel.unwrap();
+    let uri = "sip:bob@two.example;transport=udp";
+    let message = request_to(Method::Options, uri, b"");
+    let first = alice.transport.send_request(message).await.unwrap();
+    let second = alice.transport.try_next(first).unwrap();
+    let (id, branch) = (second.id(), second.branch().unwrap().to_owned());
+    let second = second.channel(other).await.unwrap();
+    assert_eq!((second.id(), second.local().channel), (id, Some(other)));
+    let message = second.message().unwrap();
+    assert_eq!(message.top_via().unwrap().branch(), Some(&*branch));
+    let transport = alice.transport.clone();
+    let third = host.outside(move || transport.try_next(second).unwrap().blocking());
+    let third = third.await.unwrap();
+    let fourth = alice.transport.try_next(third).unwrap().start();
+    let last = loop {
+        if let Event::SendCompleted { send, result } = alice.event().await.unwrap() {
+            assert_eq!(send, fourth);
+            break *result.unwrap();
+        }
+    };
+    assert_eq!((last.remote().addr.port(), last.tried().len()), (4, 3));
+    let none = alice.transport.try_next(last).unwrap_err();
+    assert!(matches!(none, NextError::NoTargetLeft(_)), "{none}");
+}
+
 pub async fn blocking_sends_work_from_a_thread_and_fail_inside_a_runtime<H: AdapterHost>(host: &H) {
     let alice = build(host, |builder| builder).await;
     let mut bob = build(host, |builder| builder).await;
@@ -563,6 +680,11 @@ pub async fn blocking_sends_work_from_a_thread_and_fail_inside_a_runtime<H: Adap
         .transport
         .blocking_send_request(message, SendOptions::new());
     assert!(matches!(inside, Err(BlockingSendError::InsideRuntime)));
+    let send = alice.transport.send_request(request(Method::Options, to));
+    assert!(matches!(
+        send.blocking(),
+        Err(BlockingSendError::InsideRuntime)
+    ));
 
     let transport = alice.transport.clone();
     let message = request(Method::Options, to);

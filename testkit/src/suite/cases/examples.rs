@@ -1,10 +1,13 @@
 //! The examples do what they say, over real sockets.
 
 use std::future::{pending, ready};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
-use adapter_core::{Runtime as _, SipTransport};
+use adapter_core::{CurrentRuntime, SipTransport};
 use clap::Parser;
 use futures_channel::oneshot;
+use sip_transport_proto::{Protocol, SipEndpoint};
 
 use crate::examples::{ping, quickstart, responder};
 use crate::suite::AdapterHost;
@@ -101,13 +104,88 @@ async fn ping<H: AdapterHost>(_host: &H, args: &[&str]) -> (Result<(), String>, 
     )
 }
 
+/// A responder with these arguments, until it is interrupted.
+struct Responder<R> {
+    args: responder::Args,
+    transport: SipTransport<R>,
+    ends: Vec<oneshot::Receiver<()>>,
+    log: Log,
+}
+
+/// What one worker of a responder shows.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl<R: CurrentRuntime> Responder<R> {
+    async fn start<H: AdapterHost<Runtime = R>>(host: &H, args: &[&str]) -> Self {
+        let args = responder::Args::parse_from([&["responder"], args].concat());
+        let (transport, incoming) = args.builder::<R>().unwrap().bind().await.unwrap();
+        let log = Log::default();
+        let ends = incoming.into_workers().into_iter().map(|incoming| {
+            let answering =
+                responder::answer(args.clone(), transport.clone(), incoming, log.clone());
+            let (ended, ends) = oneshot::channel();
+            host.runtime().spawn(Box::pin(async move {
+                answering.await;
+                ended.send(()).unwrap();
+            }));
+            ends
+        });
+        Self {
+            ends: ends.collect(),
+            args,
+            transport,
+            log,
+        }
+    }
+
+    /// URIs that lead to its channels.
+    fn uris(&self) -> Vec<String> {
+        let uri = |channel: SipEndpoint| match channel.protocol {
+            Protocol::Udp => format!("sip:{}", channel.addr),
+            Protocol::Tls => format!("sips:{}", channel.addr),
+            protocol => format!("sip:{};transport={protocol}", channel.addr),
+        };
+        self.transport
+            .local_endpoints()
+            .into_iter()
+            .map(uri)
+            .collect()
+    }
+
+    async fn interrupt(self) {
+        let interrupted = ready(());
+        responder::run(&self.args, &self.transport, interrupted)
+            .await
+            .unwrap();
+        for end in self.ends {
+            end.await.unwrap();
+        }
+    }
+}
+
 pub async fn ping_counts_what_the_responder_answers_and_the_responder_ends_when_interrupted<
     H: AdapterHost,
 >(
     host: &H,
 ) {
     let args = [
-        "responder",
         "--udp",
         "127.0.0.1:0",
         "--tcp",
@@ -115,26 +193,9 @@ pub async fn ping_counts_what_the_responder_answers_and_the_responder_ends_when_
         "--workers",
         "2",
     ];
-    let args = responder::Args::parse_from(args);
-    let (transport, incoming) = args.builder::<H::Runtime>().unwrap().bind().await.unwrap();
-    let workers = incoming.into_workers();
-    assert_eq!(workers.len(), 2);
-    let ends: Vec<_> = workers
-        .into_iter()
-        .map(|incoming| {
-            let answering = responder::answer(transport.clone(), incoming);
-            let (ended, ends) = oneshot::channel();
-            host.runtime().spawn(Box::pin(async move {
-                answering.await;
-                ended.send(()).unwrap();
-            }));
-            ends
-        })
-        .collect();
-
-    let channels = transport.local_endpoints();
-    for (channel, transport) in channels.iter().zip(["", ";transport=tcp"]) {
-        let uri = format!("sip:{}{transport}", channel.addr);
+    let responder = Responder::start(host, &args).await;
+    assert_eq!(responder.ends.len(), 2);
+    for uri in responder.uris() {
         let (result, text) = ping(host, &[&uri, "--count", "3", "--interval", "0.001"]).await;
         result.unwrap();
         let answers = text
@@ -143,14 +204,138 @@ pub async fn ping_counts_what_the_responder_answers_and_the_responder_ends_when_
         assert_eq!(answers.count(), 3, "{text}");
         assert!(text.contains("3 sent, 3 answered, 0% lost"), "{text}");
     }
+    assert_eq!(responder.log.text(), "");
+    responder.interrupt().await;
+}
 
-    let interrupted = ready(());
-    responder::run(&args, &transport, interrupted)
-        .await
-        .unwrap();
-    for end in ends {
-        end.await.unwrap();
+pub async fn ping_succeeds_with_the_status_that_is_expected_only<H: AdapterHost>(host: &H) {
+    let args = ["--udp", "127.0.0.1:0", "--status", "404", "--verbose"];
+    let responder = Responder::start(host, &args).await;
+    let uri = &responder.uris()[0];
+    let outcomes: [(&[&str], _); 4] = [
+        (&[], Err("404 Not Found came, no 2xx (see --any-response)")),
+        (&["--any-response"], Ok(())),
+        (&["--expect", "404"], Ok(())),
+        (&["--expect", "200"], Err("404 Not Found came, not 200")),
+    ];
+    for (args, outcome) in outcomes {
+        let (result, text) = ping(host, &[&[uri, "--count", "1"], args].concat()).await;
+        assert_eq!(result, outcome.map_err(str::to_owned), "{text}");
+        assert!(text.contains("1 sent, 1 answered, 0% lost"), "{text}");
     }
+    let log = responder.log.text();
+    assert_eq!(log.lines().count(), 4, "{log}");
+    for line in log.lines() {
+        assert!(line.starts_with("udp:127.0.0.1:"), "{line}");
+        let rest = format!(": OPTIONS {uri} SIP/2.0: SIP/2.0 404 Not Found");
+        assert!(line.ends_with(&rest), "{line}");
+    }
+    responder.interrupt().await;
+}
+
+pub async fn ping_shows_messages_and_who_asks_where_told_to<H: AdapterHost>(host: &H) {
+    let responder = Responder::start(host, &["--udp", "127.0.0.1:0"]).await;
+    // Without a scheme it is a sip URI.
+    let target = responder.transport.local_endpoints()[0].addr.to_string();
+    let args = ["--count", "1", "--verbose", "--from", "alice@example.com"];
+    let (result, text) = ping(host, &[&[&*target], &args[..]].concat()).await;
+    result.unwrap();
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    assert!(at("Sent udp:127.0.0.1:") < at(&format!("    OPTIONS sip:{target} SIP/2.0\n")));
+    at("    From: <sip:alice@example.com>;tag=");
+    let received = at(&format!("<-udp:{target}:\n    SIP/2.0 200 OK\n"));
+    assert!(received < at(&format!("\nSIP/2.0 200 OK from udp:{target}: seq=1 time=")));
+    responder.interrupt().await;
+}
+
+pub async fn ping_goes_over_the_family_asked_for_only<H: AdapterHost>(host: &H) {
+    if !host.has_ipv6() {
+        return;
+    }
+    for (option, local) in [("-4", "127.0.0.1"), ("-6", "[::1]")] {
+        let at = format!("{local}:0");
+        let responder = Responder::start(host, &["--udp", &at, "--tcp", &at]).await;
+        for (channel, transport) in responder
+            .transport
+            .local_endpoints()
+            .iter()
+            .zip(["", ";transport=tcp"])
+        {
+            let port = channel.addr.port();
+            let uri = format!("sip:localhost:{port}{transport}");
+            let (result, text) = ping(host, &[&uri, option, "--count", "1"]).await;
+            result.unwrap();
+            assert!(text.contains(&format!(":{local}:{port}: seq=1")), "{text}");
+            let other = if option == "-4" { "[::1]" } else { "127.0.0.1" };
+            let uri = format!("sip:{other}:{port}{transport}");
+            let (result, text) = ping(host, &[&uri, option, "--count", "1"]).await;
+            result.unwrap_err();
+            assert!(text.contains("seq=1: no channel carries "), "{text}");
+        }
+        responder.interrupt().await;
+    }
+}
+
+pub async fn ping_tells_connecting_from_the_handshake_and_names_what_would_trust_a_server<
+    H: AdapterHost,
+>(
+    host: &H,
+) {
+    let args = ["--tcp", "127.0.0.1:0", "--tls", "127.0.0.1:0"];
+    let responder = Responder::start(host, &args).await;
+    let [tcp, tls] = &responder.uris()[..] else {
+        panic!("two channels");
+    };
+    let connected = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("connected to "));
+        line.map(str::to_owned).unwrap_or_else(|| panic!("{text}"))
+    };
+    let (result, text) = ping(host, &[tcp, "--count", "1"]).await;
+    result.unwrap();
+    let line = connected(&text);
+    assert!(
+        line.contains(": connect=") && !line.contains("handshake="),
+        "{line}"
+    );
+    let (result, text) = ping(host, &[tls, "--count", "1", "--insecure"]).await;
+    result.unwrap();
+    let line = connected(&text);
+    assert!(
+        line.contains(": connect=") && line.contains(" ms handshake="),
+        "{line}"
+    );
+    // Nobody has signed its certificate; a system without any roots says the same otherwise.
+    let (result, text) = ping(host, &[tls, "--count", "1"]).await;
+    result.unwrap_err();
+    assert!(
+        text.contains("--ca") && text.contains("--insecure"),
+        "{text}"
+    );
+    responder.interrupt().await;
+}
+
+pub async fn ping_names_dns_where_a_name_leads_nowhere<H: AdapterHost>(host: &H) {
+    let (result, text) = ping(host, &["nowhere.invalid", "--count", "1"]).await;
+    result.unwrap_err();
+    let error = "seq=1: DNS knows no nowhere.invalid (NXDOMAIN)";
+    assert!(text.contains(error), "{text}");
+}
+
+pub async fn the_responder_answers_after_the_delay_asked_for<H: AdapterHost>(host: &H) {
+    let args = ["--udp", "127.0.0.1:0", "--delay", "100"];
+    let responder = Responder::start(host, &args).await;
+    let uri = &responder.uris()[0];
+    let (result, text) = ping(host, &[uri, "--count", "3", "--interval", "0.001"]).await;
+    result.unwrap();
+    let times = text.lines().filter_map(|line| line.split_once(" time="));
+    let times: Vec<f64> = times
+        .map(|(_, time)| time.trim_end_matches(" ms").parse().unwrap())
+        .collect();
+    assert!(
+        times.len() == 3 && times.iter().all(|time| *time >= 99.0),
+        "{text}"
+    );
+    responder.interrupt().await;
 }
 
 pub async fn ping_fails_if_nothing_comes_back<H: AdapterHost>(host: &H) {

@@ -1,6 +1,7 @@
 //! What peers can make a transport hold, and in what order it comes out.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -8,13 +9,13 @@ use std::time::Duration;
 use sip_transport_proto::error::{CloseReason, SendCause};
 use sip_transport_proto::sip_core::{Method, Name};
 use sip_transport_proto::{
-    ConnectionId, ConnectionState, Event, Protocol, SendOptions, SipEndpoint,
+    ChannelConfig, ConnectionId, ConnectionState, Event, Protocol, SendOptions, SipEndpoint,
 };
 
 use super::{number, serve};
 use crate::suite::{
-    Endpoint, Family, Host, Place, Setup, StreamPeer, UdpPeer, body_of_length, join, next_request,
-    reply, request, request_to, text, via,
+    Endpoint, Family, Host, Place, Setup, StreamPeer, UdpPeer, body_of_length, join, next_closed,
+    next_request, reply, request, request_to, text, via,
 };
 
 async fn bare<H: Host>(host: &H, from: &Place, to: SipEndpoint) -> StreamPeer {
@@ -305,4 +306,130 @@ pub async fn a_cancel_and_its_answers_keep_their_order_over_udp<H: Host>(host: &
             assert!(head.starts_with(status) && head.contains(&cseq), "{head}");
         }
     }
+}
+
+// bad-inputs: C14; RFC 3261 §26.3.2.4
+pub async fn a_source_over_its_rate_is_told_of_once<H: Host>(host: &H) {
+    const SENT: u32 = 20;
+    let here = host.place();
+    let mut setup = Setup::new();
+    let channel = ChannelConfig::new(Protocol::Udp, here.any_port(Family::V4));
+    setup.channels.push(channel.messages_per_source(1, 2));
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(Protocol::Udp, Family::V4).addr;
+    let local = host.place().any_port(Family::V4);
+    let peer = UdpPeer::new(host.bind_datagrams(local).unwrap());
+    let via = via("UDP", peer.addr(), ";rport");
+    for number in 0..SENT {
+        peer.send(to, text("OPTIONS", &via, number)).await;
+    }
+    let taken = |alice: &H::Endpoint| alice.stats().requests_in;
+    host.until(|| taken(&alice) + alice.stats().datagrams_limited == SENT.into())
+        .await;
+    let mut told = Vec::new();
+    for _ in 0..taken(&alice) + 1 {
+        match alice.event().await {
+            Some(Event::Request { .. }) => {}
+            Some(Event::SourceLimited { remote, .. }) => told.push(remote.addr),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    assert_eq!(told, [peer.addr()]);
+}
+
+/// A STUN binding request (RFC 8489 §5).
+const BINDING: &[u8] = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
+
+// RFC 3261 §26.3.2.4, RFC 5626 §4.4.2
+pub async fn one_source_that_floods_leaves_others_their_answers<H: Host>(host: &H) {
+    const OTHERS: u8 = 40;
+    const EACH: u64 = 50;
+    if !cfg!(target_os = "linux") {
+        println!("skipped, as one address is all of loopback here");
+        return;
+    }
+    let here = host.place();
+    let setup = Setup::new().both(&here, Family::V4);
+    // A sixteenth for each source: ten a second.
+    let setup = setup.set(|config| {
+        config.stun_answers_per_second(160)?;
+        config.malformed_replies_per_second(160).map(drop)
+    });
+    let alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(Protocol::Udp, Family::V4).addr;
+    // Each in a network of its own.
+    let peer = |network: u8| {
+        let local = SocketAddr::from(([127, 77, network, 1], 0));
+        UdpPeer::new(host.bind_datagrams(local).unwrap())
+    };
+    let bad = |peer: &UdpPeer| {
+        let good = text("OPTIONS", &via("UDP", peer.addr(), ";rport"), 1);
+        let padding = format!("Subject: {}", "x".repeat(300));
+        good.replace("Call-ID: by-hand", &padding)
+    };
+    let flooder = peer(0);
+    let mut others = Vec::new();
+    for network in 1..=OTHERS {
+        for _ in 0..EACH {
+            flooder.send(to, BINDING).await;
+            flooder.send(to, bad(&flooder)).await;
+        }
+        let other = peer(network);
+        other.send(to, BINDING).await;
+        other.send(to, bad(&other)).await;
+        others.push(other);
+        let sent = u64::from(network) * (EACH + 1);
+        host.until(|| alice.stats().keepalives_in == sent && alice.stats().malformed == sent)
+            .await;
+    }
+    for other in &mut others {
+        let (first, _) = other.recv().await;
+        let (second, _) = other.recv().await;
+        assert!(first.starts_with(b"\x01\x01"), "{first:?}");
+        assert!(
+            second.starts_with(b"SIP/2.0 400 Bad Request\r\n"),
+            "{second:?}"
+        );
+    }
+    let stats = alice.stats();
+    let most = u64::from(OTHERS) * EACH / 2;
+    assert!(stats.stun_answers_suppressed > most, "{stats:?}");
+    assert!(stats.malformed_replies_suppressed > most, "{stats:?}");
+}
+
+// A crowd of unfinished messages.
+pub async fn a_stranger_who_fills_the_room_for_receiving_makes_room_for_others<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    const TOTAL: usize = 64 << 10;
+    let here = host.place();
+    let setup = Setup::new().udp_and(protocol, &here, Family::V4);
+    let setup = setup.set(|config| config.total_receive_buffer(TOTAL).map(drop));
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let to = alice.channel(protocol, Family::V4);
+    let mut strangers = Vec::new();
+    let place = host.place();
+    while alice.stats().receiving_evicted == 0 {
+        let mut peer = StreamPeer::connect(host, &place, to).await;
+        let before = alice.stats();
+        let via = via(protocol.via_token(), peer.local(), "");
+        let head = text("MESSAGE", &via, 1).replace("Content-Length: 0", "Content-Length: 20000");
+        let wire = peer.seal(head + &"x".repeat(20_000));
+        peer.write_wire(&wire[..9_000]).await;
+        host.until(|| {
+            let now = alice.stats();
+            now.received_bytes >= before.received_bytes + 8_900
+                || now.receiving_evicted > before.receiving_evicted
+        })
+        .await;
+        strangers.push(peer);
+        assert!(strangers.len() < 10, "it is full before");
+    }
+    let (_, reason) = next_closed(&mut alice).await;
+    assert_eq!(reason, CloseReason::Limit);
+    let stats = alice.stats();
+    assert!(stats.received_bytes <= TOTAL as u64, "{stats:?}");
+    // Who comes with a whole message is served.
+    serve(host, &mut alice, to).await;
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 pub mod adapters;
+pub mod callbacks;
 pub mod channels;
 pub mod connections;
 pub mod datagrams;
@@ -14,6 +15,7 @@ pub mod life;
 pub mod limits;
 pub mod multicast;
 pub mod name_servers;
+pub mod named;
 pub mod proxying;
 pub mod receiving;
 pub mod resolving;
@@ -21,6 +23,7 @@ pub mod responses;
 pub mod runtime;
 pub mod security;
 pub mod size;
+pub mod sloppy;
 pub mod strangers;
 pub mod substitution;
 pub mod threads;

@@ -401,6 +401,49 @@ pub async fn a_send_with_its_own_tls_configuration_shares_connections_with_its_l
     assert_eq!(alice.connections().len(), 2);
 }
 
+pub async fn what_a_channel_without_verification_has_opened_carries_nothing_of_another<H: Host>(
+    host: &H,
+    protocol: Protocol,
+) {
+    // Whose certificate nobody knows.
+    let stranger = stranger();
+    let mut bob = server(host, protocol, stranger.server(&["bob.example"])).await;
+    let to = bob.channel(protocol, Family::V4);
+    let here = host.place();
+    let server = authority().server(&["alice.example"]);
+    let loose = authority()
+        .client_builder()
+        .dangerous_without_verification();
+    let strict = server.clone().and(authority().client());
+    let loose = server.and(loose.build().unwrap());
+    let setup = Setup::new()
+        .secure_channel(protocol, here.any_port(Family::V4), strict)
+        .secure_channel(protocol, here.any_port(Family::V4), loose);
+    let mut alice = host.start(&here, setup).await.unwrap();
+    let hint = alice.channels()[1].channel.unwrap();
+    let send = async |how: SendOptions| {
+        let message = request_to(Method::Options, "sips:bob@bob.example", b"");
+        let to = SipEndpoint::new(to.protocol, to.addr);
+        alice.send(message.into(), how.to(to)).await
+    };
+    let first = send(SendOptions::new().channel(hint)).await.unwrap();
+    next_request(&mut bob).await;
+    let error = send(SendOptions::new()).await.unwrap_err();
+    let [attempt] = error.tried() else {
+        panic!("{error}");
+    };
+    assert!(matches!(attempt.cause, AttemptCause::Tls(_)), "{attempt:?}");
+    // Who names the channel or the connection has it still.
+    let connection = first.remote().connection;
+    let by_connection = SendOptions::new().connection(connection.unwrap());
+    for how in [SendOptions::new().channel(hint), by_connection] {
+        let sent = send(how).await.unwrap();
+        assert_eq!(sent.remote().connection, connection);
+        next_request(&mut bob).await;
+    }
+    next_closed(&mut alice).await;
+}
+
 pub async fn certificates_are_replaced_while_connections_stay<H: Host>(
     host: &H,
     protocol: Protocol,

@@ -29,7 +29,7 @@ async fn with_peer<H: Host>(host: &H, protocol: Protocol) -> (H::Endpoint, Strea
     (alice, peer, via)
 }
 
-const UPGRADE: &str = "GET /sip HTTP/1.1\r\n\
+pub(super) const UPGRADE: &str = "GET /sip HTTP/1.1\r\n\
      Host: bob.example\r\n\
      Upgrade: websocket\r\n\
      Connection: Upgrade\r\n\
