@@ -673,7 +673,8 @@ fn what_has_no_end_is_given_up_at_its_limit() {
     let line = "OPTIONS sip:a@192.0.2.1 SIP/2.0\r\n";
     for (start, piece, expected) in [
         ("OPTIONS sip:", "a", "start line"),
-        (&format!("{line}X: "), "a", "a header is longer"),
+        // Where a header ends is known no sooner than where the head must.
+        (&format!("{line}X: "), "a", "head is longer"),
         (line, "X: a\r\n", "header rows"),
         (line, "Via: SIP/2.0/UDP a.example\r\n", "header rows"),
         (
