@@ -326,7 +326,12 @@ fn a_name_that_never_answers_delays_none_of_a_hundred_other_sends() {
     let trip = Duration::from_millis(10);
     let link = Link::default().with_latency(trip);
     world.network_mut().set_default_link(link);
-    let alice = world.add_host("alice", &[ip("192.0.2.1")], Config::default());
+    // All are asked at once.
+    let mut resolve = ResolveConfig::default();
+    resolve.max_asked_lookups(512).unwrap();
+    let mut config = Config::default();
+    config.resolve(resolve);
+    let alice = world.add_host("alice", &[ip("192.0.2.1")], config);
     let bob = world.add_host("bob", &[ip("192.0.2.2")], Config::default());
     let channel = ChannelConfig::new(Protocol::Udp, addr("192.0.2.2:5060"));
     world.add_channel(bob, channel).unwrap();

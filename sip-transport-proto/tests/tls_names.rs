@@ -334,7 +334,7 @@ fn the_chain_comes_before_the_names() {
     assert!(shake_over(Protocol::Tls, &client, &any, "example.com").is_open());
     // Whatever else is wrong, an untrusted one is untrusted.
     refused(
-        NotTrusted,
+        BadSignature,
         &Certificates::new().server(&["other.example"]),
         &client,
     );
