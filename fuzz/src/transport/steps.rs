@@ -426,8 +426,16 @@ impl World {
         let (verdict, report) = self.model.decide(self.now, &ask, None);
         let back = matches!(&ask.next, Next::Back { local, .. }
             if local.connection.is_some_and(|id| verdict == Verdict::Over(id)));
+        // Whether a doubtful connection still serves, the machine alone knows: a send waits for it
+        // only while it is being opened, and else has its target now.
+        let hinted = ask.hints.connection.or(to.and_then(|to| to.connection));
+        let ends = hinted.is_some_and(|id| {
+            let info = self.sip.router().connection(id);
+            let opening = info.is_some_and(|info| info.state == ConnectionState::Opening);
+            self.model.is_doubtful(id) && !opening
+        });
         // Over such a connection it needs none.
-        if report.connection != HintOutcome::Honoured && !back {
+        if ends || report.connection != HintOutcome::Honoured && !back {
             ask.target = self.model.target(&ask);
         }
         let result = self.sip.send(self.now, outgoing);
