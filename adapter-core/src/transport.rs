@@ -229,7 +229,7 @@ impl<R> SipTransport<R> {
 
     /// Says that the peer of a connection has proved who it is, by credentials or a certificate:
     /// its connection makes room for others last, and counts towards no address's share
-    /// ([`Config::max_connections`](crate::Config::max_connections)). False if there is none.
+    /// ([`Config::max_connections`](sip_transport_proto::Config::max_connections)). False if there is none.
     ///
     /// Call it once a request that came over the connection is authenticated, as with the 200 to a
     /// REGISTER. The transport trusts nobody by itself: any stranger can send a valid message.

@@ -244,11 +244,11 @@ impl Run {
             }
             (23, ..) if how < 10 => transport.shutdown(now),
             (24, ..) => {
-                if let Some(sent) = self.sent.get(pick % self.sent.len().max(1)) {
-                    if transport.resend(now, sent).is_ok() {
-                        // It may be lost once more.
-                        self.lost.remove(&sent.id());
-                    }
+                if let Some(sent) = self.sent.get(pick % self.sent.len().max(1))
+                    && transport.resend(now, sent).is_ok()
+                {
+                    // It may be lost once more.
+                    self.lost.remove(&sent.id());
                 }
             }
             // Of one datagram several routers may complain.

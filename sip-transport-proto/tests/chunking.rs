@@ -91,7 +91,7 @@ fn the_largest_message_byte_by_byte_takes_linear_time() {
     let endless = format!("OPTIONS sip:a@b SIP/2.0\r\nX: {}", "x".repeat(60_000));
     let (events, ..) = heard(endless.as_bytes().chunks(1));
     assert!(
-        events[0].starts_with("malformed a header is longer than"),
+        events[0].starts_with("malformed the head is longer than"),
         "{events:?}"
     );
 }

@@ -288,7 +288,7 @@ fn a_plan_shows_the_targets_and_sends_nothing() {
     host.drain();
     let (_, nobody) = host.plans.pop().unwrap();
     assert!(
-        matches!(nobody, Err(SendCause::Resolve(PlanError::NoAddress(_)))),
+        matches!(nobody, Err(SendCause::Resolve(PlanError::NoSuchName(_)))),
         "{nobody:?}"
     );
     let (_, numeric) = host.plans.pop().unwrap();

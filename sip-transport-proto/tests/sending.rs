@@ -484,7 +484,7 @@ fn an_invalid_name_is_never_looked_up() {
         let error = host.submit(options(uri), SendOptions::new());
         let error = error.expect_err(uri);
         assert!(
-            matches!(error.cause(), SendCause::Resolve(PlanError::NoAddress(_))),
+            matches!(error.cause(), SendCause::Resolve(PlanError::NoSuchName(_))),
             "{error}"
         );
     }

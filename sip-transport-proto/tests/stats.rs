@@ -239,8 +239,9 @@ fn stun_answers_over_the_rate_are_counted_as_left_out() {
     let mut binding = [0; 20];
     binding[1] = 1;
     binding[4..8].copy_from_slice(&0x2112_a442_u32.to_be_bytes());
-    for _ in 0..5 {
-        host.datagram(channel, "192.0.2.9:5060", &binding);
+    for network in 0..5 {
+        let remote = format!("198.51.{network}.9:5060");
+        host.datagram(channel, &remote, &binding);
     }
     let stats = of(&host, channel);
     assert_eq!((stats.stun_answers, stats.stun_answers_suppressed), (3, 2));

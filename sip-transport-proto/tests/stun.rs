@@ -156,7 +156,7 @@ fn what_is_longer_than_1500_bytes_is_no_keepalive() {
 // RFC 7983 §7; conformance: 382, 373
 #[test]
 fn what_begins_like_another_protocol_is_dropped_unread() {
-    for first in (0..=255_u8).filter(|b| !b.is_ascii_graphic() && !b"\r\n\0".contains(b)) {
+    for first in (0..=255_u8).filter(|b| !b.is_ascii_graphic() && !b" \t\r\n\0".contains(b)) {
         let mut data = request(b"");
         data[0] = first;
         data[4] = 0;

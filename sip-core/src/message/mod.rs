@@ -414,8 +414,8 @@ impl Message {
     /// use sip_core::{Message, message::LintKind};
     /// let message = Message::parse("BYE sip:*72#@h SIP/2.0\r\nl: 0\r\nno colon\r\n\r\n")?;
     /// let lint: Vec<_> = message.lint().collect();
-    /// assert_eq!((lint[0].kind(), lint[0].offset()), (LintKind::RequestUri, 4 + 7));
-    /// assert_eq!(lint[1].to_string(), "a header line needs a name and a colon (at byte 38)");
+    /// assert_eq!((lint[0].kind(), lint[0].offset()), (LintKind::RequestUri, 4 + 4));
+    /// assert_eq!(lint[1].to_string(), "a header line needs a name and a colon (at byte 30)");
     /// # Ok::<(), sip_core::message::ParseError>(())
     /// ```
     pub fn lint(&self) -> impl Iterator<Item = Lint> + '_ {

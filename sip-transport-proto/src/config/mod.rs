@@ -173,7 +173,7 @@ impl Config {
     /// say. Default: [`Reading::Lenient`].
     ///
     /// ```
-    /// use sip_transport_proto::{ChannelConfig, Config, Protocol, sip::Reading};
+    /// use sip_transport_proto::{ChannelConfig, Config, Protocol, sip_core::Reading};
     ///
     /// let mut config = Config::default();
     /// config.reading(Reading::Strict);

@@ -156,7 +156,7 @@ impl Dns {
         let late = late.map(|(id, _)| *id);
         let held_up = self.turns.held_up_since();
         let cut_short = held_up.filter(|(since, _)| *since + self.crowded_timeout <= now);
-        let id = late.or(cut_short.map(|(_, id)| id))?;
+        let id = late.or_else(|| cut_short.map(|(_, id)| id))?;
         self.stats.timed_out += 1;
         self.stats.cut_short += u64::from(late.is_none());
         let lookup = self.close(id)?;

@@ -123,7 +123,7 @@ impl Router {
             return Ok(());
         }
         self.say_full(now, channel, from, ("max_connections", max_connections));
-        let first = self.connections.shares().first(party);
+        let first = self.connections.shares().first(party, from.is_some());
         self.replace(now, channel, first).ok_or(AcceptError::Full {
             limit: max_connections,
         })

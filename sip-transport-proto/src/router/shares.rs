@@ -161,8 +161,9 @@ impl Shares {
 
     /// Which connection makes room for another: the first of the party that holds most, the
     /// newcomer counted. Where no party holds more than one, the first of all; a trusted one only
-    /// where there are no others.
-    pub(crate) fn first(&self, newcomer: Option<Party>) -> Option<Candidate> {
+    /// where there are no others. An accepted newcomer takes the place even of one in use, so that
+    /// those who are there cannot keep others out for good; what we open does not.
+    pub(crate) fn first(&self, newcomer: Option<Party>, accepted: bool) -> Option<Candidate> {
         let own = self.held(newcomer).total;
         if let Some((total, party)) = largest(&self.by_total, newcomer, own) {
             let first = self.first_of(party)?;
@@ -173,7 +174,7 @@ impl Shares {
             });
         }
         if let Some(first) = self.order.first() {
-            return Some(first.candidate(true));
+            return Some(first.candidate(accepted));
         }
         let &(active, id) = self.trusted.first()?;
         let active = Some(active);

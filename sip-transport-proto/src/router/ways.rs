@@ -403,7 +403,7 @@ impl Router {
 
     /// The route over a connection, open or being opened.
     pub(super) fn over(
-        &mut self,
+        &self,
         id: ConnectionId,
         record: &Record,
         outgoing: &Outgoing,

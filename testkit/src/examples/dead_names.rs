@@ -82,6 +82,7 @@ pub async fn run<R: CurrentRuntime>(
         }
     });
     let live = async {
+        let begin = runtime.now();
         let sent = transport.send_request(live).await;
         (sent, runtime.now() - begin)
     };

@@ -1,6 +1,6 @@
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use adapter_core::{Datagrams, Listener, Runtime as _, SocketOptions, Stream};
@@ -9,12 +9,12 @@ use sip_transport_proto::sim::Link;
 use super::{Adapter, AdapterHost, Host, Place, Setup};
 use crate::memory::{MemoryRuntime, Simulation};
 
-/// adapter-core on the runtime in memory: one machine with two addresses.
+/// adapter-core on the runtime in memory: one machine with an IPv4 address for each place.
 #[derive(Debug)]
 pub struct MemoryHost {
     simulation: Simulation,
     runtime: MemoryRuntime,
-    started: Cell<usize>,
+    started: Cell<u16>,
 }
 
 /// How many seeds each case runs with. Tasks run in another order with each.
@@ -59,11 +59,13 @@ impl Host for MemoryHost {
     }
 
     fn place(&self) -> Place {
-        self.started.set(self.started.get() + 1);
+        let number = self.started.get().wrapping_add(1);
+        self.started.set(number);
+        let [high, low] = number.to_be_bytes();
         Place {
-            name: format!("here{}", self.started.get()),
-            v4: std::net::Ipv4Addr::LOCALHOST.into(),
-            v6: std::net::Ipv6Addr::LOCALHOST.into(),
+            name: format!("here{number}"),
+            v4: Ipv4Addr::new(127, 1, high, low).into(),
+            v6: Ipv6Addr::LOCALHOST.into(),
         }
     }
 
@@ -89,8 +91,9 @@ impl Host for MemoryHost {
         self.runtime.listen(local, &SocketOptions::default())
     }
 
-    async fn connect(&self, _place: &Place, remote: SocketAddr) -> io::Result<Box<dyn Stream>> {
-        self.runtime.connect(remote, None).await
+    async fn connect(&self, place: &Place, remote: SocketAddr) -> io::Result<Box<dyn Stream>> {
+        let local = remote.is_ipv4().then(|| SocketAddr::new(place.v4, 0));
+        self.runtime.connect(remote, local).await
     }
 }
 

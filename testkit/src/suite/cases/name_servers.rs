@@ -268,11 +268,7 @@ pub async fn names_that_nobody_answers_have_few_sockets_and_hold_up_no_other<H: 
     let mut dead: Vec<_> = dead_names
         .map(|uri| {
             let request = request_to(Method::Options, &uri, b"");
-            Box::pin(
-                alice
-                    .send_request(request.try_into().unwrap())
-                    .into_future(),
-            )
+            Box::pin(alice.send_request(request).into_future())
         })
         .collect();
     let others = RefCell::new(BTreeSet::new());

@@ -33,7 +33,9 @@ pub async fn what_is_sloppy_is_delivered_and_answered<H: Host>(host: &H, protoco
     if protocol == Protocol::Tcp {
         stream = Some(StreamPeer::connect(host, &place, to).await);
     }
-    let local = stream.as_ref().map_or(datagrams.addr(), StreamPeer::local);
+    let local = stream
+        .as_ref()
+        .map_or_else(|| datagrams.addr(), StreamPeer::local);
     for (number, (from, sloppy)) in (1..).zip(SLOPPY) {
         let clean = text(
             "OPTIONS",

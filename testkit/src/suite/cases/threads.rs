@@ -100,11 +100,7 @@ pub async fn sends_that_wait_for_names_end_when_their_runtime_does<S: OnSystem>(
     let mut sends: Vec<_> = uris
         .map(|uri| {
             let request = request_to(Method::Options, &uri, b"");
-            Box::pin(
-                sender
-                    .send_request(request.try_into().unwrap())
-                    .into_future(),
-            )
+            Box::pin(sender.send_request(request).into_future())
         })
         .collect();
     poll_fn(|cx| {
