@@ -9,11 +9,6 @@ use crate::header::{self, Via, list};
 use crate::message::Stamp;
 use crate::{Method, Name, StatusCode};
 
-/// Headers longer than this in all are not worth an answer, which would hold them all.
-const COPIED_MAX: usize = 8 * 1024;
-/// How many lines are looked at: as many as a head may have by default.
-const LINES_MAX: usize = 512;
-
 /// What a request that cannot be used still tells: enough to answer it.
 #[derive(Clone, Debug)]
 pub struct Salvaged<'a> {
@@ -56,9 +51,7 @@ impl<'a> Top<'a> {
 }
 
 /// Reads what it can of a malformed request, line by line and whatever the line ends. `None`: it
-/// is a response, or its top Via does not say where an answer would go. Nor is there an answer to
-/// a request whose Via, From, To, Call-ID and CSeq have more than 8 KiB together, or stand behind
-/// its first 512 lines.
+/// is a response, or its top Via does not say where an answer would go.
 ///
 /// ```
 /// use sip_core::{StatusCode, build::salvage};
@@ -81,8 +74,7 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
     }
     let mut vias = Vec::new();
     let mut fields = Fields::default();
-    let mut copied = 0;
-    for line in lines.take(LINES_MAX) {
+    for line in lines {
         let Some(colon) = memchr::memchr(b':', line) else {
             continue;
         };
@@ -91,7 +83,6 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
         let field = match Name::lookup(name.trim_ascii_end()) {
             Name::Via => {
                 vias.push(value);
-                copied += value.len();
                 continue;
             }
             Name::From => &mut fields.from,
@@ -100,13 +91,7 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
             Name::CSeq => &mut fields.cseq,
             _ => continue,
         };
-        if field.is_none() {
-            *field = Some(value);
-            copied += value.len();
-        }
-    }
-    if copied > COPIED_MAX {
-        return None;
+        field.get_or_insert(value);
     }
     Some(Salvaged {
         method: ascii(start.get(..end)?),
