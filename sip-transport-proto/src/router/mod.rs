@@ -185,8 +185,8 @@ impl Router {
         let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
         record.tls = tls;
-        let awaits = record.accepted && self.awaited_header(channel, remote.ip()).is_some();
-        if !awaits {
+        // What we open is nobody's share. Whom a load balancer passes on shows with its header.
+        if record.accepted && self.awaited_header(channel, remote.ip()).is_none() {
             record.party = self.party(remote.ip());
         }
         let id = self.connections.add(self.shared.id, record);
