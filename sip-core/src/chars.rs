@@ -32,6 +32,8 @@ pub(crate) const LOOSE_URI_PARAMS: u8 = 11;
 pub(crate) const LOOSE_URI: u8 = 12;
 /// What the password of a URI is let in with, without `escaped`.
 pub(crate) const LOOSE_PASSWORD: u8 = 13;
+/// All but white space and control characters.
+pub(crate) const VISIBLE: u8 = 14;
 
 const UNRESERVED: &[u8] = b"-_.!~*'()";
 /// No character of a URI (RFC 3986), and yet seen in them.
@@ -65,6 +67,7 @@ const fn table(class: u8) -> [u8; 256] {
         let byte = b as u8;
         let others = match class {
             QUOTED => byte >= b' ' && !matches!(byte, b'"' | b'\\' | 0x7f),
+            VISIBLE => byte > b' ' && byte != 0x7f,
             LOOSE_VALUE => byte > b' ' && !matches!(byte, b';' | b',' | b'"' | b'<' | b'>' | 0x7f),
             LOOSE_USER | LOOSE_PASSWORD | LOOSE_URI_PARAMS | LOOSE_URI => !byte.is_ascii(),
             _ => false,

@@ -59,10 +59,7 @@ pub(crate) fn check_unique<'a>(
     for name in names {
         let offset = range_of(text, name).map_or(0, |range| range.start);
         if sorted.len() == MAX_PARAMS {
-            return Err(ValueError::OutOfRange {
-                what: "number of parameters",
-                offset,
-            });
+            return Err(too_many(offset));
         }
         let start = bytes.len();
         canonical(name, &mut bytes);
@@ -90,6 +87,14 @@ pub(crate) fn check_unique<'a>(
             offset,
         }),
         None => Ok(()),
+    }
+}
+
+/// The error for more than [`MAX_PARAMS`], the first of which stands at `offset`.
+pub(crate) const fn too_many(offset: usize) -> ValueError {
+    ValueError::OutOfRange {
+        what: "number of parameters",
+        offset,
     }
 }
 

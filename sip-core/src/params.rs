@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::chars::{LOOSE_VALUE, Line, TOKEN, ascii, is_lws, run, skip_lws};
-use crate::names::{Names, check_unique, lower_case};
+use crate::names::{MAX_PARAMS, Names, check_unique, lower_case, too_many};
 use crate::{Host, ValueError, host, quoted};
 
 /// One parameter of a header field.
@@ -157,7 +157,12 @@ impl<'a> Params<'a> {
         mut each: impl FnMut(&'a [u8], Option<&'a [u8]>, usize) -> Result<(), ValueError>,
     ) -> Result<Self, ValueError> {
         let mut at = offset;
+        let mut count = 0;
         while let Some(step) = loose_step(value, at)? {
+            if count == MAX_PARAMS {
+                return Err(too_many(step.start));
+            }
+            count += 1;
             each(step.name, step.value, step.start)?;
             at = step.end;
         }

@@ -30,7 +30,7 @@ impl<'a> Answerable<'a> {
         if request.method() == Method::Ack {
             return None;
         }
-        let via = request.top_via()?;
+        let via = request.top_via();
         let port = match via.rport() {
             Some(_) => source.port(),
             None => via.sent_by().port().unwrap_or(Protocol::Udp.default_port()),

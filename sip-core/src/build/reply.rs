@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::chars::{self, ascii, is_lws};
+use crate::chars::{self, VISIBLE, ascii, is_lws, run};
 use crate::header::{self, Via, list};
 use crate::message::Stamp;
 use crate::{Method, Name, StatusCode};
@@ -13,11 +13,41 @@ use crate::{Method, Name, StatusCode};
 #[derive(Clone, Debug)]
 pub struct Salvaged<'a> {
     method: &'a str,
+    top: Top<'a>,
     vias: Vec<&'a [u8]>,
+    fields: Fields<'a>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Fields<'a> {
     from: Option<&'a [u8]>,
     to: Option<&'a [u8]>,
     call_id: Option<&'a [u8]>,
     cseq: Option<&'a [u8]>,
+}
+
+/// The top Via.
+#[derive(Clone, Copy, Debug)]
+struct Top<'a> {
+    via: Via<'a>,
+    text: &'a [u8],
+    /// What stands behind it in its row.
+    behind: &'a [u8],
+}
+
+impl<'a> Top<'a> {
+    /// Of a value with parameters that cannot be read it is what stands before them: it says where
+    /// an answer goes.
+    fn read(row: &'a [u8]) -> Option<Self> {
+        let value = list::comma(row).unwrap_or(row.len());
+        let before_params = memchr::memchr(b';', row).unwrap_or(value);
+        [value, before_params].into_iter().find_map(|end| {
+            let (text, behind) = row.split_at_checked(end)?;
+            let text = text.trim_ascii_end();
+            let via = Via::parse_any_version(text).ok()?;
+            Some(Self { via, text, behind })
+        })
+    }
 }
 
 /// Reads what it can of a malformed request, line by line and whatever the line ends. `None`: it
@@ -42,14 +72,8 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
     if end == 0 || !is_lws(start[end]) {
         return None;
     }
-    let mut salvaged = Salvaged {
-        method: ascii(start.get(..end)?),
-        vias: Vec::new(),
-        from: None,
-        to: None,
-        call_id: None,
-        cseq: None,
-    };
+    let mut vias = Vec::new();
+    let mut fields = Fields::default();
     for line in lines {
         let Some(colon) = memchr::memchr(b':', line) else {
             continue;
@@ -58,19 +82,23 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
         let value = value.get(1..)?.trim_ascii();
         let field = match Name::lookup(name.trim_ascii_end()) {
             Name::Via => {
-                salvaged.vias.push(value);
+                vias.push(value);
                 continue;
             }
-            Name::From => &mut salvaged.from,
-            Name::To => &mut salvaged.to,
-            Name::CallId => &mut salvaged.call_id,
-            Name::CSeq => &mut salvaged.cseq,
+            Name::From => &mut fields.from,
+            Name::To => &mut fields.to,
+            Name::CallId => &mut fields.call_id,
+            Name::CSeq => &mut fields.cseq,
             _ => continue,
         };
         field.get_or_insert(value);
     }
-    salvaged.top()?;
-    Some(salvaged)
+    Some(Salvaged {
+        method: ascii(start.get(..end)?),
+        top: Top::read(vias.first()?)?,
+        vias,
+        fields,
+    })
 }
 
 impl<'a> Salvaged<'a> {
@@ -80,21 +108,8 @@ impl<'a> Salvaged<'a> {
     }
 
     /// The top Via.
-    pub fn top_via(&self) -> Option<Via<'a>> {
-        Some(self.top()?.0)
-    }
-
-    /// The top Via, its text, and what stands behind it in its row. Of a value with parameters that
-    /// cannot be read it is what stands before them: it says where an answer goes.
-    fn top(&self) -> Option<(Via<'a>, &'a [u8], &'a [u8])> {
-        let row = self.vias.first()?;
-        let value = list::comma(row).unwrap_or(row.len());
-        let before_params = memchr::memchr(b';', row).unwrap_or(value);
-        [value, before_params].into_iter().find_map(|end| {
-            let text = row.get(..end)?.trim_ascii_end();
-            let via = Via::parse_any_version(text).ok()?;
-            Some((via, text, row.get(end..)?))
-        })
+    pub const fn top_via(&self) -> Via<'a> {
+        self.top.via
     }
 
     /// The response: the headers of the request with `received` and `rport` stamped (RFC 3261
@@ -110,49 +125,44 @@ impl<'a> Salvaged<'a> {
         source: SocketAddr,
         max_len: Option<usize>,
     ) -> Option<Bytes> {
+        let max_len = max_len.unwrap_or(usize::MAX);
         let own = if reason.is_empty() {
             status.reason()
         } else {
             reason
         };
-        [(own, false), (status.reason(), false), ("", true)]
-            .into_iter()
-            .find_map(|(reason, compact)| {
-                let reply = self.write(status, reason, tag, source, compact)?;
-                (reply.len() <= max_len.unwrap_or(usize::MAX)).then(|| Bytes::from(reply))
-            })
+        let rows = self.rows(tag, source, false);
+        for reason in [own, status.reason()] {
+            let mut reply = start_line(status, reason, rows.len())?;
+            if reply.len() + rows.len() <= max_len {
+                reply.extend_from_slice(&rows);
+                return Some(reply.into());
+            }
+        }
+        let rows = self.rows(tag, source, true);
+        let mut reply = start_line(status, "", rows.len())?;
+        reply.extend_from_slice(&rows);
+        (reply.len() <= max_len).then(|| reply.into())
     }
 
-    fn write(
-        &self,
-        status: StatusCode,
-        reason: &str,
-        tag: &str,
-        source: SocketAddr,
-        compact: bool,
-    ) -> Option<Vec<u8>> {
+    /// The headers and the empty line behind them.
+    fn rows(&self, tag: &str, source: SocketAddr, compact: bool) -> Vec<u8> {
         let mut out = Vec::with_capacity(512);
-        out.extend_from_slice(b"SIP/2.0 ");
-        let mut code = Text(&mut out);
-        write!(code, "{status} ").ok()?;
-        clean(reason.as_bytes(), &mut out);
-        out.extend_from_slice(b"\r\n");
-
-        let (via, top, others) = self.top()?;
-        let mut stamped = Vec::with_capacity(top.len() + 64);
-        Stamp::of(&via, top, source, false).write(top, 0, &mut stamped);
-        stamped.extend_from_slice(others);
+        let Top { via, text, behind } = &self.top;
+        let mut stamped = Vec::with_capacity(text.len() + behind.len() + 64);
+        Stamp::of(via, text, source, false).write(text, 0, &mut stamped);
+        stamped.extend_from_slice(behind);
         row(Name::Via, &stamped, compact, &mut out);
         for via in self.vias.iter().skip(1) {
             row(Name::Via, via, compact, &mut out);
         }
-        if let Some(from) = self.from {
+        if let Some(from) = self.fields.from {
             row(Name::From, from, compact, &mut out);
         }
-        if let Some(to) = self.to {
+        if let Some(to) = self.fields.to {
             let mut to = to.to_vec();
             // RFC 3261 §8.2.6.2: a tag, unless it has one or cannot be read.
-            if header::tag(&to) == Ok(None) && !compact {
+            if !compact && header::tag(&to) == Ok(None) {
                 if !to.ends_with(b";") {
                     to.push(b';');
                 }
@@ -161,18 +171,29 @@ impl<'a> Salvaged<'a> {
             }
             row(Name::To, &to, compact, &mut out);
         }
-        if let Some(call_id) = self.call_id {
+        if let Some(call_id) = self.fields.call_id {
             row(Name::CallId, call_id, compact, &mut out);
         }
-        if let Some(cseq) = self.cseq {
+        if let Some(cseq) = self.fields.cseq {
             row(Name::CSeq, cseq, compact, &mut out);
         }
         if !compact {
             row(Name::ContentLength, b"0", compact, &mut out);
         }
         out.extend_from_slice(b"\r\n");
-        Some(out)
+        out
     }
+}
+
+/// The status line, with room for the rows behind it.
+fn start_line(status: StatusCode, reason: &str, rows: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(32 + reason.len() + rows);
+    out.extend_from_slice(b"SIP/2.0 ");
+    let mut code = Text(&mut out);
+    write!(code, "{status} ").ok()?;
+    clean(reason.as_bytes(), &mut out);
+    out.extend_from_slice(b"\r\n");
+    Some(out)
 }
 
 fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
@@ -188,17 +209,16 @@ fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
 /// Copies a value onto one line: white space with line ends in it as one space, other control
 /// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
-    for &b in value {
-        match b {
-            b'\r' | b'\n' | b'\t' | b' ' => {
-                if out.last() != Some(&b' ') {
-                    out.push(b' ');
-                }
-            }
-            0..b' ' | 0x7f if out.last() == Some(&b'\\') => out.push(b' '),
-            0..b' ' | 0x7f => {}
-            _ => out.push(b),
+    let mut at = 0;
+    while at < value.len() {
+        let end = run::<VISIBLE>(value, at);
+        out.extend_from_slice(value.get(at..end).unwrap_or_default());
+        match (value.get(end), out.last()) {
+            (Some(b' ' | b'\t' | b'\r' | b'\n'), Some(b' ')) => {}
+            (Some(b' ' | b'\t' | b'\r' | b'\n'), _) | (Some(_), Some(b'\\')) => out.push(b' '),
+            _ => {}
         }
+        at = end + 1;
     }
 }
 

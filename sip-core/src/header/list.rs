@@ -58,34 +58,60 @@ impl<'a> Iterator for Split<'a> {
 /// Where the first comma outside quotes and angle brackets is.
 #[inline]
 pub(crate) fn comma(row: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let rest = row.get(at..)?;
-        let found = memchr3(b',', b'"', b'<', rest)?;
-        steps::count(found + 1);
-        at += found;
-        let rest = rest.get(found..)?;
-        at += match rest.first()? {
-            b',' => return Some(at),
-            b'<' => memchr(b'>', rest)? + 1,
-            _ => quoted_len(rest)?,
-        };
+    let found = memchr3(b',', b'"', b'<', row)?;
+    steps::count(found + 1);
+    match row.get(found)? {
+        b',' => Some(found),
+        _ => comma_behind(row, found),
     }
 }
 
-/// The length of the quoted-string at the start, quotes included.
-fn quoted_len(bytes: &[u8]) -> Option<usize> {
-    let mut at = 1;
+/// The same where a quote or an angle bracket stands at `at`, which may be one of many: byte by
+/// byte until none stands near.
+#[inline(never)]
+fn comma_behind(row: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let rest = bytes.get(at..)?;
-        let found = memchr2(b'"', b'\\', rest)?;
-        steps::count(found + 1);
-        at += found;
-        match rest.get(found)? {
+        at = match row.get(at)? {
+            b',' => return Some(at),
+            b'<' => find(row, at + 1, |b| b == b'>', |rest| memchr(b'>', rest))? + 1,
+            _ => quoted_end(row, at)?,
+        };
+        let special = |b| matches!(b, b',' | b'"' | b'<');
+        at = find(row, at, special, |rest| memchr3(b',', b'"', b'<', rest))?;
+    }
+}
+
+/// Where the quoted-string ends that starts at `at`.
+fn quoted_end(row: &[u8], mut at: usize) -> Option<usize> {
+    at += 1;
+    loop {
+        let special = |b| matches!(b, b'"' | b'\\');
+        at = find(row, at, special, |rest| memchr2(b'"', b'\\', rest))?;
+        match row.get(at)? {
             b'"' => return Some(at + 1),
             _ => at += 2,
         }
     }
+}
+
+/// The first byte from `at` on that is wanted. To set out on a vector search takes as long as to
+/// look at some bytes, so those are looked at first.
+#[inline(always)]
+fn find(
+    row: &[u8],
+    at: usize,
+    is_wanted: impl Fn(u8) -> bool,
+    search: impl Fn(&[u8]) -> Option<usize>,
+) -> Option<usize> {
+    const NEAR: usize = 8;
+    let rest = row.get(at..)?;
+    let near = rest.get(..NEAR).unwrap_or(rest);
+    let found = match near.iter().position(|&b| is_wanted(b)) {
+        Some(found) => found,
+        None => near.len() + search(rest.get(near.len()..)?)?,
+    };
+    steps::count(found + 1);
+    Some(at + found)
 }
 
 /// The first value of a row's rest that starts at `at`, and the rest behind its comma, each with
