@@ -85,8 +85,11 @@ impl Seen {
     }
 }
 
+/// The names and values of a message's rows.
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// What a response copies of a request, or why there is none.
-fn response(request: &Message) -> Option<Result<Vec<(Vec<u8>, Vec<u8>)>, String>> {
+fn response(request: &Message) -> Option<Result<Rows, String>> {
     let request = Request::new(request.clone())?;
     let built = ResponseBuilder::new(&request, StatusCode::OK)
         .to_tag("mine")
