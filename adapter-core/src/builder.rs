@@ -9,15 +9,16 @@ use sip_transport_proto::trace::LIMIT;
 use sip_transport_proto::{ChannelConfig, Config, Protocol, Router};
 use tracing::{info, warn};
 
-use crate::core::{Core, Worker};
+use crate::hub::owner::Owner;
+use crate::hub::queue::{Queue, QueueLimits};
+use crate::hub::{Hub, Worker, tasks};
 use crate::incoming::Incoming;
-use crate::owner::Owner;
-use crate::queue::{Queue, QueueLimits};
 #[cfg(feature = "dns")]
 use crate::resolve::HickoryResolver;
 #[cfg(not(feature = "dns"))]
 use crate::resolve::SystemResolver;
-use crate::{CurrentRuntime, Resolve, Runtime, SipTransport, SocketOptions, drive, sys};
+use crate::runtime::{CurrentRuntime, Resolve, Runtime, SocketOptions, sys};
+use crate::transport::SipTransport;
 
 /// Descriptors that are left to everything but connections: sockets of channels, of the runtime and
 /// of DNS, files. A quarter of what there is, and no more than this.
@@ -40,6 +41,13 @@ pub struct Builder<R> {
     seed: Option<[u8; 32]>,
     raise_descriptors: bool,
     runtime: PhantomData<R>,
+}
+
+impl<R: CurrentRuntime> SipTransport<R> {
+    /// Begins a new transport.
+    pub fn builder() -> Builder<R> {
+        Builder::new()
+    }
 }
 
 impl<R: CurrentRuntime> Builder<R> {
@@ -223,7 +231,7 @@ impl<R: CurrentRuntime> Builder<R> {
             .iter()
             .map(|worker| Arc::clone(&worker.queue))
             .collect();
-        let core = Arc::new(Core::new(
+        let hub = Arc::new(Hub::new(
             router,
             || R::current().is_ok(),
             workers,
@@ -232,10 +240,10 @@ impl<R: CurrentRuntime> Builder<R> {
             self.socket,
         ));
         // Dropped on an error below, it ends what has begun.
-        let owner = Arc::new(Owner(Arc::clone(&core)));
-        core.spawn(0, drive::router(Arc::clone(&core)));
+        let owner = Arc::new(Owner(Arc::clone(&hub)));
+        hub.spawn(0, tasks::router(Arc::clone(&hub)));
         for channel in self.channels {
-            core.add_channel(channel)?;
+            hub.add_channel(channel)?;
         }
         let incoming = Incoming::new(queues, Arc::clone(&owner));
         Ok((SipTransport::new(owner), incoming))

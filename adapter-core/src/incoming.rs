@@ -1,13 +1,12 @@
-use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::vec;
+use std::{fmt, vec};
 
 use sip_transport_proto::Event;
 
-use crate::owner::Owner;
-use crate::queue::Queue;
+use crate::hub::owner::Owner;
+use crate::hub::queue::Queue;
 
 /// The events of a transport, or of one of its workers.
 ///

@@ -19,32 +19,24 @@
 //! [`Config::tap`](sip_transport_proto::Config::tap), given by [`Builder::config`], shows each message
 //! in and out.
 
-mod alarm;
-mod batch;
 mod builder;
-mod core;
-mod drive;
+mod hub;
 mod incoming;
-mod link;
-mod owner;
-mod queue;
 mod resolve;
 mod runtime;
 mod send;
-mod socket;
 mod sync;
-pub mod sys;
 mod transport;
 
 pub use sip_transport_proto;
 
-pub use batch::{BatchFull, Datagram, Entry, RecvBatch, SendBatch, SendFailure};
 pub use builder::Builder;
 pub use incoming::Incoming;
-pub use resolve::{Resolve, StaticResolver};
+pub use resolve::StaticResolver;
+pub use runtime::batch::{BatchFull, Datagram, DatagramFailure, Entry, RecvBatch, SendBatch};
 pub use runtime::{
-    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
-    Stream, Timer,
+    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Resolve, Runtime,
+    SocketOptions, Stream, Timer, sys,
 };
 pub use send::{BlockingSendError, Send, Sending};
 pub use transport::SipTransport;

@@ -14,7 +14,7 @@ use sip_transport_proto::{
 };
 use thiserror::Error;
 
-use crate::core::{Core, Submitted};
+use crate::hub::{Hub, Submitted};
 use crate::sync::block_on;
 
 /// A message about to be sent: say how, then `.await` it, [`start`](Self::start) it, or wait for it
@@ -74,18 +74,18 @@ use crate::sync::block_on;
 #[must_use = "a message is sent when this is awaited or started"]
 #[derive(Debug)]
 pub struct Send<'a> {
-    core: &'a Arc<Core>,
+    hub: &'a Arc<Hub>,
     outgoing: Box<Outgoing>,
 }
 
 impl<'a> Send<'a> {
-    pub(crate) fn new(core: &'a Arc<Core>, message: Message) -> Self {
-        let outgoing = core.prepare(message);
-        Self { core, outgoing }
+    pub(crate) fn new(hub: &'a Arc<Hub>, message: Message) -> Self {
+        let outgoing = hub.prepare(message);
+        Self { hub, outgoing }
     }
 
-    pub(crate) fn again(core: &'a Arc<Core>, outgoing: Box<Outgoing>) -> Self {
-        Self { core, outgoing }
+    pub(crate) fn again(hub: &'a Arc<Hub>, outgoing: Box<Outgoing>) -> Self {
+        Self { hub, outgoing }
     }
 
     fn with(mut self, change: impl FnOnce(SendOptions) -> SendOptions) -> Self {
@@ -175,7 +175,7 @@ impl<'a> Send<'a> {
     /// tells once how that ended, on the first worker. It may come behind a response, and waits in
     /// memory until it is fetched.
     pub fn start(self) -> SendId {
-        self.core.start(self.outgoing)
+        self.hub.start(self.outgoing)
     }
 
     /// Sends it from outside async, and blocks until that has ended.
@@ -183,7 +183,7 @@ impl<'a> Send<'a> {
     /// # Errors
     /// The send fails, or the caller runs inside an async runtime, which must not be blocked.
     pub fn blocking(self) -> Result<Sent, BlockingSendError> {
-        if self.core.is_inside_runtime() {
+        if self.hub.is_inside_runtime() {
             return Err(BlockingSendError::InsideRuntime);
         }
         Ok(block_on(self.into_future())?)
@@ -207,7 +207,7 @@ impl IntoFuture for Send<'_> {
     type IntoFuture = Sending;
 
     fn into_future(self) -> Sending {
-        match self.core.submit(self.outgoing) {
+        match self.hub.submit(self.outgoing) {
             Ok(submitted) => submitted.into(),
             Err(error) => Sending(State::Ended(Some(Err(error)))),
         }

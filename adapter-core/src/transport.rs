@@ -1,11 +1,10 @@
-use std::fmt;
 use std::future::poll_fn;
-use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
+use std::{fmt, io};
 
 use sip_transport_proto::error::{ChannelError, NextError, SendCause};
 use sip_transport_proto::resolve::{Family, ResolveStats, Target};
@@ -15,11 +14,11 @@ use sip_transport_proto::{
     Protocol, SendOptions, Sent, SipEndpoint, Stats,
 };
 
-use crate::alarm::Alarm;
-use crate::core::Core;
-use crate::owner::Owner;
+use crate::hub::Hub;
+use crate::hub::alarm::Alarm;
+use crate::hub::owner::Owner;
+use crate::runtime::{CurrentRuntime, Runtime};
 use crate::send::{BlockingSendError, Send};
-use crate::{Builder, CurrentRuntime, Runtime};
 
 /// How long [`SipTransport::shutdown`] lets connections write what is queued.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -33,18 +32,13 @@ pub struct SipTransport<R> {
 }
 
 impl<R: CurrentRuntime> SipTransport<R> {
-    /// Begins a new transport.
-    pub fn builder() -> Builder<R> {
-        Builder::new()
-    }
-
     /// Ends the transport: no more sends, connections close after what is queued (for up to 5 s),
     /// [`Incoming`](crate::Incoming) ends.
     pub async fn shutdown(&self) {
-        let core = self.core();
-        core.stop();
+        let hub = self.hub();
+        hub.stop();
         // A worker's own runtime may end before the others' tasks do, and its timers with it.
-        let runtime: Arc<dyn Runtime> = match (R::current(), core.workers.first()) {
+        let runtime: Arc<dyn Runtime> = match (R::current(), hub.workers.first()) {
             (Ok(runtime), _) => Arc::new(runtime),
             (Err(_), Some(worker)) => Arc::clone(&worker.runtime),
             (Err(_), None) => return,
@@ -52,8 +46,8 @@ impl<R: CurrentRuntime> SipTransport<R> {
         let until = runtime.now() + DRAIN;
         let mut alarm = Alarm::default();
         poll_fn(|cx| {
-            core.idle.register(cx.waker());
-            if core.tasks() == 0 {
+            hub.idle.register(cx.waker());
+            if hub.tasks() == 0 {
                 return Poll::Ready(());
             }
             alarm.poll(cx, &*runtime, Some(until))
@@ -96,19 +90,19 @@ impl<R> SipTransport<R> {
         }
     }
 
-    fn core(&self) -> &Arc<Core> {
+    fn hub(&self) -> &Arc<Hub> {
         &self.owner.0
     }
 
     /// Sends a request where it says (RFC 3261 §8.1.2), or as the calls on the result say.
     pub fn send_request(&self, request: Request) -> Send<'_> {
-        Send::new(self.core(), request.into())
+        Send::new(self.hub(), request.into())
     }
 
     /// Sends a response back the way its request came (RFC 3261 §18.2.2), or as the calls on the
     /// result say.
     pub fn send_response(&self, response: Response) -> Send<'_> {
-        Send::new(self.core(), response.into())
+        Send::new(self.hub(), response.into())
     }
 
     /// Sends the same bytes once more over the same flow, as a retransmission. If they do not arrive,
@@ -117,7 +111,7 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// The flow is gone, or its queue is full.
     pub fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
-        self.core().resend(sent)
+        self.hub().resend(sent)
     }
 
     /// Sends a message that counted as sent to its next target, as another transaction with an id and
@@ -127,8 +121,8 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// There is no target left.
     pub fn try_next(&self, sent: Sent) -> Result<Send<'_>, NextError> {
-        let outgoing = self.core().try_next(sent)?;
-        Ok(Send::again(self.core(), outgoing))
+        let outgoing = self.hub().try_next(sent)?;
+        Ok(Send::again(self.hub(), outgoing))
     }
 
     /// Finds where a message would go, without sending it: the targets, best first, each with the
@@ -141,14 +135,14 @@ impl<R> SipTransport<R> {
         message: impl Into<Message>,
         options: SendOptions,
     ) -> Result<Vec<Target>, SendCause> {
-        let planned = self.core().plan(Outgoing::new(message, options));
+        let planned = self.hub().plan(Outgoing::new(message, options));
         // Every plan ends before the transport does.
         planned.await.unwrap_or(Err(SendCause::ShuttingDown))
     }
 
     /// The bound channels, in the order in which they were added, with their addresses.
     pub fn local_endpoints(&self) -> Vec<SipEndpoint> {
-        self.core().with_router(|router| {
+        self.hub().with_router(|router| {
             let endpoint = |(id, config): (ChannelId, &ChannelConfig)| {
                 let mut endpoint = SipEndpoint::new(config.protocol(), config.local());
                 endpoint.channel = Some(id);
@@ -163,7 +157,7 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// The address cannot be bound, or has a channel already.
     pub async fn add_channel(&self, channel: ChannelConfig) -> io::Result<ChannelId> {
-        self.core().add_channel(channel)
+        self.hub().add_channel(channel)
     }
 
     /// Adds a UDP channel.
@@ -171,7 +165,7 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// As for [`add_channel`](Self::add_channel).
     pub async fn add_udp(&self, local: SocketAddr) -> io::Result<ChannelId> {
-        self.core()
+        self.hub()
             .add_channel(ChannelConfig::new(Protocol::Udp, local))
     }
 
@@ -180,7 +174,7 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// As for [`add_channel`](Self::add_channel).
     pub async fn add_tcp(&self, local: SocketAddr) -> io::Result<ChannelId> {
-        self.core()
+        self.hub()
             .add_channel(ChannelConfig::new(Protocol::Tcp, local))
     }
 
@@ -189,7 +183,7 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// There is no such channel.
     pub async fn remove_channel(&self, channel: ChannelId) -> io::Result<()> {
-        self.core().remove_channel(channel)
+        self.hub().remove_channel(channel)
     }
 
     /// Changes what peers of an address family are told in the place of a channel's bound address:
@@ -205,25 +199,25 @@ impl<R> SipTransport<R> {
         family: Family,
         advertised: Option<Advertised>,
     ) -> Result<(), ChannelError> {
-        let core = self.core();
-        let now = core.now();
-        core.with_router(|router| router.advertise(now, channel, family, advertised))
+        let hub = self.hub();
+        let now = hub.now();
+        hub.with_router(|router| router.advertise(now, channel, family, advertised))
     }
 
     /// The connections, open or being opened.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
-        let core = self.core();
-        let mut all: Vec<_> = core.with_router(|router| router.connections().collect());
-        all.iter_mut().for_each(|info| core.fill_in(info));
+        let hub = self.hub();
+        let mut all: Vec<_> = hub.with_router(|router| router.connections().collect());
+        all.iter_mut().for_each(|info| hub.fill_in(info));
         all
     }
 
     /// What is known of a connection: also, over TLS, whom the peer has proved to be. `None` if
     /// there is none (any more).
     pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
-        let core = self.core();
-        let mut info = core.with_router(|router| router.connection(id))?;
-        core.fill_in(&mut info);
+        let hub = self.hub();
+        let mut info = hub.with_router(|router| router.connection(id))?;
+        hub.fill_in(&mut info);
         Some(info)
     }
 
@@ -234,12 +228,12 @@ impl<R> SipTransport<R> {
     /// Call it once a request that came over the connection is authenticated, as with the 200 to a
     /// REGISTER. The transport trusts nobody by itself: any stranger can send a valid message.
     pub fn trust(&self, connection: ConnectionId) -> bool {
-        self.core().with_router(|router| router.trust(connection))
+        self.hub().with_router(|router| router.trust(connection))
     }
 
     /// Closes a connection, after what is queued on it. False if there is none.
     pub fn close(&self, connection: ConnectionId) -> bool {
-        self.core().close(connection)
+        self.hub().close(connection)
     }
 
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -248,58 +242,58 @@ impl<R> SipTransport<R> {
     /// # Errors
     /// There is no such flow.
     pub fn keep(&self, remote: &SipEndpoint, keep: Keep) -> Result<(), KeepError> {
-        self.core().keep(remote, keep)
+        self.hub().keep(remote, keep)
     }
 
     /// Keeps a flow alive no longer. False if there is none.
     pub fn stop_keeping(&self, remote: &SipEndpoint) -> bool {
-        self.core().stop_keeping(remote)
+        self.hub().stop_keeping(remote)
     }
 
     /// A text for the flow of a received request, to be put into a Via, Path or Record-Route of our
     /// own: only letters and digits, and signed, so that a peer cannot make up another
     /// (RFC 5626 §5.2).
     pub fn flow_token(&self, flow: &Flow) -> String {
-        self.core().with_router(|router| router.flow_token(flow))
+        self.hub().with_router(|router| router.flow_token(flow))
     }
 
     /// The flow of such a text, for [`Message::set_flow`](sip_transport_proto::sip_core::Message::set_flow)
     /// of a response and for [`flow_options`](Self::flow_options). `None` if it was not made by this
     /// transport.
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
-        self.core()
+        self.hub()
             .with_router(|router| router.flow_from_token(token))
     }
 
     /// How to send a request over a flow that is saved (RFC 5626 §5.3). `None` if it is gone: a
     /// proxy answers 430 then.
     pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
-        self.core().with_router(|router| router.flow_options(flow))
+        self.hub().with_router(|router| router.flow_options(flow))
     }
 
     /// What has happened since the beginning, and what there is.
     pub fn stats(&self) -> Stats {
-        self.core().stats()
+        self.hub().stats()
     }
 
     /// The same for each channel that there is, in the order in which they were added.
     pub fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
-        self.core().channel_stats()
+        self.hub().channel_stats()
     }
 
     /// What has happened in looking for targets.
     pub fn resolve_stats(&self) -> ResolveStats {
-        self.core().with_router(|router| router.resolve_stats())
+        self.hub().with_router(|router| router.resolve_stats())
     }
 
     /// Bytes that wait to be written, on all connections together.
     pub fn queued_bytes(&self) -> usize {
-        self.core().with_router(|router| router.queued_bytes())
+        self.hub().with_router(|router| router.queued_bytes())
     }
 
     /// How many tasks of this transport live: none once it has ended.
     pub fn tasks(&self) -> usize {
-        self.core().tasks()
+        self.hub().tasks()
     }
 }
 

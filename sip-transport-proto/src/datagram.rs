@@ -6,15 +6,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
 
-use crate::endpoint::normalise;
-use crate::multicast::is_one_host;
-use crate::receive::Arrival;
-use crate::reply::Answerable;
-use crate::route::Way;
-use crate::shared::Scope;
-use crate::tap::{Direction, Tapped};
-use crate::{ChannelConfig, Event, Membership, Protocol, SendId, SocketId};
-use crate::{keep, stun};
+use crate::config::ChannelConfig;
+use crate::config::calls::{Direction, Tapped};
+use crate::config::multicast::Membership;
+use crate::endpoint::{Transmit, is_one_host, normalise};
+use crate::event::Event;
+use crate::ids::{Carrier, SocketId};
+use crate::incoming::Arrival;
+use crate::incoming::reply::Answerable;
+use crate::keep;
+use crate::keep::{KeptFlows, stun};
+use crate::protocol::Protocol;
+use crate::shared::ChannelContext;
 
 /// One UDP socket: turns datagrams into events. It keeps nothing about any peer; the flows that are
 /// kept alive are the router's.
@@ -23,7 +26,8 @@ use crate::{keep, stun};
 /// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    shared: Arc<Scope>,
+    shared: Arc<ChannelContext>,
+    kept: Arc<KeptFlows>,
     id: SocketId,
     local: SocketAddr,
     force_rport: bool,
@@ -33,25 +37,10 @@ pub struct DatagramSocket {
     rearmed: bool,
 }
 
-/// A datagram to send.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Transmit {
-    /// Where to.
-    pub destination: SocketAddr,
-    /// Where from, if the socket has several addresses.
-    pub source: Option<IpAddr>,
-    /// The TTL to send it with, where it goes to a group.
-    pub ttl: Option<u8>,
-    /// What.
-    pub bytes: Bytes,
-    /// The send it belongs to, if to one.
-    pub send: Option<SendId>,
-}
-
 impl DatagramSocket {
     pub(crate) fn new(
-        shared: Arc<Scope>,
+        shared: Arc<ChannelContext>,
+        kept: Arc<KeptFlows>,
         id: SocketId,
         channel: &ChannelConfig,
         seed: [u8; 32],
@@ -59,6 +48,7 @@ impl DatagramSocket {
         let (local, force_rport) = (channel.local, channel.force_rport);
         Self {
             shared,
+            kept,
             id,
             local,
             force_rport,
@@ -114,7 +104,7 @@ impl DatagramSocket {
         let arrival = Arrival {
             protocol: Protocol::Udp,
             channel: self.id.channel,
-            way: Way::Datagram {
+            carrier: Carrier::Datagram {
                 socket: self.id,
                 source,
             },
@@ -139,7 +129,7 @@ impl DatagramSocket {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
         let event = arrival.event(now, &self.shared, &self.groups, &head, data);
-        if self.shared.kept.negotiate() && matches!(event, Some(Event::Response { .. })) {
+        if self.kept.negotiate() && matches!(event, Some(Event::Response { .. })) {
             self.see_agreement(now, arrival.remote, &head, data);
         }
         event
@@ -151,7 +141,7 @@ impl DatagramSocket {
         let via = head.top_via(data).ok();
         if let Some(seconds) = via.and_then(|via| keep::agreed_seconds(&via)) {
             let (key, shared) = ((self.id.channel, remote), &self.shared);
-            self.rearmed |= shared.kept.agreed(now, key, seconds, shared);
+            self.rearmed |= self.kept.agreed(now, key, seconds, shared);
         }
     }
 
@@ -210,7 +200,7 @@ impl DatagramSocket {
         self.shared.counters.keepalives_in.one();
         let Some(answer) = stun::answer(data, remote) else {
             let key = (self.id.channel, normalise(remote));
-            return self.shared.kept.answered(now, key, data, &self.shared);
+            return self.kept.answered(now, key, data, &self.shared);
         };
         let from = self.shared.source(now, remote.ip());
         if remote.port() == 0 || !self.shared.rates.stun.take(from) {

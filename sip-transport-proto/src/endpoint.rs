@@ -1,7 +1,10 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use crate::{ChannelId, ConnectionId, Protocol};
+use bytes::Bytes;
+
+use crate::ids::{ChannelId, ConnectionId, SendId};
+use crate::protocol::Protocol;
 
 /// One end of a message's way: protocol and address, and the channel and connection if known.
 ///
@@ -85,4 +88,28 @@ pub(crate) fn normalise(addr: SocketAddr) -> SocketAddr {
             }
         },
     }
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Transmit {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// Where from, if the socket has several addresses.
+    pub source: Option<IpAddr>,
+    /// The TTL to send it with, where it goes to a group.
+    pub ttl: Option<u8>,
+    /// What.
+    pub bytes: Bytes,
+    /// The send it belongs to, if to one.
+    pub send: Option<SendId>,
+}
+
+/// Whether that is the address of one host: not of a group or everybody, which nothing may come
+/// from, and no response go to (RFC 1122 §3.2.1.3, RFC 4475 §3.3.10).
+pub(crate) fn is_one_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    !(everybody || ip.is_multicast() || ip.is_unspecified())
 }

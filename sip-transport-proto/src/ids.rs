@@ -1,6 +1,7 @@
 //! Names of the things in a transport. None is used twice within one transport.
 
 use core::fmt;
+use core::net::IpAddr;
 
 /// Which transport an id belongs to: ids of one mean nothing to another.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -93,4 +94,18 @@ impl fmt::Display for SendId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "send {}", self.0)
     }
+}
+
+/// What carries the bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Carrier {
+    /// A datagram socket, with the source address to send from where it is bound to all.
+    Datagram {
+        /// The socket.
+        socket: SocketId,
+        /// The source address, where the socket has several.
+        source: Option<IpAddr>,
+    },
+    /// A connection, open or being opened.
+    Connection(ConnectionId),
 }

@@ -10,7 +10,7 @@
 //!   the router behind one lock, every connection and socket in a task of its own. `adapter-core`
 //!   does that.
 //!
-//! A message goes out as an [`Outgoing`]; the router finds it a [`Route`], which renders the bytes:
+//! A message goes out as an [`Outgoing`]; the router finds it a [`Dispatch`], which renders the bytes:
 //! [`Sent`] tells exactly what went where and why there ([`resolve`]), what took the place of placeholders, and what became of
 //! the hints. A message comes in as an [`Event`].
 //!
@@ -41,45 +41,27 @@
 //! No input makes it panic. What a peer can make grow has a limit in bytes or in number, a setting
 //! in [`Config`] and a count in [`Stats`].
 
-mod advertised;
 mod config;
 mod connection;
-mod counters;
 mod datagram;
-mod derive;
+mod deadline;
 mod endpoint;
 pub mod error;
 mod event;
-mod flow;
 mod ids;
+mod incoming;
 mod keep;
-mod multicast;
+mod observe;
 mod outgoing;
-mod own_names;
-mod party;
 mod protocol;
-#[cfg(feature = "proxy")]
-mod proxy;
-mod rates;
-mod receive;
-mod receiving;
-mod reply;
 pub mod resolve;
-mod response_policy;
-mod route;
 mod router;
-mod send_ids;
-mod sent;
+mod setting;
 mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
-mod size_rule;
-mod stun;
-mod substitute;
-mod tap;
 pub mod tls;
 mod tokens;
-pub mod trace;
 mod transport;
 #[cfg(feature = "ws")]
 pub mod websocket;
@@ -87,29 +69,38 @@ pub mod websocket;
 pub use ipnet;
 pub use sip_core;
 
-pub use advertised::Advertised;
-pub use config::{ChannelConfig, Config, ConfigError, Substitution};
-pub use connection::{Connection, ConnectionEvent, Pushed};
-pub use counters::Stats;
-pub use datagram::{DatagramSocket, Transmit};
-pub use derive::Derived;
-pub use endpoint::{Hints, SipEndpoint};
-pub use event::{Deadline, Event};
-pub use ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
-pub use keep::{Keep, KeepError, KeepKind, KeepStop};
-pub use multicast::Membership;
-pub use outgoing::{Outgoing, SendOptions};
-pub use protocol::Protocol;
+pub use config::ChannelConfig;
+pub use config::Config;
+pub use config::Substitution;
+pub use config::advertised::Advertised;
+pub use config::calls::{Direction, Tapped};
+pub use config::keep::{Keep, KeepKind};
+pub use config::multicast::Membership;
 #[cfg(feature = "proxy")]
-pub use proxy::ProxyProtocol;
-pub use response_policy::ResponsePolicy;
-pub use route::{Route, Way};
-pub use router::{
-    AcceptFilter, ConnectionInfo, ConnectionState, Held, Routed, Router, RouterOutput,
-};
-pub use send_ids::SendIds;
-pub use sent::{Filled, HintOutcome, HintReport, Overruled, Sent};
-pub use size_rule::{SizeOutcome, SizeRule};
-pub use tap::{Direction, TapCall, Tapped};
+pub use config::proxy::ProxyProtocol;
+pub use config::response_policy::ResponsePolicy;
+pub use config::size_rule::SizeRule;
+pub use connection::info::{ConnectionInfo, ConnectionState};
+pub use connection::{Connection, ConnectionEvent, Pushed};
+pub use datagram::DatagramSocket;
+pub use deadline::Deadline;
+pub use endpoint::{Hints, SipEndpoint, Transmit};
+pub use error::{KeepError, KeepStop};
+pub use event::Event;
+pub use ids::{Carrier, ChannelId, ConnectionId, QueryId, SendId, SocketId};
+pub use observe::counters::Stats;
+pub use observe::trace;
+pub use outgoing::Outgoing;
+pub use outgoing::derive::Derived;
+pub use outgoing::dispatch::Dispatch;
+pub use outgoing::options::SendOptions;
+pub use outgoing::send_ids::SendIds;
+pub use outgoing::sent::{HintOutcome, HintReport, Overruled, Sent};
+pub use outgoing::size_rule::SizeOutcome;
+pub use outgoing::substitute::Filled;
+pub use protocol::Protocol;
+pub use router::{AcceptFilter, Held, Routed, Router, RouterOutput};
+pub use setting::ConfigError;
+pub use shared::tap::TapCall;
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};

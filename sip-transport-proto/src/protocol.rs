@@ -1,4 +1,5 @@
 use core::fmt;
+use core::net::IpAddr;
 
 /// A transport protocol of SIP (RFC 3261 §18, RFC 7118).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -98,5 +99,31 @@ impl fmt::Display for Protocol {
             Self::Ws => "ws",
             Self::Wss => "wss",
         })
+    }
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Family {
+    /// IPv4: A records.
+    Ipv4,
+    /// IPv6: AAAA records.
+    Ipv6,
+}
+
+impl Family {
+    /// The family of an address; an IPv4-mapped one counts as IPv4.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Ipv4 => Self::Ipv6,
+            Self::Ipv6 => Self::Ipv4,
+        }
     }
 }

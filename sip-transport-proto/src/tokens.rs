@@ -1,7 +1,7 @@
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::SendId;
+use crate::ids::SendId;
 
 /// Random names: branches, tags, Call-IDs. A function of its seed.
 #[derive(Clone, Debug)]

@@ -15,8 +15,8 @@ use peer::Peer;
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason, ProxyError};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Protocol, ProxyProtocol,
-    SendOptions, SipEndpoint, Way,
+    Carrier, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Protocol,
+    ProxyProtocol, SendOptions, SipEndpoint,
 };
 
 const BALANCER: &str = "192.0.2.200:50000";
@@ -140,12 +140,12 @@ fn the_source_that_the_header_names_is_the_peer_everywhere() {
         // A response goes back over it, and a request to that address too.
         let sent = host.send(ok(&received.request), SendOptions::new());
         assert_eq!(
-            (sent.way(), sent.remote().addr),
-            (Way::Connection(id), client)
+            (sent.carrier(), sent.remote().addr),
+            (Carrier::Connection(id), client)
         );
         let to = SipEndpoint::new(Protocol::Tcp, client);
         let sent = host.send(options("sip:192.0.2.9"), common::to(to));
-        assert_eq!(sent.way(), Way::Connection(id));
+        assert_eq!(sent.carrier(), Carrier::Connection(id));
         host.written(id);
         host.eof(id);
         assert_eq!(host.close_reason(id), Some(CloseReason::Peer));

@@ -10,7 +10,9 @@ use std::time::Duration;
 use common::{Host, numbered, ok, options, tcp, to, wire_request, wire_response};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
-use sip_transport_proto::trace::{CALLBACK, CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE, Seldom};
+use sip_transport_proto::trace::{
+    CALLBACK, CHANNEL, CONNECTION, CONTENT, LIMIT, LogLimiter, MESSAGE,
+};
 use sip_transport_proto::{Config, SendOptions};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -287,7 +289,7 @@ fn a_large_request_that_waited_for_tcp_in_vain_is_told_of_once_for_each_target()
 #[test]
 fn what_is_left_out_is_counted() {
     let now = Host::new().now;
-    let seldom = Seldom::default();
+    let seldom = LogLimiter::default();
     assert_eq!(seldom.now(now), Some(0));
     for _ in 0..7 {
         assert_eq!(seldom.now(now + Duration::from_secs(9)), None);

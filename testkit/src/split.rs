@@ -13,9 +13,9 @@ use sip_transport_proto::error::{
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
 use sip_transport_proto::{
-    Advertised, ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId,
-    DatagramSocket, Deadline, Event, Outgoing, Output, Pushed, QueryId, Route, Routed, Router,
-    RouterOutput, SendId, Sent, SocketId, Submitted, Tokens, Way,
+    Advertised, Carrier, ChannelConfig, ChannelId, Config, Connection, ConnectionEvent,
+    ConnectionId, DatagramSocket, Deadline, Dispatch, Event, Outgoing, Output, Pushed, QueryId,
+    Routed, Router, RouterOutput, SendId, Sent, SocketId, Submitted, Tokens,
 };
 
 /// See the [module](self).
@@ -37,9 +37,9 @@ pub struct Split {
 #[derive(Debug)]
 enum Task {
     Router,
-    Push(Route, Box<Outgoing>),
+    Push(Dispatch, Box<Outgoing>),
     /// A message of this connection's queue, being rendered.
-    Queue(ConnectionId, Route, Box<Outgoing>),
+    Queue(ConnectionId, Dispatch, Box<Outgoing>),
     NextPending(ConnectionId),
     /// Order within one connection's events is kept.
     Connection(ConnectionId),
@@ -73,17 +73,19 @@ impl Split {
 
     fn routed(&mut self, send: SendId, routed: Result<Routed, SendError>) {
         match routed {
-            Ok(Routed::Ready(route, outgoing)) => self.tasks.push(Task::Push(route, outgoing)),
+            Ok(Routed::Ready(dispatch, outgoing)) => {
+                self.tasks.push(Task::Push(dispatch, outgoing))
+            }
             Ok(Routed::Waiting(_)) => {}
             Err(error) => self.complete(send, Err(error)),
         }
         self.tasks.push(Task::Router);
     }
 
-    fn push(&mut self, now: Instant, route: Route, outgoing: Box<Outgoing>) {
+    fn push(&mut self, now: Instant, dispatch: Dispatch, outgoing: Box<Outgoing>) {
         let send = outgoing.id();
-        let Way::Connection(id) = route.way() else {
-            match route.render(now, &outgoing) {
+        let Carrier::Connection(id) = dispatch.carrier() else {
+            match dispatch.render(now, &outgoing) {
                 Ok(sent) => {
                     if let Some((socket, transmit)) = sent.datagram() {
                         if let Some(call) = sent.tap(now) {
@@ -100,24 +102,30 @@ impl Split {
         };
         self.keep_machines();
         let pushed = match self.connections.get_mut(&id) {
-            Some(machine) => machine.push(route, outgoing),
+            Some(machine) => machine.push(dispatch, outgoing),
             None => Pushed::Returned(outgoing, AttemptCause::Gone),
         };
         self.touched.insert(id);
         match pushed {
             Pushed::Waiting => {}
             // Others may get in between the push and the bytes.
-            Pushed::Ready(route, outgoing) if self.die(2) == 0 => {
-                self.tasks.push(Task::Queue(id, route, outgoing));
+            Pushed::Ready(dispatch, outgoing) if self.die(2) == 0 => {
+                self.tasks.push(Task::Queue(id, dispatch, outgoing));
             }
-            Pushed::Ready(route, outgoing) => self.queue(now, id, route, outgoing),
+            Pushed::Ready(dispatch, outgoing) => self.queue(now, id, dispatch, outgoing),
             Pushed::Returned(outgoing, cause) => self.tasks.push(Task::Retry(outgoing, cause)),
         }
     }
 
-    fn queue(&mut self, now: Instant, id: ConnectionId, route: Route, outgoing: Box<Outgoing>) {
+    fn queue(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        dispatch: Dispatch,
+        outgoing: Box<Outgoing>,
+    ) {
         let send = outgoing.id();
-        let queued = route.render(now, &outgoing).and_then(|sent| {
+        let queued = dispatch.render(now, &outgoing).and_then(|sent| {
             let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
             self.with(id, queue)
                 .unwrap_or(Err(SendCause::ConnectionClosed))?;
@@ -235,7 +243,9 @@ impl Split {
                 self.outputs
                     .push_back(Output::LocalAddress { query, remote });
             }
-            RouterOutput::Routed(route, outgoing) => self.tasks.push(Task::Push(route, outgoing)),
+            RouterOutput::Routed(dispatch, outgoing) => {
+                self.tasks.push(Task::Push(dispatch, outgoing))
+            }
             RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
             other => panic!("new: {other:?}"),
         }
@@ -264,15 +274,15 @@ impl Split {
                     self.router_output(now, output);
                 }
             }
-            Task::Push(route, outgoing) => self.push(now, route, outgoing),
-            Task::Queue(id, route, outgoing) => {
-                self.queue(now, id, route, outgoing);
+            Task::Push(dispatch, outgoing) => self.push(now, dispatch, outgoing),
+            Task::Queue(id, dispatch, outgoing) => {
+                self.queue(now, id, dispatch, outgoing);
                 self.tasks.push(Task::NextPending(id));
             }
             Task::NextPending(id) => {
                 let machine = self.connections.get_mut(&id);
-                if let Some((route, outgoing)) = machine.and_then(Connection::next_pending) {
-                    self.tasks.push(Task::Queue(id, route, outgoing));
+                if let Some((dispatch, outgoing)) = machine.and_then(Connection::next_pending) {
+                    self.tasks.push(Task::Queue(id, dispatch, outgoing));
                 }
             }
             Task::Connection(id) => self.connection_event(now, id),

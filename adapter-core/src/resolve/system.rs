@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use sip_transport_proto::resolve::{Answer, DomainName, Family, LookupKind, Record};
 
-use super::Resolve;
-use crate::{BoxFuture, Runtime};
+use crate::runtime::{BoxFuture, Resolve, Runtime};
 
 /// How long an answer of the system holds: it does not say.
 const TTL: Duration = Duration::from_secs(30);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use sip_transport_proto::{
-    ConnectionId, Event, Held, HintOutcome, Output, Sent, SipEndpoint, SocketId, Submitted,
-    Transmit, Way,
+    Carrier, ConnectionId, Event, Held, HintOutcome, Output, Sent, SipEndpoint, SocketId,
+    Submitted, Transmit,
     error::{SendCause, SendError},
 };
 
@@ -40,13 +40,16 @@ impl World {
                     Verdict::Wait if is_name => {}
                     _ if doubtful => {}
                     Verdict::Datagram(..) => {
-                        assert!(matches!(sent.way(), Way::Datagram { .. }), "{verdict:?}");
+                        assert!(
+                            matches!(sent.carrier(), Carrier::Datagram { .. }),
+                            "{verdict:?}"
+                        );
                     }
                     Verdict::Over(id) => {
-                        assert_eq!(sent.way(), Way::Connection(*id), "{verdict:?}");
+                        assert_eq!(sent.carrier(), Carrier::Connection(*id), "{verdict:?}");
                         assert_eq!(self.open.get(id), Some(&Socket::Open));
                     }
-                    _ => panic!("{verdict:?}, and sent {:?}: {ask:?}", sent.way()),
+                    _ => panic!("{verdict:?}, and sent {:?}: {ask:?}", sent.carrier()),
                 }
                 self.sent(ask, sent, true);
             }
@@ -105,8 +108,8 @@ impl World {
             .decide(self.now, &ask, target.filter(|_| by_name));
         let hinted = ask.hints.connection.or(ask.to.and_then(|to| to.connection));
         let mut strict = None;
-        match sent.way() {
-            Way::Datagram { .. } => {
+        match sent.carrier() {
+            Carrier::Datagram { .. } => {
                 let came = match &ask.next {
                     Next::Back { local, .. } => local.connection,
                     _ => None,
@@ -121,7 +124,7 @@ impl World {
                     strict = Some(&verdict);
                 }
             }
-            Way::Connection(id) => {
+            Carrier::Connection(id) => {
                 let honoured = sent.hints().connection == HintOutcome::Honoured;
                 assert_eq!(honoured, hinted == Some(id));
                 if at_once && verdict == Verdict::Over(id) {
@@ -154,7 +157,7 @@ impl World {
             self.due.push(datagram);
             return;
         }
-        let Way::Connection(id) = sent.way() else {
+        let Carrier::Connection(id) = sent.carrier() else {
             return;
         };
         let bytes = self.sip.transmit(id);

@@ -10,8 +10,8 @@ use std::{
 };
 
 use sip_transport_proto::{
-    ChannelId, ConnectionId, HintOutcome, HintReport, Hints, Overruled, Protocol, SendId, Sent,
-    SipEndpoint, Substitution, Way,
+    Carrier, ChannelId, ConnectionId, HintOutcome, HintReport, Hints, Overruled, Protocol, SendId,
+    Sent, SipEndpoint, Substitution,
 };
 
 /// How long the local address towards a peer is believed.
@@ -467,14 +467,14 @@ impl Model {
             assert_eq!((id, local.addr.ip(), remote.addr), (*wanted, *from, *to));
             assert_eq!(local.addr.port(), channel.local.port());
         }
-        match sent.way() {
-            Way::Datagram { socket, source } => {
+        match sent.carrier() {
+            Carrier::Datagram { socket, source } => {
                 assert_eq!(socket.channel, id);
                 // A socket that is bound to one address can send from no other.
                 let free = channel.is_wildcard();
                 assert!(source.is_none() || free && source == Some(local.addr.ip()));
             }
-            Way::Connection(over) => {
+            Carrier::Connection(over) => {
                 let connection = self.connections.get(&over);
                 let connection = connection.unwrap_or_else(|| panic!("{over:?} is gone"));
                 assert_eq!(connection.channel, id);

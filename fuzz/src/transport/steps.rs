@@ -8,8 +8,8 @@ use std::{
 };
 
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, ConnectionState, HintOutcome, Hints,
-    Outgoing, Protocol, SendOptions, SipEndpoint, Substitution, Way,
+    Carrier, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, ConnectionState, HintOutcome,
+    Hints, Outgoing, Protocol, SendOptions, SipEndpoint, Substitution,
     error::{AcceptError, NextError},
     resolve::{Answer, LookupKind, Record, SrvRecord},
     sip_core::{
@@ -267,7 +267,7 @@ impl World {
             return;
         };
         let (send, remote) = (sent.id(), sent.remote().addr);
-        if matches!(sent.way(), Way::Datagram { .. }) && self.tellable.contains(&send) {
+        if matches!(sent.carrier(), Carrier::Datagram { .. }) && self.tellable.contains(&send) {
             let kind = io::ErrorKind::ConnectionRefused;
             self.sip
                 .handle_datagram_failed(self.now, Some(send), remote, kind);

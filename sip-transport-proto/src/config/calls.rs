@@ -2,78 +2,15 @@
 
 use core::fmt;
 use core::net::SocketAddr;
-use core::panic::AssertUnwindSafe;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sip_core::Message;
-use tracing::error;
+use sip_core::message::ParseError;
 
-use crate::shared::Scope;
-use crate::trace::CALLBACK;
-use crate::{ChannelId, Protocol, SipEndpoint};
-
-/// A call that the application has given.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Callback {
-    Tap,
-    AcceptFilter,
-    HeaderHook,
-    #[cfg(feature = "ws")]
-    UpgradeCheck,
-}
-
-impl fmt::Display for Callback {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tap => "the tap",
-            Self::AcceptFilter => "the accept filter",
-            Self::HeaderHook => "the header hook",
-            #[cfg(feature = "ws")]
-            Self::UpgradeCheck => "the upgrade check",
-        })
-    }
-}
-
-/// A call of the application panicked, and did not do what it is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Panicked;
-
-/// Makes a call of the application, whose panic must not end the task that makes it: channels and
-/// sends of others depend on that.
-pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Panicked)
-}
-
-impl Scope {
-    /// Makes a call of the application; counts its panic, and logs the first.
-    pub(crate) fn call<T>(
-        &self,
-        callback: Callback,
-        call: impl FnOnce() -> T,
-    ) -> Result<T, Panicked> {
-        caught(call).inspect_err(|_| self.panicked(callback))
-    }
-
-    pub(crate) fn panicked(&self, callback: Callback) {
-        self.counters.callback_panics.one();
-        if self.said.panics.is_first(callback) {
-            error!(target: CALLBACK, "{callback} panicked: further panics of it are only counted");
-        }
-    }
-}
-
-/// The callbacks of which a panic was logged.
-#[derive(Debug, Default)]
-pub(crate) struct Panics([AtomicBool; 4]);
-
-impl Panics {
-    fn is_first(&self, callback: Callback) -> bool {
-        let said = self.0.get(callback as usize);
-        said.is_some_and(|said| !said.swap(true, Relaxed))
-    }
-}
+use crate::endpoint::SipEndpoint;
+use crate::ids::ChannelId;
+use crate::protocol::Protocol;
 
 /// The application's last word on a message.
 #[derive(Clone)]
@@ -118,5 +55,65 @@ impl Filter {
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Filter")
+    }
+}
+
+/// A message that came or goes, as [`Config::tap`](crate::Config::tap) shows it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Tapped<'a> {
+    /// Whether it came or goes.
+    pub direction: Direction,
+    /// Our own end.
+    pub local: SipEndpoint,
+    /// The peer's end.
+    pub remote: SipEndpoint,
+    /// When: the instant of the input or of the send.
+    pub at: Instant,
+    /// The message as the peer wrote it or is to read it: without TLS and WebSocket around it, and
+    /// before `received` and `rport` are stamped. Over UDP, the datagram; of a stream that cannot be
+    /// read on, what was read.
+    pub bytes: &'a [u8],
+    /// What is wrong with it, if it came and breaks a rule.
+    pub error: Option<ParseError>,
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Direction {
+    /// It came.
+    In,
+    /// It goes out.
+    Out,
+}
+
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::In => "in",
+            Self::Out => "out",
+        })
+    }
+}
+
+/// What the application wants to be called for each message.
+#[derive(Clone)]
+pub(crate) struct Tap(Arc<TapFn>);
+
+type TapFn = dyn Fn(Tapped<'_>) + Send + Sync;
+
+impl Tap {
+    pub(crate) fn new(tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tap))
+    }
+
+    pub(crate) fn call(&self, seen: Tapped<'_>) {
+        (self.0)(seen);
+    }
+}
+
+impl fmt::Debug for Tap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tap")
     }
 }

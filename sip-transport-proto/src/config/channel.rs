@@ -4,15 +4,19 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use sip_core::Reading;
 
+use crate::config::advertised::{Advertised, PerFamily};
+use crate::config::keep::Keep;
+use crate::config::multicast;
+use crate::config::multicast::Membership;
 #[cfg(feature = "proxy")]
-use crate::ProxyProtocol;
-use crate::advertised::PerFamily;
+use crate::config::proxy::ProxyProtocol;
+use crate::config::response_policy::ResponsePolicy;
+use crate::protocol::Protocol;
 use crate::resolve::Family;
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::WebSocketConfig;
-use crate::{Advertised, Keep, Membership, Protocol, ResponsePolicy, multicast};
 
 /// A channel to add: a protocol on a bound address.
 #[derive(Clone, Debug)]

@@ -1,8 +1,16 @@
 //! The settings of a transport.
 
-mod calls;
-mod channel;
-mod setters;
+pub(crate) mod advertised;
+pub(crate) mod calls;
+pub(crate) mod channel;
+mod client_tls;
+pub(crate) mod keep;
+pub(crate) mod multicast;
+pub(crate) mod party;
+#[cfg(feature = "proxy")]
+pub(crate) mod proxy;
+pub(crate) mod response_policy;
+pub(crate) mod size_rule;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -10,25 +18,19 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use sip_core::{Limits, Message, Reading};
-use thiserror::Error;
 
+use crate::config::calls::{Filter, Hook, Tap, Tapped};
+use crate::config::response_policy::ResponsePolicy;
+use crate::config::size_rule::SizeRule;
+use crate::endpoint::SipEndpoint;
 use crate::resolve::ResolveConfig;
-use crate::tap::Tap;
+use crate::setting::{ABOVE_ZERO, ConfigError, check_duration, durations, positive, shares};
 #[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
-use crate::{ResponsePolicy, SipEndpoint, SizeRule, Tapped};
-
-use calls::{Filter, Hook};
-
-pub(crate) use calls::{Callback, Panics};
-#[cfg(feature = "ws")]
-pub(crate) use calls::{Panicked, caught};
 
 pub use channel::ChannelConfig;
-use setters::shares;
-pub(crate) use setters::{ABOVE_ZERO, check_duration, durations, positive};
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
 #[derive(Clone, Debug)]
@@ -136,17 +138,6 @@ impl Default for Config {
             websocket_limits: WebSocketLimits::default(),
         }
     }
-}
-
-/// A setting that cannot be.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[error("{setting} must be {expected}")]
-#[non_exhaustive]
-pub struct ConfigError {
-    /// The setting.
-    pub setting: &'static str,
-    /// What it accepts.
-    pub expected: &'static str,
 }
 
 /// Connection attempts to one server must not follow each other faster (RFC 8305 §5).

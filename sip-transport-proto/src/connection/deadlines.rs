@@ -1,7 +1,8 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use crate::{Config, Deadline};
+use crate::config::Config;
+use crate::deadline::Deadline;
 
 /// The deadlines of one connection. Those that wait for messages stop while we do not read.
 #[derive(Debug, Default)]

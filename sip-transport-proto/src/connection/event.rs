@@ -4,14 +4,17 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-#[cfg(feature = "proxy")]
-use crate::ChannelId;
 use crate::error::{AttemptCause, CloseReason};
-use crate::tap::TapCall;
+use crate::event::Event;
+#[cfg(feature = "proxy")]
+use crate::ids::ChannelId;
+use crate::ids::ConnectionId;
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
+use crate::shared::tap::TapCall;
 use crate::tls::Identity;
 #[cfg(feature = "ws")]
 use crate::websocket::UpgradeCheck;
-use crate::{ConnectionId, Event, Outgoing, Route};
 
 /// What a connection tells its owner.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ pub enum ConnectionEvent {
 #[allow(clippy::large_enum_variant)]
 pub enum Pushed {
     /// The connection is open: render and [`Connection::queue`](crate::Connection::queue).
-    Ready(Route, Box<Outgoing>),
+    Ready(Dispatch, Box<Outgoing>),
     /// It waits, and comes back from [`Connection::next_pending`](crate::Connection::next_pending) or as
     /// [`ConnectionEvent::Returned`].
     Waiting,

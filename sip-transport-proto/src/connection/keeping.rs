@@ -5,10 +5,13 @@ use std::time::Instant;
 use sip_core::message::Head;
 
 use super::{Connection, ConnectionEvent, State};
+use crate::config::keep::Keep;
 use crate::error::FlowFailure;
-use crate::keep::{self, Keeping};
+use crate::event::Event;
+use crate::keep;
+use crate::keep::KeepState;
+use crate::protocol::Protocol;
 use crate::tokens::Tokens;
-use crate::{Event, Keep, Protocol};
 
 /// A ping of CRLFs (RFC 5626 §3.5.1).
 const PING: &[u8] = b"\r\n\r\n";
@@ -19,7 +22,7 @@ impl Connection {
     pub fn keep(&mut self, now: Instant, keep: Option<Keep>) {
         match (keep, &self.keeping) {
             (Some(keep), Some(keeping)) if keeping.is(keep) => return,
-            (keep, _) => self.keeping = keep.map(Keeping::new),
+            (keep, _) => self.keeping = keep.map(KeepState::new),
         }
         self.deadlines.ping = None;
         self.deadlines.pong = None;
@@ -34,7 +37,7 @@ impl Connection {
     }
 
     fn draw_period(&mut self, now: Instant) {
-        let Some(keeping) = self.keeping.filter(Keeping::has_begun) else {
+        let Some(keeping) = self.keeping.filter(KeepState::has_begun) else {
             return;
         };
         let mut tokens = Tokens::new(self.seed);

@@ -14,25 +14,22 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "ws")]
+use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
 use sip_core::{Frame, Framer, Limits};
 
-use crate::error::CloseReason;
-use crate::tls::Identity;
-
 #[cfg(feature = "proxy")]
-use crate::proxy::{Header, Source};
+use crate::connection::proxy::{Header, Source};
+use crate::error::CloseReason;
 #[cfg(feature = "tls")]
-use crate::{
-    Protocol,
-    tls::{Tls, TlsConfig, TlsName},
-};
+use crate::protocol::Protocol;
+use crate::tls::Identity;
+#[cfg(feature = "tls")]
+use crate::tls::{Tls, TlsConfig, TlsName};
 #[cfg(feature = "ws")]
-use {
-    crate::websocket::{
-        CloseCode, Item, Refusal, UpgradeCheck, WebSocket, WebSocketConfig, WebSocketLimits,
-    },
-    bytes::Bytes,
+use crate::websocket::{
+    CloseCode, Item, Refusal, UpgradeCheck, WebSocket, WebSocketConfig, WebSocketLimits,
 };
 
 /// What a frame and its mask add to a message at most (RFC 6455 §5.2).
@@ -115,12 +112,12 @@ enum Security {
 enum Framing {
     Stream(Framer),
     #[cfg(feature = "ws")]
-    WebSocket(Box<Socket>),
+    WebSocket(Box<SocketLayer>),
 }
 
 #[cfg(feature = "ws")]
 #[derive(Debug)]
-struct Socket {
+struct SocketLayer {
     machine: WebSocket,
     /// The message that was given out last.
     message: Bytes,
@@ -129,7 +126,7 @@ struct Socket {
 /// A piece of what came.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
-pub(crate) enum Piece<'a> {
+pub(crate) enum Inbound<'a> {
     /// A load balancer has said who has connected, or has not; to be answered by
     /// [`Layers::admit`].
     #[cfg(feature = "proxy")]
@@ -155,7 +152,7 @@ pub(crate) enum Piece<'a> {
 
 /// Why there is no further piece, ever.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum LayerFault {
     /// What came is no SIP; [`Layers::rest`] has it.
     Framing(ParseError),
     /// A layer failed; its last words wait to be sent.
@@ -167,7 +164,7 @@ impl Layers {
         #[cfg(feature = "ws")]
         let framing = match plan.websocket {
             None => Framing::Stream(Framer::new(limits)),
-            Some((side, limits)) => Framing::WebSocket(Box::new(Socket::new(side, limits))),
+            Some((side, limits)) => Framing::WebSocket(Box::new(SocketLayer::new(side, limits))),
         };
         #[cfg(not(feature = "ws"))]
         let framing = Framing::Stream(Framer::new(limits));
@@ -317,19 +314,19 @@ impl Layers {
     }
 
     /// The next piece, or `None` until more bytes come.
-    pub(crate) fn poll(&mut self) -> Result<Option<Piece<'_>>, Fault> {
+    pub(crate) fn poll(&mut self) -> Result<Option<Inbound<'_>>, LayerFault> {
         #[cfg(feature = "proxy")]
         if let Some(preface) = self.preface.as_deref_mut()
             && let Preface::Source(source, behind) = preface
         {
             let (source, behind) = (*source, core::mem::take(behind));
             *preface = Preface::Asked(behind);
-            return Ok(Some(Piece::Announced(source)));
+            return Ok(Some(Inbound::Announced(source)));
         }
         if self.has_preface() {
             return self
                 .failed
-                .map_or(Ok(None), |reason| Err(Fault::Layer(reason)));
+                .map_or(Ok(None), |reason| Err(LayerFault::Layer(reason)));
         }
         #[cfg(feature = "tls")]
         if let Security::Tls(tls) = &mut self.tls {
@@ -338,25 +335,25 @@ impl Layers {
         }
         let secured = self.is_secured();
         let piece = match &mut self.framing {
-            Framing::Stream(_) if !self.open && secured => Some(Piece::Open),
+            Framing::Stream(_) if !self.open && secured => Some(Inbound::Open),
             Framing::Stream(framer) => {
-                let frame = framer.poll().map_err(Fault::Framing)?;
-                frame.map(Piece::from)
+                let frame = framer.poll().map_err(LayerFault::Framing)?;
+                frame.map(Inbound::from)
             }
             #[cfg(feature = "ws")]
-            Framing::WebSocket(socket) if secured => socket.poll().map_err(Fault::Layer)?,
+            Framing::WebSocket(socket) if secured => socket.poll().map_err(LayerFault::Layer)?,
             #[cfg(feature = "ws")]
             Framing::WebSocket(_) => None,
         };
         match (&piece, self.failed) {
-            (None, Some(reason)) => return Err(Fault::Layer(reason)),
-            (Some(Piece::Open), _) => self.open = true,
+            (None, Some(reason)) => return Err(LayerFault::Layer(reason)),
+            (Some(Inbound::Open), _) => self.open = true,
             _ => {}
         }
         Ok(piece)
     }
 
-    /// What the application said to a [`Piece::Asked`].
+    /// What the application said to a [`Inbound::Asked`].
     #[cfg(feature = "ws")]
     pub(crate) fn decide(&mut self, decision: Result<(), Refusal>) {
         if let Framing::WebSocket(socket) = &mut self.framing {
@@ -592,7 +589,7 @@ impl Framing {
     }
 }
 
-impl<'a> From<Frame<'a>> for Piece<'a> {
+impl<'a> From<Frame<'a>> for Inbound<'a> {
     fn from(frame: Frame<'a>) -> Self {
         match frame {
             Frame::Message { head, data } => Self::Message { head, data },
@@ -603,7 +600,7 @@ impl<'a> From<Frame<'a>> for Piece<'a> {
 }
 
 #[cfg(feature = "ws")]
-impl Socket {
+impl SocketLayer {
     fn new(side: WebSocketSide, limits: WebSocketLimits) -> Self {
         let machine = match side {
             WebSocketSide::Client { config, host, seed } => {
@@ -617,29 +614,29 @@ impl Socket {
         }
     }
 
-    fn poll(&mut self) -> Result<Option<Piece<'_>>, CloseReason> {
+    fn poll(&mut self) -> Result<Option<Inbound<'_>>, CloseReason> {
         self.message = Bytes::new();
         let item = self.machine.poll().map_err(CloseReason::WebSocket)?;
         Ok(match item {
             None => None,
-            Some(Item::Asked(check)) => Some(Piece::Asked(check)),
-            Some(Item::Accepted(_) | Item::Connected(_)) => Some(Piece::Open),
+            Some(Item::Asked(check)) => Some(Inbound::Asked(check)),
+            Some(Item::Accepted(_) | Item::Connected(_)) => Some(Inbound::Open),
             // Nobody but the peer began to close.
             Some(Item::Closed(_)) => return Err(CloseReason::Peer),
             // RFC 7118 §6: CRLF keep-alives come as messages.
             Some(Item::Message { data, .. }) if data.iter().all(|b| matches!(b, b'\r' | b'\n')) => {
                 Some(if data.len() > 2 {
-                    Piece::Ping
+                    Inbound::Ping
                 } else {
-                    Piece::Pong
+                    Inbound::Pong
                 })
             }
-            Some(Item::Pong) => Some(Piece::Pong),
+            Some(Item::Pong) => Some(Inbound::Pong),
             Some(Item::Message { data, .. }) => {
                 self.message = data;
-                Some(Piece::Whole(&self.message))
+                Some(Inbound::Whole(&self.message))
             }
-            Some(_) => Some(Piece::Alive),
+            Some(_) => Some(Inbound::Alive),
         })
     }
 }

@@ -2,8 +2,11 @@
 
 mod deadlines;
 mod event;
+pub(crate) mod info;
 mod keeping;
 mod layers;
+#[cfg(feature = "proxy")]
+pub(crate) mod proxy;
 mod queue;
 mod reading;
 mod sending;
@@ -15,28 +18,31 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::debug;
-
-#[cfg(feature = "ws")]
-use crate::config::Callback;
-use crate::counters::Gauge;
-use crate::endpoint::normalise;
-#[cfg(feature = "proxy")]
-use crate::error::AcceptError;
-use crate::error::{CloseReason, LocalFault, SendFailure};
-use crate::keep::Keeping;
-use crate::shared::Scope;
-use crate::trace::CONNECTION;
-#[cfg(feature = "ws")]
-use crate::websocket::Refusal;
-use crate::{
-    ChannelId, ConnectionId, ConnectionInfo, Deadline, Event, Keep, Outgoing, Protocol, Route,
-    SipEndpoint,
-};
-
 use deadlines::Deadlines;
 use layers::Layers;
 use queue::SendQueue;
+use tracing::debug;
+
+use crate::config::keep::Keep;
+use crate::connection::info::ConnectionInfo;
+use crate::deadline::Deadline;
+use crate::endpoint::{SipEndpoint, normalise};
+#[cfg(feature = "proxy")]
+use crate::error::AcceptError;
+use crate::error::{CloseReason, LocalFault, SendFailure};
+use crate::event::Event;
+use crate::ids::{ChannelId, ConnectionId};
+use crate::keep::KeepState;
+use crate::observe::counters::Gauge;
+use crate::observe::trace::CONNECTION;
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
+use crate::protocol::Protocol;
+use crate::shared::ChannelContext;
+#[cfg(feature = "ws")]
+use crate::shared::callbacks::Callback;
+#[cfg(feature = "ws")]
+use crate::websocket::Refusal;
 
 pub use event::{ConnectionEvent, Pushed};
 pub(crate) use layers::LayerPlan;
@@ -74,7 +80,7 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///   [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Connection {
-    shared: Arc<Scope>,
+    shared: Arc<ChannelContext>,
     id: ConnectionId,
     channel: ChannelId,
     protocol: Protocol,
@@ -84,7 +90,7 @@ pub struct Connection {
     /// The peer opened it and has sent no valid message.
     silent: bool,
     force_rport: bool,
-    keeping: Option<Keeping>,
+    keeping: Option<KeepState>,
     /// The peer may offer the connection for requests the other way, and has done for this port.
     alias: Option<Option<u16>>,
     state: State,
@@ -96,7 +102,7 @@ pub struct Connection {
     ended: bool,
     out: SendQueue,
     /// Sends that came before the connection was open, and the bytes they are charged with.
-    pending: VecDeque<(Route, Box<Outgoing>, usize)>,
+    pending: VecDeque<(Dispatch, Box<Outgoing>, usize)>,
     pending_bytes: usize,
     /// One of them is being rendered, or may be: later ones have to wait behind it.
     rendering: bool,
@@ -116,8 +122,8 @@ pub struct Connection {
 
 /// What is known of a connection before it is open.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) shared: Arc<Scope>,
+pub(crate) struct ConnectionSetup {
+    pub(crate) shared: Arc<ChannelContext>,
     pub(crate) id: ConnectionId,
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
@@ -144,8 +150,8 @@ enum State {
 }
 
 impl Connection {
-    pub(crate) fn connecting(now: Instant, plan: Plan) -> Self {
-        let Plan {
+    pub(crate) fn connecting(now: Instant, setup: ConnectionSetup) -> Self {
+        let ConnectionSetup {
             shared,
             id,
             channel,
@@ -157,7 +163,7 @@ impl Connection {
             seed,
             layers,
             races,
-        } = plan;
+        } = setup;
         let mut deadlines = Deadlines::default();
         deadlines.connect = Some(now + shared.config.connect_timeout);
         let connection = Self {
@@ -173,7 +179,7 @@ impl Connection {
             accepted: false,
             silent: false,
             force_rport,
-            keeping: keep.map(Keeping::new),
+            keeping: keep.map(KeepState::new),
             alias: alias.then_some(None),
             state: State::Connecting,
             connected: None,
@@ -194,11 +200,11 @@ impl Connection {
         connection
     }
 
-    pub(crate) fn accepted(now: Instant, mut plan: Plan, local: SocketAddr) -> Self {
+    pub(crate) fn accepted(now: Instant, mut setup: ConnectionSetup, local: SocketAddr) -> Self {
         // Who opened a connection keeps it open.
-        plan.keep = None;
-        let first_message = now + plan.shared.config.first_message_timeout;
-        let mut connection = Self::connecting(now, plan);
+        setup.keep = None;
+        let first_message = now + setup.shared.config.first_message_timeout;
+        let mut connection = Self::connecting(now, setup);
         connection.change(|connection| {
             connection.accepted = true;
             connection.silent = true;

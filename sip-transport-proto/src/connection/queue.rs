@@ -2,15 +2,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::SendId;
-use crate::shared::Scope;
+use crate::ids::SendId;
+use crate::shared::ChannelContext;
 
 /// Bytes that wait to be written, in whole messages and in order.
 ///
 /// All messages stand behind one another, so that one write takes as many as the socket does.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    shared: Arc<Scope>,
+    shared: Arc<ChannelContext>,
     buffer: Vec<u8>,
     /// How much of `buffer` is written.
     written: usize,
@@ -26,7 +26,7 @@ pub(crate) struct SendQueue {
 const FIRST_CAPACITY: usize = 8_192;
 
 impl SendQueue {
-    pub(crate) fn new(shared: Arc<Scope>) -> Self {
+    pub(crate) fn new(shared: Arc<ChannelContext>) -> Self {
         Self {
             shared,
             buffer: Vec::new(),

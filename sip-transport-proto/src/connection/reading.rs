@@ -6,17 +6,18 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
 
-use super::layers::{Fault, Piece};
+use super::layers::{Inbound, LayerFault};
 use super::{Connection, ConnectionEvent, State, keeping};
 #[cfg(feature = "proxy")]
 use crate::endpoint::normalise;
 use crate::error::CloseReason;
-use crate::receive::Arrival;
-use crate::receiving::{Held, Holder};
-use crate::reply::Answerable;
-use crate::route::Way;
-use crate::shared::Scope;
-use crate::{Event, TapCall};
+use crate::event::Event;
+use crate::ids::Carrier;
+use crate::incoming::Arrival;
+use crate::incoming::reply::Answerable;
+use crate::shared::ChannelContext;
+use crate::shared::receiving::{Holder, UnfinishedMessage};
+use crate::shared::tap::TapCall;
 
 impl Connection {
     /// Reads on until there is an event, or nothing more to read for now.
@@ -25,13 +26,13 @@ impl Connection {
             let arrival = self.arrival();
             let polled = self.layers.poll();
             let (head, data) = match polled {
-                Ok(Some(Piece::Message { mut head, data })) => {
+                Ok(Some(Inbound::Message { mut head, data })) => {
                     (head.check(data).map(|()| head), data)
                 }
                 #[cfg(feature = "ws")]
-                Ok(Some(Piece::Whole(data))) => (whole(data, &self.shared.limits), data),
+                Ok(Some(Inbound::Whole(data))) => (whole(data, &self.shared.limits), data),
                 #[cfg(feature = "proxy")]
-                Ok(Some(Piece::Announced(source))) => {
+                Ok(Some(Inbound::Announced(source))) => {
                     self.remote = source.map_or(self.remote, normalise);
                     self.control.push_back(ConnectionEvent::Announced {
                         channel: self.channel,
@@ -40,26 +41,26 @@ impl Connection {
                     });
                     return None;
                 }
-                Ok(Some(Piece::Open)) => {
+                Ok(Some(Inbound::Open)) => {
                     self.flush_layers(now);
                     self.open(now, arrival.local);
                     return None;
                 }
                 #[cfg(feature = "ws")]
-                Ok(Some(Piece::Asked(check))) => {
+                Ok(Some(Inbound::Asked(check))) => {
                     self.control.push_back(ConnectionEvent::Upgrade(check));
                     return None;
                 }
                 #[cfg(feature = "ws")]
-                Ok(Some(Piece::Alive)) => {
+                Ok(Some(Inbound::Alive)) => {
                     self.keepalive(now);
                     continue;
                 }
-                Ok(Some(Piece::Pong)) => {
+                Ok(Some(Inbound::Pong)) => {
                     self.pong(now);
                     continue;
                 }
-                Ok(Some(Piece::Ping)) => {
+                Ok(Some(Inbound::Ping)) => {
                     self.keepalive(now);
                     // RFC 5626 §4.4.1. Left out where even two bytes are too many.
                     if self.push_bytes(now, b"\r\n", None).is_ok() {
@@ -72,7 +73,7 @@ impl Connection {
                     self.between_pieces(now, &arrival);
                     return None;
                 }
-                Err(Fault::Framing(error)) => {
+                Err(LayerFault::Framing(error)) => {
                     // One reply where the request can be read, then the end: RFC 3261 §18.3.
                     let data = self.layers.rest();
                     let refused =
@@ -82,7 +83,7 @@ impl Connection {
                     self.close(now, CloseReason::Framing(error.kind()));
                     return None;
                 }
-                Err(Fault::Layer(reason)) => {
+                Err(LayerFault::Layer(reason)) => {
                     if matches!(reason, CloseReason::Proxy(_)) {
                         self.shared.counters.bad_proxy_headers.one();
                     }
@@ -202,7 +203,7 @@ impl Connection {
         let began = |at: Option<Instant>, limit| at.and_then(|at| at.checked_sub(limit));
         let since = began(self.deadlines.message, config.message_timeout)
             .or_else(|| began(self.deadlines.handshake, config.handshake_timeout));
-        let held = Held {
+        let held = UnfinishedMessage {
             holder: Holder::new(config, self.remote.ip(), self.id),
             since: since.unwrap_or(now),
             bytes,
@@ -242,7 +243,7 @@ impl Connection {
         Arrival {
             protocol: self.protocol,
             channel: self.channel,
-            way: Way::Connection(self.id),
+            carrier: Carrier::Connection(self.id),
             local: self.local.unwrap_or(self.remote),
             remote: self.remote,
             force_rport: self.force_rport,
@@ -269,7 +270,7 @@ struct Refused {
 impl Refused {
     fn new(
         now: Instant,
-        shared: &Arc<Scope>,
+        shared: &Arc<ChannelContext>,
         arrival: &Arrival,
         error: ParseError,
         data: &[u8],

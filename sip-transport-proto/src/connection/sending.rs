@@ -5,21 +5,24 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::{ANSWER_ROOM, BEHIND, Connection, ConnectionEvent, Pushed, State};
+use crate::config::calls::{Direction, Tapped};
+use crate::deadline::Deadline;
 use crate::error::{AttemptCause, CloseReason, SendCause};
-use crate::keep::Keeping;
-use crate::tap::{Direction, Tapped};
-use crate::trace::LIMIT;
-use crate::{Deadline, Outgoing, Route, SendId};
+use crate::ids::SendId;
+use crate::keep::KeepState;
+use crate::observe::trace::LIMIT;
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
 
 impl Connection {
     /// Takes a send, in order: at once if the connection is open, else when it will be.
     #[must_use]
-    pub fn push(&mut self, route: Route, outgoing: Box<Outgoing>) -> Pushed {
+    pub fn push(&mut self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Pushed {
         if let Some(keep) = outgoing.options.keep
             && self.keeping.is_none_or(|keeping| !keeping.is(keep))
         {
             // It begins when the message is queued, or the connection opens.
-            self.keeping = Some(Keeping::new(keep));
+            self.keeping = Some(KeepState::new(keep));
             self.deadlines.ping = None;
             self.deadlines.pong = None;
         }
@@ -28,7 +31,7 @@ impl Connection {
                 return Pushed::Returned(outgoing, reason.into());
             }
             State::Open if !self.rendering => {
-                return Pushed::Ready(self.complete(route), outgoing);
+                return Pushed::Ready(self.complete(dispatch), outgoing);
             }
             _ => {}
         }
@@ -54,22 +57,22 @@ impl Connection {
             let first = self.deadlines.size_rule.unwrap_or(until);
             self.deadlines.size_rule = Some(first.min(until));
         }
-        self.pending.push_back((route, outgoing, len));
+        self.pending.push_back((dispatch, outgoing, len));
         Pushed::Waiting
     }
 
     /// The next send that waited for the connection to open: render it, outside any lock, and
     /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
     #[must_use]
-    pub fn next_pending(&mut self) -> Option<(Route, Box<Outgoing>)> {
+    pub fn next_pending(&mut self) -> Option<(Dispatch, Box<Outgoing>)> {
         if !self.rendering {
             return None;
         }
         let next = self.pending.pop_front();
         self.rendering = next.is_some();
-        let (route, outgoing, len) = next?;
+        let (dispatch, outgoing, len) = next?;
         self.discharge(len);
-        Some((self.complete(route), outgoing))
+        Some((self.complete(dispatch), outgoing))
     }
 
     /// Queues rendered bytes for writing.
@@ -134,11 +137,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn complete(&self, mut route: Route) -> Route {
+    pub(super) fn complete(&self, mut dispatch: Dispatch) -> Dispatch {
         if let Some(local) = self.local {
-            route.opened(local);
+            dispatch.opened(local);
         }
-        route
+        dispatch
     }
 
     pub(super) fn discharge(&mut self, len: usize) {
@@ -197,7 +200,7 @@ impl Connection {
     /// Gives back the sends that wait no longer for the connection to open.
     pub(super) fn return_impatient(&mut self, now: Instant) {
         self.deadlines.size_rule = None;
-        for (route, outgoing, len) in core::mem::take(&mut self.pending) {
+        for (dispatch, outgoing, len) in core::mem::take(&mut self.pending) {
             match outgoing.patience() {
                 Some(until) if until <= now => {
                     self.discharge(len);
@@ -208,7 +211,7 @@ impl Connection {
                 until => {
                     let next = self.deadlines.size_rule.into_iter().chain(until).min();
                     self.deadlines.size_rule = next;
-                    self.pending.push_back((route, outgoing, len));
+                    self.pending.push_back((dispatch, outgoing, len));
                 }
             }
         }

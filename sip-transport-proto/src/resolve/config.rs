@@ -1,34 +1,7 @@
-use core::net::IpAddr;
 use core::time::Duration;
 
-use crate::config::{ABOVE_ZERO, check_duration, durations, positive};
-use crate::{ConfigError, Protocol};
-
-/// A family of addresses.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Family {
-    /// IPv4: A records.
-    Ipv4,
-    /// IPv6: AAAA records.
-    Ipv6,
-}
-
-impl Family {
-    /// The family of an address; an IPv4-mapped one counts as IPv4.
-    pub fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(_) => Self::Ipv4,
-            IpAddr::V6(_) => Self::Ipv6,
-        }
-    }
-
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::Ipv4 => Self::Ipv6,
-            Self::Ipv6 => Self::Ipv4,
-        }
-    }
-}
+use crate::protocol::{Family, Protocol};
+use crate::setting::{ABOVE_ZERO, ConfigError, check_duration, durations, positive};
 
 /// The settings of a [`Resolver`](super::Resolver).
 #[derive(Clone, Debug)]

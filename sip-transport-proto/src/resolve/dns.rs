@@ -4,13 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::memory::Memory;
 use super::records::Known;
-use super::resolver::PlanId;
 use super::turns::Turns;
 use super::{Answer, DomainName, LookupKind, ResolveConfig};
-
-/// One lookup, until it is answered or too late.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct LookupId(u64);
+use crate::resolve::ids::{LookupId, PlanId};
 
 /// What has happened in a [`Resolver`](super::Resolver) since it began.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -41,17 +37,17 @@ pub struct ResolveStats {
 }
 
 /// What a lookup is for.
-pub(super) type Key = (LookupKind, DomainName);
+pub(super) type LookupKey = (LookupKind, DomainName);
 
 /// What is known, and what is being asked.
 #[derive(Debug)]
 pub(super) struct Dns {
-    cache: Memory<Key, Known>,
+    cache: Memory<LookupKey, Known>,
     open: BTreeMap<LookupId, Lookup>,
-    by_key: BTreeMap<Key, LookupId>,
+    by_key: BTreeMap<LookupKey, LookupId>,
     turns: Turns,
     /// Those whose turn it is, until the outside is asked.
-    fresh: VecDeque<(LookupId, Key)>,
+    fresh: VecDeque<(LookupId, LookupKey)>,
     /// Those that made room for others, until their plans are told.
     crowded_out: VecDeque<Lookup>,
     /// Those that were asked and are given up, until the outside is told.
@@ -64,7 +60,7 @@ pub(super) struct Dns {
 
 #[derive(Debug)]
 pub(super) struct Lookup {
-    pub(super) key: Key,
+    pub(super) key: LookupKey,
     domain: DomainName,
     opened: Instant,
     /// Since when it is asked, unless it waits for its turn.
@@ -110,7 +106,7 @@ impl Dns {
     }
 
     /// The next lookup to be asked of the outside.
-    pub(super) fn next_to_ask(&mut self, now: Instant) -> Option<(LookupId, Key)> {
+    pub(super) fn next_to_ask(&mut self, now: Instant) -> Option<(LookupId, LookupKey)> {
         self.take_turns(now);
         self.fresh.pop_front()
     }
@@ -204,7 +200,7 @@ impl Dns {
         now: Instant,
         config: &ResolveConfig,
         plan: PlanId,
-        key: &Key,
+        key: &LookupKey,
     ) -> Option<Known> {
         if let Some(known) = self.cache.get(now, key) {
             self.stats.remembered += 1;
@@ -244,7 +240,7 @@ impl Dns {
 
     /// A plan that has ended waits no more. Lookups for nobody are not asked; those that are asked
     /// already may still be answered, which is remembered.
-    pub(super) fn leave(&mut self, plan: PlanId, key: &Key) {
+    pub(super) fn leave(&mut self, plan: PlanId, key: &LookupKey) {
         let Some((id, lookup)) = self
             .by_key
             .get(key)
@@ -265,7 +261,7 @@ impl Dns {
         Some(lookup)
     }
 
-    fn remember(&mut self, key: Key, known: Known, until: Instant) {
+    fn remember(&mut self, key: LookupKey, known: Known, until: Instant) {
         const ENTRY: usize = 96;
         let weight = known.weight() + key.1.as_str().len() + ENTRY;
         let forgotten = self.cache.insert(key, known, until, weight);

@@ -54,6 +54,7 @@
 
 mod config;
 mod dns;
+mod ids;
 pub(crate) mod memory;
 mod name;
 mod plan;
@@ -66,12 +67,17 @@ mod turns;
 mod weights;
 mod zone;
 
-pub use config::{Family, ResolveConfig};
-pub use dns::{LookupId, ResolveStats};
+pub use crate::protocol::Family;
+pub use config::ResolveConfig;
+pub use dns::ResolveStats;
+pub use ids::LookupId;
+pub use ids::PlanId;
 pub use name::DomainName;
 pub use question::{Capabilities, Question};
 pub use records::{Answer, LookupKind, NaptrRecord, Record, SrvRecord};
-pub use resolver::{PlanId, Progress, ResolveOutput, Resolver};
+pub use resolver::Progress;
+pub use resolver::ResolveOutput;
+pub use resolver::Resolver;
 pub use target::{AddressRule, PlanError, ProtocolRule, Reason, SrvChoice, Target};
 pub use zone::{Zone, ZoneError};
 

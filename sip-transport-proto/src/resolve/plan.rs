@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use super::dns::{Dns, Key};
+use super::dns::{Dns, LookupKey};
 use super::procedure::{Procedure, Seen, Stop};
 use super::records::Known;
-use super::resolver::PlanId;
 use super::{Capabilities, DomainName, LookupKind, Question, ResolveConfig, Target};
-use crate::Tokens;
+use crate::resolve::ids::PlanId;
+use crate::tokens::Tokens;
 
 /// One question on its way, with what its lookups came to.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Plan {
     deadline: Instant,
     /// No more lookups, and no more waiting.
     closed: bool,
-    asked: BTreeMap<Key, State>,
+    asked: BTreeMap<LookupKey, State>,
 }
 
 #[derive(Debug)]
@@ -83,14 +83,14 @@ impl Plan {
 
     /// Takes in what a lookup came to. What the plan gave up waiting for stays given up, or its
     /// targets would change.
-    pub(super) fn learn(&mut self, key: &Key, known: &Known) {
+    pub(super) fn learn(&mut self, key: &LookupKey, known: &Known) {
         if let Some(state @ State::Waits(_)) = self.asked.get_mut(key) {
             *state = State::Known(known.clone());
         }
     }
 
     /// All that was asked for it.
-    pub(super) fn lookups(&self) -> impl Iterator<Item = &Key> {
+    pub(super) fn lookups(&self) -> impl Iterator<Item = &LookupKey> {
         self.asked.keys()
     }
 
@@ -107,7 +107,7 @@ impl Plan {
     pub(super) fn hurry(&mut self, now: Instant, ready: bool, config: &ResolveConfig) {
         let later = ready.then(|| now + config.later_wait);
         let other_family = now + config.other_family_wait;
-        let sooner = |(key, state): (&Key, &State)| {
+        let sooner = |(key, state): (&LookupKey, &State)| {
             let State::Waits(already) = state else {
                 return None;
             };
@@ -120,7 +120,7 @@ impl Plan {
     }
 
     /// Whether addresses of the same host in the other family are known (RFC 8305 §3).
-    fn has_other_family(&self, (kind, name): &Key) -> bool {
+    fn has_other_family(&self, (kind, name): &LookupKey) -> bool {
         let other = match kind {
             LookupKind::A => LookupKind::Aaaa,
             LookupKind::Aaaa => LookupKind::A,

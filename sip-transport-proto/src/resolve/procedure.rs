@@ -2,12 +2,14 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::collections::BTreeSet;
 use std::io;
 
+use super::question::TargetHost;
 use super::records::{Known, Server};
 use super::{
     AddressRule, Capabilities, DomainName, Family, LookupKind, PlanError, ProtocolRule, Question,
-    Reason, ResolveConfig, SrvChoice, Target, question::TargetHost, weights,
+    Reason, ResolveConfig, SrvChoice, Target, weights,
 };
-use crate::{Protocol, Tokens};
+use crate::protocol::Protocol;
+use crate::tokens::Tokens;
 
 /// The procedure of RFC 3263 §4, written straight down as if every answer were at hand. Where one
 /// is missing it stops, to be run again from the start when the answer came.

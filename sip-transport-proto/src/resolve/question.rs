@@ -4,7 +4,7 @@ use sip_core::Host;
 use sip_core::uri::SipUri;
 
 use super::{DomainName, Family, PlanError};
-use crate::Protocol;
+use crate::protocol::Protocol;
 use crate::tls::TlsName;
 
 /// What RFC 3263 §4 calls TARGET: the `maddr` of a URI, else its host.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::{DomainName, Family, ResolveConfig};
-use crate::Protocol;
+use crate::protocol::Protocol;
 
 /// The type of record that a lookup is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -7,17 +7,16 @@ use super::dns::{Dns, Lookup};
 use super::memory::Memory;
 use super::plan::Plan;
 use super::procedure::Stop;
+use super::question::TargetHost;
 use super::records::Known;
 use super::{
     AddressRule, Answer, Capabilities, DomainName, Family, LookupId, LookupKind, PlanError,
-    Question, ResolveConfig, ResolveStats, Target, question::TargetHost,
+    Question, ResolveConfig, ResolveStats, Target,
 };
+use crate::protocol::Protocol;
+use crate::resolve::ids::PlanId;
 use crate::tls::TlsName;
-use crate::{Protocol, Tokens};
-
-/// One plan, until it ends.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct PlanId(u64);
+use crate::tokens::Tokens;
 
 /// What [`Resolver::start`] came to.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::records::service_of;
 use super::{DomainName, LookupKind};
-use crate::Protocol;
+use crate::protocol::Protocol;
 use crate::tls::TlsName;
 
 /// A place that a message can be sent to.

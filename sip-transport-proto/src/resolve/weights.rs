@@ -1,5 +1,5 @@
 use super::records::Server;
-use crate::Tokens;
+use crate::tokens::Tokens;
 
 /// The servers in the order in which they are to be tried (RFC 2782, "Weight"): by priority, and
 /// among the same by draws that favour weight. `servers` are in order of priority.

@@ -6,26 +6,28 @@ use sip_core::HostPort;
 use tracing::{error, info};
 
 use super::{Router, RouterOutput};
-use crate::advertised::PerFamily;
+use crate::config::ChannelConfig;
+use crate::config::advertised::{Advertised, HostText, PerFamily};
+use crate::config::multicast::Membership;
 use crate::datagram::DatagramSocket;
+use crate::endpoint::SipEndpoint;
 use crate::error::{ChannelError, ChannelFailure, CloseReason};
-use crate::ids::TransportId;
-use crate::outgoing::HostText;
-use crate::own_names::Key;
+use crate::event::Event;
+use crate::ids::{ChannelId, SocketId, TransportId};
+use crate::observe::counters::Stats;
+use crate::observe::trace::CHANNEL;
+use crate::protocol::Protocol;
 use crate::resolve::Family;
-use crate::shared::Scope;
+use crate::shared::ChannelContext;
+use crate::shared::own_names::SentByKey;
 use crate::tls::TlsChoice;
-use crate::trace::CHANNEL;
-use crate::{
-    Advertised, ChannelConfig, ChannelId, Event, Membership, Protocol, SipEndpoint, SocketId, Stats,
-};
 
 /// A channel in use.
 #[derive(Debug)]
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
-    pub(crate) scope: Arc<Scope>,
+    pub(crate) scope: Arc<ChannelContext>,
     /// Under what it connects, unless a send says otherwise.
     pub(crate) client_tls: TlsChoice,
     /// Made for a request that found no channel: nothing listens.
@@ -56,7 +58,7 @@ impl Channel {
     }
 
     /// The names under which responses come back to it.
-    fn names(&self) -> impl Iterator<Item = Key> {
+    fn names(&self) -> impl Iterator<Item = SentByKey> {
         let default_port = self.protocol().default_port();
         let bound = HostPort::new(
             self.config.local.ip().into(),
@@ -67,7 +69,7 @@ impl Channel {
         bound
             .into_iter()
             .chain(advertised)
-            .map(move |name| Key::new(name, default_port))
+            .map(move |name| SentByKey::new(name, default_port))
     }
 }
 
@@ -76,13 +78,13 @@ impl Channel {
 pub(crate) struct Channels {
     list: Vec<Channel>,
     /// Of removed channels, while something there may still be counted.
-    retired: Vec<Arc<Scope>>,
+    retired: Vec<Arc<ChannelContext>>,
     next: u32,
 }
 
 /// Which channel to send on.
 #[derive(Debug)]
-pub(crate) enum Choice {
+pub(crate) enum ChannelChoice {
     /// This one.
     Channel(ChannelId),
     /// That depends on the local address that the system routes the destination from.
@@ -96,7 +98,7 @@ impl Channels {
         &mut self,
         transport: TransportId,
         config: ChannelConfig,
-        shared: &Scope,
+        shared: &ChannelContext,
     ) -> Result<ChannelId, ChannelError> {
         if config.local.port() == 0 && config.listener {
             return Err(ChannelError::NoPort(config.local));
@@ -111,7 +113,7 @@ impl Channels {
         let channel = Channel {
             id,
             scope: shared.of_channel(&config),
-            client_tls: TlsChoice::of_channel(&config, &shared.config),
+            client_tls: config.client_tls(&shared.config),
             config,
             client_only: false,
             ready: true,
@@ -127,7 +129,7 @@ impl Channels {
         &mut self,
         protocol: Protocol,
         remote: IpAddr,
-        shared: &Scope,
+        shared: &ChannelContext,
     ) -> &Channel {
         let any = if remote.is_ipv4() {
             IpAddr::from(Ipv4Addr::UNSPECIFIED)
@@ -140,7 +142,7 @@ impl Channels {
         self.list.push(Channel {
             id,
             scope: shared.of_channel(&config),
-            client_tls: TlsChoice::of_channel(&config, &shared.config),
+            client_tls: config.client_tls(&shared.config),
             config,
             client_only: true,
             ready,
@@ -167,7 +169,7 @@ impl Channels {
         &mut self,
         now: Instant,
         id: ChannelId,
-        shared: &Scope,
+        shared: &ChannelContext,
     ) -> Option<ChannelConfig> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
@@ -197,7 +199,11 @@ impl Channels {
     }
 
     /// The scope of a channel; `other` if there is no such channel.
-    pub(crate) fn scope<'a>(&'a self, id: ChannelId, other: &'a Arc<Scope>) -> &'a Arc<Scope> {
+    pub(crate) fn scope<'a>(
+        &'a self,
+        id: ChannelId,
+        other: &'a Arc<ChannelContext>,
+    ) -> &'a Arc<ChannelContext> {
         self.get(id).map_or(other, |channel| &channel.scope)
     }
 
@@ -208,7 +214,7 @@ impl Channels {
         id: ChannelId,
         family: Family,
         advertised: Option<Advertised>,
-        shared: &Scope,
+        shared: &ChannelContext,
     ) -> bool {
         let Some(channel) = self.get_mut(id) else {
             return false;
@@ -255,17 +261,17 @@ impl Channels {
         protocol: Protocol,
         remote: IpAddr,
         local: Option<IpAddr>,
-    ) -> Choice {
+    ) -> ChannelChoice {
         let all = self.towards(protocol, remote);
         let mut candidates = all.clone();
         let Some(first) = candidates.next() else {
-            return Choice::None;
+            return ChannelChoice::None;
         };
         if candidates.next().is_none() {
-            return Choice::Channel(first.id);
+            return ChannelChoice::Channel(first.id);
         }
         let Some(local) = local else {
-            return Choice::NeedsLocal;
+            return ChannelChoice::NeedsLocal;
         };
         let best = all
             .clone()
@@ -273,7 +279,7 @@ impl Channels {
             .or_else(|| all.clone().find(|c| c.is_wildcard() && !c.client_only))
             .or_else(|| all.clone().find(|c| !c.client_only))
             .unwrap_or(first);
-        Choice::Channel(best.id)
+        ChannelChoice::Channel(best.id)
     }
 }
 
@@ -339,7 +345,7 @@ impl Router {
             .channels
             .remove(now, id, &self.shared)
             .ok_or(ChannelError::Unknown(id))?;
-        self.shared.kept.forget_if(|channel| channel == id);
+        self.kept.forget_if(|channel| channel == id);
         let connections: Vec<_> = self.connections.of_channel(id).collect();
         for connection in connections {
             self.close_for(connection, reason);
@@ -384,6 +390,7 @@ impl Router {
         datagrams.then(|| {
             DatagramSocket::new(
                 Arc::clone(&channel.scope),
+                Arc::clone(&self.kept),
                 socket,
                 &channel.config,
                 self.tokens.array(),

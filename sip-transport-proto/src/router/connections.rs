@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::ConnectionState;
 use super::shares::{Member, Shares, Standing};
+use crate::config::party::Party;
+use crate::connection::info::ConnectionState;
 use crate::endpoint::normalise;
-use crate::ids::TransportId;
-use crate::party::Party;
+use crate::ids::{ChannelId, ConnectionId, TransportId};
+use crate::protocol::Protocol;
 use crate::tls::{Identity, TlsChoice, TlsName};
-use crate::{ChannelId, ConnectionId, Protocol};
 
 /// What the router knows of a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub(crate) struct ConnectionRecord {
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
     pub(crate) remote: SocketAddr,
@@ -48,7 +48,7 @@ pub(crate) struct Record {
 /// what their limits need. Every call is a few tree look-ups.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    records: BTreeMap<ConnectionId, Record>,
+    records: BTreeMap<ConnectionId, ConnectionRecord>,
     by_remote: BTreeMap<(Protocol, SocketAddr), SmallVec<[ConnectionId; 2]>>,
     by_alias: BTreeMap<SocketAddr, SmallVec<[ConnectionId; 2]>>,
     shares: Shares,
@@ -56,7 +56,7 @@ pub(crate) struct Connections {
     next: u64,
 }
 
-impl Record {
+impl ConnectionRecord {
     /// A connection that is being opened, or was accepted at that address of ours.
     pub(crate) fn new(
         now: Instant,
@@ -113,7 +113,7 @@ impl Connections {
         self.by_behind.first().map(|&(_, id)| id)
     }
 
-    pub(crate) fn add(&mut self, transport: TransportId, record: Record) -> ConnectionId {
+    pub(crate) fn add(&mut self, transport: TransportId, record: ConnectionRecord) -> ConnectionId {
         let id = ConnectionId {
             transport,
             serial: self.next,
@@ -126,7 +126,7 @@ impl Connections {
         id
     }
 
-    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Record> {
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&ConnectionRecord> {
         self.records.get(&id)
     }
 
@@ -171,7 +171,7 @@ impl Connections {
     }
 
     /// Changes what decides when it makes room. Nothing does of one that is being closed.
-    fn change(&mut self, id: ConnectionId, change: impl FnOnce(&mut Record)) {
+    fn change(&mut self, id: ConnectionId, change: impl FnOnce(&mut ConnectionRecord)) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
@@ -242,7 +242,7 @@ impl Connections {
         news
     }
 
-    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Record> {
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<ConnectionRecord> {
         self.close(id);
         let record = self.records.remove(&id)?;
         leave(&mut self.by_remote, &(record.protocol, record.remote), id);
@@ -279,7 +279,7 @@ impl Connections {
         channel: Option<ChannelId>,
         name: Option<&TlsName>,
         tls: Option<&TlsChoice>,
-    ) -> Option<(ConnectionId, &Record)> {
+    ) -> Option<(ConnectionId, &ConnectionRecord)> {
         let remote = normalise(remote);
         let usable = |id: &ConnectionId| {
             let record = self.records.get(id)?;
@@ -290,8 +290,9 @@ impl Connections {
         };
         let direct = self.by_remote.get(&(protocol, remote));
         let mut direct = direct.into_iter().flatten().rev().filter_map(usable);
-        let proves =
-            |record: &Record| !protocol.is_secure() || name.is_none_or(|name| record.is_to(name));
+        let proves = |record: &ConnectionRecord| {
+            !protocol.is_secure() || name.is_none_or(|name| record.is_to(name))
+        };
         if let Some(found) = direct.find(|(_, record)| proves(record)) {
             return Some(found);
         }
@@ -309,7 +310,7 @@ impl Connections {
             .map(|(&id, _)| id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Record)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &ConnectionRecord)> {
         self.records.iter().map(|(&id, record)| (id, record))
     }
 
@@ -318,7 +319,7 @@ impl Connections {
     }
 }
 
-impl Record {
+impl ConnectionRecord {
     /// Whether the peer has proved, or must prove before anything is sent, to be `name`
     /// (RFC 5923 §9.3: the address alone says nothing).
     fn is_to(&self, name: &TlsName) -> bool {

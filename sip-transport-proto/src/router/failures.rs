@@ -8,20 +8,22 @@ use std::time::Instant;
 use super::Router;
 use crate::endpoint::normalise;
 use crate::error::SendFailure;
-use crate::{Event, Protocol, SendId};
+use crate::event::Event;
+use crate::ids::SendId;
+use crate::protocol::Protocol;
 
 /// How many sends that were told of are remembered: several routers may complain of one message.
 const REMEMBERED: usize = 4_096;
 
 /// The sends that were told of last.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ReportedSends {
     /// And whether they were sent again since.
     sends: BTreeMap<SendId, bool>,
     order: VecDeque<SendId>,
 }
 
-impl Told {
+impl ReportedSends {
     /// Whether it is news.
     fn tell(&mut self, send: SendId) -> bool {
         if let Some(sent_again) = self.sends.insert(send, false) {
@@ -61,10 +63,10 @@ impl Router {
             self.resolver
                 .failed_at(now, Protocol::Udp, normalise(remote), None);
         }
-        if let Some(event) = self.shared.kept.failed(send, cause) {
+        if let Some(event) = self.kept.failed(send, cause) {
             return event;
         }
-        if !self.told.tell(send) {
+        if !self.reported.tell(send) {
             return None;
         }
         self.shared.counters.send_failures_reported.one();

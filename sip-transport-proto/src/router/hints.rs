@@ -2,12 +2,14 @@ use core::net::IpAddr;
 
 use super::Router;
 use super::channels::Channel;
-use super::connections::Record;
-use crate::flow;
-use crate::outgoing::NextHop;
+use super::connections::ConnectionRecord;
+use crate::ids::{ChannelId, ConnectionId};
+use crate::incoming::flow;
+use crate::outgoing::Outgoing;
+use crate::outgoing::next_hop::NextHop;
+use crate::outgoing::sent::{HintOutcome, Overruled};
+use crate::protocol::Protocol;
 use crate::resolve::Target;
-use crate::sent::{HintOutcome, Overruled};
-use crate::{ChannelId, ConnectionId, Outgoing, Protocol};
 
 impl Router {
     /// Whether a hinted connection can carry the message. The destination's address does not
@@ -16,7 +18,7 @@ impl Router {
         &self,
         id: ConnectionId,
         outgoing: &Outgoing,
-    ) -> Result<Record, Overruled> {
+    ) -> Result<ConnectionRecord, Overruled> {
         if id.transport != self.shared.id {
             return Err(Overruled::OtherTransport);
         }

@@ -7,12 +7,18 @@ use sip_core::{Flow, Method};
 
 use super::channels::Channel;
 use super::{Router, RouterOutput};
-use crate::endpoint::{Hints, normalise};
-use crate::flow::{self, Came};
-use crate::keep::{Due, Place};
-use crate::outgoing::{Outgoing, SendOptions};
-use crate::route::{ViaMarks, Way};
-use crate::{ChannelConfig, ConnectionId, Keep, KeepError, Protocol, SendId, SipEndpoint};
+use crate::config::ChannelConfig;
+use crate::config::keep::Keep;
+use crate::endpoint::{Hints, SipEndpoint, normalise};
+use crate::error::KeepError;
+use crate::ids::{Carrier, ConnectionId, SendId};
+use crate::incoming::flow;
+use crate::incoming::flow::ReturnPath;
+use crate::keep::{Due, KeepSource};
+use crate::outgoing::Outgoing;
+use crate::outgoing::options::SendOptions;
+use crate::outgoing::substitute::ViaMarks;
+use crate::protocol::Protocol;
 
 impl Router {
     /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
@@ -40,11 +46,11 @@ impl Router {
             channel.protocol() == Protocol::Udp && channel.config.reaches(addr.ip())
         };
         let channel = channel.filter(fits).ok_or(KeepError::UnknownFlow)?.id;
-        let place = Place {
+        let from = KeepSource {
             socket: channel.socket(0),
             source: None,
         };
-        self.keep_datagrams(now, addr, place, keep, None);
+        self.keep_datagrams(now, addr, from, keep, None);
         Ok(())
     }
 
@@ -52,11 +58,13 @@ impl Router {
     /// (RFC 5626 §5.3): the same connection, or the same socket, address and peer. `None` if the
     /// flow is gone, or of another transport: a proxy answers 430 then.
     pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
-        let Came { channel, way, .. } = flow::decode(flow, self.shared.id)?;
+        let ReturnPath {
+            channel, carrier, ..
+        } = flow::decode(flow, self.shared.id)?;
         let protocol = self.channels.get(channel)?.protocol();
-        let connection = match way {
-            Way::Datagram { .. } => None,
-            Way::Connection(id) => {
+        let connection = match carrier {
+            Carrier::Datagram { .. } => None,
+            Carrier::Connection(id) => {
                 Some(id).filter(|&id| self.connections.get(id).is_some_and(|c| !c.is_closing()))
             }
         };
@@ -87,12 +95,12 @@ impl Router {
         let addr = normalise(remote.addr);
         remote
             .channel
-            .is_some_and(|channel| self.shared.kept.forget((channel, addr)))
+            .is_some_and(|channel| self.kept.forget((channel, addr)))
     }
 
     /// How many UDP flows are kept alive.
     pub fn kept_flows(&self) -> usize {
-        self.shared.kept.len()
+        self.kept.len()
     }
 
     /// A peer that proved who it is wants requests over its connection too (RFC 5923 §8.2): those
@@ -117,22 +125,22 @@ impl Router {
     pub(super) fn keep_if_asked(
         &mut self,
         now: Instant,
-        place: Place,
+        from: KeepSource,
         remote: SocketAddr,
         keep: Option<Keep>,
         send: SendId,
     ) {
         // Nobody answers for a group.
         if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
-            self.keep_datagrams(now, remote, place, keep, Some(send));
+            self.keep_datagrams(now, remote, from, keep, Some(send));
         }
     }
 
     /// The message went another way than the datagram that its flow was kept for, or none.
     pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
-        if let (Some(over), Some(target)) = (outgoing.over, outgoing.target()) {
-            let key = (over.channel, target.addr);
-            self.shared.kept.take_back(key, outgoing.id);
+        if let (Some(carrier), Some(target)) = (outgoing.carrier, outgoing.target()) {
+            let key = (carrier.channel, target.addr);
+            self.kept.take_back(key, outgoing.id);
         }
     }
 
@@ -140,16 +148,16 @@ impl Router {
         &mut self,
         now: Instant,
         remote: SocketAddr,
-        place: Place,
+        from: KeepSource,
         keep: Keep,
         send: Option<SendId>,
     ) {
-        let before = self.shared.kept.deadline();
+        let before = self.kept.deadline();
         let shared = &self.shared;
-        let room = shared.kept.ask(now, remote, place, keep, send, shared);
+        let room = self.kept.ask(now, remote, from, keep, send, shared);
         self.outputs.extend(room.map(RouterOutput::Event));
         let sooner = |(at, _)| before.is_none_or(|(before, _)| at < before);
-        if self.shared.kept.deadline().is_some_and(sooner) {
+        if self.kept.deadline().is_some_and(sooner) {
             self.outputs.push_back(RouterOutput::Rearm);
         }
     }
@@ -157,7 +165,7 @@ impl Router {
     /// Sends the keep-alives that are due.
     pub(super) fn keep_alive(&mut self, now: Instant) {
         let scope = |channel| self.channels.scope(channel, &self.shared);
-        while let Some(due) = self.shared.kept.poll(now, scope) {
+        while let Some(due) = self.kept.poll(now, scope) {
             self.outputs.push_back(match due {
                 Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
                 Due::Tell(event) => RouterOutput::Event(event),

@@ -10,18 +10,24 @@ use core::net::SocketAddr;
 use std::time::Instant;
 
 use super::Router;
-use super::channels::Choice;
-use super::ways::Opening;
+use super::channels::ChannelChoice;
+use super::dispatch::ConnectRequest;
+use crate::config::ChannelConfig;
 use crate::connection::LayerPlan;
+#[cfg(feature = "tls")]
+use crate::connection::TlsSide;
+#[cfg(feature = "ws")]
+use crate::connection::WebSocketSide;
 use crate::error::{ChannelError, SendCause};
+use crate::ids::ChannelId;
+use crate::outgoing::options::SendOptions;
+use crate::protocol::Protocol;
 use crate::resolve::Target;
 use crate::tls::TlsChoice;
-use crate::{ChannelConfig, ChannelId, Protocol, SendOptions};
-
 #[cfg(feature = "tls")]
-use crate::{connection::TlsSide, tls::TlsConfig};
+use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
-use crate::{connection::WebSocketSide, websocket::WebSocketConfig};
+use crate::websocket::WebSocketConfig;
 
 impl Router {
     /// Whether a channel has what its listener needs.
@@ -78,19 +84,19 @@ impl Router {
         &mut self,
         channel: ChannelId,
         target: &Target,
-        opening: &Opening,
+        request: &ConnectRequest,
     ) -> Result<LayerPlan, SendCause> {
         let mut plan = LayerPlan::default();
         #[cfg(feature = "tls")]
         if target.protocol.is_secure() {
             let name = target.tls_name.clone().ok_or(SendCause::NoTlsName)?;
-            let config = self.client_tls(Some(channel), &opening.options).client();
+            let config = self.client_tls(Some(channel), &request.options).client();
             let config = config.ok_or(SendCause::NoTlsConfig)?.clone();
             plan.tls = Some(TlsSide::Client(config, target.protocol, name));
         }
         #[cfg(feature = "ws")]
         if target.protocol.is_websocket() {
-            let host = match &opening.name {
+            let host = match &request.name {
                 Some(name) => name.to_string(),
                 None => target.addr.ip().to_string(),
             };
@@ -132,9 +138,9 @@ impl Router {
         let (protocol, remote) = (target.protocol, target.addr.ip());
         let local = self.queries.local_address(now, remote);
         match self.channels.choose(protocol, remote, local) {
-            Choice::Channel(id) => Some(self.client_tls(Some(id), options)),
-            Choice::None => Some(&self.client_tls),
-            Choice::NeedsLocal => {
+            ChannelChoice::Channel(id) => Some(self.client_tls(Some(id), options)),
+            ChannelChoice::None => Some(&self.client_tls),
+            ChannelChoice::NeedsLocal => {
                 let all = self.channels.towards(protocol, remote);
                 let mut all = all.map(|channel| &channel.client_tls);
                 let first = all.next()?;

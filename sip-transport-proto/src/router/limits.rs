@@ -9,22 +9,24 @@ use tracing::warn;
 
 use super::Router;
 use super::shares::Candidate;
+use crate::config::SHORTEST_IDLE;
+use crate::config::party::Party;
 #[cfg(feature = "proxy")]
-use crate::ProxyProtocol;
-use crate::config::{Callback, SHORTEST_IDLE};
-use crate::counters::{Counter, Counters};
+use crate::config::proxy::ProxyProtocol;
 use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
-use crate::party::Party;
-use crate::shared::Scope;
-use crate::trace::LIMIT;
-use crate::{ChannelId, ConnectionId, Protocol};
+use crate::ids::{ChannelId, ConnectionId};
+use crate::observe::counters::{Counter, Counters};
+use crate::observe::trace::LIMIT;
+use crate::protocol::Protocol;
+use crate::shared::ChannelContext;
+use crate::shared::callbacks::Callback;
 
 /// What the application says to connections that a listener accepts
 /// ([`Config::accept_filter`](crate::Config::accept_filter)), to be asked with no lock held.
 #[derive(Clone, Debug)]
 pub struct AcceptFilter {
-    shared: Arc<Scope>,
+    shared: Arc<ChannelContext>,
     channel: (ChannelId, Protocol),
     #[cfg(feature = "proxy")]
     proxy: Option<ProxyProtocol>,

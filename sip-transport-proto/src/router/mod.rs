@@ -2,6 +2,7 @@
 
 mod channels;
 mod connections;
+mod dispatch;
 mod failures;
 mod held;
 mod hints;
@@ -19,7 +20,6 @@ mod sending;
 mod shares;
 mod size;
 mod targets;
-mod ways;
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::AtomicU64;
@@ -28,37 +28,40 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use channels::Channels;
+use connections::{ConnectionRecord, Connections};
+use failures::ReportedSends;
+use queries::{LocalWaiters, PlanWaiter, Queries};
+use races::Races;
 use sip_core::Flow;
 use tracing::warn;
 
-use crate::connection::{self, Connection, LayerPlan};
-use crate::endpoint::normalise;
+use crate::config::Config;
+use crate::connection;
+use crate::connection::{Connection, LayerPlan};
+use crate::deadline::Deadline;
+use crate::endpoint::{SipEndpoint, normalise};
 use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError};
-use crate::ids::TransportId;
+use crate::ids::{ChannelId, ConnectionId, QueryId, TransportId};
+use crate::incoming::flow;
 use crate::keep::KeptFlows;
-use crate::own_names::{Key, OwnNames};
-use crate::rates::Sources;
-use crate::receiving::Receiving;
+use crate::observe::counters::Stats;
+use crate::observe::trace::SOCKET;
+use crate::outgoing::Outgoing;
+use crate::outgoing::options::SendOptions;
+use crate::protocol::Protocol;
 use crate::resolve::memory::Memory;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
-use crate::shared::{Budget, Scope, Shared, Warnings};
+use crate::shared::own_names::{OwnNames, SentByKey};
+use crate::shared::rates::Sources;
+use crate::shared::receiving::Receiving;
+use crate::shared::{Budget, ChannelContext, TransportContext, Warnings};
 use crate::tls::{Identity, TlsChoice, TlsName};
-use crate::trace::SOCKET;
-use crate::{
-    ChannelId, Config, ConnectionId, Deadline, Outgoing, Protocol, QueryId, SendOptions,
-    SipEndpoint, Stats, Tokens, flow,
-};
+use crate::tokens::Tokens;
 
 pub use held::Held;
-pub use info::{ConnectionInfo, ConnectionState};
 pub use limits::AcceptFilter;
 pub use output::{Routed, RouterOutput};
-
-use channels::Channels;
-use connections::{Connections, Record};
-use failures::Told;
-use queries::{Asker, Queries, WaitingForLocal};
-use races::Races;
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
@@ -74,10 +77,11 @@ use races::Races;
 #[derive(Debug)]
 pub struct Router {
     /// Counts what concerns no channel, and what removed channels have counted.
-    shared: Arc<Scope>,
+    shared: Arc<ChannelContext>,
     tokens: Tokens,
     channels: Channels,
     connections: Connections,
+    kept: Arc<KeptFlows>,
     queries: Queries,
     races: Races,
     resolver: Resolver,
@@ -88,7 +92,7 @@ pub struct Router {
     /// Machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
-    told: Told,
+    reported: ReportedSends,
     closing: bool,
 }
 
@@ -97,6 +101,7 @@ impl Router {
     /// operating system, except in simulations.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut tokens = Tokens::new(seed);
+        let id = TransportId(u32::from_be_bytes(tokens.array()));
         let names = OwnNames::new(&config);
         for (host, port) in &config.names {
             let host = host
@@ -104,21 +109,21 @@ impl Router {
                 .map_or(sip_core::Host::Name(host), Into::into);
             // A name without a port stands for the default ports of all protocols.
             for protocol in Protocol::ALL {
-                names.add(&Key::new(
+                names.add(&SentByKey::new(
                     sip_core::HostPort::new(host, *port),
                     protocol.default_port(),
                 ));
             }
         }
         let resolver = Resolver::new(config.resolve.clone());
-        let client_tls = TlsChoice::of_transport(&config);
+        let client_tls = config.client_tls();
         let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
-        let shared = Shared {
-            id: TransportId(u32::from_be_bytes(tokens.array())),
-            key: tokens.array(),
-            branches: tokens.array(),
+        let [key, branches, kept] = core::array::from_fn(|_| tokens.array());
+        let shared = TransportContext {
+            id,
+            key,
+            branches,
             sends: AtomicU64::new(0),
-            kept: KeptFlows::new(tokens.array()),
             sources: Sources::new(&tokens.array()),
             config,
             names,
@@ -127,10 +132,11 @@ impl Router {
             said: Warnings::default(),
         };
         Self {
-            shared: Arc::new(Scope::new(shared)),
+            shared: Arc::new(ChannelContext::new(shared)),
             tokens,
             channels: Channels::default(),
             connections: Connections::default(),
+            kept: Arc::new(KeptFlows::new(kept)),
             queries: Queries::default(),
             races: Races::default(),
             resolver,
@@ -138,7 +144,7 @@ impl Router {
             without_tcp,
             machines: VecDeque::new(),
             outputs: VecDeque::new(),
-            told: Told::default(),
+            reported: ReportedSends::default(),
             closing: false,
         }
     }
@@ -181,8 +187,8 @@ impl Router {
         accepted_at: Option<SocketAddr>,
         (name, tls): (Option<TlsName>, TlsChoice),
         layers: LayerPlan,
-    ) -> connection::Plan {
-        let mut record = Record::new(now, channel, (protocol, remote), accepted_at);
+    ) -> connection::ConnectionSetup {
+        let mut record = ConnectionRecord::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
         record.tls = tls;
         // What we open is nobody's share. Whom a load balancer passes on shows with its header.
@@ -191,7 +197,7 @@ impl Router {
         }
         let id = self.connections.add(self.shared.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
-        connection::Plan {
+        connection::ConnectionSetup {
             shared: Arc::clone(self.channels.scope(channel, &self.shared)),
             id,
             channel,
@@ -306,7 +312,7 @@ impl Router {
         query: QueryId,
         result: Result<IpAddr, io::ErrorKind>,
     ) {
-        let WaitingForLocal { sends, races } = self.queries.local_found(now, query, result.ok());
+        let LocalWaiters { sends, races } = self.queries.local_found(now, query, result.ok());
         for waiting in sends {
             match result {
                 Ok(_) => self.resume(now, waiting),
@@ -326,7 +332,7 @@ impl Router {
         self.keep_alive(now);
         self.resolver.handle_timeout(now);
         self.follow_resolver(now);
-        let WaitingForLocal { sends, races } = self.queries.expired(now);
+        let LocalWaiters { sends, races } = self.queries.expired(now);
         for waiting in sends {
             self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
         }
@@ -344,7 +350,7 @@ impl Router {
         let query = self.queries.deadline().into_iter().chain(lookup).min();
         let query = query.map(|at| (at, Deadline::Query));
         let race = self.races.deadline().map(|at| (at, Deadline::Race));
-        let kept = self.shared.kept.deadline();
+        let kept = self.kept.deadline();
         query.into_iter().chain(race).chain(kept).min()
     }
 
@@ -377,7 +383,7 @@ impl Router {
         self.resolver.forget();
         self.without_tcp = Memory::new(0, 0);
         self.queries.forget();
-        self.shared.kept.forget_if(|_| true);
+        self.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
         for connection in all {
             self.close_with(connection, CloseReason::Shutdown);
@@ -385,15 +391,15 @@ impl Router {
         for (plan, asker) in self.queries.drain_plans() {
             self.resolver.cancel(plan);
             match asker {
-                Asker::Send(waiting) => self.fail(SendCause::ShuttingDown, waiting.outgoing),
-                Asker::Plan(query, _) => self.outputs.push_back(RouterOutput::Planned {
+                PlanWaiter::Send(waiting) => self.fail(SendCause::ShuttingDown, waiting),
+                PlanWaiter::Plan(query, _) => self.outputs.push_back(RouterOutput::Planned {
                     query,
                     result: Err(SendCause::ShuttingDown),
                 }),
             }
         }
         for waiting in self.queries.drain() {
-            self.fail(SendCause::ShuttingDown, waiting.outgoing);
+            self.fail(SendCause::ShuttingDown, waiting);
         }
     }
 
@@ -419,7 +425,7 @@ impl Router {
         let mut stats = self.shared.counters.snapshot();
         stats += self.channels.stats();
         stats.sends_waiting = self.queries.len() as u64;
-        stats.kept_flows = self.shared.kept.len() as u64;
+        stats.kept_flows = self.kept.len() as u64;
         stats.trusted = self.connections.shares().trusted() as u64;
         stats
     }
@@ -473,11 +479,11 @@ impl Router {
     }
 
     fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
-        let scope = match outgoing.over {
-            Some(over) => self.channels.scope(over.channel, &self.shared),
+        let scope = match outgoing.carrier {
+            Some(carrier) => self.channels.scope(carrier.channel, &self.shared),
             None => &self.shared,
         };
         scope.counters.sends_failed.one();
-        SendError::new(cause, outgoing)
+        outgoing.into_error(cause)
     }
 }

@@ -2,20 +2,26 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::datagram::Transmit;
-use crate::error::{CloseReason, SendCause, SendError};
-use crate::resolve::{DomainName, LookupId, LookupKind, Target};
-use crate::{ChannelId, ConnectionId, Event, Keep, Outgoing, QueryId, Route, SendId, SocketId};
+use crate::config::keep::Keep;
 #[cfg(doc)]
-use crate::{Connection, Router};
+use crate::connection::Connection;
+use crate::endpoint::Transmit;
+use crate::error::{CloseReason, SendCause, SendError};
+use crate::event::Event;
+use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
+use crate::resolve::{DomainName, LookupId, LookupKind, Target};
+#[cfg(doc)]
+use crate::router::Router;
 
 /// What became of a send.
 #[derive(Debug)]
 // A message is kept where it is: boxing it would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
 pub enum Routed {
-    /// The way is known: render, and give the bytes to what [`Route::way`] names.
-    Ready(Route, Box<Outgoing>),
+    /// The way is known: render, and give the bytes to what [`Dispatch::carrier`] names.
+    Ready(Dispatch, Box<Outgoing>),
     /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
     Waiting(SendId),
 }
@@ -96,7 +102,7 @@ pub enum RouterOutput {
     /// [`Router::poll_timeout`] has come nearer.
     Rearm,
     /// A send that waited has its way.
-    Routed(Route, Box<Outgoing>),
+    Routed(Dispatch, Box<Outgoing>),
     /// A send that waited has failed.
     Failed(SendError),
 }

@@ -7,15 +7,16 @@
 )]
 
 use core::net::{IpAddr, SocketAddr};
+#[cfg(feature = "proxy")]
+use std::time::Instant;
 
 use super::Router;
-use crate::ChannelId;
-use crate::error::AcceptError;
 #[cfg(feature = "proxy")]
-use {
-    crate::{ConnectionId, ProxyProtocol, endpoint::normalise},
-    std::time::Instant,
-};
+use crate::endpoint::normalise;
+use crate::error::AcceptError;
+use crate::ids::ChannelId;
+#[cfg(feature = "proxy")]
+use crate::{ConnectionId, ProxyProtocol};
 
 impl Router {
     /// Whether a channel takes connections from there.

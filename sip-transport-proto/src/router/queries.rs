@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::races::RaceId;
+use crate::ids::{ChannelId, QueryId};
+use crate::outgoing::Outgoing;
 use crate::resolve::PlanId;
-use crate::{ChannelId, Outgoing, QueryId};
 
 /// How long to wait for the outside world to answer.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -14,23 +15,17 @@ const LOCAL_ADDRESS_LIFE: Duration = Duration::from_secs(2);
 /// How many of those are remembered.
 const LOCAL_ADDRESSES: usize = 1_024;
 
-/// A send that waits for an answer.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) outgoing: Box<Outgoing>,
-}
-
 /// Who waits for a plan.
 #[derive(Debug)]
-pub(crate) enum Asker {
-    Send(Waiting),
+pub(crate) enum PlanWaiter {
+    Send(Box<Outgoing>),
     Plan(QueryId, Box<Outgoing>),
 }
 
 /// Who waits for a local address.
 #[derive(Debug, Default)]
-pub(crate) struct WaitingForLocal {
-    pub(crate) sends: Vec<Waiting>,
+pub(crate) struct LocalWaiters {
+    pub(crate) sends: Vec<Box<Outgoing>>,
     pub(crate) races: Vec<RaceId>,
 }
 
@@ -38,16 +33,16 @@ pub(crate) struct WaitingForLocal {
 struct Query {
     about: IpAddr,
     deadline: Instant,
-    waiting: WaitingForLocal,
+    waiting: LocalWaiters,
 }
 
 /// The sends that wait, and for what; one question about a local address for all that need it.
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
-    plans: BTreeMap<PlanId, Asker>,
+    plans: BTreeMap<PlanId, PlanWaiter>,
     locals: BTreeMap<QueryId, Query>,
     by_ip: BTreeMap<IpAddr, QueryId>,
-    binds: BTreeMap<ChannelId, Vec<Waiting>>,
+    binds: BTreeMap<ChannelId, Vec<Box<Outgoing>>>,
     local_addresses: BTreeMap<IpAddr, (IpAddr, Instant)>,
     next: u64,
     waiting: usize,
@@ -62,24 +57,24 @@ impl Queries {
     /// Lets a send wait for its targets.
     pub(crate) fn wait_for_plan(&mut self, plan: PlanId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
-        self.plans.insert(plan, Asker::Send(Waiting { outgoing }));
+        self.plans.insert(plan, PlanWaiter::Send(outgoing));
     }
 
     /// Lets the application wait for the targets of a message.
     pub(crate) fn ask_for_plan(&mut self, plan: PlanId, query: QueryId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
-        self.plans.insert(plan, Asker::Plan(query, outgoing));
+        self.plans.insert(plan, PlanWaiter::Plan(query, outgoing));
     }
 
     /// Who waited for a plan.
-    pub(crate) fn planned(&mut self, plan: PlanId) -> Option<Asker> {
+    pub(crate) fn planned(&mut self, plan: PlanId) -> Option<PlanWaiter> {
         let asker = self.plans.remove(&plan)?;
         self.waiting = self.waiting.saturating_sub(1);
         Some(asker)
     }
 
     /// Takes all who wait for plans.
-    pub(crate) fn drain_plans(&mut self) -> BTreeMap<PlanId, Asker> {
+    pub(crate) fn drain_plans(&mut self) -> BTreeMap<PlanId, PlanWaiter> {
         let plans = core::mem::take(&mut self.plans);
         self.waiting = self.waiting.saturating_sub(plans.len());
         plans
@@ -110,7 +105,7 @@ impl Queries {
     ) -> Option<QueryId> {
         self.waiting = self.waiting.saturating_add(1);
         self.find_local_for(now, remote, |waiting| {
-            waiting.sends.push(Waiting { outgoing });
+            waiting.sends.push(outgoing);
         })
     }
 
@@ -132,7 +127,7 @@ impl Queries {
         &mut self,
         now: Instant,
         remote: SocketAddr,
-        wait: impl FnOnce(&mut WaitingForLocal),
+        wait: impl FnOnce(&mut LocalWaiters),
     ) -> Option<QueryId> {
         let ip = remote.ip();
         let open = self.by_ip.get(&ip);
@@ -145,7 +140,7 @@ impl Queries {
         let mut query = Query {
             about: ip,
             deadline: now + PATIENCE,
-            waiting: WaitingForLocal::default(),
+            waiting: LocalWaiters::default(),
         };
         wait(&mut query.waiting);
         self.locals.insert(id, query);
@@ -157,9 +152,9 @@ impl Queries {
         now: Instant,
         id: QueryId,
         local: Option<IpAddr>,
-    ) -> WaitingForLocal {
+    ) -> LocalWaiters {
         let Some(query) = self.locals.remove(&id) else {
-            return WaitingForLocal::default();
+            return LocalWaiters::default();
         };
         self.by_ip.remove(&query.about);
         if let Some(local) = local {
@@ -175,26 +170,23 @@ impl Queries {
     /// Lets a send wait for a channel to be bound.
     pub(crate) fn wait_for_bind(&mut self, channel: ChannelId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
-        self.binds
-            .entry(channel)
-            .or_default()
-            .push(Waiting { outgoing });
+        self.binds.entry(channel).or_default().push(outgoing);
     }
 
-    pub(crate) fn bound(&mut self, channel: ChannelId) -> Vec<Waiting> {
+    pub(crate) fn bound(&mut self, channel: ChannelId) -> Vec<Box<Outgoing>> {
         let waiting = self.binds.remove(&channel).unwrap_or_default();
         self.waiting = self.waiting.saturating_sub(waiting.len());
         waiting
     }
 
     /// Those whose question was not answered in time.
-    pub(crate) fn expired(&mut self, now: Instant) -> WaitingForLocal {
-        let mut expired = WaitingForLocal::default();
+    pub(crate) fn expired(&mut self, now: Instant) -> LocalWaiters {
+        let mut expired = LocalWaiters::default();
         // All wait equally long, so the lowest ids are due first.
         while let Some((&id, query)) = self.locals.first_key_value()
             && query.deadline <= now
         {
-            let WaitingForLocal { sends, races } = self.local_found(now, id, None);
+            let LocalWaiters { sends, races } = self.local_found(now, id, None);
             expired.sends.extend(sends);
             expired.races.extend(races);
         }
@@ -207,7 +199,7 @@ impl Queries {
     }
 
     /// Takes all sends that wait for a local address or a socket.
-    pub(crate) fn drain(&mut self) -> Vec<Waiting> {
+    pub(crate) fn drain(&mut self) -> Vec<Box<Outgoing>> {
         self.by_ip.clear();
         let locals = core::mem::take(&mut self.locals)
             .into_values()

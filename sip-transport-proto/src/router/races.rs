@@ -10,10 +10,10 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::ways::{Opening, Step};
+use super::dispatch::{ConnectRequest, TargetOutcome};
 use super::{Router, RouterOutput};
-use crate::ConnectionId;
 use crate::error::CloseReason;
+use crate::ids::ConnectionId;
 use crate::resolve::Target;
 
 /// One race.
@@ -26,7 +26,7 @@ struct Race {
     racers: SmallVec<[ConnectionId; 2]>,
     /// The addresses that were not tried yet, best first.
     rest: VecDeque<Target>,
-    opening: Opening,
+    request: ConnectRequest,
     /// When the next is tried, unless its local address has to be found first.
     due: Option<Instant>,
 }
@@ -51,13 +51,13 @@ impl Races {
         self.races.len()
     }
 
-    fn begin(&mut self, rest: VecDeque<Target>, opening: Opening) -> RaceId {
+    fn begin(&mut self, rest: VecDeque<Target>, request: ConnectRequest) -> RaceId {
         self.next = self.next.wrapping_add(1);
         let id = RaceId(self.next);
         let race = Race {
             racers: SmallVec::new(),
             rest,
-            opening,
+            request,
             due: None,
         };
         self.races.insert(id, race);
@@ -94,10 +94,10 @@ impl Races {
     }
 
     /// The next address to be tried, and how.
-    fn next(&mut self, id: RaceId) -> Option<(Target, Opening)> {
+    fn next(&mut self, id: RaceId) -> Option<(Target, ConnectRequest)> {
         let race = self.races.get_mut(&id)?;
         let target = race.rest.pop_front()?;
-        Some((target, race.opening.clone()))
+        Some((target, race.request.clone()))
     }
 
     /// An address that has to wait.
@@ -153,12 +153,12 @@ impl Router {
         now: Instant,
         first: ConnectionId,
         others: VecDeque<Target>,
-        opening: Opening,
+        request: ConnectRequest,
     ) {
         if others.is_empty() {
             return;
         }
-        let race = self.races.begin(others, opening);
+        let race = self.races.begin(others, request);
         self.races.enter(race, first);
         self.races.set_due(race, Some(now + self.attempt_delay()));
     }
@@ -175,20 +175,20 @@ impl Router {
     pub(super) fn next_racer(&mut self, now: Instant, race: RaceId) {
         // What is only tried in case makes nobody else go.
         while self.connections.len() < self.shared.config.max_connections
-            && let Some((target, opening)) = self.races.next(race)
+            && let Some((target, request)) = self.races.next(race)
         {
-            if self.is_open_to(now, &target, &opening) {
+            if self.is_open_to(now, &target, &request) {
                 // Somebody else has made one: what waits finds it (RFC 3261 §18).
                 let racers = self.races.end(race);
                 return self.overtake(racers);
             }
-            match self.open(now, &target, &opening, true) {
+            match self.open(now, &target, &request, true) {
                 Ok(racer) => {
                     self.races.enter(race, racer);
                     let due = now + self.attempt_delay();
                     return self.races.set_due(race, Some(due));
                 }
-                Err(Step::NeedsLocal(remote)) => {
+                Err(TargetOutcome::NeedsLocal(remote)) => {
                     self.races.put_back(race, target);
                     let query = self.queries.find_local_for_race(now, remote, race);
                     let ask = query.map(|query| RouterOutput::LocalAddress { query, remote });

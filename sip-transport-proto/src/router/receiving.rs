@@ -5,8 +5,8 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::Router;
-use crate::ConnectionId;
-use crate::trace::LIMIT;
+use crate::ids::ConnectionId;
+use crate::observe::trace::LIMIT;
 
 impl Router {
     /// All connections together have received more than they may: this one has to close.

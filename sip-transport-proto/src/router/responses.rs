@@ -5,11 +5,14 @@ use core::net::SocketAddr;
 use sip_core::Flow;
 
 use super::Router;
-use crate::flow::{self, Came};
-use crate::multicast::is_one_host;
-use crate::outgoing::NextHop;
+use crate::config::response_policy::ResponsePolicy;
+use crate::endpoint::is_one_host;
+use crate::incoming::flow;
+use crate::incoming::flow::ReturnPath;
+use crate::outgoing::Outgoing;
+use crate::outgoing::next_hop::NextHop;
+use crate::protocol::Protocol;
 use crate::resolve::{AddressRule, Target};
-use crate::{Outgoing, Protocol, ResponsePolicy};
 
 impl Router {
     /// RFC 3261 §18.2.2: a response over UDP goes to the `maddr`, where that may be followed.
@@ -28,7 +31,7 @@ impl Router {
     }
 
     /// The way by which the request of a response came, if that was here.
-    pub(super) fn came(&self, outgoing: &Outgoing) -> Option<(Flow, Came)> {
+    pub(super) fn return_path(&self, outgoing: &Outgoing) -> Option<(Flow, ReturnPath)> {
         let response = !outgoing.message.is_request();
         let flow = outgoing.message.flow().filter(|_| response)?;
         Some((flow, flow::decode(&flow, self.shared.id)?))
@@ -45,8 +48,10 @@ impl Router {
     /// that is hinted at.
     fn response_policy(&self, outgoing: &Outgoing) -> ResponsePolicy {
         let of_channel = || {
-            let came = self.came(outgoing).map(|(_, came)| came.channel);
-            let channel = came.or(outgoing.options.hints.channel)?;
+            let return_path = self
+                .return_path(outgoing)
+                .map(|(_, return_path)| return_path.channel);
+            let channel = return_path.or(outgoing.options.hints.channel)?;
             self.channels.get(channel)?.config.responses
         };
         let given = outgoing.options.responses.or_else(of_channel);

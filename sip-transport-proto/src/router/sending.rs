@@ -4,19 +4,22 @@ use std::time::Instant;
 
 use tracing::warn;
 
-use super::queries::Waiting;
-use super::targets::Found;
-use super::ways::Step;
+use super::dispatch::TargetOutcome;
+use super::targets::TargetLookup;
 use super::{Routed, Router, RouterOutput};
-use crate::error::{Attempt, AttemptCause, CloseReason, NextError, SendCause, SendError};
-use crate::flow::{self, Came};
-use crate::outgoing::{NextHop, Over, ViaFacts};
+use crate::deadline::Deadline;
+use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
+use crate::ids::Carrier;
+use crate::incoming::flow;
+use crate::incoming::flow::ReturnPath;
+use crate::observe::trace::{CONNECTION, LIMIT};
+use crate::outgoing::dispatch::Dispatch;
+use crate::outgoing::next_hop::{NextHop, ViaFacts};
+use crate::outgoing::send_ids::SendIds;
+use crate::outgoing::sent::{HintOutcome, HintReport, NextError, Overruled, Sent};
+use crate::outgoing::{ChosenCarrier, Outgoing};
 use crate::resolve::Target;
-use crate::route::Way;
-use crate::sent::{HintOutcome, Overruled};
 use crate::tls::TlsError;
-use crate::trace::{CONNECTION, LIMIT};
-use crate::{Deadline, HintReport, Outgoing, Route, SendIds, Sent};
 
 impl Router {
     /// Where ids and branches come from, for those who want them before they call
@@ -75,15 +78,15 @@ impl Router {
                 self.target_failed(now, &mut outgoing, cause);
             }
             cause => {
-                let over = outgoing.over.take();
-                if let Some(id) = over.and_then(|over| over.connection) {
+                let carrier = outgoing.carrier.take();
+                if let Some(id) = carrier.and_then(|carrier| carrier.connection) {
                     // Its machine knows before the router does: nothing more goes there.
                     self.connections.close(id);
                 }
                 outgoing.has_opened &= cause == AttemptCause::Closed(CloseReason::Overtaken);
                 let stays = match cause {
                     AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
-                    AttemptCause::Closed(_) => over.is_some_and(|over| over.open),
+                    AttemptCause::Closed(_) => carrier.is_some_and(|carrier| carrier.open),
                     AttemptCause::Gone => !core::mem::replace(&mut outgoing.missed, true),
                     _ => false,
                 };
@@ -92,7 +95,7 @@ impl Router {
                 }
             }
         }
-        outgoing.over = None;
+        outgoing.carrier = None;
         if self.closing {
             return Err(self.failed(SendCause::ShuttingDown, outgoing));
         }
@@ -130,44 +133,49 @@ impl Router {
         self.send_ids().assign(&mut outgoing);
         // The connection that it went over has had its try.
         outgoing.options.hints.connection = None;
-        outgoing.over = None;
+        outgoing.carrier = None;
         Ok(outgoing)
     }
 
     /// Allows the same bytes to be sent again the way that they went: give them to what
-    /// [`Sent::way`] names. If it was told already that they did not arrive, it may be told again.
+    /// [`Sent::carrier`] names. If it was told already that they did not arrive, it may be told again.
     ///
     /// # Errors
     /// Their channel was removed or their connection is closed.
     pub fn resend(&mut self, sent: &Sent) -> Result<(), SendCause> {
-        match sent.way() {
-            Way::Connection(id) if self.connections.get(id).is_none_or(|c| c.is_closing()) => {
+        match sent.carrier() {
+            Carrier::Connection(id) if self.connections.get(id).is_none_or(|c| c.is_closing()) => {
                 Err(SendCause::ConnectionClosed)
             }
-            Way::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
+            Carrier::Datagram { socket, .. } if self.channels.get(socket.channel).is_none() => {
                 Err(SendCause::ChannelRemoved)
             }
             _ => {
-                self.told.sent_again(sent.id());
+                self.reported.sent_again(sent.id());
                 Ok(())
             }
         }
     }
 
     /// Takes up a send that waited.
-    pub(super) fn resume(&mut self, now: Instant, waiting: Waiting) {
-        match self.advance(now, waiting.outgoing) {
-            Ok(Routed::Ready(route, outgoing)) => {
+    pub(super) fn resume(&mut self, now: Instant, waiting: Box<Outgoing>) {
+        match self.advance(now, waiting) {
+            Ok(Routed::Ready(dispatch, outgoing)) => {
                 self.outputs
-                    .push_back(RouterOutput::Routed(route, outgoing));
+                    .push_back(RouterOutput::Routed(dispatch, outgoing));
             }
             Ok(Routed::Waiting(_)) => {}
             Err(error) => self.outputs.push_back(RouterOutput::Failed(error)),
         }
     }
 
-    pub(super) fn fail_target(&mut self, now: Instant, mut waiting: Waiting, cause: AttemptCause) {
-        self.target_failed(now, &mut waiting.outgoing, cause);
+    pub(super) fn fail_target(
+        &mut self,
+        now: Instant,
+        mut waiting: Box<Outgoing>,
+        cause: AttemptCause,
+    ) {
+        self.target_failed(now, &mut waiting, cause);
         self.resume(now, waiting);
     }
 
@@ -200,7 +208,7 @@ impl Router {
             name = target.tls_name.as_ref().map(display),
             %error,
             left_out,
-            "a certificate stands in the way"
+            "a certificate stands in the carrier"
         );
     }
 
@@ -217,15 +225,15 @@ impl Router {
                     Some(channel) if channel == record.channel => HintOutcome::Honoured,
                     Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
                 };
-                let route = self.over(id, &record, &outgoing, report);
-                return Ok(ready(route, outgoing));
+                let dispatch = self.dispatch_over(id, &record, &outgoing, report);
+                return Ok(ready(dispatch, outgoing));
             }
         }
         let mut passed_over = false;
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && outgoing.options.to.is_none()
-            && let Some(Came {
-                way: Way::Connection(id),
+            && let Some(ReturnPath {
+                carrier: Carrier::Connection(id),
                 ..
             }) = flow::decode(flow, self.shared.id)
             && let Some(record) = self
@@ -255,14 +263,14 @@ impl Router {
             if !passed_over {
                 report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
                 outgoing.sent_by_left = false;
-                let route = self.over(id, &record, &outgoing, report);
-                return Ok(ready(route, outgoing));
+                let dispatch = self.dispatch_over(id, &record, &outgoing, report);
+                return Ok(ready(dispatch, outgoing));
             }
         }
         if outgoing.targets.is_none() {
             match self.find_targets(now, &mut outgoing) {
-                Ok(Found::Targets(targets)) => outgoing.targets = Some(targets),
-                Ok(Found::Waits(plan)) => {
+                Ok(TargetLookup::Targets(targets)) => outgoing.targets = Some(targets),
+                Ok(TargetLookup::Waits(plan)) => {
                     if !self.has_room() {
                         self.resolver.cancel(plan);
                     }
@@ -279,23 +287,23 @@ impl Router {
                 target = outgoing.prefer(rival).unwrap_or(target);
             }
             match self.try_target(now, target, &outgoing, report) {
-                Step::Route(route) => {
+                TargetOutcome::Dispatched(dispatch) => {
                     outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
-                    return Ok(ready(route, outgoing));
+                    return Ok(ready(dispatch, outgoing));
                 }
-                Step::NeedsLocal(remote) => {
+                TargetOutcome::NeedsLocal(remote) => {
                     return self.wait(now, outgoing, |router, outgoing| {
                         let query = router.queries.find_local(now, remote, outgoing);
                         query.map(|query| RouterOutput::LocalAddress { query, remote })
                     });
                 }
-                Step::NeedsBind(channel) => {
+                TargetOutcome::NeedsBind(channel) => {
                     return self.wait(now, outgoing, |router, outgoing| {
                         router.queries.wait_for_bind(channel, outgoing);
                         None
                     });
                 }
-                Step::Failed(cause) => {
+                TargetOutcome::Failed(cause) => {
                     let cause = AttemptCause::Send(Box::new(cause));
                     self.target_failed(now, &mut outgoing, cause);
                 }
@@ -348,16 +356,16 @@ impl Router {
     }
 }
 
-fn ready(route: Route, mut outgoing: Box<Outgoing>) -> Routed {
-    let connection = match route.way() {
-        Way::Connection(id) => Some(id),
-        Way::Datagram { .. } => None,
+fn ready(dispatch: Dispatch, mut outgoing: Box<Outgoing>) -> Routed {
+    let connection = match dispatch.carrier() {
+        Carrier::Connection(id) => Some(id),
+        Carrier::Datagram { .. } => None,
     };
     outgoing.has_opened = connection.is_some();
-    outgoing.over = Some(Over {
-        channel: route.channel(),
+    outgoing.carrier = Some(ChosenCarrier {
+        channel: dispatch.channel(),
         connection,
-        open: connection.is_some() && route.is_ready(),
+        open: connection.is_some() && dispatch.is_ready(),
     });
-    Routed::Ready(route, outgoing)
+    Routed::Ready(dispatch, outgoing)
 }

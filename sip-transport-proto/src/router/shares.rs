@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::ConnectionId;
-use crate::ids::TransportId;
-use crate::party::Party;
+use crate::config::party::Party;
+use crate::ids::{ConnectionId, TransportId};
 
 /// How much a connection has shown of its peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +64,7 @@ pub(crate) struct Shares {
     order: BTreeSet<Rank>,
     /// Those of them that belong to a party.
     members: BTreeSet<(Party, Rank)>,
-    held: BTreeMap<Party, Held>,
+    held: BTreeMap<Party, Holding>,
     /// The parties that hold more than one, by how many.
     by_total: BTreeSet<(u32, Party)>,
     /// The same for silent ones alone.
@@ -76,7 +75,7 @@ pub(crate) struct Shares {
 
 /// How many connections a party holds, trusted ones left out.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Held {
+struct Holding {
     total: u32,
     silent: u32,
 }
@@ -92,7 +91,7 @@ impl Shares {
         self.silent = self.silent.saturating_add(silent as usize);
         if let Some(party) = member.party {
             self.members.insert((party, rank));
-            self.count(party, |held| Held {
+            self.count(party, |held| Holding {
                 total: held.total.saturating_add(1),
                 silent: held.silent.saturating_add(silent),
             });
@@ -109,14 +108,14 @@ impl Shares {
         self.silent = self.silent.saturating_sub(silent as usize);
         if let Some(party) = member.party {
             self.members.remove(&(party, rank));
-            self.count(party, |held| Held {
+            self.count(party, |held| Holding {
                 total: held.total.saturating_sub(1),
                 silent: held.silent.saturating_sub(silent),
             });
         }
     }
 
-    fn count(&mut self, party: Party, change: impl FnOnce(Held) -> Held) {
+    fn count(&mut self, party: Party, change: impl FnOnce(Holding) -> Holding) {
         let before = self.held.get(&party).copied().unwrap_or_default();
         let after = change(before);
         if after.total == 0 {
@@ -181,7 +180,7 @@ impl Shares {
         Some(Rank { active, id }.candidate(false))
     }
 
-    fn held(&self, party: Option<Party>) -> Held {
+    fn held(&self, party: Option<Party>) -> Holding {
         let held = party.and_then(|party| self.held.get(&party));
         held.copied().unwrap_or_default()
     }

@@ -5,13 +5,14 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::Router;
+use crate::deadline::Deadline;
+use crate::endpoint::is_one_host;
 use crate::error::AttemptCause;
-use crate::multicast::is_one_host;
-use crate::outgoing::Size;
+use crate::observe::trace::CONNECTION;
+use crate::outgoing::size_rule::{SizeLimit, max_datagram, must_avoid_udp};
+use crate::outgoing::{Outgoing, SizeState};
+use crate::protocol::Protocol;
 use crate::resolve::Target;
-use crate::size_rule::{Sizing, max_datagram, must_avoid_udp};
-use crate::trace::CONNECTION;
-use crate::{Deadline, Outgoing, Protocol};
 
 impl Router {
     /// What the rule says of a datagram to this target; on a hinted channel nothing.
@@ -21,21 +22,21 @@ impl Router {
         target: &Target,
         outgoing: &Outgoing,
         hinted: bool,
-    ) -> Sizing {
-        if let Size::Failed(cause) = &outgoing.size {
-            return Sizing::Failed(cause.clone());
+    ) -> SizeLimit {
+        if let SizeState::Failed(cause) = &outgoing.size {
+            return SizeLimit::Failed(cause.clone());
         }
         let rule = outgoing.options.size_rule;
         let limit = rule.unwrap_or(self.shared.config.size_rule).limit();
         let chosen = hinted || outgoing.options.to.is_some() || !is_one_host(target.addr.ip());
         match limit.filter(|_| !chosen) {
-            None => Sizing::Free,
+            None => SizeLimit::Free,
             Some(limit) => {
                 let lately = self.without_tcp.get(now, &target.addr).is_some();
                 if lately && must_avoid_udp(&outgoing.message) {
-                    Sizing::Lately(limit)
+                    SizeLimit::Lately(limit)
                 } else {
-                    Sizing::Limit(limit)
+                    SizeLimit::Limit(limit)
                 }
             }
         }
@@ -50,7 +51,7 @@ impl Router {
         };
         target.avoid_udp();
         let until = now + self.shared.config.size_rule_timeout;
-        outgoing.size = Size::Tcp { len, until };
+        outgoing.size = SizeState::Tcp { len, until };
         true
     }
 
@@ -63,7 +64,7 @@ impl Router {
         cause: &AttemptCause,
         targets_fault: bool,
     ) -> bool {
-        let Size::Tcp { len, .. } = outgoing.size else {
+        let SizeState::Tcp { len, .. } = outgoing.size else {
             return false;
         };
         let target = outgoing.targets.as_mut().and_then(|all| all.front_mut());
@@ -73,7 +74,7 @@ impl Router {
         if !target.back_to_udp() {
             return false;
         }
-        outgoing.size = Size::Failed(Box::new(cause.clone()));
+        outgoing.size = SizeState::Failed(Box::new(cause.clone()));
         let waited = *cause == AttemptCause::Deadline(Deadline::SizeRule);
         if waited && !self.without_tcp.has(&target.addr) {
             warn!(

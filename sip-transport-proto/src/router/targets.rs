@@ -7,22 +7,26 @@ use std::time::Instant;
 use sip_core::Flow;
 
 use super::channels::Channel;
-use super::queries::Asker;
+use super::queries::PlanWaiter;
 use super::{Router, RouterOutput};
-use crate::endpoint::normalise;
+use crate::config::advertised::HostText;
+use crate::config::multicast;
+use crate::config::multicast::Membership;
+use crate::endpoint::{is_one_host, normalise};
 use crate::error::{Attempt, SendCause};
-use crate::flow;
-use crate::multicast::{self, is_one_host};
-use crate::outgoing::{HostText, NextHop, ViaFacts};
+use crate::ids::{Carrier, QueryId};
+use crate::incoming::flow;
+use crate::outgoing::Outgoing;
+use crate::outgoing::next_hop::{NextHop, ViaFacts};
+use crate::protocol::Protocol;
 use crate::resolve::{
     AddressRule, Capabilities, Family, PlanError, PlanId, Progress, Question, ResolveOutput,
     Target, mark_races,
 };
-use crate::route::Way;
-use crate::{Membership, Outgoing, Protocol, QueryId, Tokens};
+use crate::tokens::Tokens;
 
 /// The targets of a message, or the plan that will tell.
-pub(super) enum Found {
+pub(super) enum TargetLookup {
     Targets(VecDeque<Target>),
     Waits(PlanId),
 }
@@ -33,8 +37,8 @@ impl Router {
         &mut self,
         now: Instant,
         outgoing: &mut Outgoing,
-    ) -> Result<Found, SendCause> {
-        let one = |target| Ok(Found::Targets(VecDeque::from([target])));
+    ) -> Result<TargetLookup, SendCause> {
+        let one = |target| Ok(TargetLookup::Targets(VecDeque::from([target])));
         if let Some(to) = outgoing.options.to {
             if outgoing.secure && !to.protocol.is_secure() {
                 return Err(SendCause::Insecure(to.protocol));
@@ -67,7 +71,7 @@ impl Router {
         outgoing: &Outgoing,
         host: &HostText,
         port: Option<u16>,
-    ) -> Result<Found, SendCause> {
+    ) -> Result<TargetLookup, SendCause> {
         let hinted = outgoing.options.hints.channel;
         let hinted = hinted.and_then(|id| self.hinted_channel(id, outgoing, None).ok());
         let wanted = hinted.map(Channel::protocol);
@@ -83,8 +87,8 @@ impl Router {
         let progress = self.resolver.start(now, question, can, tokens);
         self.follow_resolver(now);
         match progress {
-            Progress::Waiting(plan) => Ok(Found::Waits(plan)),
-            Progress::Done(result) => self.found(outgoing, result).map(Found::Targets),
+            Progress::Waiting(plan) => Ok(TargetLookup::Waits(plan)),
+            Progress::Done(result) => self.found(outgoing, result).map(TargetLookup::Targets),
         }
     }
 
@@ -165,14 +169,14 @@ impl Router {
     ) {
         match self.queries.planned(plan) {
             None => {}
-            Some(Asker::Send(mut waiting)) => match self.found(&waiting.outgoing, result) {
+            Some(PlanWaiter::Send(mut waiting)) => match self.found(&waiting, result) {
                 Ok(targets) => {
-                    waiting.outgoing.targets = Some(targets);
+                    waiting.targets = Some(targets);
                     self.resume(now, waiting);
                 }
-                Err(cause) => self.fail(cause, waiting.outgoing),
+                Err(cause) => self.fail(cause, waiting),
             },
-            Some(Asker::Plan(query, outgoing)) => {
+            Some(PlanWaiter::Plan(query, outgoing)) => {
                 let result = self.found(&outgoing, result).map(Into::into);
                 self.outputs
                     .push_back(RouterOutput::Planned { query, result });
@@ -186,20 +190,20 @@ impl Router {
         let query = self.queries.next_id();
         let found = match self.at_hand(&outgoing) {
             _ if self.closing => Err(SendCause::ShuttingDown),
-            Some(target) => Ok(Found::Targets(VecDeque::from([target]))),
+            Some(target) => Ok(TargetLookup::Targets(VecDeque::from([target]))),
             None => self.find_targets(now, &mut outgoing),
         };
         let result = match found {
-            Ok(Found::Waits(plan)) if self.has_room() => {
+            Ok(TargetLookup::Waits(plan)) if self.has_room() => {
                 self.queries.ask_for_plan(plan, query, outgoing);
                 return query;
             }
-            Ok(Found::Waits(plan)) => {
+            Ok(TargetLookup::Waits(plan)) => {
                 self.resolver.cancel(plan);
                 let limit = self.shared.config.max_waiting_sends;
                 Err(SendCause::TooManyWaiting { limit })
             }
-            Ok(Found::Targets(targets)) => Ok(targets.into()),
+            Ok(TargetLookup::Targets(targets)) => Ok(targets.into()),
             Err(cause) => Err(cause),
         };
         self.outputs
@@ -215,8 +219,8 @@ impl Router {
             let NextHop::Flow(flow) = &outgoing.next_hop else {
                 return None;
             };
-            match flow::decode(flow, self.shared.id)?.way {
-                Way::Connection(id) if outgoing.options.to.is_none() => self
+            match flow::decode(flow, self.shared.id)?.carrier {
+                Carrier::Connection(id) if outgoing.options.to.is_none() => self
                     .connections
                     .get(id)
                     .filter(|r| !r.is_closing())
@@ -265,21 +269,21 @@ impl Router {
     /// its request, and never to a name or another address that the sender wrote, or anyone could
     /// aim us at anyone.
     fn flow_back(&self, outgoing: &Outgoing, flow: &Flow) -> Result<Target, SendCause> {
-        let came = flow::decode(flow, self.shared.id).ok_or(SendCause::NoResponseAddress)?;
+        let return_path = flow::decode(flow, self.shared.id).ok_or(SendCause::NoResponseAddress)?;
         let protocol = self.reconnectable(outgoing)?;
         if let Some(target) = self.maddr_back(outgoing, protocol) {
             return Ok(target);
         }
-        let joined = came.group.and_then(|wanted| {
-            let groups = &self.channels.get(came.channel)?.config.groups;
+        let joined = return_path.group.and_then(|wanted| {
+            let groups = &self.channels.get(return_path.channel)?.config.groups;
             groups.get(usize::from(wanted.index))
         });
         if let Some(Membership { group, .. }) = joined {
-            let addr = SocketAddr::new((*group).into(), came.reply_port);
+            let addr = SocketAddr::new((*group).into(), return_path.reply_port);
             return Ok(Target::plain(protocol, addr, None, AddressRule::Via));
         }
         let mut addr = flow.remote();
-        addr.set_port(came.reply_port);
+        addr.set_port(return_path.reply_port);
         let name = outgoing.peer_name(protocol);
         Ok(Target::plain(protocol, addr, name, AddressRule::Source))
     }

@@ -2,12 +2,15 @@ use core::net::{IpAddr, SocketAddr};
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crate::error::{AcceptError, ChannelError, NextError, SendError};
+use crate::config::advertised::Advertised;
+use crate::config::{ChannelConfig, Config};
+use crate::error::{AcceptError, ChannelError, SendError};
+use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
+use crate::outgoing::Outgoing;
+use crate::outgoing::sent::{NextError, Sent};
 use crate::resolve::{Answer, Family, LookupId};
-use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Outgoing, Output, QueryId, Router,
-    SendId, Sent, SocketId, Submitted, Transport,
-};
+use crate::router::Router;
+use crate::transport::{Output, Submitted, Transport};
 
 macro_rules! machine {
     ($(fn $name:ident(&mut self $(, $arg:ident: $type:ty)*) $(-> $out:ty)?;)+) => {

@@ -1,7 +1,7 @@
 use core::fmt;
 
 use super::trace::Digest;
-use crate::Event;
+use crate::event::Event;
 
 /// An event in a trace.
 pub(super) struct Summary<'a>(pub(super) &'a Event);

@@ -2,7 +2,8 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use super::crash::Crash;
@@ -10,12 +11,16 @@ use super::machine::Machine;
 use super::network::{HostId, Lookup, Network, Ready, Socket};
 use super::summary::Summary;
 use super::trace::Trace;
-use crate::error::{ChannelError, NextError, SendError};
+use crate::config::advertised::Advertised;
+use crate::config::{ChannelConfig, Config};
+use crate::error::{ChannelError, SendError};
+use crate::event::Event;
+use crate::ids::{ChannelId, ConnectionId, SendId, SocketId};
+use crate::outgoing::Outgoing;
+use crate::outgoing::sent::{NextError, Sent};
+use crate::protocol::Protocol;
 use crate::resolve::{Family, LookupId};
-use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol,
-    SendId, Sent, SocketId, Submitted, Transport,
-};
+use crate::transport::{Output, Submitted, Transport};
 
 /// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
 /// come from there.

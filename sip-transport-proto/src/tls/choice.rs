@@ -1,6 +1,5 @@
 #[cfg(feature = "tls")]
 use super::TlsConfig;
-use crate::{ChannelConfig, Config};
 
 /// A TLS configuration to connect under, where there is one. A connection is for those messages only
 /// that would open one under the same.
@@ -9,17 +8,6 @@ pub(crate) struct TlsChoice(#[cfg(feature = "tls")] pub(crate) Option<TlsConfig>
 
 #[cfg(feature = "tls")]
 impl TlsChoice {
-    /// The transport's.
-    pub(crate) fn of_transport(transport: &Config) -> Self {
-        Self(transport.tls.clone())
-    }
-
-    /// The channel's, else the transport's.
-    pub(crate) fn of_channel(channel: &ChannelConfig, transport: &Config) -> Self {
-        let own = channel.tls.as_ref().filter(|tls| tls.is_client());
-        Self(own.or(transport.tls.as_ref()).cloned())
-    }
-
     /// Whether there is one.
     pub(crate) fn is_given(&self) -> bool {
         self.0.is_some()
@@ -44,14 +32,6 @@ impl TlsChoice {
 /// There is none to choose.
 #[cfg(not(feature = "tls"))]
 impl TlsChoice {
-    pub(crate) fn of_transport(_: &Config) -> Self {
-        Self()
-    }
-
-    pub(crate) fn of_channel(_: &ChannelConfig, _: &Config) -> Self {
-        Self()
-    }
-
     pub(crate) fn is_given(&self) -> bool {
         false
     }

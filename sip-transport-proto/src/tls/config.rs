@@ -4,7 +4,7 @@ use rustls::{ClientConfig, ServerConfig};
 use thiserror::Error;
 
 use super::NamePolicy;
-use crate::Protocol;
+use crate::protocol::Protocol;
 
 /// How TLS is done: as a client, as a server, or both. A cheap handle.
 ///

@@ -7,7 +7,7 @@ use rustls::{
 };
 
 use super::{Identity, NamePolicy, TlsConfig, TlsError, TlsName};
-use crate::Protocol;
+use crate::protocol::Protocol;
 
 /// What one record carries at most (RFC 8446 §5.1).
 const RECORD: usize = 16_384;

@@ -7,8 +7,12 @@ use crate::connection::{ConnectionEvent, Pushed};
 #[cfg(feature = "proxy")]
 use crate::error::AcceptError;
 use crate::error::{AttemptCause, SendCause, SendError};
-use crate::route::Way;
-use crate::{ConnectionId, Event, Outgoing, Route, Routed, RouterOutput, SendId, Sent};
+use crate::event::Event;
+use crate::ids::{Carrier, ConnectionId, SendId};
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
+use crate::outgoing::sent::Sent;
+use crate::router::{Routed, RouterOutput};
 
 impl Transport {
     /// Takes one event of a connection, or, if it has none, sees to its writing and its deadline.
@@ -92,10 +96,10 @@ impl Transport {
 
     pub(super) fn render_pending(&mut self, now: Instant, id: ConnectionId) {
         while let Some(machine) = self.connections.get_mut(&id)
-            && let Some((route, outgoing)) = machine.next_pending()
+            && let Some((dispatch, outgoing)) = machine.next_pending()
         {
             let send = outgoing.id();
-            match self.give(now, &route, outgoing) {
+            match self.give(now, &dispatch, outgoing) {
                 Ok(sent) => self.complete(send, Ok(sent)),
                 Err((outgoing, cause)) => self.retry(now, outgoing, cause),
             }
@@ -159,9 +163,9 @@ impl Transport {
                     self.outputs
                         .push_back(Output::LocalAddress { query, remote });
                 }
-                RouterOutput::Routed(route, outgoing) => {
+                RouterOutput::Routed(dispatch, outgoing) => {
                     let send = outgoing.id();
-                    match self.carry_on(now, Ok(Routed::Ready(route, outgoing))) {
+                    match self.carry_on(now, Ok(Routed::Ready(dispatch, outgoing))) {
                         Ok(Submitted::Sent(sent)) => self.complete(send, Ok(sent)),
                         Ok(Submitted::Waiting(_)) => {}
                         Err(error) => self.complete(send, Err(error)),
@@ -179,18 +183,18 @@ impl Transport {
         mut routed: Result<Routed, SendError>,
     ) -> Result<Submitted, SendError> {
         loop {
-            let (route, outgoing) = match routed? {
+            let (dispatch, outgoing) = match routed? {
                 Routed::Waiting(id) => return Ok(Submitted::Waiting(id)),
-                Routed::Ready(route, outgoing) => (route, outgoing),
+                Routed::Ready(dispatch, outgoing) => (dispatch, outgoing),
             };
             let send = outgoing.id();
-            let pushed = match route.way() {
-                Way::Connection(id) => self.push(id, route, outgoing),
-                Way::Datagram { .. } => Pushed::Ready(route, outgoing),
+            let pushed = match dispatch.carrier() {
+                Carrier::Connection(id) => self.push(id, dispatch, outgoing),
+                Carrier::Datagram { .. } => Pushed::Ready(dispatch, outgoing),
             };
             let given = match pushed {
                 Pushed::Waiting => return Ok(Submitted::Waiting(send)),
-                Pushed::Ready(route, outgoing) => self.give(now, &route, outgoing),
+                Pushed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
                 Pushed::Returned(outgoing, cause) => Err((outgoing, cause)),
             };
             let (outgoing, cause) = match given {
@@ -204,13 +208,13 @@ impl Transport {
     pub(super) fn push(
         &mut self,
         id: ConnectionId,
-        route: Route,
+        dispatch: Dispatch,
         outgoing: Box<Outgoing>,
     ) -> Pushed {
         self.keep_machines();
         self.touched.insert(id);
         match self.connections.get_mut(&id) {
-            Some(machine) => machine.push(route, outgoing),
+            Some(machine) => machine.push(dispatch, outgoing),
             None => Pushed::Returned(outgoing, AttemptCause::Gone),
         }
     }
@@ -220,10 +224,10 @@ impl Transport {
     pub(super) fn give(
         &mut self,
         now: Instant,
-        route: &Route,
+        dispatch: &Dispatch,
         outgoing: Box<Outgoing>,
     ) -> Result<Box<Sent>, (Box<Outgoing>, AttemptCause)> {
-        let given = route.render(now, &outgoing).and_then(|sent| {
+        let given = dispatch.render(now, &outgoing).and_then(|sent| {
             self.put(now, &sent)?;
             Ok(sent)
         });
@@ -242,7 +246,7 @@ impl Transport {
             self.outputs
                 .push_back(Output::Datagram { socket, transmit });
         }
-        let Way::Connection(id) = sent.way() else {
+        let Carrier::Connection(id) = sent.carrier() else {
             return Ok(());
         };
         self.with(id, |machine| machine.queue(now, sent.bytes(), sent.id()))

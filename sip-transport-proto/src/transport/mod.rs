@@ -8,17 +8,24 @@ use std::time::Instant;
 
 use sip_core::message::Message;
 
+use crate::config::advertised::Advertised;
+use crate::config::keep::Keep;
+use crate::config::{ChannelConfig, Config};
 use crate::connection::Connection;
+use crate::connection::info::ConnectionInfo;
 use crate::datagram::DatagramSocket;
+use crate::endpoint::SipEndpoint;
 use crate::error::{
-    AcceptError, ChannelError, ChannelFailure, LocalFault, NextError, SendCause, SendError,
+    AcceptError, ChannelError, ChannelFailure, KeepError, LocalFault, SendCause, SendError,
     SendFailure,
 };
+use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
+use crate::observe::counters::Stats;
+use crate::outgoing::Outgoing;
+use crate::outgoing::options::SendOptions;
+use crate::outgoing::sent::{NextError, Sent};
 use crate::resolve::{Answer, Family, LookupId};
-use crate::{
-    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Keep, KeepError,
-    Outgoing, QueryId, Router, SendId, SendOptions, Sent, SipEndpoint, SocketId, Stats,
-};
+use crate::router::Router;
 
 pub use output::{Output, Submitted};
 

@@ -3,12 +3,15 @@
 use core::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-#[cfg(doc)]
-use crate::Transport;
-use crate::datagram::Transmit;
+use crate::deadline::Deadline;
+use crate::endpoint::Transmit;
 use crate::error::SendCause;
+use crate::event::Event;
+use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
+use crate::outgoing::sent::Sent;
 use crate::resolve::{DomainName, LookupId, LookupKind, Target};
-use crate::{ChannelId, ConnectionId, Deadline, Event, QueryId, SendId, Sent, SocketId};
+#[cfg(doc)]
+use crate::transport::Transport;
 
 /// What a [`Transport`] asks of its owner.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 use core::fmt;
+use core::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use super::head::{UpgradeRequest, is_token};
-use crate::ConfigError;
-use crate::config::{Panicked, caught};
+use crate::setting::ConfigError;
 
 /// How WebSockets are opened: what a client asks for, and what a server lets in.
 ///
@@ -178,7 +179,14 @@ impl UpgradeCheck {
     /// # Errors
     /// It turns the client away. So does its panic, with 500.
     pub fn run(&self) -> Result<(), Refusal> {
-        caught(|| (self.check.0)(&self.request))?
+        // Its panic must not end the task that asks: other connections depend on that.
+        let checked = catch_unwind(AssertUnwindSafe(|| (self.check.0)(&self.request)));
+        checked.unwrap_or_else(|_| {
+            Err(Refusal {
+                panicked: true,
+                ..Refusal::plain(500)
+            })
+        })
     }
 }
 
@@ -252,15 +260,6 @@ impl Refusal {
 impl From<ConfigError> for Refusal {
     fn from(_: ConfigError) -> Self {
         Self::plain(500)
-    }
-}
-
-impl From<Panicked> for Refusal {
-    fn from(_: Panicked) -> Self {
-        Self {
-            panicked: true,
-            ..Self::plain(500)
-        }
     }
 }
 

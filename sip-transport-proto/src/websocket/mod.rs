@@ -21,14 +21,13 @@ mod handshake;
 mod head;
 mod inbox;
 
+use assembly::Assembly;
 use bytes::Bytes;
+use frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
+use inbox::Inbox;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use thiserror::Error;
-
-use assembly::Assembly;
-use frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
-use inbox::Inbox;
 
 pub use crate::error::{HandshakeError, ProtocolViolation, WebSocketError};
 pub use config::{Refusal, UpgradeCheck, WebSocketConfig, WebSocketLimits};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use adapter_core::{Datagrams, RecvBatch, SendBatch, SendFailure, SocketOptions};
+use adapter_core::{DatagramFailure, Datagrams, RecvBatch, SendBatch, SocketOptions};
 use sip_transport_proto::sim::{Datagram, HostId, Network, Socket};
 
 use super::executor::Shared;
@@ -164,7 +164,7 @@ impl Datagrams for MemoryDatagrams {
             let error = io::ErrorKind::ConnectionRefused.into();
             batch
                 .failures()
-                .push(SendFailure::new(None, destination, error));
+                .push(DatagramFailure::new(None, destination, error));
         }
         if batch.is_empty() && batch.failures().is_empty() {
             member.waiting = Some(cx.waker().clone());

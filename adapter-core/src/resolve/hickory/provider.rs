@@ -20,7 +20,7 @@ use hickory_resolver::net::xfer::DnsExchange;
 use hickory_resolver::{ConnectionProvider, PoolContext};
 
 use super::PATIENCE;
-use crate::{BoxFuture, ConnectedDatagrams, CurrentRuntime, Runtime, Stream};
+use crate::runtime::{BoxFuture, ConnectedDatagrams, CurrentRuntime, Runtime, Stream};
 
 /// Of so many UDP sockets one may be a TCP connection beside them: for answers that were cut short.
 const UDP_PER_TCP: usize = 8;

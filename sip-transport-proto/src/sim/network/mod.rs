@@ -10,13 +10,14 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Instant;
 
+use stream::{State, Stream};
+
 use super::crash::Crash;
 use super::link::Link;
 use super::random::Random;
 use super::trace::Trace;
-use crate::resolve::{self, DomainName, Family, LookupKind, Record, Zone};
-
-use stream::{State, Stream};
+use crate::resolve;
+use crate::resolve::{DomainName, Family, LookupKind, Record, Zone};
 
 const FIRST_EPHEMERAL_PORT: u16 = 49_152;
 

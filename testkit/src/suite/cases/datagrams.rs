@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{Datagrams, RecvBatch, Runtime as _, SendBatch, SendFailure, SocketOptions};
+use adapter_core::{DatagramFailure, Datagrams, RecvBatch, Runtime as _, SendBatch, SocketOptions};
 
 use crate::suite::wait::first;
 use crate::suite::{AdapterHost, Family};
@@ -37,7 +37,7 @@ fn send(socket: &dyn Datagrams, destination: SocketAddr, data: &[u8]) {
 type Seen = (Vec<u8>, SocketAddr, IpAddr);
 
 /// Receives at least `count` datagrams, and the failures reported meanwhile.
-async fn receive(socket: &dyn Datagrams, count: usize) -> (Vec<Seen>, Vec<SendFailure>) {
+async fn receive(socket: &dyn Datagrams, count: usize) -> (Vec<Seen>, Vec<DatagramFailure>) {
     let mut batch = RecvBatch::new();
     let (mut seen, mut failures) = (Vec::new(), Vec::new());
     while seen.len() < count {
@@ -265,7 +265,7 @@ fn closed_port<H: AdapterHost>(host: &H) -> SocketAddr {
 }
 
 /// Waits for failure reports.
-async fn failures(socket: &dyn Datagrams) -> Vec<SendFailure> {
+async fn failures(socket: &dyn Datagrams) -> Vec<DatagramFailure> {
     let mut batch = RecvBatch::new();
     poll_fn(|cx| socket.poll_recv(cx, &mut batch))
         .await

@@ -1,0 +1,142 @@
+//! Channels come and go.
+
+use std::io;
+use std::sync::Arc;
+
+use atomic_waker::AtomicWaker;
+use sip_transport_proto::error::ChannelFailure;
+use sip_transport_proto::{ChannelConfig, ChannelId, DatagramSocket, SocketId};
+
+use super::{Hub, Worker};
+use crate::hub::socket::SharedSocket;
+use crate::hub::tasks;
+use crate::runtime::Datagrams;
+use crate::sync::{lock, read, write};
+
+impl Hub {
+    /// Binds a channel's sockets, makes it known and starts its tasks. An error names the address.
+    pub(crate) fn add_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
+        let name = format!("{}:{}", config.protocol(), config.local());
+        self.bind_channel(config)
+            .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
+    }
+
+    fn bind_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
+        let local = config.local();
+        let mut options = self.socket_options.clone();
+        options.dual_stack = config.is_dual_stack();
+        if config.protocol().is_stream() && !config.is_listener() {
+            let added = self.with_router(|router| router.add_channel(config));
+            return added.map_err(io::Error::other);
+        }
+        if config.protocol().is_stream() {
+            let worker = self.worker(0)?;
+            let listener = worker.runtime.listen(local, &options)?;
+            let id =
+                self.with_router(|router| router.add_channel(config.at(listener.local_addr())));
+            let id = id.map_err(io::Error::other)?;
+            let wake = Arc::new(AtomicWaker::new());
+            lock(&self.listeners).insert(id, Arc::clone(&wake));
+            self.spawn(0, tasks::accept(Arc::clone(self), id, listener, wake));
+            return Ok(id);
+        }
+        options.reuse_port = self.workers.len() > 1;
+        let mut bound = local;
+        let mut sockets = Vec::new();
+        // Every socket that joins a group gets a copy of what is sent there: one is enough.
+        options.groups = config.memberships().to_vec();
+        for worker in &self.workers {
+            let socket = worker.runtime.bind_datagrams(bound, &options)?;
+            options.groups.clear();
+            // Port 0 is chosen once, for all workers.
+            bound = socket.local_addr();
+            sockets.push(socket);
+        }
+        let count = u16::try_from(sockets.len()).unwrap_or(u16::MAX);
+        let config = config.at(bound).sockets(count);
+        let id = self
+            .with_router(|router| router.add_channel(config))
+            .map_err(io::Error::other)?;
+        for (worker, socket) in sockets.into_iter().enumerate().take(usize::from(count)) {
+            let index = u16::try_from(worker).unwrap_or_default();
+            self.add_socket(id.socket(index), socket, worker);
+        }
+        Ok(id)
+    }
+
+    fn add_socket(self: &Arc<Self>, id: SocketId, io: Box<dyn Datagrams>, worker: usize) {
+        if let Some(machine) = self.with_router(|router| router.datagram_socket(id)) {
+            let (socket, machine) = self.keep_socket(id, machine, io, worker);
+            self.spawn(worker, tasks::datagrams(Arc::clone(self), socket, machine));
+        }
+    }
+
+    pub(super) fn keep_socket(
+        &self,
+        id: SocketId,
+        machine: DatagramSocket,
+        io: Box<dyn Datagrams>,
+        worker: usize,
+    ) -> (Arc<SharedSocket>, DatagramSocket) {
+        let socket = Arc::new(SharedSocket::new(id, io, worker, self.datagram_queue));
+        write(&self.sockets).insert(id, Arc::clone(&socket));
+        (socket, machine)
+    }
+
+    pub(crate) fn remove_channel(self: &Arc<Self>, id: ChannelId) -> io::Result<()> {
+        let now = self.now();
+        let (removed, asked) = self.ask(|router| router.remove_channel(now, id));
+        removed.map_err(io::Error::other)?;
+        self.close_sockets(id);
+        self.run(asked);
+        Ok(())
+    }
+
+    /// The task of a channel's listener, or of one of its sockets, has ended: as it was asked to, or
+    /// the channel is no more.
+    pub(crate) fn task_ended(self: &Arc<Self>, id: ChannelId, cause: ChannelFailure) {
+        if self.is_stopping() {
+            return;
+        }
+        let now = self.now();
+        let (failed, asked) = self.ask(|router| router.fail_channel(now, id, cause));
+        if failed.is_ok() {
+            self.close_sockets(id);
+        }
+        self.run(asked);
+    }
+
+    fn close_sockets(&self, id: ChannelId) {
+        if let Some(listener) = lock(&self.listeners).remove(&id) {
+            listener.wake();
+        }
+        let mut gone = Vec::new();
+        write(&self.sockets).retain(|socket_id, socket| {
+            let keep = socket_id.channel != id;
+            if !keep {
+                gone.push(Arc::clone(socket));
+            }
+            keep
+        });
+        gone.iter().for_each(|socket| socket.task.wake());
+    }
+
+    /// A socket's task has ended.
+    pub(crate) fn forget_socket(&self, id: SocketId) {
+        drop(write(&self.sockets).remove(&id));
+    }
+
+    pub(crate) fn has_socket(&self, id: SocketId) -> bool {
+        read(&self.sockets).contains_key(&id)
+    }
+
+    pub(crate) fn has_listener(&self, id: ChannelId) -> bool {
+        lock(&self.listeners).contains_key(&id)
+    }
+
+    fn worker(&self, index: usize) -> io::Result<&Worker> {
+        self.workers
+            .get(index)
+            .ok_or_else(|| io::Error::other("there is no worker"))
+    }
+}

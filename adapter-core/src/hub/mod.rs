@@ -1,0 +1,276 @@
+//! What all tasks and handles of one transport share.
+
+pub(crate) mod alarm;
+mod channels;
+pub(crate) mod link;
+mod outputs;
+pub(crate) mod owner;
+pub(crate) mod queue;
+mod sending;
+pub(crate) mod socket;
+mod stats;
+pub(crate) mod tasks;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::iter;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+use futures_channel::oneshot;
+use sip_transport_proto::error::{CloseReason, SendCause, SendError};
+use sip_transport_proto::resolve::{Answer, LookupId, Target};
+use sip_transport_proto::{
+    ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
+    RouterOutput, SendId, SendIds, Sent, SipEndpoint, SocketId,
+};
+
+use crate::hub::link::SharedConnection;
+use crate::hub::queue::Queue;
+use crate::hub::socket::SharedSocket;
+use crate::runtime::{Resolve, Runtime, SocketOptions};
+use crate::sync::{lock, read, write};
+
+/// A runtime and the queue of the application that runs beside it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) queue: Arc<Queue>,
+}
+
+/// What the router asked for, to be done once its lock is free.
+#[derive(Debug)]
+#[must_use = "the router counts on it"]
+pub(crate) struct RouterOutputs(Vec<RouterOutput>);
+
+/// What a plan came to.
+pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;
+
+/// What became of a send.
+#[derive(Debug)]
+// Boxing the common case would cost an allocation for each message.
+#[allow(clippy::large_enum_variant)]
+pub(crate) enum Submitted {
+    Sent(Sent),
+    Waiting(oneshot::Receiver<Result<Sent, SendError>>),
+}
+
+#[derive(Debug)]
+enum Waiter {
+    Waiting(oneshot::Sender<Result<Sent, SendError>>),
+    /// The application hears of it as an event.
+    Started,
+    /// It ended before its sender had begun to wait.
+    Ended(Box<Result<Sent, SendError>>),
+}
+
+/// Answers to lookups, for the router.
+#[derive(Debug, Default)]
+struct Answers {
+    waiting: VecDeque<(LookupId, Answer)>,
+    /// Somebody is giving them to it.
+    busy: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Hub {
+    router: Mutex<Router>,
+    send_ids: SendIds,
+    /// Whether the thread at hand runs inside a runtime of the kind that this is on.
+    is_inside: fn() -> bool,
+    pub(crate) workers: Vec<Worker>,
+    resolver: Arc<dyn Resolve>,
+    sockets: RwLock<BTreeMap<SocketId, Arc<SharedSocket>>>,
+    links: RwLock<BTreeMap<ConnectionId, Arc<SharedConnection>>>,
+    listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
+    lookups: Mutex<BTreeMap<LookupId, Arc<AtomicWaker>>>,
+    answers: Mutex<Answers>,
+    plans: Mutex<BTreeMap<QueryId, oneshot::Sender<PlanResult>>>,
+    waiters: Mutex<BTreeMap<SendId, Waiter>>,
+    pub(crate) router_task: AtomicWaker,
+    pub(crate) datagram_queue: usize,
+    pub(crate) socket_options: SocketOptions,
+    stopping: AtomicBool,
+    tasks: AtomicUsize,
+    pub(crate) idle: AtomicWaker,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        router: Router,
+        is_inside: fn() -> bool,
+        workers: Vec<Worker>,
+        resolver: Arc<dyn Resolve>,
+        datagram_queue: usize,
+        socket_options: SocketOptions,
+    ) -> Self {
+        Self {
+            send_ids: router.send_ids(),
+            is_inside,
+            router: Mutex::new(router),
+            workers,
+            sockets: RwLock::default(),
+            links: RwLock::default(),
+            listeners: Mutex::default(),
+            lookups: Mutex::default(),
+            answers: Mutex::default(),
+            plans: Mutex::default(),
+            resolver,
+            waiters: Mutex::default(),
+            router_task: AtomicWaker::new(),
+            datagram_queue,
+            socket_options,
+            stopping: AtomicBool::new(false),
+            tasks: AtomicUsize::new(0),
+            idle: AtomicWaker::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.workers
+            .first()
+            .map_or_else(Instant::now, |worker| worker.runtime.now())
+    }
+
+    /// The router, for a moment, for what it knows: nothing that makes it ask for something.
+    pub(crate) fn with_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> T {
+        call(&mut lock(&self.router))
+    }
+
+    /// The router, for a moment: routing only. What it asks for is to be [`run`](Self::run) by the
+    /// caller and nobody else, so that a message is with its connection before that can fail. New
+    /// connections are in the index before any other sender can be routed to them.
+    pub(crate) fn ask<T>(&self, call: impl FnOnce(&mut Router) -> T) -> (T, RouterOutputs) {
+        let mut router = lock(&self.router);
+        let result = call(&mut router);
+        while let Some(machine) = router.take_machine() {
+            self.adopt(machine);
+        }
+        let outputs: Vec<_> = iter::from_fn(|| router.poll_output()).collect();
+        for output in &outputs {
+            // Whoever runs what comes later can cancel it.
+            if let RouterOutput::Lookup { id, .. } = output {
+                lock(&self.lookups).insert(*id, Arc::default());
+            }
+        }
+        (result, RouterOutputs(outputs))
+    }
+
+    pub(crate) fn is_inside_runtime(&self) -> bool {
+        (self.is_inside)()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// How many tasks live.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.load(Ordering::Acquire)
+    }
+
+    /// Begins the end: connections close, sockets send what is queued, tasks end.
+    pub(crate) fn stop(self: &Arc<Self>) {
+        if self.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let ((), asked) = self.ask(Router::shutdown);
+        self.run(asked);
+        self.router_task.wake();
+        read(&self.sockets)
+            .values()
+            .for_each(|socket| socket.task.wake());
+        lock(&self.listeners)
+            .values()
+            .for_each(|listener| listener.wake());
+        lock(&self.lookups)
+            .values()
+            .for_each(|lookup| lookup.wake());
+    }
+
+    /// The last task has ended: nothing more will come.
+    fn ended(&self) {
+        for worker in &self.workers {
+            worker.queue.close();
+        }
+        self.idle.wake();
+    }
+
+    /// Runs a task on a worker's runtime, and counts it.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        worker: usize,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let Some(worker) = self.workers.get(worker) else {
+            return;
+        };
+        self.tasks.fetch_add(1, Ordering::AcqRel);
+        let counted = Counted(Arc::clone(self));
+        worker.runtime.spawn(Box::pin(async move {
+            let _counted = counted;
+            task.await;
+        }));
+    }
+
+    /// Takes a machine into the index; its task is to be started.
+    pub(crate) fn adopt(&self, machine: Connection) -> Arc<SharedConnection> {
+        let id = machine.id();
+        let link = Arc::new(SharedConnection::new(machine, id.shard(self.workers.len())));
+        write(&self.links).insert(id, Arc::clone(&link));
+        link
+    }
+
+    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
+        write(&self.links).remove(&id);
+        let now = self.now();
+        let ((), asked) = self.ask(|router| router.handle_closed(now, id, reason));
+        self.run(asked);
+    }
+
+    fn link(&self, id: ConnectionId) -> Option<Arc<SharedConnection>> {
+        read(&self.links).get(&id).cloned()
+    }
+
+    /// Adds what the connection's own machine knows, and the router does not.
+    pub(crate) fn fill_in(&self, info: &mut ConnectionInfo) {
+        if let Some(link) = self.link(info.id) {
+            lock(&link.machine).fill_in(info);
+        }
+    }
+
+    pub(crate) fn keep(
+        self: &Arc<Self>,
+        remote: &SipEndpoint,
+        keep: Keep,
+    ) -> Result<(), KeepError> {
+        let now = self.now();
+        let (result, asked) = self.ask(|router| router.keep(now, remote, keep));
+        self.run(asked);
+        result
+    }
+
+    pub(crate) fn stop_keeping(self: &Arc<Self>, remote: &SipEndpoint) -> bool {
+        let (known, asked) = self.ask(|router| router.stop_keeping(remote));
+        self.run(asked);
+        known
+    }
+
+    pub(crate) fn close(self: &Arc<Self>, id: ConnectionId) -> bool {
+        let (known, asked) = self.ask(|router| router.close(id));
+        self.run(asked);
+        known
+    }
+}
+
+/// Counts a task for as long as it lives.
+struct Counted(Arc<Hub>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if self.0.tasks.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.ended();
+        }
+    }
+}

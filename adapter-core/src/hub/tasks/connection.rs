@@ -1,0 +1,421 @@
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{io, thread};
+
+#[cfg(feature = "proxy")]
+use sip_transport_proto::error::AcceptError;
+use sip_transport_proto::error::CloseReason;
+use sip_transport_proto::trace::CONNECTION;
+use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
+use tracing::debug;
+
+use crate::hub::alarm::Alarm;
+use crate::hub::link::SharedConnection;
+use crate::hub::{Hub, Worker};
+use crate::runtime::{Stream, sys};
+use crate::sync::lock;
+
+/// What is read at once.
+const READ: usize = 32 * 1024;
+/// Rounds in one turn, before other tasks get theirs.
+const ROUNDS: usize = 8;
+/// Messages that cross to the application at once.
+const BATCH: usize = 64;
+
+thread_local! {
+    /// Bytes between the socket and the machine: no connection keeps a buffer of its own.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+}
+
+/// Opens a connection and runs it.
+pub(crate) fn connect(
+    hub: Arc<Hub>,
+    link: Arc<SharedConnection>,
+    remote: SocketAddr,
+    local: Option<SocketAddr>,
+) -> impl Future<Output = ()> + Send {
+    let mut task = Task::new(hub, link);
+    async move {
+        let stream = task.open(remote, local).await;
+        task.run(stream).await;
+    }
+}
+
+/// Runs an open connection to its end.
+pub(crate) fn run(
+    hub: Arc<Hub>,
+    link: Arc<SharedConnection>,
+    stream: Box<dyn Stream>,
+) -> impl Future<Output = ()> + Send {
+    let mut task = Task::new(hub, link);
+    async move { task.run(Some(stream)).await }
+}
+
+/// A connection's task.
+struct Task {
+    hub: Arc<Hub>,
+    link: Arc<SharedConnection>,
+    id: ConnectionId,
+    alarm: Alarm,
+    events: Vec<Event>,
+    last_batch: usize,
+    paused: bool,
+}
+
+impl Drop for Task {
+    /// However the task ends, also where its runtime drops it: the connection is over, and what
+    /// waited on it goes on.
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
+            self.last_events();
+        }
+        let interrupted = CloseReason::Io(io::ErrorKind::Interrupted);
+        self.hub.forget_link(self.id, interrupted);
+    }
+}
+
+/// What a round came to.
+enum Round {
+    /// Something was done: there may be more.
+    More,
+    Wait,
+    Closed,
+}
+
+impl Task {
+    fn new(hub: Arc<Hub>, link: Arc<SharedConnection>) -> Self {
+        let id = lock(&link.machine).id();
+        Self {
+            hub,
+            link,
+            id,
+            alarm: Alarm::default(),
+            events: Vec::new(),
+            last_batch: 1,
+            paused: false,
+        }
+    }
+
+    /// Connects. `None` if that failed, or somebody closed the connection meanwhile.
+    async fn open(
+        &mut self,
+        remote: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Option<Box<dyn Stream>> {
+        let hub = Arc::clone(&self.hub);
+        let worker = hub.workers.get(self.link.worker)?;
+        let mut opening = worker.runtime.connect(remote, local);
+        let stream = poll_fn(|cx| {
+            self.link.task.register(cx.waker());
+            match opening.as_mut().poll(cx) {
+                Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
+                Poll::Ready(Err(error)) => {
+                    debug!(target: CONNECTION, %remote, %error, "cannot connect");
+                    let mut machine = lock(&self.link.machine);
+                    match sys::local_fault(&error) {
+                        Some(fault) => machine.handle_local_fault(fault),
+                        None => machine.handle_error(error.kind()),
+                    }
+                    Poll::Ready(None)
+                }
+                Poll::Pending => loop {
+                    if self.wait(cx, worker).is_pending() {
+                        return Poll::Pending;
+                    }
+                    if lock(&self.link.machine).is_closed() {
+                        return Poll::Ready(None);
+                    }
+                    // Sends that wait no longer.
+                    self.events(cx, worker);
+                },
+            }
+        })
+        .await?;
+        lock(&self.link.machine).handle_connected(hub.now(), stream.local_addr());
+        Some(stream)
+    }
+
+    async fn run(&mut self, stream: Option<Box<dyn Stream>>) {
+        let hub = Arc::clone(&self.hub);
+        let Some(worker) = hub.workers.get(self.link.worker) else {
+            return;
+        };
+        poll_fn(|cx| self.turn(cx, worker, stream.as_deref())).await;
+        if let Some(stream) = stream {
+            // The peer may have closed already.
+            drop(stream.shutdown());
+        }
+    }
+
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &Worker,
+        stream: Option<&dyn Stream>,
+    ) -> Poll<()> {
+        self.link.task.register(cx.waker());
+        for _ in 0..ROUNDS {
+            self.events(cx, worker);
+            let round = match stream {
+                Some(stream) => self.read_and_write(cx, stream),
+                None if lock(&self.link.machine).is_closed() => Round::Closed,
+                None => Round::Wait,
+            };
+            match round {
+                Round::More => {}
+                Round::Closed => {
+                    self.events(cx, worker);
+                    return Poll::Ready(());
+                }
+                Round::Wait => {
+                    if self.wait(cx, worker).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Lets a deadline pass when it is due. Ready if something has changed.
+    fn wait(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
+        let mut machine = lock(&self.link.machine);
+        if machine.is_closed() {
+            return Poll::Ready(());
+        }
+        let deadline = machine.poll_timeout().map(|(at, _)| at);
+        if self.alarm.poll(cx, &*worker.runtime, deadline).is_pending() {
+            return Poll::Pending;
+        }
+        machine.handle_timeout(worker.runtime.now());
+        Poll::Ready(())
+    }
+
+    /// Takes the machine's events: messages to the application while it has room.
+    fn events(&mut self, cx: &Context<'_>, worker: &Worker) {
+        loop {
+            let mut room = match worker.queue.poll_room(cx) {
+                Poll::Ready(room) => Some(room),
+                Poll::Pending => None,
+            };
+            let now = worker.runtime.now();
+            let mut machine = lock(&self.link.machine);
+            if room.is_some() == self.paused {
+                self.paused = room.is_none();
+                if self.paused {
+                    machine.pause(now)
+                } else {
+                    machine.resume(now)
+                }
+            }
+            let mut other = None;
+            let mut full = false;
+            while !full {
+                let event = match room {
+                    Some(_) => machine.poll_event(now),
+                    None => machine.poll_control(now),
+                };
+                match event {
+                    Some(ConnectionEvent::Event(event)) => {
+                        room = room.and_then(|room| room.after(&event));
+                        if self.events.is_empty() {
+                            // This batch will be about as long as the last.
+                            self.events.reserve(self.last_batch);
+                        }
+                        self.events.push(event);
+                        full = self.events.len() == BATCH || (room.is_none() && !self.paused);
+                    }
+                    Some(event) => {
+                        other = Some(event);
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            drop(machine);
+            if !self.events.is_empty() {
+                self.last_batch = self.events.len();
+                worker.queue.push(&mut self.events);
+            }
+            match other {
+                Some(event) => self.handle(event),
+                None if full => {}
+                None => return,
+            }
+        }
+    }
+
+    /// Takes what is left to tell after the end.
+    fn last_events(&mut self) {
+        loop {
+            let event = lock(&self.link.machine).poll_control(self.hub.now());
+            match event {
+                Some(ConnectionEvent::Event(event)) => self.events.push(event),
+                Some(event) => self.handle(event),
+                None => break,
+            }
+        }
+        if let Some(worker) = self.hub.workers.get(self.link.worker) {
+            worker.queue.push(&mut self.events);
+        }
+    }
+
+    fn handle(&self, event: ConnectionEvent) {
+        let (hub, id) = (&self.hub, self.id);
+        match event {
+            ConnectionEvent::Reached => {
+                let ((), asked) = hub.ask(|router| router.handle_reached(id));
+                hub.run(asked);
+            }
+            ConnectionEvent::Connected { local, identity } => {
+                let (serves, asked) =
+                    hub.ask(|router| router.handle_connected(id, local, identity));
+                if serves {
+                    self.render_pending();
+                }
+                hub.run(asked);
+            }
+            #[cfg(feature = "ws")]
+            ConnectionEvent::Upgrade(check) => {
+                let decision = check.run();
+                lock(&self.link.machine).decide(decision);
+            }
+            ConnectionEvent::Tap(call) => call.run(),
+            #[cfg(feature = "proxy")]
+            ConnectionEvent::Announced {
+                channel,
+                local,
+                remote,
+            } => {
+                let now = hub.now();
+                let filter = hub.with_router(|router| router.accept_filter(channel));
+                let answer =
+                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
+                        true => hub.with_router(|router| router.handle_announced(now, id, remote)),
+                        false => Err(AcceptError::Filtered),
+                    };
+                lock(&self.link.machine).admit(now, answer);
+            }
+            ConnectionEvent::FirstMessage => {
+                hub.with_router(|router| router.handle_first_message(id));
+            }
+            ConnectionEvent::Alias { port } => {
+                hub.with_router(|router| router.handle_alias(id, port));
+            }
+            ConnectionEvent::Active => {
+                let now = hub.now();
+                hub.with_router(|router| router.handle_active(now, id));
+            }
+            ConnectionEvent::Alive => {
+                let now = hub.now();
+                hub.with_router(|router| router.handle_alive(now, id));
+            }
+            ConnectionEvent::Behind(since) => {
+                hub.with_router(|router| router.handle_behind(id, since));
+            }
+            ConnectionEvent::ReceiveFull(closes) => {
+                let now = hub.now();
+                let ((), asked) = hub.ask(|router| router.handle_receive_full(now, closes));
+                hub.run(asked);
+            }
+            ConnectionEvent::Closed { reason } => hub.forget_link(id, reason),
+            ConnectionEvent::Returned(outgoing, cause) => {
+                hub.retry(hub.now(), outgoing, cause);
+            }
+            _ => {}
+        }
+    }
+
+    /// Renders what waited for the connection to open, in order, with no lock held meanwhile.
+    fn render_pending(&self) {
+        loop {
+            let next = lock(&self.link.machine).next_pending();
+            let Some((dispatch, outgoing)) = next else {
+                return;
+            };
+            let (send, now) = (outgoing.id(), self.hub.now());
+            match self.hub.give(now, &dispatch, outgoing) {
+                Ok(sent) => self.hub.complete(send, Ok(sent)),
+                Err((outgoing, cause)) => self.hub.retry(now, outgoing, cause),
+            }
+        }
+    }
+
+    /// One write and one read.
+    fn read_and_write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> Round {
+        let wrote = self.write(cx, stream);
+        let capacity = {
+            let machine = lock(&self.link.machine);
+            if machine.is_closed() {
+                return Round::Closed;
+            }
+            machine.recv_capacity().min(READ)
+        };
+        if capacity == 0 {
+            return if wrote { Round::More } else { Round::Wait };
+        }
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let buffer = scratch.get_mut(..capacity).unwrap_or_default();
+            match stream.poll_read(cx, buffer) {
+                Poll::Pending => None,
+                Poll::Ready(result) => {
+                    let now = self.hub.now();
+                    let mut machine = lock(&self.link.machine);
+                    match result {
+                        Ok(0) => machine.handle_eof(),
+                        Ok(n) => {
+                            machine.handle_data(now, buffer.get(..n).unwrap_or_default());
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => machine.handle_error(error.kind()),
+                    }
+                    Some(())
+                }
+            }
+        });
+        if wrote || read.is_some() {
+            Round::More
+        } else {
+            Round::Wait
+        }
+    }
+
+    /// Writes as much as the socket takes at once. True if it took something.
+    fn write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> bool {
+        loop {
+            let now = self.hub.now();
+            let mut machine = lock(&self.link.machine);
+            let bytes = machine.transmit();
+            if bytes.is_empty() {
+                return false;
+            }
+            match stream.try_write(bytes) {
+                Ok(n) => {
+                    machine.handle_written(now, n);
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    drop(machine);
+                    match stream.poll_write_ready(cx) {
+                        Poll::Pending => return false,
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => {
+                            lock(&self.link.machine).handle_error(error.kind());
+                            return true;
+                        }
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    machine.handle_error(error.kind());
+                    return true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+
+use atomic_waker::AtomicWaker;
+use sip_transport_proto::resolve::{Answer, LookupId};
+
+use crate::hub::Hub;
+use crate::runtime::BoxFuture;
+
+const INTERRUPTED: Answer = Answer::Failed(io::ErrorKind::Interrupted);
+
+/// Waits for the answer to a lookup, unless nobody else does or the transport stops.
+pub(crate) fn lookup(
+    hub: Arc<Hub>,
+    id: LookupId,
+    mut answer: BoxFuture<Answer>,
+    wake: Arc<AtomicWaker>,
+) -> impl Future<Output = ()> + Send {
+    let mut asked = LookupGuard {
+        hub,
+        id,
+        answer: Some(INTERRUPTED),
+    };
+    async move {
+        let result = poll_fn(|cx| {
+            wake.register(cx.waker());
+            if asked.hub.is_stopping() || asked.hub.is_cancelled(id) {
+                return Poll::Ready(INTERRUPTED);
+            }
+            answer.as_mut().poll(cx)
+        })
+        .await;
+        asked.answer.replace(result);
+    }
+}
+
+/// Tells the router how the lookup ended, also where its runtime drops the task before its end.
+struct LookupGuard {
+    hub: Arc<Hub>,
+    id: LookupId,
+    answer: Option<Answer>,
+}
+
+impl Drop for LookupGuard {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            self.hub.answered(self.id, answer);
+        }
+    }
+}

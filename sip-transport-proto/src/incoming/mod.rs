@@ -1,0 +1,196 @@
+//! What both kinds of machine do with a message that was cut out of what came.
+
+pub(crate) mod flow;
+pub(crate) mod reply;
+
+use core::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_core::Flow;
+use sip_core::message::{Head, ParseError, Request, Response};
+use tracing::warn;
+
+use crate::config::calls::{Direction, Tapped};
+use crate::config::multicast::Membership;
+use crate::endpoint::SipEndpoint;
+use crate::event::Event;
+use crate::ids::{Carrier, ChannelId};
+use crate::incoming::flow::{ReplyGroup, ReturnPath};
+use crate::observe::trace::MESSAGE;
+use crate::protocol::Protocol;
+use crate::shared::own_names::SentByKey;
+use crate::shared::{ChannelContext, TransportContext};
+
+/// Where a message came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) protocol: Protocol,
+    pub(crate) channel: ChannelId,
+    pub(crate) carrier: Carrier,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) force_rport: bool,
+}
+
+impl Arrival {
+    pub(crate) fn local(&self) -> SipEndpoint {
+        self.endpoint(self.local)
+    }
+
+    pub(crate) fn remote(&self) -> SipEndpoint {
+        self.endpoint(self.remote)
+    }
+
+    pub(crate) fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
+        let connection = match self.carrier {
+            Carrier::Connection(id) => Some(id),
+            Carrier::Datagram { .. } => None,
+        };
+        SipEndpoint {
+            protocol: self.protocol,
+            addr,
+            channel: Some(self.channel),
+            connection,
+        }
+    }
+
+    /// What came, for those who watch.
+    pub(crate) fn tapped<'a>(
+        &self,
+        at: Instant,
+        bytes: &'a [u8],
+        error: Option<ParseError>,
+    ) -> Tapped<'a> {
+        Tapped {
+            direction: Direction::In,
+            local: self.local(),
+            remote: self.remote(),
+            at,
+            bytes,
+            error,
+        }
+    }
+
+    /// The way back for responses to a request.
+    fn flow(&self, groups: &[Membership], head: &Head, data: &[u8]) -> Flow {
+        let default_port = self.protocol.default_port();
+        let mut group = None;
+        let reply_port = match head.top_via(data) {
+            Ok(via) => {
+                group = ReplyGroup::read(&via, groups);
+                // RFC 3261 §18.2.2: `maddr` comes before all else.
+                let to_source = group.is_none() && (self.force_rport || via.rport().is_some());
+                if to_source && !self.protocol.is_stream() {
+                    self.remote.port()
+                } else {
+                    via.sent_by().port().unwrap_or(default_port)
+                }
+            }
+            Err(_) => default_port,
+        };
+        let return_path = ReturnPath {
+            protocol: self.protocol,
+            channel: self.channel,
+            carrier: self.carrier,
+            reply_port,
+            group,
+        };
+        flow::encode(return_path, self.local, self.remote)
+    }
+
+    /// Makes a message that was checked an event; `None` for a response that is not ours. `groups`
+    /// are those that its socket hears.
+    ///
+    /// The checks are those that transport and transactions rest on; everything else in the
+    /// message is looked at when the application asks for it.
+    #[inline]
+    pub(crate) fn event(
+        &self,
+        now: Instant,
+        shared: &ChannelContext,
+        groups: &[Membership],
+        head: &Head,
+        data: &[u8],
+    ) -> Option<Event> {
+        let len = head.len();
+        if !head.tolerated().is_empty() {
+            shared.counters.tolerated(head.tolerated());
+        }
+        let (local, remote) = (self.local(), self.remote());
+        if head.is_request() {
+            let flow = self.flow(groups, head, data);
+            let mut message = head.to_received(data, self.remote, self.force_rport);
+            message.set_flow(flow);
+            shared.counters.requests_in.one();
+            shared.counters.bytes_in.add(len);
+            return Some(Event::Request {
+                local,
+                remote,
+                request: Request::new(message)?,
+            });
+        }
+        if shared.config.drop_stray_responses && !self.is_ours(now, shared, head, data) {
+            shared.counters.stray_responses.one();
+            self.say_stray(now, shared, head, data);
+            return None;
+        }
+        shared.counters.responses_in.one();
+        shared.counters.bytes_in.add(len);
+        // No flow: a proxy sends it on by its next Via, not back.
+        Some(Event::Response {
+            local,
+            remote,
+            response: Response::new(head.to_message(data))?,
+        })
+    }
+
+    /// RFC 3261 §18.1.2: the top Via of a response to us has a sent-by that we insert.
+    fn is_ours(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) -> bool {
+        let Ok(via) = head.top_via(data) else {
+            return false;
+        };
+        let sent_by = via.sent_by();
+        let default_port = self.protocol.default_port();
+        let port = sent_by.port().unwrap_or(default_port);
+        if port == self.local.port() && sent_by.host().ip() == Some(self.local.ip()) {
+            return true;
+        }
+        shared
+            .names
+            .contains(now, &SentByKey::new(sent_by, default_port))
+    }
+
+    /// A server that does not know all of its own names wonders where responses stay.
+    fn say_stray(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) {
+        const LONGEST: usize = 256;
+        let Some(left_out) = shared.said.strays.now(now) else {
+            return;
+        };
+        let sent_by = head.top_via(data).map(|via| via.sent_by().to_string());
+        let sent_by: String = sent_by.into_iter().collect();
+        warn!(
+            target: MESSAGE,
+            local = %self.local(),
+            remote = %self.remote(),
+            sent_by = sent_by.get(..LONGEST).unwrap_or(&sent_by),
+            left_out,
+            "a response is dropped, as its Via is not ours (Config::own_name, ChannelConfig::advertised)"
+        );
+    }
+
+    pub(crate) fn malformed(
+        &self,
+        shared: &ChannelContext,
+        error: ParseError,
+        bytes: &[u8],
+    ) -> Event {
+        shared.counters.malformed(error.kind());
+        Event::Malformed {
+            local: self.local(),
+            remote: self.remote(),
+            error,
+            bytes: Bytes::copy_from_slice(bytes),
+        }
+    }
+}

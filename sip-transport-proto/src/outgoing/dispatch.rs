@@ -1,0 +1,239 @@
+use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::config::advertised::HostText;
+use crate::config::calls::{Direction, Tapped};
+use crate::endpoint::SipEndpoint;
+use crate::error::{AttemptCause, SendCause};
+use crate::ids::{Carrier, ChannelId, SendId};
+use crate::outgoing::sent::{HintReport, Sent};
+use crate::outgoing::size_rule::{SizeLimit, SizeOutcome, max_datagram, must_avoid_udp};
+use crate::outgoing::substitute::{Fill, ViaMarks};
+use crate::outgoing::{Outgoing, substitute};
+use crate::protocol::Protocol;
+use crate::shared::ChannelContext;
+use crate::shared::callbacks::Callback;
+use crate::shared::own_names::SentByKey;
+use crate::shared::tap::TapCall;
+
+/// The way out that was chosen for a message. [`Dispatch::render`] makes the bytes for it.
+///
+/// It changes hands often and stays with what was sent, and so is shared.
+#[derive(Clone, Debug)]
+pub struct Dispatch(Arc<DispatchParts>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct DispatchParts {
+    pub(crate) shared: Arc<ChannelContext>,
+    pub(crate) send: SendId,
+    pub(crate) carrier: Carrier,
+    pub(crate) protocol: Protocol,
+    pub(crate) channel: ChannelId,
+    pub(crate) remote: SocketAddr,
+    /// Our own end; for a connection that is being opened, not known yet.
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) sent_by: SentBy,
+    pub(crate) marks: ViaMarks,
+    /// Where it goes to a group.
+    pub(crate) ttl: Option<u8>,
+    pub(crate) hints: HintReport,
+    pub(crate) sizing: SizeLimit,
+}
+
+/// What stands for the sending socket in headers. Without host or port: the connection's own.
+#[derive(Clone, Debug)]
+pub(crate) struct SentBy {
+    pub(crate) host: Option<HostText>,
+    pub(crate) port: SentByPort,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SentByPort {
+    /// An advertised name without a port.
+    Absent,
+    Port(u16),
+    Own,
+}
+
+impl Dispatch {
+    pub(crate) fn new(chosen: DispatchParts) -> Self {
+        Self(Arc::new(chosen))
+    }
+
+    /// Our own end, where it is known.
+    pub(crate) fn local(&self) -> SipEndpoint {
+        let local = self.0.local;
+        self.endpoint(local.unwrap_or_else(|| SocketAddr::new(self.unspecified(), 0)))
+    }
+
+    /// The peer's end.
+    pub(crate) fn remote_endpoint(&self) -> SipEndpoint {
+        self.endpoint(self.0.remote)
+    }
+
+    pub(crate) fn hints(&self) -> HintReport {
+        self.0.hints
+    }
+
+    pub(crate) fn ttl(&self) -> Option<u8> {
+        self.0.ttl
+    }
+
+    pub(crate) fn channel(&self) -> ChannelId {
+        self.0.channel
+    }
+
+    pub(crate) fn size_outcome(&self, len: usize) -> SizeOutcome {
+        self.0.sizing.outcome(len)
+    }
+
+    /// What carries the bytes.
+    pub fn carrier(&self) -> Carrier {
+        self.0.carrier
+    }
+
+    /// Where they go.
+    pub fn remote(&self) -> SocketAddr {
+        self.0.remote
+    }
+
+    /// Which send it is.
+    pub fn send(&self) -> SendId {
+        self.0.send
+    }
+
+    /// Whether [`Dispatch::render`] has all that it needs; a connection that is being opened lacks
+    /// its own address until it is open.
+    pub fn is_ready(&self) -> bool {
+        self.0.local.is_some()
+    }
+
+    /// A message that takes this route, for those who watch.
+    pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
+        self.0.shared.tap(|| Tapped {
+            direction: Direction::Out,
+            local: self.local(),
+            remote: self.remote_endpoint(),
+            at,
+            bytes,
+            error: None,
+        })
+    }
+
+    pub(crate) fn queue_full(&self, limit: usize) -> SendCause {
+        self.0.shared.counters.send_queue_full.one();
+        SendCause::QueueFull { limit }
+    }
+
+    pub(crate) fn opened(&mut self, local: SocketAddr) {
+        Arc::make_mut(&mut self.0).local = Some(local);
+    }
+
+    /// Makes the bytes: placeholders filled in, Via and Content-Length right. Pure but for the
+    /// counters and the memory of our own names; call it outside all locks.
+    ///
+    /// # Errors
+    /// The message is too large to go this way, its own top Via, From or Contact cannot be read, or
+    /// the header hook panicked:
+    /// for [`Router::retry`](crate::Router::retry), which goes on or ends the send.
+    pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
+        let local = self.local();
+        let host = self
+            .0
+            .sent_by
+            .host
+            .clone()
+            .unwrap_or_else(|| HostText::Ip(local.addr.ip().to_canonical()));
+        let port = match self.0.sent_by.port {
+            SentByPort::Absent => None,
+            SentByPort::Port(port) => Some(port),
+            SentByPort::Own => Some(local.addr.port()),
+        };
+        let fill = Fill {
+            host: host.as_host(),
+            port,
+            protocol: self.0.protocol,
+            secure: outgoing.secure,
+            branch: outgoing.branch.as_ref(),
+            new_branch: outgoing.new_branch,
+            marks: self.0.marks,
+            mode: outgoing.mode(),
+            transport_tls: self.0.shared.config.contact_transport_tls,
+            forwarded: outgoing.options.fill_forwarded,
+        };
+        let (bytes, filled, sent_by) = match &self.0.shared.config.hook {
+            None => substitute::render(&outgoing.message, &fill)?,
+            Some(hook) => {
+                let mut message = outgoing.message.clone();
+                let edit = || hook.call(&mut message, local, self.remote_endpoint());
+                let edited = self.0.shared.call(Callback::HeaderHook, edit);
+                edited.map_err(|_| SendCause::HookPanicked)?;
+                substitute::render(&message, &fill)?
+            }
+        };
+        self.check_size(&bytes, outgoing)?;
+        if let Some(name) = sent_by {
+            self.remember(now, &name);
+        }
+        let counters = &self.0.shared.counters;
+        if outgoing.message.is_request() {
+            counters.requests_out.one();
+        } else {
+            counters.responses_out.one();
+        }
+        counters.bytes_out.add(bytes.len());
+        Ok(Sent::new(self.clone(), bytes, filled))
+    }
+
+    fn remember(&self, now: Instant, sent_by: &SentByKey) {
+        if self.0.shared.names.saw(now, sent_by) {
+            self.0.shared.counters.sent_by_forgotten.one();
+        }
+    }
+
+    fn check_size(&self, bytes: &Bytes, outgoing: &Outgoing) -> Result<(), AttemptCause> {
+        let counters = &self.0.shared.counters;
+        if let Carrier::Connection(_) = self.0.carrier {
+            if let SizeLimit::Tcp = self.0.sizing {
+                counters.size_rule_tcp.one();
+            }
+            return Ok(());
+        }
+        let len = bytes.len();
+        match self.0.sizing {
+            SizeLimit::Limit(limit) if len > limit && must_avoid_udp(outgoing.message()) => {
+                return Err(AttemptCause::TooLargeForUdp { len, limit });
+            }
+            _ if len > max_datagram(self.0.remote.ip()) => {
+                return Err(SendCause::TooLarge { len }.into());
+            }
+            SizeLimit::Failed(_) => counters.size_rule_udp.one(),
+            SizeLimit::Lately(limit) if len > limit => counters.size_rule_udp.one(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
+        let connection = match self.0.carrier {
+            Carrier::Connection(id) => Some(id),
+            Carrier::Datagram { .. } => None,
+        };
+        SipEndpoint {
+            protocol: self.0.protocol,
+            addr,
+            channel: Some(self.0.channel),
+            connection,
+        }
+    }
+
+    fn unspecified(&self) -> IpAddr {
+        match self.0.remote {
+            SocketAddr::V4(_) => core::net::Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => core::net::Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+}

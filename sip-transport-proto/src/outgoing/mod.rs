@@ -1,0 +1,266 @@
+pub(crate) mod derive;
+pub(crate) mod dispatch;
+pub(crate) mod next_hop;
+pub(crate) mod options;
+pub(crate) mod send_ids;
+pub(crate) mod sent;
+pub(crate) mod size_rule;
+pub(crate) mod substitute;
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use sip_core::header::Via;
+use sip_core::message::{HeaderError, Message};
+
+use crate::config::Substitution;
+use crate::endpoint::Hints;
+use crate::error::{Attempt, AttemptCause, SendCause, SendError};
+use crate::ids::{ChannelId, ConnectionId, SendId, TransportId};
+use crate::outgoing::next_hop::{NextHop, request_hop, response_hop};
+use crate::outgoing::options::SendOptions;
+use crate::protocol::Protocol;
+use crate::resolve::Target;
+use crate::tls::TlsName;
+use crate::tokens::Branch;
+
+/// A message on its way out, with what routing needs taken from it.
+///
+/// It changes hands often, and so lives in a box.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub(crate) id: SendId,
+    pub(crate) message: Message,
+    pub(crate) options: SendOptions,
+    pub(crate) next_hop: NextHop,
+    /// The request URI or the top Route is `sips`.
+    pub(crate) secure: bool,
+    /// Targets still to be tried, best first, once they are known.
+    pub(crate) targets: Option<VecDeque<Target>>,
+    pub(crate) tried: Vec<Attempt>,
+    /// What the way at hand leads over.
+    pub(crate) carrier: Option<ChosenCarrier>,
+    /// A connection of its own was opened for the target at hand, if it asks for one.
+    pub(crate) has_opened: bool,
+    /// The connection to the target at hand was gone when it came there.
+    pub(crate) missed: bool,
+    /// What the size rule did with the target at hand.
+    pub(crate) size: SizeState,
+    /// After its targets, those of its sent-by are to be found.
+    pub(crate) sent_by_left: bool,
+    /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
+    pub(crate) new_branch: bool,
+    /// Whose id it has, if it has one.
+    pub(crate) transport: Option<TransportId>,
+    /// For a request's top Via, where that has none or another transaction's.
+    pub(crate) branch: Option<Branch>,
+    /// How placeholders are filled in, unless the options say.
+    pub(crate) substitution: Substitution,
+}
+
+/// What a way leads over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChosenCarrier {
+    pub(crate) channel: ChannelId,
+    pub(crate) connection: Option<ConnectionId>,
+    /// Whether that was open when it was chosen.
+    pub(crate) open: bool,
+}
+
+/// How far a request is on its way around UDP (RFC 3261 §18.1.1).
+#[derive(Debug)]
+pub(crate) enum SizeState {
+    /// It may go over UDP, as far as is known.
+    Unknown,
+    /// It is so long that TCP is tried, until then.
+    Tcp { len: usize, until: Instant },
+    /// TCP failed of this.
+    Failed(Box<AttemptCause>),
+}
+
+impl Outgoing {
+    /// Reads from the message what routing needs. Cheap, and needs no lock.
+    ///
+    /// A message that names no usable destination is no error yet: a hinted connection may carry
+    /// it all the same.
+    pub fn new(message: impl Into<Message>, options: SendOptions) -> Box<Self> {
+        let message = message.into();
+        let (next_hop, secure) = if message.is_request() {
+            request_hop(&message).unwrap_or_else(|cause| (NextHop::Unknown(cause), false))
+        } else {
+            (
+                response_hop(&message).unwrap_or_else(NextHop::Unknown),
+                false,
+            )
+        };
+        Box::new(Self {
+            id: SendId(0),
+            message,
+            options,
+            next_hop,
+            secure,
+            targets: None,
+            tried: Vec::new(),
+            carrier: None,
+            has_opened: false,
+            missed: false,
+            size: SizeState::Unknown,
+            sent_by_left: false,
+            new_branch: false,
+            transport: None,
+            branch: None,
+            substitution: Substitution::default(),
+        })
+    }
+
+    /// Ends the send of this.
+    pub(crate) fn into_error(self: Box<Self>, cause: SendCause) -> SendError {
+        SendError::new(cause, self.id, self.message, self.tried)
+    }
+
+    /// How it is to be sent.
+    pub fn options(&self) -> &SendOptions {
+        &self.options
+    }
+
+    /// Changes how it is to be sent. Another destination takes the place of all targets that were
+    /// left to try.
+    pub fn change_options(&mut self, change: impl FnOnce(SendOptions) -> SendOptions) {
+        let before = self.options.to;
+        self.options = change(core::mem::take(&mut self.options));
+        if self.options.to != before {
+            self.targets = None;
+            self.sent_by_left = false;
+        }
+    }
+
+    /// The message as it was given.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Which send it is: known from [`SendIds::assign`](crate::SendIds::assign) on, and from
+    /// [`Router::send`](crate::Router::send) at the latest; before that, 0.
+    pub fn id(&self) -> SendId {
+        self.id
+    }
+
+    /// The branch that the top Via of this request has on the wire, whichever target it goes to:
+    /// its own, or the one that it gets. `None` for a response, for a Via that cannot be read, and
+    /// where one is due that is made with the [`id`](Self::id). A header hook
+    /// ([`Config::header_hook`](crate::Config::header_hook)) that writes branches has the last word.
+    pub fn branch(&self) -> Option<&str> {
+        let made = self.branch.as_ref();
+        substitute::branch(&self.message, self.mode(), made, self.new_branch)
+    }
+
+    /// How placeholders are filled in.
+    pub(crate) fn mode(&self) -> Substitution {
+        self.options.substitution.unwrap_or(self.substitution)
+    }
+
+    pub(crate) fn target(&self) -> Option<Target> {
+        self.targets.as_ref()?.front().cloned()
+    }
+
+    /// The targets that race with the one at hand (RFC 8305 §5).
+    pub(crate) fn rivals(&self) -> impl Iterator<Item = &Target> {
+        let others = self.targets.iter().flatten().skip(1);
+        others.take_while(|target| target.races)
+    }
+
+    /// Puts another address of the server at hand first.
+    pub(crate) fn prefer(&mut self, rival: SocketAddr) -> Option<Target> {
+        let targets = self.targets.as_mut()?;
+        let place = targets.iter().position(|target| target.addr == rival)?;
+        let mut preferred = targets.remove(place)?;
+        preferred.races = false;
+        if let Some(other) = targets.front_mut() {
+            other.races = true;
+        }
+        targets.push_front(preferred);
+        self.target()
+    }
+
+    /// Tells that another address of the server at hand was connected first. The target stays one,
+    /// in case that fails; false if it has been so before.
+    pub(crate) fn overtaken(&mut self, cause: &AttemptCause) -> bool {
+        let Some(target) = self.target() else {
+            return false;
+        };
+        let place = (target.protocol, target.addr);
+        let before = self.tried.iter().any(|Attempt { target, cause: of }| {
+            of == cause && (target.protocol, target.addr) == place
+        });
+        if !before {
+            let cause = cause.clone();
+            self.tried.push(Attempt { target, cause });
+        }
+        !before
+    }
+
+    /// Whether it must not go over a connection that was there before it.
+    pub(crate) fn wants_new_connection(&self) -> bool {
+        self.options.new_connection && !self.has_opened && self.message.is_request()
+    }
+
+    /// Gives up the target at hand.
+    pub(crate) fn failed(&mut self, cause: AttemptCause) {
+        self.has_opened = false;
+        self.missed = false;
+        self.size = SizeState::Unknown;
+        let target = self.targets.as_mut().and_then(VecDeque::pop_front);
+        let attempt = target.map(|target| Attempt { target, cause });
+        self.tried.extend(attempt);
+    }
+
+    /// Until when it may wait for a connection that is being opened.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        match self.size {
+            SizeState::Tcp { until, .. } => Some(until),
+            SizeState::Unknown | SizeState::Failed(_) => None,
+        }
+    }
+
+    /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS
+    /// say (RFC 5922 §7.3). Of no use to UDP and TCP.
+    pub(crate) fn peer_name(&self, protocol: Protocol) -> Option<TlsName> {
+        if matches!(protocol, Protocol::Udp | Protocol::Tcp) {
+            return None;
+        }
+        let given = self.options.name.clone();
+        given.or_else(|| match &self.next_hop {
+            NextHop::Host { host, domain, .. } => {
+                let domain = domain.as_ref().unwrap_or(host);
+                TlsName::try_from(domain.as_host()).ok()
+            }
+            NextHop::Unknown(_) => None,
+            NextHop::Flow(_) | NextHop::Via(_) => {
+                TlsName::try_from(self.top_via()?.sent_by().host()).ok()
+            }
+        })
+    }
+
+    /// The top Via, if it can be read.
+    pub(crate) fn top_via(&self) -> Option<Via<'_>> {
+        self.message.top_via().ok()
+    }
+
+    /// The connection asked for by hint, destination, or the flow of a response.
+    pub(crate) fn wanted_hints(&self) -> Hints {
+        let mut hints = self.options.hints;
+        if let Some(to) = self.options.to {
+            hints.connection = hints.connection.or(to.connection);
+        }
+        hints
+    }
+}
+
+/// The top Via of a message, which may be off the grammar where that does no harm.
+pub(crate) fn top_via(message: &Message) -> Result<Via<'_>, SendCause> {
+    message.top_via().map_err(|error| match error {
+        HeaderError::Value { error, .. } => SendCause::Malformed { what: "Via", error },
+        _ => SendCause::Missing("Via"),
+    })
+}

@@ -1,0 +1,112 @@
+use core::net::IpAddr;
+
+use sip_core::message::Message;
+use sip_core::uri::RoutingUri;
+use sip_core::{Flow, Name};
+
+use crate::config::advertised::HostText;
+use crate::error::SendCause;
+use crate::outgoing::top_via;
+use crate::protocol::Protocol;
+
+/// Where the message itself says that it should go.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum NextHop {
+    /// Nowhere that can be reached; only a connection hint can help.
+    Unknown(SendCause),
+    /// A host of a URI.
+    Host {
+        host: HostText,
+        /// The host of the URI where `maddr` has taken its place.
+        domain: Option<HostText>,
+        port: Option<u16>,
+        transport: Option<Protocol>,
+        /// For a group.
+        ttl: Option<u8>,
+    },
+    /// The way that the request of this response came.
+    Flow(Flow),
+    /// Where the top Via of this response says.
+    Via(ViaFacts),
+}
+
+/// What a response's top Via says about the way back (RFC 3261 §18.2.2, RFC 3581 §4).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct ViaFacts {
+    pub(crate) protocol: Option<Protocol>,
+    /// `received`, else a sent-by that is an address.
+    pub(crate) ip: Option<IpAddr>,
+    /// The sent-by's port.
+    pub(crate) port: Option<u16>,
+    /// Whether the client asked for `rport`, and what was filled in.
+    pub(crate) rport: Option<Option<u16>>,
+    /// A group that the response is to be sent to, and the TTL.
+    pub(crate) group: Option<(IpAddr, Option<u8>)>,
+}
+
+/// The next hop of a request: the top Route where it is a loose router, else the request URI,
+/// into which a strict router's URI has been put already (RFC 3261 §8.1.2).
+pub(crate) fn request_hop(message: &Message) -> Result<(NextHop, bool), SendCause> {
+    let malformed = |what| move |error| SendCause::Malformed { what, error };
+    let request_uri = RoutingUri::parse(message.request_uri().unwrap_or_default())
+        .map_err(malformed("request URI"))?;
+    let route = match message.raw(Name::Route) {
+        None => None,
+        Some(row) => {
+            let first = sip_core::header::list::split(row)
+                .next()
+                .unwrap_or_default();
+            Some(RoutingUri::of_route(first).map_err(malformed("Route"))?)
+        }
+    };
+    // RFC 3261 §8.1.2: a sips request URI asks for protection even where the Route is sip.
+    let secure = request_uri.is_secure() || route.is_some_and(|uri| uri.is_secure());
+    let loose = route.filter(RoutingUri::is_loose_router);
+    Ok((host_of(&loose.unwrap_or(request_uri))?, secure))
+}
+
+pub(crate) fn host_of(uri: &RoutingUri<'_>) -> Result<NextHop, SendCause> {
+    let host_port = uri.host_port().ok_or_else(|| SendCause::NoHost {
+        scheme: uri.scheme().to_owned(),
+    })?;
+    let transport = match uri.transport() {
+        None => None,
+        Some(token) => match Protocol::from_token(token) {
+            Some(protocol) => Some(protocol),
+            None => return Err(SendCause::UnsupportedTransport(token.to_owned())),
+        },
+    };
+    // RFC 3261 §19.1.1: maddr takes the place of the host.
+    let maddr = uri.maddr();
+    Ok(NextHop::Host {
+        host: maddr.unwrap_or_else(|| host_port.host()).into(),
+        domain: maddr.map(|_| host_port.host().into()),
+        port: host_port.port(),
+        transport,
+        ttl: uri.ttl(),
+    })
+}
+
+pub(crate) fn response_hop(message: &Message) -> Result<NextHop, SendCause> {
+    match message.flow() {
+        Some(flow) => Ok(NextHop::Flow(flow)),
+        None => ViaFacts::read(message).map(NextHop::Via),
+    }
+}
+
+impl ViaFacts {
+    pub(crate) fn read(message: &Message) -> Result<Self, SendCause> {
+        let via = top_via(message)?;
+        Ok(Self {
+            protocol: Protocol::from_token(via.transport()),
+            ip: via.received().or_else(|| via.sent_by().host().ip()),
+            port: via.sent_by().port(),
+            rport: via.rport(),
+            group: via
+                .maddr()
+                .and_then(|maddr| maddr.ip())
+                .filter(IpAddr::is_multicast)
+                .map(|group| (group, via.ttl())),
+        })
+    }
+}

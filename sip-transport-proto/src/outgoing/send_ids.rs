@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+use crate::ids::SendId;
+use crate::outgoing::Outgoing;
+use crate::shared::ChannelContext;
+use crate::tokens::Branch;
+
+/// The source of a router's send ids and branches, to be had without the router's lock.
+///
+/// Whoever keeps a table of what was sent enters a message there before it goes out, as a response
+/// or a failure may be told of while the call that sends it has not returned yet.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use sip_transport_proto::sip_core::{Method, build::RequestBuilder};
+/// use sip_transport_proto::{Config, Outgoing, Router, SendOptions};
+///
+/// let router = Router::new(Config::default(), [0; 32]);
+/// let ids = router.send_ids(); // to be cloned to wherever messages are sent from
+/// let request = RequestBuilder::new(Method::Options, "sip:192.0.2.2").build(|r| r.fill(1))?;
+/// let mut outgoing = Outgoing::new(request, SendOptions::new());
+/// ids.assign(&mut outgoing);
+/// let mut transactions = BTreeMap::new();
+/// transactions.insert(outgoing.id(), outgoing.branch().map(str::to_owned));
+/// // Now Router::send.
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SendIds(Arc<ChannelContext>);
+
+impl SendIds {
+    pub(crate) fn new(shared: &Arc<ChannelContext>) -> Self {
+        Self(Arc::clone(shared))
+    }
+
+    /// Gives a message its id, and a request the branch for its top Via if that has none.
+    /// [`Router::send`](crate::Router::send) does so for those that have no id yet.
+    pub fn assign(&self, outgoing: &mut Outgoing) -> SendId {
+        let shared = &self.0;
+        if outgoing.transport != Some(shared.id) {
+            outgoing.id = shared.next_send();
+            outgoing.transport = Some(shared.id);
+            outgoing.substitution = shared.config.substitution;
+            let request = outgoing.message.is_request();
+            let branch = || Branch::of_send(shared.branches, outgoing.id);
+            outgoing.branch = request.then(branch);
+        }
+        outgoing.id
+    }
+}

@@ -1,0 +1,239 @@
+use core::fmt;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_core::message::{Message, ParseError};
+use thiserror::Error;
+
+use crate::endpoint::{SipEndpoint, Transmit};
+use crate::error::{Attempt, SendCause};
+use crate::ids::{Carrier, SendId, SocketId};
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
+use crate::outgoing::size_rule::SizeOutcome;
+use crate::outgoing::substitute::Filled;
+use crate::resolve::Target;
+use crate::shared::tap::TapCall;
+
+/// A message that was routed, rendered and queued on an open channel or connection.
+#[derive(Debug)]
+pub struct Sent {
+    pub(crate) dispatch: Dispatch,
+    bytes: Bytes,
+    /// Where anything was.
+    filled: Option<Box<Filled>>,
+    /// The target that it went to and those behind it; none where a flow or a hint said where.
+    pub(crate) targets: VecDeque<Target>,
+    pub(crate) tried: Vec<Attempt>,
+    /// The message as given, where there is another target to try it on.
+    pub(crate) rest: Option<Box<Outgoing>>,
+}
+
+static NOTHING: Filled = Filled {
+    via: false,
+    from: false,
+    contacts: 0,
+    record_route: false,
+    with: None,
+};
+
+impl Sent {
+    pub(crate) fn new(dispatch: Dispatch, bytes: Bytes, filled: Filled) -> Self {
+        let filled = (filled != NOTHING).then(|| Box::new(filled));
+        Self {
+            dispatch,
+            bytes,
+            filled,
+            targets: VecDeque::new(),
+            tried: Vec::new(),
+            rest: None,
+        }
+    }
+
+    /// Which send it is: what a later [`Event::SendFailed`](crate::Event::SendFailed) names.
+    pub fn id(&self) -> SendId {
+        self.dispatch.send()
+    }
+
+    /// The message exactly as it went out.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The message as it went out, parsed.
+    ///
+    /// # Errors
+    /// What the application put into the message may not be SIP.
+    pub fn message(&self) -> Result<Message, ParseError> {
+        Message::parse(self.bytes.clone())
+    }
+
+    /// The socket it went out of.
+    pub fn local(&self) -> SipEndpoint {
+        self.dispatch.local()
+    }
+
+    /// Where it went.
+    pub fn remote(&self) -> SipEndpoint {
+        self.dispatch.remote_endpoint()
+    }
+
+    /// What carries it.
+    pub fn carrier(&self) -> Carrier {
+        self.dispatch.carrier()
+    }
+
+    /// The datagram that it makes, and the socket to send it from; `None` if a connection
+    /// carries it.
+    pub fn datagram(&self) -> Option<(SocketId, Transmit)> {
+        let Carrier::Datagram { socket, source } = self.carrier() else {
+            return None;
+        };
+        let transmit = Transmit {
+            destination: self.dispatch.remote(),
+            source,
+            ttl: self.dispatch.ttl(),
+            bytes: self.bytes.clone(),
+            send: Some(self.id()),
+        };
+        Some((socket, transmit))
+    }
+
+    /// The datagram that it makes, for those who watch: run it before the datagram is sent, with no
+    /// lock held. `None` if nobody watches, or if a connection carries it, which will say so itself
+    /// ([`ConnectionEvent::Tap`](crate::ConnectionEvent::Tap)).
+    #[must_use]
+    pub fn tap(&self, at: Instant) -> Option<TapCall> {
+        match self.carrier() {
+            Carrier::Datagram { .. } => self.dispatch.tap(at, &self.bytes),
+            Carrier::Connection(_) => None,
+        }
+    }
+
+    /// The error of a datagram for which its socket's queue has no room; counts it.
+    pub fn queue_full(&self, limit: usize) -> SendCause {
+        self.dispatch.queue_full(limit)
+    }
+
+    /// What was put in the place of placeholders.
+    pub fn filled(&self) -> &Filled {
+        self.filled.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// What became of the hints.
+    pub fn hints(&self) -> HintReport {
+        self.dispatch.hints()
+    }
+
+    /// What its size had to do with the way it took (RFC 3261 §18.1.1).
+    pub fn size_rule(&self) -> SizeOutcome {
+        self.dispatch.size_outcome(self.bytes.len())
+    }
+
+    /// Keeps the targets and, if there are more of them to try it on, the message as given.
+    #[must_use]
+    pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
+        self.tried = core::mem::take(&mut outgoing.tried);
+        self.targets = outgoing.targets.take().unwrap_or_default();
+        if self.targets_left() > 0 || outgoing.sent_by_left {
+            self.rest = Some(outgoing);
+        }
+        self
+    }
+
+    /// The target that it went to, with the reason why it was one; `None` where a flow or a
+    /// connection hint said where.
+    pub fn target(&self) -> Option<&Target> {
+        self.targets.front()
+    }
+
+    /// The targets that were tried before it, in order, with what each failed of.
+    pub fn tried(&self) -> &[Attempt] {
+        &self.tried
+    }
+
+    /// How many targets are left to try after this one. A response's sent-by, which is looked up
+    /// when its turn comes, counts as one.
+    pub fn targets_left(&self) -> usize {
+        let sent_by = self.rest.as_ref().is_some_and(|rest| rest.sent_by_left);
+        self.targets
+            .len()
+            .saturating_sub(1)
+            .saturating_add(sent_by.into())
+    }
+}
+
+/// What became of each hint.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HintReport {
+    /// The channel hint.
+    pub channel: HintOutcome,
+    /// The connection hint.
+    pub connection: HintOutcome,
+    /// The local address hint.
+    pub local: HintOutcome,
+}
+
+/// What became of a hint.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum HintOutcome {
+    /// There was none.
+    #[default]
+    NotGiven,
+    /// It was followed.
+    Honoured,
+    /// It could not be followed.
+    Overruled(Overruled),
+}
+
+/// Why a hint was overruled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Overruled {
+    /// There is no such channel, or it was removed.
+    UnknownChannel,
+    /// The id is of another transport.
+    OtherTransport,
+    /// The destination asks for datagrams and the hint is a stream, or the other way round, or
+    /// for a stream protocol that the hinted channel does not carry.
+    Protocol,
+    /// The channel does not carry the destination's address family, or cannot reach it.
+    Unreachable,
+    /// The connection is closed.
+    Closed,
+    /// A `sips` target must not go out unprotected (RFC 3261 §26.2.2).
+    Insecure,
+    /// A connection hint was followed, and the connection belongs elsewhere.
+    ConnectionWins,
+    /// The channel is bound to another address.
+    Bound,
+    /// A response would need a new connection there, and none may be opened for it.
+    NoConnection,
+}
+
+impl fmt::Display for Overruled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownChannel => "there is no such channel",
+            Self::OtherTransport => "it belongs to another transport",
+            Self::Protocol => "the destination asks for another protocol",
+            Self::Unreachable => "the channel cannot reach the destination",
+            Self::Closed => "the connection is closed",
+            Self::Insecure => "sips must not go out unprotected",
+            Self::ConnectionWins => "the connection hint wins",
+            Self::Bound => "the channel is bound to another address",
+            Self::NoConnection => "no connection may be opened for a response",
+        })
+    }
+}
+
+/// Why a message cannot be sent to its next target.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NextError {
+    /// All its targets were used.
+    #[error("there is no other target")]
+    NoTargetLeft(Box<Sent>),
+}

@@ -1,0 +1,496 @@
+//! The way to one target: a channel and its socket, or a connection.
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::channels::{Channel, ChannelChoice};
+use super::connections::ConnectionRecord;
+use super::keeping::{keep_of, via_marks};
+use super::{Router, RouterOutput};
+use crate::config::advertised::{Advertised, HostText};
+use crate::config::multicast;
+use crate::connection::Connection;
+use crate::connection::info::ConnectionState;
+use crate::endpoint::is_one_host;
+use crate::error::SendCause;
+use crate::ids::{Carrier, ChannelId, ConnectionId, SocketId};
+use crate::keep;
+use crate::outgoing::dispatch::{Dispatch, DispatchParts, SentBy, SentByPort};
+use crate::outgoing::next_hop::NextHop;
+use crate::outgoing::options::SendOptions;
+use crate::outgoing::sent::{HintOutcome, HintReport, Overruled};
+use crate::outgoing::size_rule::SizeLimit;
+use crate::outgoing::{Outgoing, SizeState};
+use crate::resolve::Target;
+use crate::tls::TlsName;
+
+/// What trying one target came to.
+pub(super) enum TargetOutcome {
+    Dispatched(Dispatch),
+    NeedsLocal(SocketAddr),
+    NeedsBind(ChannelId),
+    Failed(SendCause),
+}
+
+/// It takes the local address towards a target to say which channel is a message's own, and so under
+/// which TLS configuration it would connect.
+#[derive(Debug)]
+struct LocalUnknown;
+
+/// What a message asks of the connections that are opened for it.
+#[derive(Clone, Debug)]
+pub(super) struct ConnectRequest {
+    /// The channel that was hinted, if it can serve.
+    channel: Option<ChannelId>,
+    pub(super) options: SendOptions,
+    is_request: bool,
+    /// What the peer is called in a WebSocket upgrade.
+    #[cfg_attr(
+        not(feature = "ws"),
+        expect(dead_code, reason = "nothing else needs it")
+    )]
+    pub(super) name: Option<TlsName>,
+}
+
+impl Router {
+    pub(super) fn try_target(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        mut report: HintReport,
+    ) -> TargetOutcome {
+        let hinted = self.hinted_channel_to(&target, outgoing);
+        if let Some(hinted) = &hinted {
+            report.channel = hinted.into();
+        }
+        let hinted = hinted.and_then(Result::ok);
+        if target.protocol.is_stream() {
+            self.try_stream(now, target, outgoing, hinted, report)
+        } else {
+            self.try_datagram(now, target, outgoing, hinted, report)
+        }
+    }
+
+    fn try_datagram(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+        mut report: HintReport,
+    ) -> TargetOutcome {
+        let remote = target.addr;
+        if remote.is_ipv6() && remote.ip().is_multicast() && !self.shared.config.ipv6_multicast {
+            return TargetOutcome::Failed(SendCause::Ipv6Multicast(remote.ip()));
+        }
+        let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
+        let arrival = self.arrival(outgoing, remote);
+        let usable = |ip: &IpAddr| may_leave_from(*ip, remote);
+        let hint = outgoing.options.hints.local;
+        let known = hint
+            .filter(usable)
+            .or_else(|| arrival.map(|(_, ip)| ip).filter(usable));
+        let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
+        let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
+        let channel = match chosen.and_then(|id| self.channels.get(id)) {
+            Some(channel) => channel,
+            None => match self.channel_for(
+                &target,
+                outgoing.message.is_request(),
+                &outgoing.options,
+                local,
+            ) {
+                Ok(ChannelChoice::Channel(id)) => match self.channels.get(id) {
+                    Some(channel) => channel,
+                    None => return TargetOutcome::Failed(SendCause::ChannelRemoved),
+                },
+                Ok(_) => return TargetOutcome::NeedsLocal(remote),
+                Err(cause) => return TargetOutcome::Failed(cause),
+            },
+        };
+        if !channel.ready {
+            return TargetOutcome::NeedsBind(channel.id);
+        }
+        let bound = channel.config.local;
+        let source = if channel.is_wildcard() {
+            let joined = multicast::member(&channel.config.groups, remote.ip());
+            let interface = joined.map(|joined| joined.interface.into());
+            known.or_else(|| interface.filter(usable))
+        } else {
+            None
+        };
+        report.local = match hint {
+            None => HintOutcome::NotGiven,
+            Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
+            Some(_) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        let ip = match (channel.is_wildcard(), source.or(local)) {
+            (false, _) => bound.ip(),
+            (true, Some(ip)) => ip,
+            (true, None) => return TargetOutcome::NeedsLocal(remote),
+        };
+        let index = match arrival {
+            Some((socket, _)) if socket.channel == channel.id => socket.index,
+            _ => 0,
+        };
+        let socket = SocketId {
+            channel: channel.id,
+            index,
+        };
+        let keep = keep_of(Some(&channel.config), outgoing);
+        let mut marks = via_marks(Some(&channel.config), target.protocol, outgoing);
+        let mut ttl = None;
+        let sent_by = if remote.ip().is_multicast() {
+            ttl = remote.is_ipv4().then(|| self.multicast_ttl(outgoing));
+            let request = outgoing.message.is_request();
+            marks.group = request.then_some((remote.ip(), ttl));
+            // The group is heard on the bound port, whatever is advertised.
+            own_sent_by(channel, Some(ip))
+        } else {
+            sent_by(channel, Some(ip), remote.ip())
+        };
+        let shared = Arc::clone(&channel.scope);
+        let channel = channel.id;
+        let from = keep::KeepSource { socket, source };
+        self.keep_if_asked(now, from, remote, keep, outgoing.id);
+        TargetOutcome::Dispatched(Dispatch::new(DispatchParts {
+            shared,
+            send: outgoing.id,
+            carrier: Carrier::Datagram { socket, source },
+            protocol: target.protocol,
+            channel,
+            remote,
+            local: Some(SocketAddr::new(ip, bound.port())),
+            sent_by,
+            marks,
+            ttl,
+            hints: report,
+            sizing,
+        }))
+    }
+
+    /// With what TTL a message to a group goes: as asked for, else as the URI or Via says
+    /// (RFC 3261 §18.1.1, §18.2.2).
+    fn multicast_ttl(&self, outgoing: &Outgoing) -> u8 {
+        let said = match &outgoing.next_hop {
+            NextHop::Host { ttl, .. } => *ttl,
+            NextHop::Flow(_) => self
+                .return_path(outgoing)
+                .and_then(|(_, return_path)| return_path.group)
+                .map(|wanted| wanted.ttl),
+            NextHop::Via(via) => via.group.and_then(|(_, ttl)| ttl),
+            NextHop::Unknown(_) => None,
+        };
+        let asked = outgoing.options.multicast_ttl;
+        asked.or(said).unwrap_or(multicast::DEFAULT_TTL)
+    }
+
+    /// The socket and address that the request of a response came in on, if they still serve.
+    fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
+        let (flow, return_path) = self.return_path(outgoing)?;
+        let Carrier::Datagram { socket, .. } = return_path.carrier else {
+            return None;
+        };
+        let config = &self.channels.get(socket.channel)?.config;
+        let ip = flow.local().ip().to_canonical();
+        config.reaches(remote.ip()).then_some((socket, ip))
+    }
+
+    fn try_stream(
+        &mut self,
+        now: Instant,
+        target: Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+        report: HintReport,
+    ) -> TargetOutcome {
+        let Ok(found) = self.connection_to(now, &target, hinted, outgoing) else {
+            return TargetOutcome::NeedsLocal(target.addr);
+        };
+        let id = match found {
+            Some(id) => id,
+            None if !self.may_connect(outgoing, target.protocol) => {
+                return TargetOutcome::Failed(SendCause::ConnectionClosed);
+            }
+            None => {
+                let request = ConnectRequest {
+                    channel: hinted,
+                    options: outgoing.options.clone(),
+                    is_request: outgoing.message.is_request(),
+                    name: outgoing.peer_name(target.protocol),
+                };
+                let rivals: VecDeque<_> = self.rivals(outgoing, hinted).cloned().collect();
+                let opened = self.open(now, &target, &request, !rivals.is_empty());
+                match opened {
+                    Ok(id) => {
+                        self.begin_race(now, id, rivals, request);
+                        id
+                    }
+                    Err(step) => return step,
+                }
+            }
+        };
+        match self.connections.get(id).cloned() {
+            Some(record) => {
+                TargetOutcome::Dispatched(self.dispatch_over(id, &record, outgoing, report))
+            }
+            None => TargetOutcome::Failed(SendCause::ConnectionClosed),
+        }
+    }
+
+    /// A connection to a target that a message may use.
+    fn connection_to(
+        &self,
+        now: Instant,
+        target: &Target,
+        hinted: Option<ChannelId>,
+        outgoing: &Outgoing,
+    ) -> Result<Option<ConnectionId>, LocalUnknown> {
+        if outgoing.wants_new_connection() {
+            return Ok(None);
+        }
+        let found = self.find_connection(now, target, hinted, &outgoing.options)?;
+        Ok(found.map(|(id, _)| id))
+    }
+
+    /// The same for whoever asks for this of a connection. Where the peer has to prove something, the
+    /// connection must have been made under the TLS configuration that a new one would be.
+    fn find_connection(
+        &self,
+        now: Instant,
+        target: &Target,
+        channel: Option<ChannelId>,
+        options: &SendOptions,
+    ) -> Result<Option<(ConnectionId, &ConnectionRecord)>, LocalUnknown> {
+        let (protocol, name) = (target.protocol, target.tls_name.as_ref());
+        let counts = protocol.is_secure() && (name.is_some() || options.tls.is_given());
+        let tls = match counts {
+            true => {
+                let tls = self.client_tls_towards(now, target, channel, options);
+                Some(tls.ok_or(LocalUnknown)?)
+            }
+            false => None,
+        };
+        Ok(self
+            .connections
+            .find(protocol, target.addr, channel, name, tls))
+    }
+
+    /// Whether there is an open connection to a target that will do for those who wait for one.
+    pub(super) fn is_open_to(
+        &self,
+        now: Instant,
+        target: &Target,
+        request: &ConnectRequest,
+    ) -> bool {
+        let options = &request.options;
+        let found = self.find_connection(now, target, request.channel, options);
+        let is_open = |(_, record): (_, &ConnectionRecord)| record.state == ConnectionState::Open;
+        !options.new_connection && found.ok().flatten().is_some_and(is_open)
+    }
+
+    /// The targets that race with the one at hand.
+    fn rivals<'a>(
+        &self,
+        outgoing: &'a Outgoing,
+        hinted: Option<ChannelId>,
+    ) -> impl Iterator<Item = &'a Target> + use<'_, 'a> {
+        let channel = hinted.and_then(|id| self.channels.get(id));
+        let reached = move |target: &&Target| {
+            channel.is_none_or(|channel| channel.config.reaches(target.addr.ip()))
+        };
+        outgoing.rivals().filter(reached)
+    }
+
+    /// Of a server with several addresses, the first to which there is a connection, if that is not
+    /// the target at hand.
+    pub(super) fn connected_rival(&self, now: Instant, outgoing: &Outgoing) -> Option<SocketAddr> {
+        outgoing.rivals().next()?;
+        let target = outgoing.target()?;
+        let hinted = self.hinted_channel_to(&target, outgoing);
+        let hinted = hinted.and_then(Result::ok);
+        let connected = |target: &Target| {
+            let found = self.connection_to(now, target, hinted, outgoing);
+            found.ok().flatten().is_some()
+        };
+        if connected(&target) {
+            return None;
+        }
+        let rival = self
+            .rivals(outgoing, hinted)
+            .find(|rival| connected(rival))?;
+        Some(rival.addr)
+    }
+
+    /// Opens a connection to a target.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        request: &ConnectRequest,
+        races: bool,
+    ) -> Result<ConnectionId, TargetOutcome> {
+        let (protocol, remote) = (target.protocol, target.addr);
+        let channel = match request.channel {
+            Some(id) if self.channels.get(id).is_none() => {
+                return Err(TargetOutcome::Failed(SendCause::ChannelRemoved));
+            }
+            Some(id) => id,
+            None => {
+                let local = self.queries.local_address(now, remote.ip());
+                let choice = self.channel_for(target, request.is_request, &request.options, local);
+                match choice.map_err(TargetOutcome::Failed)? {
+                    ChannelChoice::Channel(id) => id,
+                    _ => return Err(TargetOutcome::NeedsLocal(remote)),
+                }
+            }
+        };
+        if self.make_room(now, channel, None).is_err() {
+            let limit = self.shared.config.max_connections;
+            return Err(TargetOutcome::Failed(SendCause::TooManyConnections {
+                limit,
+            }));
+        }
+        let layers = self
+            .client_layers(channel, target, request)
+            .map_err(TargetOutcome::Failed)?;
+        let tls = self.client_tls(Some(channel), &request.options).clone();
+        let (peer, proof) = ((protocol, remote), (target.tls_name.clone(), tls));
+        let mut plan = self.plan_connection(now, channel, peer, None, proof, layers);
+        plan.races = races;
+        let id = plan.id;
+        let config = self.channels.get(channel).map(|channel| &channel.config);
+        let bound = config.map(|config| config.local.ip());
+        let local = bound.filter(|ip| !ip.is_unspecified()).or_else(|| {
+            let hint = request.options.hints.local;
+            hint.filter(|ip| may_leave_from(*ip, remote))
+        });
+        self.connections.opens(id, local);
+        self.machines.push_back(Connection::connecting(now, plan));
+        self.outputs.push_back(RouterOutput::Connect {
+            connection: id,
+            remote,
+            local,
+        });
+        Ok(id)
+    }
+
+    /// The channel that fits a target; for requests one is made where there is none.
+    fn channel_for(
+        &mut self,
+        target: &Target,
+        is_request: bool,
+        options: &SendOptions,
+        local: Option<IpAddr>,
+    ) -> Result<ChannelChoice, SendCause> {
+        let &Target { protocol, addr, .. } = target;
+        match self.channels.choose(protocol, addr.ip(), local) {
+            ChannelChoice::None => {
+                let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
+                // A channel made on demand hears no group, and no stream leads to one.
+                let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
+                if !may || group || !is_request {
+                    return Err(SendCause::NoChannel {
+                        protocol,
+                        remote: addr.ip(),
+                    });
+                }
+                self.check_client(protocol, options)?;
+                let made = self
+                    .channels
+                    .add_client_only(protocol, addr.ip(), &self.shared);
+                let (id, local, ready) = (made.id, made.config.local, made.ready);
+                if !ready {
+                    self.outputs
+                        .push_back(RouterOutput::Bind { channel: id, local });
+                }
+                Ok(ChannelChoice::Channel(id))
+            }
+            choice => Ok(choice),
+        }
+    }
+
+    /// The route over a connection, open or being opened.
+    pub(super) fn dispatch_over(
+        &self,
+        id: ConnectionId,
+        record: &ConnectionRecord,
+        outgoing: &Outgoing,
+        mut report: HintReport,
+    ) -> Dispatch {
+        let channel = self.channels.get(record.channel);
+        let marks = via_marks(channel.map(|c| &c.config), record.protocol, outgoing);
+        let sent_by = channel.map_or(
+            SentBy {
+                host: None,
+                port: SentByPort::Own,
+            },
+            |channel| {
+                let local = record.local.map(|local| local.ip());
+                sent_by(channel, local, record.remote.ip())
+            },
+        );
+        report.local = match (outgoing.options.hints.local, record.local) {
+            (None, _) => HintOutcome::NotGiven,
+            (Some(ip), Some(local)) if local.ip() == ip => HintOutcome::Honoured,
+            (Some(ip), None) if record.from == Some(ip) => HintOutcome::Honoured,
+            (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        Dispatch::new(DispatchParts {
+            shared: Arc::clone(self.channels.scope(record.channel, &self.shared)),
+            send: outgoing.id,
+            carrier: Carrier::Connection(id),
+            protocol: record.protocol,
+            channel: record.channel,
+            remote: record.remote,
+            local: record.local,
+            sent_by,
+            marks,
+            ttl: None,
+            hints: report,
+            sizing: match outgoing.size {
+                SizeState::Tcp { .. } => SizeLimit::Tcp,
+                SizeState::Unknown | SizeState::Failed(_) => SizeLimit::Free,
+            },
+        })
+    }
+}
+
+/// Whether an address of ours, if it is that, can be used towards a peer.
+fn may_leave_from(ip: IpAddr, remote: SocketAddr) -> bool {
+    ip.is_ipv4() == remote.is_ipv4() && is_one_host(ip)
+}
+
+/// What stands for a channel in headers: what it advertises to the peer, else the bound address,
+/// else the one used towards the peer; with the listening port, else the connection's own.
+fn sent_by(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> SentBy {
+    if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
+        return SentBy {
+            host: Some(host.clone()),
+            port: port.map_or(SentByPort::Absent, SentByPort::Port),
+        };
+    }
+    own_sent_by(channel, local)
+}
+
+/// The same without what is advertised.
+fn own_sent_by(channel: &Channel, local: Option<IpAddr>) -> SentBy {
+    let bound = channel.config.local;
+    let host = if channel.is_wildcard() {
+        local
+    } else {
+        Some(bound.ip())
+    };
+    let listens = channel.config.listener || !channel.protocol().is_stream();
+    SentBy {
+        host: host.map(|ip| HostText::Ip(ip.to_canonical())),
+        port: if listens {
+            SentByPort::Port(bound.port())
+        } else {
+            SentByPort::Own
+        },
+    }
+}

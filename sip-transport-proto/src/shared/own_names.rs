@@ -1,0 +1,119 @@
+use core::fmt;
+use core::fmt::Write as _;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use sip_core::{Host, HostPort};
+use smallvec::SmallVec;
+
+use crate::config::Config;
+use crate::resolve::memory::Memory;
+
+/// The sent-by values that responses to our requests may carry (RFC 3261 §18.1.2).
+///
+/// Configured, advertised and bound names stay; what requests carried is remembered for a while,
+/// so that a change of address does not lose late responses.
+#[derive(Debug)]
+pub(crate) struct OwnNames {
+    names: Mutex<Names>,
+    /// How long those are remembered that requests carried.
+    memory: Duration,
+}
+
+#[derive(Debug)]
+struct Names {
+    /// How many channels or settings have this name.
+    fixed: BTreeMap<Box<[u8]>, usize>,
+    seen: Memory<Box<[u8]>, ()>,
+}
+
+impl OwnNames {
+    pub(crate) fn new(config: &Config) -> Self {
+        let names = Names {
+            fixed: BTreeMap::new(),
+            seen: Memory::new(config.max_remembered_sent_by, usize::MAX),
+        };
+        Self {
+            names: Mutex::new(names),
+            memory: config.sent_by_memory,
+        }
+    }
+
+    pub(crate) fn add(&self, name: &SentByKey) {
+        let mut names = self.lock();
+        let count = names.fixed.entry(name.as_bytes().into()).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// A channel has this name no more; responses to what it has sent may still come.
+    pub(crate) fn remove(&self, now: Instant, name: &SentByKey) {
+        let mut names = self.lock();
+        if let Some(count) = names.fixed.get_mut(name.as_bytes()) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                names.fixed.remove(name.as_bytes());
+                names.saw(name, now + self.memory);
+            }
+        }
+    }
+
+    /// Remembers that a request went out with this sent-by. Says whether another had to be
+    /// forgotten for it: the one that was used longest ago.
+    pub(crate) fn saw(&self, now: Instant, name: &SentByKey) -> bool {
+        let mut names = self.lock();
+        !names.fixed.contains_key(name.as_bytes()) && names.saw(name, now + self.memory)
+    }
+
+    pub(crate) fn contains(&self, now: Instant, name: &SentByKey) -> bool {
+        let names = self.lock();
+        names.fixed.contains_key(name.as_bytes()) || names.seen.get(now, name.as_bytes()).is_some()
+    }
+
+    /// How many are remembered that requests carried.
+    pub(crate) fn seen(&self) -> usize {
+        self.lock().seen.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Names {
+    fn saw(&mut self, name: &SentByKey, until: Instant) -> bool {
+        let known = self.seen.refresh(name.as_bytes(), until);
+        !known && self.seen.insert(name.as_bytes().into(), (), until, 0) > 0
+    }
+}
+
+/// The text under which a sent-by is kept: lower case, IPv6 in one spelling, and a port in any
+/// case, so that an absent port equals the default one (RFC 3261 §18.1.1).
+#[derive(Debug)]
+pub(crate) struct SentByKey(SmallVec<[u8; 96]>);
+
+impl SentByKey {
+    pub(crate) fn new(sent_by: HostPort<'_>, default_port: u16) -> Self {
+        let mut key = Self(SmallVec::new());
+        let port = sent_by.port().unwrap_or(default_port);
+        // Writing into memory cannot fail.
+        let _ = match sent_by.host() {
+            Host::Name(name) => write!(key, "{}:{port}", name.trim_end_matches('.')),
+            host => write!(key, "{host}:{port}"),
+        };
+        key.0.make_ascii_lowercase();
+        key
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Write for SentByKey {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
