@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use adapter_async_std::SingleThread;
-use adapter_async_std::adapter_core::Runtime as _;
+use adapter_async_std::runtime::Runtime as _;
 use clap::Parser;
 use testkit::examples::{Failure, exit_code, responder};
 

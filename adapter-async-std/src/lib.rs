@@ -1,15 +1,14 @@
 //! A SIP transport (RFC 3261 §18) on async-std: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
 //! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
-//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that is protocol is in
-//! [`sip_transport_proto`], all that is driving it in [`adapter_core`]; this crate has async-std's
-//! sockets, timers and tasks. async-std calls itself discontinued in favour of smol; this adapter is
+//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that an application names is here.
+//! The protocol itself is in [`sip_transport_proto`], its driver loops in [`adapter_core`]; this
+//! crate adds async-std's sockets, timers and tasks. async-std calls itself discontinued in favour of smol; this adapter is
 //! so thin that one for smol is a copy with other imports.
 //!
 //! ```
-//! use adapter_async_std::SipTransport;
-//! use adapter_async_std::sip_transport_proto::sip_core::{Method, build::RequestBuilder};
-//! use adapter_async_std::sip_transport_proto::{Event, Tokens};
+//! use adapter_async_std::sip_core::{Method, build::RequestBuilder};
+//! use adapter_async_std::{Event, SipTransport, Tokens};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # async_std::task::block_on(async {
@@ -33,11 +32,13 @@
 //! [`Builder::worker_runtimes`](adapter_core::Builder::worker_runtimes): the transport and the
 //! application then work in turns, in batches.
 
-mod runtime;
+mod async_std_runtime;
 
-pub use runtime::{AsyncStdRuntime, SingleThread};
+pub use async_std_runtime::{AsyncStdRuntime, SingleThread};
 
-pub use adapter_core::{self, Builder, Incoming, sip_transport_proto};
+pub use adapter_core;
+#[doc(inline)]
+pub use adapter_core::*;
 
 /// The SIP transport on async-std.
 pub type SipTransport = adapter_core::SipTransport<AsyncStdRuntime>;

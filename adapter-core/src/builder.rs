@@ -3,10 +3,11 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use sip_transport_proto::parts::Router;
 #[cfg(feature = "tls")]
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::trace::LIMIT;
-use sip_transport_proto::{ChannelConfig, Config, Protocol, Router};
+use sip_transport_proto::{ChannelConfig, Config, Protocol};
 use tracing::{info, warn};
 
 use crate::hub::owner::Owner;
@@ -14,9 +15,9 @@ use crate::hub::queue::{Queue, QueueLimits};
 use crate::hub::{Hub, Worker, tasks};
 use crate::incoming::Incoming;
 #[cfg(feature = "dns")]
-use crate::resolve::HickoryResolver;
+use crate::resolver::HickoryResolver;
 #[cfg(not(feature = "dns"))]
-use crate::resolve::SystemResolver;
+use crate::resolver::SystemResolver;
 use crate::runtime::{CurrentRuntime, Resolve, Runtime, SocketOptions, sys};
 use crate::transport::SipTransport;
 

@@ -1,4 +1,7 @@
-//! The driver loops of the SIP transport, written once over the small [`Runtime`] trait set.
+//! The driver loops of the SIP transport, written once over a small set of [`runtime`] traits.
+//!
+//! Applications use it by an adapter, such as `adapter-tokio`, which re-exports all that is here. To
+//! write one, implement [`Runtime`](runtime::Runtime).
 //!
 //! With the feature `dns` (default) names are looked up by hickory-resolver, over the runtime's own
 //! sockets and timers, unless [`Builder::resolver`] says otherwise.
@@ -22,8 +25,8 @@
 mod builder;
 mod hub;
 mod incoming;
-mod resolve;
-mod runtime;
+mod resolver;
+pub mod runtime;
 mod send;
 mod sync;
 mod transport;
@@ -32,11 +35,20 @@ pub use sip_transport_proto;
 
 pub use builder::Builder;
 pub use incoming::Incoming;
-pub use resolve::StaticResolver;
-pub use runtime::batch::{BatchFull, Datagram, DatagramFailure, Entry, RecvBatch, SendBatch};
-pub use runtime::{
-    BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Resolve, Runtime,
-    SocketOptions, Stream, Timer, sys,
-};
+pub use resolver::StaticResolver;
+pub use runtime::{BoxFuture, Resolve, SocketOptions};
 pub use send::{BlockingSendError, Send, Sending};
 pub use transport::SipTransport;
+
+// What applications name of the protocol. Adapters re-export all of this crate's root.
+#[cfg(feature = "proxy")]
+pub use sip_transport_proto::ProxyProtocol;
+#[cfg(feature = "ws")]
+pub use sip_transport_proto::websocket;
+pub use sip_transport_proto::{
+    Advertised, Branch, ChannelConfig, ChannelId, Config, ConfigError, ConnectionId,
+    ConnectionInfo, ConnectionState, Deadline, Derived, Direction, Event, Family, Filled,
+    HintOutcome, HintReport, Hints, Keep, KeepError, KeepKind, KeepStop, Membership, Overruled,
+    Protocol, ResponsePolicy, SendId, SendOptions, Sent, SipEndpoint, SizeOutcome, SizeRule, Stats,
+    Substitution, Tag, Tapped, Tokens, error, ipnet, resolve, sip_core, tls, trace,
+};

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use adapter_core::{RecvBatch, SendBatch};
+use adapter_core::runtime::{RecvBatch, SendBatch};
 use proptest::prelude::*;
 
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);

@@ -4,9 +4,9 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use adapter_core::runtime::{RecvBatch, SendBatch, SocketOptions, sys::UdpSocket};
 use adapter_core::sip_transport_proto::ChannelConfig;
 use adapter_core::sip_transport_proto::Protocol;
-use adapter_core::{RecvBatch, SendBatch, SocketOptions, sys::UdpSocket};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 76);
 

@@ -1,14 +1,13 @@
 //! A SIP transport (RFC 3261 §18) on tokio: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
 //! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
-//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that is protocol is in
-//! [`sip_transport_proto`], all that is driving it in [`adapter_core`]; this crate has tokio's
-//! sockets, timers and tasks.
+//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that an application names is here.
+//! The protocol itself is in [`sip_transport_proto`], its driver loops in [`adapter_core`]; this
+//! crate adds tokio's sockets, timers and tasks.
 //!
 //! ```
-//! use adapter_tokio::SipTransport;
-//! use adapter_tokio::sip_transport_proto::sip_core::{Method, build::RequestBuilder};
-//! use adapter_tokio::sip_transport_proto::{Event, Tokens};
+//! use adapter_tokio::sip_core::{Method, build::RequestBuilder};
+//! use adapter_tokio::{Event, SipTransport, Tokens};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,11 +31,13 @@
 //! out of each core give each worker a single-threaded runtime:
 //! [`Builder::worker_runtimes`](adapter_core::Builder::worker_runtimes).
 
-mod runtime;
+mod tokio_runtime;
 
-pub use runtime::TokioRuntime;
+pub use tokio_runtime::TokioRuntime;
 
-pub use adapter_core::{self, Builder, Incoming, sip_transport_proto};
+pub use adapter_core;
+#[doc(inline)]
+pub use adapter_core::*;
 
 /// The SIP transport on tokio.
 pub type SipTransport = adapter_core::SipTransport<TokioRuntime>;

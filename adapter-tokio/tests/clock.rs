@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use adapter_tokio::TokioRuntime;
-use adapter_tokio::adapter_core::{CurrentRuntime as _, Runtime as _};
+use adapter_tokio::runtime::{CurrentRuntime as _, Runtime as _};
 
 #[tokio::test(start_paused = true)]
 async fn timers_follow_the_clock_of_the_runtime() {

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use sip_core::StatusCode;
 use sip_core::build::ResponseBuilder;
-use sip_transport_proto::{
-    ChannelConfig, Config, DatagramSocket, Event, Outgoing, Protocol, Routed, Router, SendOptions,
-    Sent,
-};
+use sip_transport_proto::parts::{DatagramSocket, Routed, Router};
+use sip_transport_proto::{ChannelConfig, Config, Event, Outgoing, Protocol, SendOptions, Sent};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

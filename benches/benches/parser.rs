@@ -11,7 +11,8 @@ use criterion::{Criterion, Throughput};
 use sip_core::header::{Contact, ContentLength, Via};
 use sip_core::message::Head;
 use sip_core::{Limits, Message, Name, StartLine};
-use sip_transport_proto::{ChannelConfig, Config, DatagramSocket, Event, Protocol, Router};
+use sip_transport_proto::parts::{DatagramSocket, Router};
+use sip_transport_proto::{ChannelConfig, Config, Event, Protocol};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use sip_core::{Message, Name, Reading};
-use sip_transport_proto::{ChannelConfig, Config, DatagramSocket, Event, Protocol, Router};
+use sip_transport_proto::parts::{DatagramSocket, Router};
+use sip_transport_proto::{ChannelConfig, Config, Event, Protocol};
 
 /// Heads are 32 KiB at most, header rows 16 KiB, the start line 8 KiB.
 const HEAD: usize = 32_000;

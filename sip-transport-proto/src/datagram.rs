@@ -145,7 +145,7 @@ impl DatagramSocket {
         }
     }
 
-    /// Whether, since the last call, [`Router::poll_timeout`](crate::Router::poll_timeout) may have
+    /// Whether, since the last call, [`Router::poll_timeout`](crate::parts::Router::poll_timeout) may have
     /// come nearer because of what came in here.
     #[must_use]
     pub fn take_rearmed(&mut self) -> bool {

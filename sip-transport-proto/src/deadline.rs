@@ -39,7 +39,7 @@ impl fmt::Display for Deadline {
         f.write_str(match self {
             Self::Connect => "connecting took too long",
             Self::Handshake => "the handshake took too long",
-            Self::FirstMessage => "no message return_path",
+            Self::FirstMessage => "no message came",
             Self::Message => "a message took too long",
             Self::Idle => "idle for too long",
             Self::Write => "the peer does not read",

@@ -6,11 +6,12 @@
 //!
 //! - [`Transport`] is all of it in one object, for an event loop of your own, simulations and
 //!   fuzzing. Its documentation has the loop.
-//! - [`Router`], [`Connection`] and [`DatagramSocket`] are its parts, for servers with many cores:
-//!   the router behind one lock, every connection and socket in a task of its own. `adapter-core`
-//!   does that.
+//! - [`Router`](parts::Router), [`Connection`](parts::Connection) and
+//!   [`DatagramSocket`](parts::DatagramSocket) are its [`parts`], for servers with many cores: the
+//!   router behind one lock, every connection and socket in a task of its own. `adapter-core` does
+//!   that.
 //!
-//! A message goes out as an [`Outgoing`]; the router finds it a [`Dispatch`], which renders the bytes:
+//! A message goes out as an [`Outgoing`], whose bytes are rendered once the way is known:
 //! [`Sent`] tells exactly what went where and why there ([`resolve`]), what took the place of placeholders, and what became of
 //! the hints. A message comes in as an [`Event`].
 //!
@@ -27,10 +28,11 @@
 //!
 //! # What an operator sees
 //!
-//! - [`Stats`], from [`Router::stats`] and by channel from [`Router::channel_stats`]: messages and
+//! - [`Stats`], from [`Router::stats`](parts::Router::stats) and by channel from
+//!   [`Router::channel_stats`](parts::Router::channel_stats): messages and
 //!   bytes in and out, malformed messages by reason, what was dropped, limits that were hit, sends
 //!   that failed; connections by state, queued bytes, sends that wait. Each comes with its name, for
-//!   an exporter: [`Stats::counters`], [`Stats::gauges`]. [`Router::resolve_stats`] has those of DNS.
+//!   an exporter: [`Stats::counters`], [`Stats::gauges`]. [`Router::resolve_stats`](parts::Router::resolve_stats) has those of DNS.
 //! - `tracing` events, whose targets and levels [`trace`] lists.
 //! - [`Config::tap`]: a call with each message in and out.
 //! - What failed, exactly once for each send: a [`SendError`](error::SendError) with the targets tried
@@ -69,9 +71,6 @@ pub mod websocket;
 pub use ipnet;
 pub use sip_core;
 
-pub use config::ChannelConfig;
-pub use config::Config;
-pub use config::Substitution;
 pub use config::advertised::Advertised;
 pub use config::calls::{Direction, Tapped};
 pub use config::keep::{Keep, KeepKind};
@@ -80,27 +79,40 @@ pub use config::multicast::Membership;
 pub use config::proxy::ProxyProtocol;
 pub use config::response_policy::ResponsePolicy;
 pub use config::size_rule::SizeRule;
+pub use config::{ChannelConfig, Config, Substitution};
 pub use connection::info::{ConnectionInfo, ConnectionState};
-pub use connection::{Connection, ConnectionEvent, Pushed};
-pub use datagram::DatagramSocket;
 pub use deadline::Deadline;
 pub use endpoint::{Hints, SipEndpoint, Transmit};
 pub use error::{KeepError, KeepStop};
 pub use event::Event;
-pub use ids::{Carrier, ChannelId, ConnectionId, QueryId, SendId, SocketId};
+pub use ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
 pub use observe::counters::Stats;
 pub use observe::trace;
 pub use outgoing::Outgoing;
 pub use outgoing::derive::Derived;
-pub use outgoing::dispatch::Dispatch;
 pub use outgoing::options::SendOptions;
-pub use outgoing::send_ids::SendIds;
 pub use outgoing::sent::{HintOutcome, HintReport, Overruled, Sent};
 pub use outgoing::size_rule::SizeOutcome;
 pub use outgoing::substitute::Filled;
 pub use protocol::Protocol;
-pub use router::{AcceptFilter, Held, Routed, Router, RouterOutput};
+pub use resolve::Family;
 pub use setting::ConfigError;
-pub use shared::tap::TapCall;
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};
+
+/// The parts that a [`Transport`](crate::Transport) is made of, for adapters that give each of them a
+/// task of its own.
+///
+/// The [`Router`] decides where messages go, behind one lock. A [`Connection`] is one stream, a
+/// [`DatagramSocket`] one UDP socket. A message is prepared by [`SendIds`], routed by [`Router::send`]
+/// and rendered by its [`Dispatch`]; the bytes go to the [`Carrier`] that it names.
+pub mod parts {
+    pub use crate::connection::{Connection, ConnectionEvent, Pushed};
+    pub use crate::datagram::DatagramSocket;
+    pub use crate::ids::Carrier;
+    pub use crate::observe::log_limiter::LogLimiter;
+    pub use crate::outgoing::dispatch::Dispatch;
+    pub use crate::outgoing::send_ids::SendIds;
+    pub use crate::router::{AcceptFilter, Held, Routed, Router, RouterOutput};
+    pub use crate::shared::tap::TapCall;
+}

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use common::{Host, Received, addr, hints, ip, numbered, ok, options, tcp, to};
 use sip_transport_proto::error::{AttemptCause, ChannelError, CloseReason, SendCause, SendFailure};
+use sip_transport_proto::parts::{Pushed, Routed, Router};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
-    ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, Pushed, Routed, Router,
-    SendOptions,
+    ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, SendOptions,
 };
 
 fn host() -> Host {

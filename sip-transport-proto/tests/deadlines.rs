@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use common::{Host, addr, numbered, options, wire_request};
 use sip_transport_proto::error::{AttemptCause, CloseReason};
+use sip_transport_proto::parts::{Connection, ConnectionEvent, Router};
 use sip_transport_proto::{
-    ChannelConfig, Config, Connection, ConnectionEvent, ConnectionId, Deadline, Event, Protocol,
-    Router, SendOptions,
+    ChannelConfig, Config, ConnectionId, Deadline, Event, Protocol, SendOptions,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -18,13 +18,14 @@ use std::time::{Duration, Instant};
 use common::{Host, addr, numbered, options};
 use peer::{Peer, frame};
 use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendFailure};
+use sip_transport_proto::parts::{Connection, ConnectionEvent, Router};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::tls::TlsError;
 use sip_transport_proto::websocket::Item;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, Deadline, Event,
-    Protocol, Router, SendId, SendOptions, Submitted,
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Protocol, SendId, SendOptions,
+    Submitted,
 };
 
 const LAYERED: [Protocol; 3] = [Protocol::Tls, Protocol::Ws, Protocol::Wss];

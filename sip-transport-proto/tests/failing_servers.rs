@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{NextError, SendError};
+use sip_transport_proto::parts::Held;
 use sip_transport_proto::resolve::{
     Answer, DomainName, LookupKind, NaptrRecord, Record, ResolveConfig, SrvRecord, Zone,
 };
@@ -19,8 +20,8 @@ use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Held, Outgoing, Protocol, SendId,
-    SendOptions, Sent, SipEndpoint, Submitted, Transport,
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Protocol, SendId, SendOptions,
+    Sent, SipEndpoint, Submitted, Transport,
 };
 
 use testkit::certificates::{Certificates, Leaf};

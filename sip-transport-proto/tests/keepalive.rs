@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 use common::{Host, addr, header, ip, numbered, ok, options, udp, wire_request, wire_response};
 use proptest::prelude::*;
 use sip_transport_proto::error::{CloseReason, FlowFailure, SendCause};
+use sip_transport_proto::parts::{Connection, ConnectionEvent, Router};
 use sip_transport_proto::sim::World;
 use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::sip_core::{self, Message, Method, Request, Response};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, Connection, ConnectionEvent, ConnectionId, Deadline, Event,
-    Keep, KeepError, KeepKind, KeepStop, Outgoing, Protocol, Router, SendOptions, SipEndpoint,
-    SizeRule, Submitted,
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Keep, KeepError, KeepKind,
+    KeepStop, Outgoing, Protocol, SendOptions, SipEndpoint, SizeRule, Submitted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -12,9 +12,10 @@ use std::time::Duration;
 use common::{Host, addr, ip, numbered, options};
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason, SendCause};
+use sip_transport_proto::parts::{Router, RouterOutput};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, ConnectionState, Event,
-    Outgoing, Protocol, Router, RouterOutput, SendOptions, Submitted,
+    Outgoing, Protocol, SendOptions, Submitted,
 };
 
 fn limited(set: impl FnOnce(&mut Config)) -> (Host, ChannelId) {

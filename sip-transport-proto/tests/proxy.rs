@@ -14,9 +14,10 @@ use common::{Host, Received, addr, numbered, ok, options, tcp};
 use peer::Peer;
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason, ProxyError};
+use sip_transport_proto::parts::Carrier;
 use sip_transport_proto::{
-    Carrier, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Protocol,
-    ProxyProtocol, SendOptions, SipEndpoint,
+    ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Protocol, ProxyProtocol,
+    SendOptions, SipEndpoint,
 };
 
 const BALANCER: &str = "192.0.2.200:50000";

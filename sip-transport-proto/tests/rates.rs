@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use common::{Host, addr, wire_request};
 use proptest::prelude::*;
-use sip_transport_proto::{ChannelConfig, Config, Event, Protocol, Router, Stats, Transmit};
+use sip_transport_proto::parts::Router;
+use sip_transport_proto::{ChannelConfig, Config, Event, Protocol, Stats, Transmit};
 
 const BINDING: &[u8] = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
 const VIA: &str = "SIP/2.0/UDP host.example;branch=z9hG4bK1;rport";

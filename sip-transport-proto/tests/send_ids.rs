@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use common::{Host, addr, invite, to, udp, wire_request};
 use proptest::prelude::*;
+use sip_transport_proto::parts::Router;
 use sip_transport_proto::sip_core::header::{Header as _, Via};
 use sip_transport_proto::sip_core::{Message, Name, Request};
-use sip_transport_proto::{Config, Outgoing, Router, SendOptions, Sent, Submitted, Substitution};
+use sip_transport_proto::{Config, Outgoing, SendOptions, Sent, Submitted, Substitution};
 
 const SERVER: &str = "192.0.2.9:5060";
 

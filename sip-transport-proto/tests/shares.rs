@@ -10,8 +10,9 @@ use std::time::Duration;
 use common::{Host, addr, numbered};
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason};
+use sip_transport_proto::parts::{Router, RouterOutput};
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionState, Protocol, Router, RouterOutput,
+    ChannelConfig, ChannelId, Config, ConnectionId, ConnectionState, Protocol,
 };
 
 /// A server and the connections that peers have to it.

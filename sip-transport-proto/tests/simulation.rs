@@ -91,7 +91,7 @@ impl Weather {
             .with_reordering(0.01 * dice.below(30) as f64)
             .with_would_block(0.01 * dice.below(20) as f64);
         if dice.one_in(2) {
-            // LogLimiter byte by byte: it costs time.
+            // Seldom byte by byte: it costs time.
             let most = if dice.one_in(10) { 7 } else { 400 };
             link = link.with_write_sizes(1..=most).with_window(600);
         }

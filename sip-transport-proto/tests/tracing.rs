@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::{Host, numbered, ok, options, tcp, to, wire_request, wire_response};
+use sip_transport_proto::parts::LogLimiter;
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
-use sip_transport_proto::trace::{
-    CALLBACK, CHANNEL, CONNECTION, CONTENT, LIMIT, LogLimiter, MESSAGE,
-};
+use sip_transport_proto::trace::{CALLBACK, CHANNEL, CONNECTION, CONTENT, LIMIT, MESSAGE};
 use sip_transport_proto::{Config, SendOptions};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;

@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 use sip_transport_proto::error::{
     AcceptError, AttemptCause, ChannelError, NextError, SendCause, SendError,
 };
+use sip_transport_proto::parts::{
+    Carrier, Connection, ConnectionEvent, DatagramSocket, Dispatch, Pushed, Routed, Router,
+    RouterOutput,
+};
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
 use sip_transport_proto::{
-    Advertised, Carrier, ChannelConfig, ChannelId, Config, Connection, ConnectionEvent,
-    ConnectionId, DatagramSocket, Deadline, Dispatch, Event, Outgoing, Output, Pushed, QueryId,
-    Routed, Router, RouterOutput, SendId, Sent, SocketId, Submitted, Tokens,
+    Advertised, ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Outgoing, Output,
+    QueryId, SendId, Sent, SocketId, Submitted, Tokens,
 };
 
 /// See the [module](self).

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use adapter_core::Incoming;
+use adapter_core::runtime::Runtime as _;
 use adapter_core::sip_transport_proto::error::{
     AttemptCause, ChannelFailure, CloseReason, LocalFault, NextError, SendCause, SendFailure,
 };
@@ -17,7 +19,6 @@ use adapter_core::sip_transport_proto::sip_core::{Method, Request};
 use adapter_core::sip_transport_proto::{
     Config, Deadline, Event, Protocol, Sent, SizeOutcome, SizeRule,
 };
-use adapter_core::{Incoming, Runtime as _};
 use testkit::memory::{Call, Fault, MemoryRuntime, Simulation};
 
 type SipTransport = adapter_core::SipTransport<MemoryRuntime>;

@@ -12,6 +12,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use adapter_core::Incoming;
+use adapter_core::runtime::Runtime as _;
 use adapter_core::sip_transport_proto::sim::{Answer, Link};
 use adapter_core::sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use adapter_core::sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
@@ -19,7 +21,6 @@ use adapter_core::sip_transport_proto::tls::TlsConfig;
 use adapter_core::sip_transport_proto::{
     ChannelConfig, Config, ConnectionId, Event, Protocol, Sent, SipEndpoint,
 };
-use adapter_core::{Incoming, Runtime as _};
 use futures_channel::oneshot;
 use testkit::certificates::Certificates;
 use testkit::dice::Dice;

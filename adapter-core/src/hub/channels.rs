@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
 use sip_transport_proto::error::ChannelFailure;
-use sip_transport_proto::{ChannelConfig, ChannelId, DatagramSocket, SocketId};
+use sip_transport_proto::parts::DatagramSocket;
+use sip_transport_proto::{ChannelConfig, ChannelId, SocketId};
 
 use super::{Hub, Worker};
 use crate::hub::socket::SharedSocket;

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::Connection;
+use sip_transport_proto::parts::Connection;
 
 /// What senders see of a connection: its machine, and its task to wake.
 #[derive(Debug)]

@@ -20,10 +20,11 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
 use sip_transport_proto::error::{CloseReason, SendCause, SendError};
+use sip_transport_proto::parts::{Connection, Router, RouterOutput, SendIds};
 use sip_transport_proto::resolve::{Answer, LookupId, Target};
 use sip_transport_proto::{
-    ChannelId, Connection, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, Router,
-    RouterOutput, SendId, SendIds, Sent, SipEndpoint, SocketId,
+    ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, SendId, Sent, SipEndpoint,
+    SocketId,
 };
 
 use crate::hub::link::SharedConnection;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::{io, mem};
 
 use sip_transport_proto::error::SendFailure;
+use sip_transport_proto::parts::{Routed, RouterOutput};
 use sip_transport_proto::resolve::{Answer, LookupId};
-use sip_transport_proto::{Event, Routed, RouterOutput, SendId};
+use sip_transport_proto::{Event, SendId};
 
 use super::{Hub, RouterOutputs};
 use crate::hub::tasks;

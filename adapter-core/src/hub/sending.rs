@@ -5,11 +5,9 @@ use std::time::Instant;
 
 use futures_channel::oneshot;
 use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
+use sip_transport_proto::parts::{Carrier, Dispatch, Pushed, Routed};
 use sip_transport_proto::sip_core::Message;
-use sip_transport_proto::{
-    Carrier, ConnectionId, Dispatch, Event, Outgoing, Pushed, QueryId, Routed, SendId, SendOptions,
-    Sent,
-};
+use sip_transport_proto::{ConnectionId, Event, Outgoing, QueryId, SendId, SendOptions, Sent};
 
 use super::{Hub, PlanResult, RouterOutputs, Submitted, Waiter};
 use crate::sync::{lock, read};

@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::{SocketId, TapCall, Transmit};
+use sip_transport_proto::parts::TapCall;
+use sip_transport_proto::{SocketId, Transmit};
 
 use crate::runtime::Datagrams;
 use crate::runtime::batch::{BatchFull, SendBatch};

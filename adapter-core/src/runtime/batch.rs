@@ -205,7 +205,7 @@ const OVERHEAD: usize = size_of::<Queued>();
 /// Datagrams that wait to be sent, in one run of bytes that is used again.
 ///
 /// ```
-/// use adapter_core::SendBatch;
+/// use adapter_core::runtime::SendBatch;
 ///
 /// let mut batch = SendBatch::new(64 * 1024);
 /// let destination = "192.0.2.1:5060".parse().unwrap();
@@ -319,7 +319,7 @@ impl SendBatch {
     }
 
     /// Datagrams that could not be sent, and ICMP errors about ones that were. Drain it after each
-    /// [`try_send`](crate::Datagrams::try_send).
+    /// [`try_send`](crate::runtime::Datagrams::try_send).
     pub fn failures(&mut self) -> &mut Vec<DatagramFailure> {
         &mut self.failures
     }

@@ -18,7 +18,9 @@ use std::{fmt, io};
 use sip_transport_proto::Membership;
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 
-use crate::runtime::batch::{RecvBatch, SendBatch};
+pub use crate::runtime::batch::{
+    BatchFull, Datagram, DatagramFailure, Entry, RecvBatch, SendBatch,
+};
 
 /// A future that a [`Runtime`] hands out or takes: boxed, and free to move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
+use sip_transport_proto::parts::{Carrier, Held};
 use sip_transport_proto::{
-    Carrier, ConnectionId, Event, Held, HintOutcome, Output, Sent, SipEndpoint, SocketId,
-    Submitted, Transmit,
+    ConnectionId, Event, HintOutcome, Output, Sent, SipEndpoint, SocketId, Submitted, Transmit,
     error::{SendCause, SendError},
 };
 

@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sip_transport_proto::parts::Carrier;
 use sip_transport_proto::{
-    Carrier, ChannelId, ConnectionId, HintOutcome, HintReport, Hints, Overruled, Protocol, SendId,
-    Sent, SipEndpoint, Substitution,
+    ChannelId, ConnectionId, HintOutcome, HintReport, Hints, Overruled, Protocol, SendId, Sent,
+    SipEndpoint, Substitution,
 };
 
 /// How long the local address towards a peer is believed.

@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use sip_transport_proto::parts::Carrier;
 use sip_transport_proto::{
-    Carrier, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, ConnectionState, HintOutcome,
-    Hints, Outgoing, Protocol, SendOptions, SipEndpoint, Substitution,
+    ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, ConnectionState, HintOutcome, Hints,
+    Outgoing, Protocol, SendOptions, SipEndpoint, Substitution,
     error::{AcceptError, NextError},
     resolve::{Answer, LookupKind, Record, SrvRecord},
     sip_core::{

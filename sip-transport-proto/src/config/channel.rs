@@ -133,7 +133,7 @@ impl ChannelConfig {
 
     /// The name or address, and port, to write into Via, Contact and Record-Route in the place of
     /// the bound one, whatever address family the peer has. Default: none. It can be changed later,
-    /// by [`Router::advertise`](crate::Router::advertise).
+    /// by [`Router::advertise`](crate::parts::Router::advertise).
     pub fn advertised(mut self, advertised: Advertised) -> Self {
         self.advertised = PerFamily::both(advertised);
         self

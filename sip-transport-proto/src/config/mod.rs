@@ -415,7 +415,7 @@ impl Config {
         /// them makes room for another, the newcomer counted with its own: the oldest of its
         /// [silent](Self::max_silent) ones closes, or else the one that has been idle for longest.
         /// Where none holds more than one, these are looked for among all. Those that we opened count as
-        /// from one address each. Those that the application [trusts](crate::Router::trust) make room
+        /// from one address each. Those that the application [trusts](crate::parts::Router::trust) make room
         /// only where there are no others.
         ///
         /// A newcomer is refused if only such a one could make room that was used in the last 64·T1
@@ -467,7 +467,7 @@ impl Config {
         /// [`max_connections`](Self::max_connections).
         max_silent;
         /// Accepted connections from one IP address (IPv6: from one /64), those left out that are
-        /// [exempt](Self::per_ip_exempt) or [trusted](crate::Router::trust). Another takes the place of
+        /// [exempt](Self::per_ip_exempt) or [trusted](crate::parts::Router::trust). Another takes the place of
         /// its oldest [silent](Self::max_silent) one, or else of the one that has been idle for
         /// longest; it is refused where all have been used in the last 64·T1 (32 s). Default: an eighth
         /// of [`max_connections`](Self::max_connections).

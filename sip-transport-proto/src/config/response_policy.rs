@@ -39,7 +39,7 @@ impl ResponsePolicy {
     }
 
     /// Whether the servers of the top Via's sent-by come after the source, as RFC 3263 §5 finds
-    /// them. Default: no. Over UDP, [`try_next`](crate::Router::try_next) goes there once
+    /// them. Default: no. Over UDP, [`try_next`](crate::parts::Router::try_next) goes there once
     /// [`Event::SendFailed`](crate::Event::SendFailed) has told that the source does not listen.
     #[must_use]
     pub const fn sent_by(mut self, follow: bool) -> Self {

@@ -229,7 +229,7 @@ impl Connection {
         self.out.len().saturating_add(self.pending_bytes)
     }
 
-    /// Adds what it knows to what the [`Router`](crate::Router) does.
+    /// Adds what it knows to what the [`Router`](crate::parts::Router) does.
     pub fn fill_in(&self, info: &mut ConnectionInfo) {
         info.queued = self.queued_bytes();
         info.connected = self.connected;

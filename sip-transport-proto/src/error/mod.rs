@@ -236,8 +236,8 @@ pub enum AttemptCause {
     /// The connection was gone when the message came to it: the target is tried once more.
     #[error("the connection is gone")]
     Gone,
-    /// The request is too large for UDP (RFC 3261 §18.1.1): [`Dispatch::render`](crate::Dispatch::render)
-    /// says so, and [`Router::retry`](crate::Router::retry) goes on over TCP.
+    /// The request is too large for UDP (RFC 3261 §18.1.1): [`Dispatch::render`](crate::parts::Dispatch::render)
+    /// says so, and [`Router::retry`](crate::parts::Router::retry) goes on over TCP.
     #[error("{len} bytes are more than the {limit} that may go over UDP")]
     TooLargeForUdp {
         /// The request's length.
@@ -409,7 +409,7 @@ pub enum ProxyError {
 #[non_exhaustive]
 pub enum FlowFailure {
     /// No pong came in time (RFC 5626 §4.4.1). The connection closes.
-    #[error("no pong return_path")]
+    #[error("no pong came")]
     NoPong,
     /// No STUN request was answered (RFC 5626 §4.4.2).
     #[error("no keep-alive was answered")]
@@ -442,7 +442,7 @@ pub enum SendFailure {
     /// The operating system says that the datagram is too long for its way (EMSGSIZE). Nothing is
     /// wrong with the peer: the same message may reach it over TCP, which it takes if sent with
     /// [`SizeRule::PathMtu`](crate::SizeRule::PathMtu).
-    #[error("the datagram is too long for its carrier")]
+    #[error("the datagram is too long for its path")]
     TooLarge,
     /// The connection closed before all of it was written.
     #[error("the connection closed: {0}")]

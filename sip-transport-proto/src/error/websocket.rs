@@ -40,7 +40,7 @@ pub enum WebSocketError {
 #[non_exhaustive]
 pub enum HandshakeError {
     /// What came is no HTTP head.
-    #[error("what return_path is no HTTP head")]
+    #[error("what came is no HTTP head")]
     NotHttp,
     /// The head is longer than it may be.
     #[error("a head of more than {limit} bytes")]

@@ -1,4 +1,5 @@
 //! What an operator sees: counts, and `tracing` events.
 
 pub(crate) mod counters;
+pub(crate) mod log_limiter;
 pub mod trace;

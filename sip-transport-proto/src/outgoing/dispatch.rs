@@ -138,7 +138,7 @@ impl Dispatch {
     /// # Errors
     /// The message is too large to go this way, its own top Via, From or Contact cannot be read, or
     /// the header hook panicked:
-    /// for [`Router::retry`](crate::Router::retry), which goes on or ends the send.
+    /// for [`Router::retry`](crate::parts::Router::retry), which goes on or ends the send.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
         let local = self.local();
         let host = self

@@ -140,8 +140,8 @@ impl Outgoing {
         &self.message
     }
 
-    /// Which send it is: known from [`SendIds::assign`](crate::SendIds::assign) on, and from
-    /// [`Router::send`](crate::Router::send) at the latest; before that, 0.
+    /// Which send it is: known from [`SendIds::assign`](crate::parts::SendIds::assign) on, and from
+    /// [`Router::send`](crate::parts::Router::send) at the latest; before that, 0.
     pub fn id(&self) -> SendId {
         self.id
     }

@@ -34,7 +34,7 @@ impl SendIds {
     }
 
     /// Gives a message its id, and a request the branch for its top Via if that has none.
-    /// [`Router::send`](crate::Router::send) does so for those that have no id yet.
+    /// [`Router::send`](crate::parts::Router::send) does so for those that have no id yet.
     pub fn assign(&self, outgoing: &mut Outgoing) -> SendId {
         let shared = &self.0;
         if outgoing.transport != Some(shared.id) {

@@ -46,7 +46,7 @@ impl AcceptFilter {
         self.allows_peer(local, remote)
     }
 
-    /// The same of one whose peer a load balancer [has announced](crate::ConnectionEvent::Announced).
+    /// The same of one whose peer a load balancer [has announced](crate::parts::ConnectionEvent::Announced).
     #[cfg(feature = "proxy")]
     #[must_use]
     pub fn allows_announced(&self, local: SocketAddr, remote: SocketAddr) -> bool {

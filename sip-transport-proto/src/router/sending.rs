@@ -208,7 +208,7 @@ impl Router {
             name = target.tls_name.as_ref().map(display),
             %error,
             left_out,
-            "a certificate stands in the carrier"
+            "a certificate stands in the way"
         );
     }
 

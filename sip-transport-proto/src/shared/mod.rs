@@ -16,7 +16,7 @@ use sip_core::Limits;
 use crate::config::{ChannelConfig, Config};
 use crate::ids::{SendId, TransportId};
 use crate::observe::counters::Counters;
-use crate::observe::trace::LogLimiter;
+use crate::observe::log_limiter::LogLimiter;
 use crate::shared::callbacks::Panics;
 use crate::shared::own_names::OwnNames;
 use crate::shared::rates::{Rates, Source, Sources};
@@ -128,7 +128,7 @@ impl Budget {
 
     /// Whether the limit has been hit since the last call.
     pub(crate) fn take_refusal(&self) -> bool {
-        // LogLimiter: the look comes first, as it is cheap.
+        // Rare: the look comes first, as it is cheap.
         self.refused.load(Relaxed) && self.refused.swap(false, Relaxed)
     }
 

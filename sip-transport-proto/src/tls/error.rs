@@ -116,7 +116,7 @@ pub enum CertificateProblem {
     EndEntityUsedAsCa,
     /// There are more certificates above it than one of them allows (RFC 5280 §4.2.1.9), or than
     /// are looked at.
-    #[error("leads to a root by too long a carrier")]
+    #[error("leads to a root by too long a chain")]
     PathTooLong,
     /// It has a critical extension that is not understood (RFC 5280 §4.2).
     #[error("has a critical extension that is not understood")]

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{CurrentRuntime, SipTransport};
+use adapter_core::SipTransport;
+use adapter_core::runtime::CurrentRuntime;
 use clap::Parser;
 
 use super::{Failure, options, tokens};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::Runtime;
+use adapter_core::runtime::Runtime;
 use adapter_core::sip_transport_proto::Tokens;
 use adapter_core::sip_transport_proto::sip_core::build::{
     BuildError, PLACEHOLDER, RequestBuilder, ResponseBuilder,

@@ -4,11 +4,12 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use adapter_core::runtime::CurrentRuntime;
 use adapter_core::sip_transport_proto::sip_core::{Request, Response, StatusCode};
 use adapter_core::sip_transport_proto::{
     ChannelConfig, Config, Event, HintOutcome, Protocol, Sent, SipEndpoint, Tokens,
 };
-use adapter_core::{CurrentRuntime, Incoming, SipTransport};
+use adapter_core::{Incoming, SipTransport};
 use clap::Parser;
 
 use super::{Answers, Failure, indented, options, tokens, within};

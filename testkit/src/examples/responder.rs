@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use adapter_core::runtime::CurrentRuntime;
 use adapter_core::sip_transport_proto::sip_core::build::BuildError;
 use adapter_core::sip_transport_proto::sip_core::{Response, StatusCode};
 use adapter_core::sip_transport_proto::tls::{
     LocalCertificate, ServerCertificates, TlsConfig, TlsServer, roots_from_pem,
 };
 use adapter_core::sip_transport_proto::{ChannelConfig, Event, Protocol};
-use adapter_core::{Builder, CurrentRuntime, Incoming, SipTransport};
+use adapter_core::{Builder, Incoming, SipTransport};
 use clap::{ArgGroup, Parser};
 
 use super::{Answers, Failure, provider, read, within};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use adapter_core::{DatagramFailure, Datagrams, RecvBatch, SendBatch, SocketOptions};
+use adapter_core::runtime::{DatagramFailure, Datagrams, RecvBatch, SendBatch, SocketOptions};
 use sip_transport_proto::sim::{Datagram, HostId, Network, Socket};
 
 use super::executor::Shared;

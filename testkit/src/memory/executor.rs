@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use adapter_core::BoxFuture;
+use adapter_core::runtime::BoxFuture;
 use futures_channel::oneshot;
 use sip_transport_proto::sim::{HostId, Link, Network};
 

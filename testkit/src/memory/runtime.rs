@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use adapter_core::{
+use adapter_core::runtime::{
     BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Resolve, Runtime,
     SocketOptions, Stream, Timer,
 };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use adapter_core::{Listener, Stream};
+use adapter_core::runtime::{Listener, Stream};
 use sip_transport_proto::sim::{HostId, Socket};
 
 use super::executor::Shared;

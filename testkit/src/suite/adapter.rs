@@ -1,6 +1,7 @@
 use std::io;
 
-use adapter_core::{CurrentRuntime, Incoming, SipTransport, StaticResolver};
+use adapter_core::runtime::CurrentRuntime;
+use adapter_core::{Incoming, SipTransport, StaticResolver};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::resolve::Family;
 use sip_transport_proto::sip_core::{Message, Request, Response};

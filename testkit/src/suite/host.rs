@@ -2,7 +2,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use adapter_core::{Datagrams, Listener, Stream};
+use adapter_core::runtime::{Datagrams, Listener, Stream};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::resolve::Zone;
 use sip_transport_proto::sip_core::Message;

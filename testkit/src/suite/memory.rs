@@ -3,7 +3,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use adapter_core::{Datagrams, Listener, Runtime as _, SocketOptions, Stream};
+use adapter_core::runtime::{Datagrams, Listener, Runtime as _, SocketOptions, Stream};
 use sip_transport_proto::sim::Link;
 
 use super::{Adapter, AdapterHost, Host, Place, Setup};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use adapter_core::{Datagrams, Listener, RecvBatch, SendBatch, Stream};
+use adapter_core::runtime::{Datagrams, Listener, RecvBatch, SendBatch, Stream};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::resolve::Family;
 use sip_transport_proto::sim::{HostId, Machine, Socket, World};

@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 
-use adapter_core::{Listener, Stream};
+use adapter_core::runtime::{Listener, Stream};
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::websocket::{
     CloseCode, Item, MessageKind, WebSocket, WebSocketConfig, WebSocketLimits,

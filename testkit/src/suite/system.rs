@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use adapter_core::{CurrentRuntime as _, Datagrams, Listener, Runtime as _, SocketOptions, Stream};
+use adapter_core::runtime::{
+    CurrentRuntime as _, Datagrams, Listener, Runtime as _, SocketOptions, Stream,
+};
 use futures_channel::oneshot;
 
 use super::{Adapter, AdapterHost, Host, Place, Setup};
@@ -13,7 +15,7 @@ use super::{Adapter, AdapterHost, Host, Place, Setup};
 /// A runtime of an adapter, as the cases use it.
 pub trait OnSystem: 'static {
     /// The runtime.
-    type Runtime: adapter_core::CurrentRuntime;
+    type Runtime: adapter_core::runtime::CurrentRuntime;
 
     /// A runtime of one thread, the one that calls [`block_on`](Self::block_on). Dropping it drops
     /// its tasks.

@@ -1,7 +1,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 
-use adapter_core::{Datagrams, RecvBatch, SendBatch};
+use adapter_core::runtime::{Datagrams, RecvBatch, SendBatch};
 
 /// A UDP socket that says what it likes.
 #[derive(Debug)]

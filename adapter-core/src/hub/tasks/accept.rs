@@ -3,8 +3,9 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::trace::{CONNECTION, LIMIT, LogLimiter, SOCKET};
-use sip_transport_proto::{AcceptFilter, ChannelId};
+use sip_transport_proto::ChannelId;
+use sip_transport_proto::parts::{AcceptFilter, LogLimiter};
+use sip_transport_proto::trace::{CONNECTION, LIMIT, SOCKET};
 use tracing::{debug, warn};
 
 use super::backoff::Backoff;

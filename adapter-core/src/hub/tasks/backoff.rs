@@ -1,7 +1,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::trace::LogLimiter;
+use sip_transport_proto::parts::LogLimiter;
 
 use crate::hub::alarm::Alarm;
 use crate::runtime::Runtime;

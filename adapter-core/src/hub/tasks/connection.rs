@@ -8,8 +8,9 @@ use std::{io, thread};
 #[cfg(feature = "proxy")]
 use sip_transport_proto::error::AcceptError;
 use sip_transport_proto::error::CloseReason;
+use sip_transport_proto::parts::ConnectionEvent;
 use sip_transport_proto::trace::CONNECTION;
-use sip_transport_proto::{ConnectionEvent, ConnectionId, Event};
+use sip_transport_proto::{ConnectionId, Event};
 use tracing::debug;
 
 use crate::hub::alarm::Alarm;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::trace::{LIMIT, LogLimiter, SOCKET};
-use sip_transport_proto::{DatagramSocket, Event, SendId, TapCall, error as proto};
+use sip_transport_proto::parts::{DatagramSocket, LogLimiter, TapCall};
+use sip_transport_proto::trace::{LIMIT, SOCKET};
+use sip_transport_proto::{Event, SendId, error as proto};
 use tracing::warn;
 
 use super::backoff::Backoff;

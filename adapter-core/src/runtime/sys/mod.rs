@@ -1,4 +1,4 @@
-//! Socket system calls, for those who implement a [`Runtime`](crate::Runtime). No call blocks.
+//! Socket system calls, for those who implement a [`Runtime`](crate::runtime::Runtime). No call blocks.
 
 mod descriptors;
 

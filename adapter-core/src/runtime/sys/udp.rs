@@ -78,7 +78,7 @@ impl UdpSocket {
 
     /// Sends what waits in `batch`: the contract is that of [`Datagrams::try_send`].
     ///
-    /// [`Datagrams::try_send`]: crate::Datagrams::try_send
+    /// [`Datagrams::try_send`]: crate::runtime::Datagrams::try_send
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
         platform::send(&self.socket, self.local, batch)
     }

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use adapter_core::runtime::CurrentRuntime;
 use adapter_core::sip_transport_proto::sip_core::uri::Uri;
 use adapter_core::sip_transport_proto::tls::rustls::RootCertStore;
 use adapter_core::sip_transport_proto::tls::{TlsClient, TlsConfig, roots_from_pem};
 use adapter_core::sip_transport_proto::{ChannelConfig, Config, Direction, Protocol, Tapped};
-use adapter_core::{Builder, CurrentRuntime, SipTransport};
+use adapter_core::{Builder, SipTransport};
 use clap::Parser;
 
 use super::Expected;

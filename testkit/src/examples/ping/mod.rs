@@ -9,6 +9,8 @@ use std::pin::pin;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use adapter_core::SipTransport;
+use adapter_core::runtime::CurrentRuntime;
 use adapter_core::sip_transport_proto::error::{
     AttemptCause, NextError, SendCause, SendError, SendFailure,
 };
@@ -16,7 +18,6 @@ use adapter_core::sip_transport_proto::sip_core::header::{CSeq, From};
 use adapter_core::sip_transport_proto::sip_core::{Request, Response, StatusCode};
 use adapter_core::sip_transport_proto::tls::TlsError;
 use adapter_core::sip_transport_proto::{Event, Protocol, SendId, Sent, SipEndpoint, Tokens};
-use adapter_core::{CurrentRuntime, SipTransport};
 
 pub use args::Args;
 

@@ -8,10 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{
-    BlockingSendError, BoxFuture, Builder, Incoming, Listener, Resolve, Runtime as _, SipTransport,
-    Stream,
-};
+use adapter_core::runtime::{BoxFuture, Listener, Resolve, Runtime as _, Stream};
+use adapter_core::{BlockingSendError, Builder, Incoming, SipTransport};
 use sip_transport_proto::error::{CloseReason, NextError, SendCause, SendFailure};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
@@ -163,7 +161,7 @@ pub async fn while_events_are_not_read_few_connections_are_accepted<H: AdapterHo
 
 /// Answers requests, and for each of its first requests sends one of its own, all awaited in the
 /// loop; until it has so many responses.
-async fn play<R: adapter_core::CurrentRuntime>(
+async fn play<R: adapter_core::runtime::CurrentRuntime>(
     player: &mut Adapter<R>,
     other: SipEndpoint,
     rounds: usize,

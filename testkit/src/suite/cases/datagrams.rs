@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{DatagramFailure, Datagrams, RecvBatch, Runtime as _, SendBatch, SocketOptions};
+use adapter_core::runtime::{
+    DatagramFailure, Datagrams, RecvBatch, Runtime as _, SendBatch, SocketOptions,
+};
 
 use crate::suite::wait::first;
 use crate::suite::{AdapterHost, Family};

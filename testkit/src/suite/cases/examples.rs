@@ -4,7 +4,8 @@ use std::future::{pending, ready};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use adapter_core::{CurrentRuntime, SipTransport};
+use adapter_core::SipTransport;
+use adapter_core::runtime::CurrentRuntime;
 use clap::Parser;
 use futures_channel::oneshot;
 use sip_transport_proto::{Protocol, SipEndpoint};

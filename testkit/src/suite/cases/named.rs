@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use adapter_core::{BlockingSendError, CurrentRuntime, Incoming, SipTransport};
+use adapter_core::runtime::CurrentRuntime;
+use adapter_core::{BlockingSendError, Incoming, SipTransport};
 use sip_transport_proto::sip_core::{Method, Name};
 use sip_transport_proto::{Event, Protocol, SendId, SipEndpoint};
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::{Listener, Runtime as _, SocketOptions, Stream, Timer};
+use adapter_core::runtime::{Listener, Runtime as _, SocketOptions, Stream, Timer};
 
 use crate::suite::{AdapterHost, join};
 

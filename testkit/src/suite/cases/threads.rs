@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use adapter_core::{CurrentRuntime, Incoming, SipTransport};
+use adapter_core::runtime::CurrentRuntime;
+use adapter_core::{Incoming, SipTransport};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::{Event, Protocol, SendOptions, SipEndpoint};
 

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::task::{Context, Poll, ready};
 
-use adapter_core::{
+use adapter_core::runtime::{
     ConnectedDatagrams, Datagrams, Listener, RecvBatch, SendBatch, SocketOptions, Stream, sys,
 };
 use async_io::Async;

@@ -20,7 +20,7 @@ use sip_transport_proto::trace::LOOKUP;
 use tracing::warn;
 
 use self::provider::Connections;
-use crate::resolve::SystemResolver;
+use crate::resolver::SystemResolver;
 use crate::runtime::{BoxFuture, CurrentRuntime, Resolve, Runtime};
 
 /// How long one name server is waited for before it, or another, is asked again. Three times that

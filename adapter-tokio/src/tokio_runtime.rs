@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use adapter_core::{
+use adapter_core::runtime::{
     BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
     Stream, Timer, sys,
 };
@@ -27,7 +27,7 @@ use tokio::time::Sleep;
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use adapter_core::{CurrentRuntime, Runtime};
+/// use adapter_tokio::runtime::{CurrentRuntime, Runtime};
 ///
 /// let runtime = adapter_tokio::TokioRuntime::current()?;
 /// let socket = runtime.bind_datagrams("127.0.0.1:0".parse()?, &Default::default())?;

@@ -12,7 +12,7 @@ use std::sync::Weak;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use adapter_core::{
+use adapter_core::runtime::{
     BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
     Stream, Timer,
 };
@@ -27,7 +27,7 @@ pub use single_thread::SingleThread;
 /// messages sent from any thread.
 ///
 /// ```
-/// use adapter_async_std::{AsyncStdRuntime, adapter_core::Runtime};
+/// use adapter_async_std::{AsyncStdRuntime, runtime::Runtime};
 ///
 /// let local = "127.0.0.1:0".parse()?;
 /// let socket = AsyncStdRuntime::new().bind_datagrams(local, &Default::default())?;

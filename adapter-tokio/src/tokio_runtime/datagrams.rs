@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use adapter_core::{BoxFuture, Datagrams, RecvBatch, SendBatch, sys};
+use adapter_core::runtime::{BoxFuture, Datagrams, RecvBatch, SendBatch, sys};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
