@@ -3,8 +3,8 @@
 //! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
 //! handles: [`SipTransport`] sends, [`Incoming`] receives. All that an application names is here.
 //! The protocol itself is in [`sip_transport_proto`], its driver loops in [`adapter_core`]; this
-//! crate adds async-std's sockets, timers and tasks. async-std calls itself discontinued in favour of smol; this adapter is
-//! so thin that one for smol is a copy with other imports.
+//! crate adds async-std's threads to the sockets and timers of async-io, which it shares with
+//! `adapter-smol`. async-std is discontinued, and its authors point to smol: new programs take that.
 //!
 //! ```
 //! use adapter_async_std::sip_core::{Method, build::RequestBuilder};
@@ -28,17 +28,60 @@
 //! # }
 //! ```
 //!
-//! For the most out of each core give each worker a thread of its own, with [`SingleThread`] and
-//! [`Builder::worker_runtimes`](adapter_core::Builder::worker_runtimes): the transport and the
+//! For the most out of each core give each worker a thread of its own: the transport and the
 //! application then work in turns, in batches.
+//!
+//! ```
+//! use adapter_async_std::{SingleThread, SipTransport};
+//!
+//! let threads = [SingleThread::new(), SingleThread::new()];
+//! let builder = SipTransport::builder().udp("127.0.0.1:0".parse()?);
+//! let builder = builder.worker_runtimes(threads.each_ref().map(SingleThread::runtime));
+//! let (transport, incoming) = threads[0].block_on(builder.bind())?;
+//! for (thread, mut incoming) in threads.into_iter().zip(incoming.into_workers()) {
+//!     std::thread::spawn(move || thread.block_on(async move { incoming.recv().await }));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-mod async_std_runtime;
-
-pub use async_std_runtime::{AsyncStdRuntime, SingleThread};
+use adapter_core::runtime::async_io::{self, AsyncIoRuntime, Threads};
 
 pub use adapter_core;
 #[doc(inline)]
 pub use adapter_core::*;
+
+/// The threads of async-std.
+#[derive(Debug)]
+pub enum AsyncStdThreads {}
+
+impl Threads for AsyncStdThreads {
+    fn spawn(task: BoxFuture<()>) {
+        drop(async_std::task::spawn(task));
+    }
+
+    fn is_usable() -> bool {
+        Self::is_inside()
+    }
+
+    fn is_inside() -> bool {
+        async_std::task::try_current().is_some()
+    }
+}
+
+/// The [`Runtime`](runtime::Runtime) on async-std: its own threads, or a [`SingleThread`].
+///
+/// ```
+/// use adapter_async_std::{AsyncStdRuntime, runtime::Runtime};
+///
+/// let local = "127.0.0.1:0".parse()?;
+/// let socket = AsyncStdRuntime::new().bind_datagrams(local, &Default::default())?;
+/// assert_ne!(socket.local_addr().port(), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type AsyncStdRuntime = AsyncIoRuntime<AsyncStdThreads>;
+
+/// Tasks that run on one thread: those of async-std move between its threads.
+pub type SingleThread = async_io::SingleThread<AsyncStdThreads>;
 
 /// The SIP transport on async-std.
 pub type SipTransport = adapter_core::SipTransport<AsyncStdRuntime>;

@@ -234,7 +234,7 @@ impl<R: CurrentRuntime> Builder<R> {
             .collect();
         let hub = Arc::new(Hub::new(
             router,
-            || R::current().is_ok(),
+            R::is_inside,
             workers,
             resolver,
             self.datagram_queue,

@@ -4,6 +4,8 @@
 //! so cancelling a wait loses nothing. **Only the task that owns a socket polls it** (one waker is
 //! kept for each direction of a socket); any other task or thread may use the `try_` methods.
 
+#[cfg(feature = "async-io")]
+pub mod async_io;
 pub(crate) mod batch;
 pub mod sys;
 
@@ -94,6 +96,11 @@ pub trait CurrentRuntime: Runtime + Sized {
     ///
     /// If the caller runs in none.
     fn current() -> io::Result<Self>;
+
+    /// Whether the caller runs in a task of such a runtime, and so must not block its thread.
+    fn is_inside() -> bool {
+        Self::current().is_ok()
+    }
 }
 
 /// A deadline of a [`Runtime`].

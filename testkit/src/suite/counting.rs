@@ -44,6 +44,10 @@ impl<R: CurrentRuntime> CurrentRuntime for Counting<R> {
     fn current() -> io::Result<Self> {
         R::current().map(Self::new)
     }
+
+    fn is_inside() -> bool {
+        R::is_inside()
+    }
 }
 
 impl<R: Runtime> Runtime for Counting<R> {

@@ -340,7 +340,7 @@ macro_rules! runtime_suite {
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,
                 a_blocking_send_ends_when_its_runtime_does,
                 sends_that_wait_for_names_end_when_their_runtime_does,
-                binding_outside_a_runtime_is_an_error,
+                binding_outside_a_runtime_is_an_error_unless_it_is_anywhere,
             }
             examples::{
                 quickstart_carries_a_request_and_its_response_over_every_channel,

@@ -17,6 +17,9 @@ pub trait OnSystem: 'static {
     /// The runtime.
     type Runtime: adapter_core::runtime::CurrentRuntime;
 
+    /// Whether the runtime's threads can be had from outside any task.
+    const IS_ANYWHERE: bool = false;
+
     /// A runtime of one thread, the one that calls [`block_on`](Self::block_on). Dropping it drops
     /// its tasks.
     type Thread: Send + 'static;

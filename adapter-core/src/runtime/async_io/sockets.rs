@@ -7,10 +7,10 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::task::{Context, Poll, ready};
 
-use adapter_core::runtime::{
-    ConnectedDatagrams, Datagrams, Listener, RecvBatch, SendBatch, SocketOptions, Stream, sys,
-};
 use async_io::Async;
+
+use crate::runtime::batch::{RecvBatch, SendBatch};
+use crate::runtime::{ConnectedDatagrams, Datagrams, Listener, SocketOptions, Stream, sys};
 
 /// The outcome of a call, once it does not block.
 fn unblocked<T>(
@@ -30,15 +30,15 @@ pub(super) fn bind_datagrams(
     options: &SocketOptions,
 ) -> io::Result<Box<dyn Datagrams>> {
     let io = Async::new_nonblocking(sys::UdpSocket::bind(local, options)?)?;
-    Ok(Box::new(AsyncStdDatagrams(io)))
+    Ok(Box::new(AsyncIoDatagrams(io)))
 }
 
 /// An ICMP error is an event for both directions. It stays one until it is read, which receiving
 /// and sending do.
 #[derive(Debug)]
-struct AsyncStdDatagrams(Async<sys::UdpSocket>);
+struct AsyncIoDatagrams(Async<sys::UdpSocket>);
 
-impl Datagrams for AsyncStdDatagrams {
+impl Datagrams for AsyncIoDatagrams {
     fn local_addr(&self) -> SocketAddr {
         self.0.get_ref().local_addr()
     }
@@ -61,13 +61,13 @@ pub(super) fn connect_datagrams(
     local: SocketAddr,
 ) -> io::Result<Box<dyn ConnectedDatagrams>> {
     let io = Async::new_nonblocking(sys::connect_datagrams(remote, local)?)?;
-    Ok(Box::new(AsyncStdConnectedDatagrams(io)))
+    Ok(Box::new(AsyncIoConnectedDatagrams(io)))
 }
 
 #[derive(Debug)]
-struct AsyncStdConnectedDatagrams(Async<UdpSocket>);
+struct AsyncIoConnectedDatagrams(Async<UdpSocket>);
 
-impl ConnectedDatagrams for AsyncStdConnectedDatagrams {
+impl ConnectedDatagrams for AsyncIoConnectedDatagrams {
     fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         unblocked(
             || self.0.get_ref().recv(buffer),
@@ -83,16 +83,16 @@ impl ConnectedDatagrams for AsyncStdConnectedDatagrams {
 pub(super) fn listen(local: SocketAddr, options: &SocketOptions) -> io::Result<Box<dyn Listener>> {
     let io = Async::new_nonblocking(sys::listen(local, options)?)?;
     let local = io.get_ref().local_addr()?;
-    Ok(Box::new(AsyncStdListener { io, local }))
+    Ok(Box::new(AsyncIoListener { io, local }))
 }
 
 #[derive(Debug)]
-struct AsyncStdListener {
+struct AsyncIoListener {
     io: Async<TcpListener>,
     local: SocketAddr,
 }
 
-impl Listener for AsyncStdListener {
+impl Listener for AsyncIoListener {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -115,9 +115,9 @@ impl Listener for AsyncStdListener {
     }
 }
 
-fn accepted(io: TcpStream) -> io::Result<AsyncStdStream> {
+fn accepted(io: TcpStream) -> io::Result<AsyncIoStream> {
     io.set_nodelay(true)?;
-    AsyncStdStream::new(Async::new(io)?)
+    AsyncIoStream::new(Async::new(io)?)
 }
 
 pub(super) async fn connect(
@@ -128,18 +128,18 @@ pub(super) async fn connect(
     io.writable().await?;
     match io.get_ref().take_error()? {
         Some(error) => Err(error),
-        None => Ok(Box::new(AsyncStdStream::new(io)?)),
+        None => Ok(Box::new(AsyncIoStream::new(io)?)),
     }
 }
 
 #[derive(Debug)]
-struct AsyncStdStream {
+struct AsyncIoStream {
     io: Async<TcpStream>,
     local: SocketAddr,
     remote: SocketAddr,
 }
 
-impl AsyncStdStream {
+impl AsyncIoStream {
     fn new(io: Async<TcpStream>) -> io::Result<Self> {
         let local = sys::canonical(io.get_ref().local_addr()?);
         let remote = sys::canonical(io.get_ref().peer_addr()?);
@@ -147,7 +147,7 @@ impl AsyncStdStream {
     }
 }
 
-impl Stream for AsyncStdStream {
+impl Stream for AsyncIoStream {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }

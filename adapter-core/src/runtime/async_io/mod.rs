@@ -1,68 +1,111 @@
-//! The [`Runtime`] traits on async-std.
+//! Sockets, timers and threads on async-io, for runtimes whose own are those: smol and async-std.
 
 mod single_thread;
 mod sockets;
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::marker::PhantomData;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Weak;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use std::{fmt, io};
 
-use adapter_core::runtime::{
+use async_executor::Executor;
+
+use super::{
     BoxFuture, ConnectedDatagrams, CurrentRuntime, Datagrams, Listener, Runtime, SocketOptions,
     Stream, Timer,
 };
-use async_executor::Executor;
-use async_std::net::ToSocketAddrs;
 
 pub use single_thread::SingleThread;
 
-/// Where the tasks of a transport run: on async-std's own threads, or on a [`SingleThread`].
+/// The threads of a runtime that any task may run on.
+pub trait Threads: 'static {
+    /// Runs `task` on them.
+    fn spawn(task: BoxFuture<()>);
+
+    /// Whether [`spawn`](Self::spawn) may be called here.
+    fn is_usable() -> bool;
+
+    /// Whether the caller runs in a task, and so must not block.
+    fn is_inside() -> bool;
+}
+
+/// The place where the tasks of a transport run: the threads `T`, or one [`SingleThread`].
 ///
 /// Sockets and timers are those of async-io, which need no runtime, so sockets may be opened and
 /// messages sent from any thread.
-///
-/// ```
-/// use adapter_async_std::{AsyncStdRuntime, runtime::Runtime};
-///
-/// let local = "127.0.0.1:0".parse()?;
-/// let socket = AsyncStdRuntime::new().bind_datagrams(local, &Default::default())?;
-/// assert_ne!(socket.local_addr().port(), 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct AsyncStdRuntime {
+pub struct AsyncIoRuntime<T> {
     /// A [`SingleThread`]'s, which holds the tasks, which hold the runtime.
     executor: Option<Weak<Executor<'static>>>,
+    threads: PhantomData<fn() -> T>,
 }
 
-impl AsyncStdRuntime {
-    /// The runtime whose tasks run on async-std's own threads.
-    pub fn new() -> Self {
-        Self::default()
+impl<T> AsyncIoRuntime<T> {
+    /// The runtime whose tasks run on the threads `T`.
+    pub const fn new() -> Self {
+        Self {
+            executor: None,
+            threads: PhantomData,
+        }
+    }
+
+    const fn on(executor: Weak<Executor<'static>>) -> Self {
+        Self {
+            executor: Some(executor),
+            threads: PhantomData,
+        }
     }
 }
 
-impl CurrentRuntime for AsyncStdRuntime {
+impl<T> Clone for AsyncIoRuntime<T> {
+    fn clone(&self) -> Self {
+        Self {
+            executor: self.executor.clone(),
+            threads: PhantomData,
+        }
+    }
+}
+
+impl<T> Default for AsyncIoRuntime<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for AsyncIoRuntime<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_single = self.executor.is_some();
+        f.debug_struct("AsyncIoRuntime")
+            .field("single_thread", &is_single)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Threads> CurrentRuntime for AsyncIoRuntime<T> {
     fn current() -> io::Result<Self> {
-        let here = single_thread::current();
-        here.or_else(|| async_std::task::try_current().map(|_| Self::new()))
-            .ok_or_else(|| io::Error::other("this is no task of async-std"))
+        single_thread::current()
+            .map(Self::on)
+            .or_else(|| T::is_usable().then(Self::new))
+            .ok_or_else(|| io::Error::other("this is no task of the runtime"))
+    }
+
+    fn is_inside() -> bool {
+        single_thread::current().is_some() || T::is_inside()
     }
 }
 
-impl Runtime for AsyncStdRuntime {
+impl<T: Threads> Runtime for AsyncIoRuntime<T> {
     fn now(&self) -> Instant {
         Instant::now()
     }
 
     fn spawn(&self, task: BoxFuture<()>) {
         match &self.executor {
-            None => drop(async_std::task::spawn(task)),
+            None => T::spawn(task),
             Some(executor) => {
                 if let Some(executor) = executor.upgrade() {
                     executor.spawn(task).detach();
@@ -72,7 +115,7 @@ impl Runtime for AsyncStdRuntime {
     }
 
     fn timer(&self, at: Instant) -> Box<dyn Timer> {
-        Box::new(AsyncStdTimer(async_io::Timer::at(at)))
+        Box::new(AsyncIoTimer(async_io::Timer::at(at)))
     }
 
     fn bind_datagrams(
@@ -105,7 +148,7 @@ impl Runtime for AsyncStdRuntime {
 
     fn lookup(&self, host: String) -> BoxFuture<io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
-            let answer = (host.as_str(), 0).to_socket_addrs().await?;
+            let answer = blocking::unblock(move || (host.as_str(), 0).to_socket_addrs()).await?;
             let mut seen = BTreeSet::new();
             let addresses = answer.map(|address| address.ip());
             Ok(addresses.filter(|ip| seen.insert(*ip)).collect())
@@ -114,9 +157,9 @@ impl Runtime for AsyncStdRuntime {
 }
 
 #[derive(Debug)]
-struct AsyncStdTimer(async_io::Timer);
+struct AsyncIoTimer(async_io::Timer);
 
-impl Timer for AsyncStdTimer {
+impl Timer for AsyncIoTimer {
     fn reset(&mut self, at: Instant) {
         self.0.set_at(at);
     }
