@@ -201,7 +201,7 @@ macro_rules! suite {
             }
             watching::{
                 each_message_is_shown_once_with_its_bytes_and_end_points,
-                what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
+                what_is_broken_or_not_ours_is_shown_and_so_is_the_reply_to_it,
             }
         }}
         $crate::cases_over! { plain [udp Udp, tcp Tcp] $host: {
