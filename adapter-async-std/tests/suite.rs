@@ -42,11 +42,12 @@ mod one_thread {
     testkit::suite!(SystemHost<AsyncStd<false>>);
     testkit::adapter_suite!(SystemHost<AsyncStd<false>>);
     testkit::runtime_suite!(SystemHost<AsyncStd<false>>);
+    testkit::examples_suite!(SystemHost<AsyncStd<false>>);
 }
 
 mod many_threads {
     use super::{AsyncStd, SystemHost};
-    testkit::suite!(SystemHost<AsyncStd<true>>);
+    testkit::crossing_suite!(SystemHost<AsyncStd<true>>);
     testkit::adapter_suite!(SystemHost<AsyncStd<true>>);
     testkit::runtime_suite!(SystemHost<AsyncStd<true>>);
 }

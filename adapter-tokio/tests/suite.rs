@@ -45,11 +45,12 @@ mod one_thread {
     testkit::suite!(SystemHost<Tokio<0>>);
     testkit::adapter_suite!(SystemHost<Tokio<0>>);
     testkit::runtime_suite!(SystemHost<Tokio<0>>);
+    testkit::examples_suite!(SystemHost<Tokio<0>>);
 }
 
 mod many_threads {
     use super::{SystemHost, Tokio};
-    testkit::suite!(SystemHost<Tokio<2>>);
+    testkit::crossing_suite!(SystemHost<Tokio<2>>);
     testkit::adapter_suite!(SystemHost<Tokio<2>>);
     testkit::runtime_suite!(SystemHost<Tokio<2>>);
 }

@@ -7,7 +7,8 @@
 //! testkit::adapter_suite!(testkit::suite::MemoryHost);
 //! ```
 //!
-//! [`runtime_suite!`](crate::runtime_suite) adds those about the runtime itself.
+//! [`runtime_suite!`](crate::runtime_suite) adds those about the runtime itself. A second host of one runtime has
+//! [`crossing_suite!`](crate::crossing_suite) in place of the whole.
 //!
 //! No case sleeps: each waits for what must come, and a case that waits too long fails.
 
@@ -80,13 +81,8 @@ macro_rules! cases_over {
 #[macro_export]
 macro_rules! suite {
     ($host:ty) => {
+        $crate::crossing_suite!($host);
         $crate::cases! { $host:
-            exchange::{
-                a_request_and_its_response_cross_over_udp_and_ipv4,
-                a_request_and_its_response_cross_over_udp_and_ipv6,
-                the_largest_datagram_arrives_whole,
-                a_message_larger_than_a_datagram_is_refused_and_given_back,
-            }
             substitution::{
                 a_reply_names_the_address_that_its_request_came_to,
                 from_gets_the_host_only_and_the_rest_stays,
@@ -139,13 +135,7 @@ macro_rules! suite {
                 who_speaks_another_protocol_is_closed_and_others_are_served,
             }
         }
-        $crate::cases_over! { streams [tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
-            exchange::{
-                a_request_and_its_response_cross_over_ipv4,
-                a_request_and_its_response_cross_over_ipv6,
-                pipelined_requests_come_in_order,
-                a_message_cut_anywhere_comes_whole,
-            }
+        $crate::cases_over! { over_streams [tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
             substitution::{
                 placeholders_become_the_address_used_towards_each_peer,
             }
@@ -160,13 +150,6 @@ macro_rules! suite {
             hints::{
                 a_connection_hint_wins_over_the_destination,
                 a_closed_connection_hint_is_overruled,
-            }
-            connections::{
-                a_connection_is_used_again_until_it_closes,
-                a_refused_connection_is_reported_with_the_message_back,
-                closing_a_connection_tells_both_sides_why,
-                a_send_that_waits_for_a_connection_ends_once,
-                peers_that_send_and_leave_at_once_are_heard,
             }
             receiving::{
                 a_message_that_cannot_be_read_gets_one_400,
@@ -190,9 +173,6 @@ macro_rules! suite {
             callbacks::{
                 an_accept_filter_that_panics_refuses_the_connection,
             }
-            life::{
-                shutdown_writes_what_is_queued_and_ends_later_sends,
-            }
         }}
         $crate::cases_over! { all [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
             callbacks::{
@@ -201,7 +181,7 @@ macro_rules! suite {
             }
             watching::{
                 each_message_is_shown_once_with_its_bytes_and_end_points,
-                what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply,
+                what_is_broken_or_not_ours_is_shown_and_so_is_the_reply_to_it,
             }
         }}
         $crate::cases_over! { plain [udp Udp, tcp Tcp] $host: {
@@ -249,6 +229,40 @@ macro_rules! suite {
                 the_length_of_a_message_may_be_missing_and_must_not_be_wrong,
                 a_response_comes_back_in_the_kind_of_its_request_but_binary_if_not_utf8,
                 a_call_of_a_browser_goes_both_ways_without_a_lookup,
+            }
+        }}
+    };
+}
+
+/// Those of [`suite!`](crate::suite) about messages that cross, and the life of what carries them: what a second host
+/// of a runtime shows too. What is decided above the sockets, such as names, hints and limits, is the same on both.
+#[macro_export]
+macro_rules! crossing_suite {
+    ($host:ty) => {
+        $crate::cases! { $host:
+            exchange::{
+                a_request_and_its_response_cross_over_udp_and_ipv4,
+                a_request_and_its_response_cross_over_udp_and_ipv6,
+                the_largest_datagram_arrives_whole,
+                a_message_larger_than_a_datagram_is_refused_and_given_back,
+            }
+        }
+        $crate::cases_over! { streams [tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            exchange::{
+                a_request_and_its_response_cross_over_ipv4,
+                a_request_and_its_response_cross_over_ipv6,
+                pipelined_requests_come_in_order,
+                a_message_cut_anywhere_comes_whole,
+            }
+            connections::{
+                a_connection_is_used_again_until_it_closes,
+                a_refused_connection_is_reported_with_the_message_back,
+                closing_a_connection_tells_both_sides_why,
+                a_send_that_waits_for_a_connection_ends_once,
+                peers_that_send_and_leave_at_once_are_heard,
+            }
+            life::{
+                shutdown_writes_what_is_queued_and_ends_later_sends,
             }
         }}
     };
@@ -342,6 +356,21 @@ macro_rules! runtime_suite {
                 sends_that_wait_for_names_end_when_their_runtime_does,
                 binding_outside_a_runtime_is_an_error_unless_it_is_anywhere,
             }
+        }
+        $crate::cases_over! { sends [udp Udp, tcp Tcp] $host: {
+            named::{
+                who_enters_a_send_before_it_goes_out_knows_every_response,
+                who_enters_a_send_before_it_goes_out_knows_every_failure,
+            }
+        }}
+    };
+}
+
+/// The cases about the examples, which run on a host of their own choosing. The host is a [`SystemHost`].
+#[macro_export]
+macro_rules! examples_suite {
+    ($host:ty) => {
+        $crate::cases! { $host:
             examples::{
                 quickstart_carries_a_request_and_its_response_over_every_channel,
                 quickstart_shows_placeholders_before_and_addresses_after_substitution,
@@ -356,11 +385,5 @@ macro_rules! runtime_suite {
                 the_responder_answers_after_the_delay_asked_for,
             }
         }
-        $crate::cases_over! { sends [udp Udp, tcp Tcp] $host: {
-            named::{
-                who_enters_a_send_before_it_goes_out_knows_every_response,
-                who_enters_a_send_before_it_goes_out_knows_every_failure,
-            }
-        }}
     };
 }

@@ -169,7 +169,7 @@ impl Peer {
     }
 }
 
-pub async fn what_is_broken_or_not_ours_is_shown_and_so_is_the_librarys_reply<H: Host>(
+pub async fn what_is_broken_or_not_ours_is_shown_and_so_is_the_reply_to_it<H: Host>(
     host: &H,
     protocol: Protocol,
 ) {
