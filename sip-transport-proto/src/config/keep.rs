@@ -60,8 +60,9 @@ impl Keep {
     }
 
     /// Sets the longest time between two keep-alives; each period is drawn at random from 80 % to
-    /// 100 % of it (RFC 5626 §4.4.1). Default: [`Config::stream_keep_interval`],
-    /// [`Config::datagram_keep_interval`].
+    /// 100 % of it (RFC 5626 §4.4.1). Default:
+    /// [`Config::stream_keep_interval`](crate::Config::stream_keep_interval),
+    /// [`Config::datagram_keep_interval`](crate::Config::datagram_keep_interval).
     ///
     /// # Errors
     /// The interval must be 1 s or more, 10 years at most.
