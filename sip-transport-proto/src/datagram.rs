@@ -1,3 +1,5 @@
+//! The sans-I/O state machine of one UDP socket.
+
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,11 +21,11 @@ use crate::keep::{KeptFlows, stun};
 use crate::protocol::Protocol;
 use crate::shared::ChannelContext;
 
-/// One UDP socket: turns datagrams into events. It keeps nothing about any peer; the flows that are
-/// kept alive are the router's.
+/// The state machine of one UDP socket, which turns datagrams into events. It does no I/O and keeps
+/// no state about peers; the flows that are kept alive belong to the router.
 ///
-/// - **Input**: [`handle_datagram`](Self::handle_datagram), which answers with the event.
-/// - **Output**: after it, [`poll_transmit`](Self::poll_transmit) until `None`.
+/// - **Input**: [`handle_datagram`](Self::handle_datagram), which returns the event.
+/// - **Output**: [`poll_transmit`](Self::poll_transmit), to be called until it returns `None`.
 #[derive(Debug)]
 pub struct DatagramSocket {
     shared: Arc<ChannelContext>,
@@ -59,21 +61,21 @@ impl DatagramSocket {
         }
     }
 
-    /// Which socket this is.
+    /// The id of the socket.
     pub fn id(&self) -> SocketId {
         self.id
     }
 
-    /// The address that it is bound to.
+    /// The address that the socket is bound to.
     pub fn local(&self) -> SocketAddr {
         self.local
     }
 
-    /// Takes a datagram from `remote`; `local_ip` is the address it was sent to, where the socket
-    /// is bound to all and the system tells.
+    /// Processes a datagram from `remote`. `local_ip` is the address it was sent to, if the socket
+    /// is bound to the unspecified address and the operating system reports it.
     ///
-    /// One datagram is one message (RFC 3261 §18.3); what stands behind its body is ignored.
-    /// A keep-alive, a response that is not ours, and what is no SIP at all give no event.
+    /// One datagram carries one message (RFC 3261 §18.3); bytes after its body are ignored. A
+    /// keep-alive, a response that is not ours, or data that is not SIP yields no event.
     #[must_use]
     pub fn handle_datagram(
         &mut self,
@@ -82,7 +84,7 @@ impl DatagramSocket {
         local_ip: Option<IpAddr>,
         data: &[u8],
     ) -> Option<Event> {
-        // A keep-alive: CRLFs, or the zero bytes that some devices send (RFC 3261 §7.5).
+        // A keep-alive: CRLFs (RFC 3261 §7.5), or the zero bytes that some devices send.
         if !data.iter().any(|b| !matches!(b, b'\r' | b'\n' | 0)) {
             self.shared.counters.keepalives_in.one();
             return None;
@@ -90,7 +92,8 @@ impl DatagramSocket {
         if stun::is_stun(data) {
             return self.take_stun(now, remote, local_ip, data);
         }
-        // No SIP start line begins so, nor what may stand before one; RTP and DTLS do.
+        // A SIP message starts with a visible character or with white space; RTP and DTLS start
+        // with other bytes.
         if data
             .first()
             .is_some_and(|b| !b.is_ascii_graphic() && !matches!(b, b'\r' | b'\n' | b' ' | b'\t'))
@@ -135,7 +138,7 @@ impl DatagramSocket {
         event
     }
 
-    /// A response may agree to keep-alives (RFC 6223 §4.3).
+    /// Starts or adjusts keep-alives if the response's top Via agrees to them (RFC 6223 §4.3).
     #[cold]
     fn see_agreement(&mut self, now: Instant, remote: SocketAddr, head: &Head, data: &[u8]) {
         let via = head.top_via(data).ok();
@@ -145,8 +148,8 @@ impl DatagramSocket {
         }
     }
 
-    /// Whether, since the last call, [`Router::poll_timeout`](crate::parts::Router::poll_timeout) may have
-    /// come nearer because of what came in here.
+    /// Returns true if, since the last call, a datagram may have brought the time of
+    /// [`Router::poll_timeout`](crate::parts::Router::poll_timeout) forward.
     #[must_use]
     pub fn take_rearmed(&mut self) -> bool {
         core::mem::take(&mut self.rearmed)
@@ -164,7 +167,7 @@ impl DatagramSocket {
         if let Some(request) = Answerable::read(data, remote) {
             let mut destination = remote;
             destination.set_port(request.port);
-            // Asked before the reply is made, which costs more than to ask.
+            // The rate is checked first: that is cheaper than building the reply.
             let reply = self.may_reply(now, destination).then(|| {
                 let detailed = self.shared.detailed_reason;
                 request.reply(&error, detailed, &self.seed, Some(data.len()))
@@ -177,19 +180,20 @@ impl DatagramSocket {
         arrival.malformed(&self.shared, error, data)
     }
 
-    /// A datagram came that was longer than the buffer for it: counts it. It is of no use.
+    /// Counts a datagram that was longer than the receive buffer, and was therefore discarded.
     pub fn handle_truncated(&mut self) {
         self.shared.counters.truncated.one();
     }
 
-    /// The next datagram to send. May change after [`handle_datagram`](Self::handle_datagram).
+    /// The next datagram to send. There may be more after each
+    /// [`handle_datagram`](Self::handle_datagram).
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.replies.pop_front()
     }
 
-    /// Each binding request is answered once, to its source, within a rate; an answer goes to the
-    /// flow that waits for it, if one does.
+    /// Answers a STUN binding request, within the rate limit, or passes a STUN answer to the flow
+    /// that is waiting for it.
     fn take_stun(
         &mut self,
         now: Instant,
@@ -202,7 +206,7 @@ impl DatagramSocket {
             let key = (self.id.channel, normalise(remote));
             return self.kept.answered(now, key, data, &self.shared);
         };
-        let from = self.shared.source(now, remote.ip());
+        let from = self.shared.rate_request(now, remote.ip());
         if remote.port() == 0 || !self.shared.rates.stun.take(from) {
             self.shared.counters.stun_answers_suppressed.one();
             return None;
@@ -218,15 +222,16 @@ impl DatagramSocket {
         None
     }
 
-    /// Where a reply to a datagram leaves from that was sent to an address, if not from the bound
-    /// one: what came to a group leaves that to the system.
+    /// The source address for a reply to a datagram that was sent to `local_ip`, if it is not the
+    /// bound address. For a datagram sent to a multicast group the operating system chooses.
     fn source(&self, local_ip: Option<IpAddr>) -> Option<IpAddr> {
         local_ip.filter(|ip| self.local.ip().is_unspecified() && is_one_host(*ip))
     }
 
-    /// Whether a malformed request from there gets a reply. Nothing can be sent to port 0.
+    /// Returns true if the rate allows a reply to a malformed request from there. Nothing can be
+    /// sent to port 0.
     fn may_reply(&self, now: Instant, destination: SocketAddr) -> bool {
-        let source = self.shared.source(now, destination.ip());
+        let source = self.shared.rate_request(now, destination.ip());
         destination.port() != 0 && self.shared.rates.malformed.take(source)
     }
 
@@ -254,11 +259,11 @@ impl DatagramSocket {
         });
     }
 
-    /// Counts a message against the rate of its source, if there is one. Outside: the source is over
-    /// it; inside: that is worth telling.
+    /// Charges a message to the rate of its source, if there is one. Returns `None` if the source
+    /// is within its rate; otherwise `Some`, with true if the excess should be reported.
     fn over_rate(&self, now: Instant, remote: SocketAddr) -> Option<bool> {
         let rate = self.shared.rates.messages.as_ref()?;
-        let source = self.shared.source(now, remote.ip());
+        let source = self.shared.rate_request(now, remote.ip());
         (!rate.take(source)).then(|| rate.refuse(source))
     }
 }

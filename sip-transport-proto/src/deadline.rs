@@ -1,36 +1,38 @@
+//! The deadlines of the state machines: their kinds, and how each is reported when it passes.
+
 use core::fmt;
 
-/// What a machine waits for.
+/// The kind of a deadline that a state machine waits for.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Deadline {
-    /// A connection that is being opened.
+    /// Opening a connection.
     Connect,
-    /// TLS and WebSocket being agreed on.
+    /// The TLS and WebSocket handshakes.
     Handshake,
     /// The first valid message on an accepted connection.
     FirstMessage,
-    /// The rest of a message.
+    /// The remainder of a message whose first bytes have arrived.
     Message,
-    /// Any message at all.
+    /// Any traffic on an idle connection.
     Idle,
-    /// The peer taking some of the bytes that wait for it.
+    /// The peer's reading any of the bytes queued for it.
     Write,
-    /// The peer taking all of them: if it has not by then, it counts as behind.
+    /// The peer's reading all of them: after this deadline it counts as behind.
     Behind,
-    /// The last bytes before a close.
+    /// Writing the final bytes before a close.
     Linger,
-    /// A lookup, or the address towards a peer.
+    /// A DNS lookup, or the query for the local address towards a peer.
     Query,
-    /// The next address of a server to which a connection is being opened: it is tried then
-    /// (RFC 8305 §5).
+    /// The next connection attempt, to another address of a server to which one is already in
+    /// progress (RFC 8305 §5).
     Race,
-    /// The next keep-alive: it is sent then.
+    /// The next keep-alive to send.
     Ping,
     /// The answer to a keep-alive (RFC 5626 §4.4.1).
     Pong,
-    /// A connection for a request that is too large for UDP (RFC 3261 §18.1.1): it goes over UDP
-    /// then.
+    /// A connection for a request that is too large for UDP (RFC 3261 §18.1.1); after this deadline
+    /// the request is sent over UDP.
     SizeRule,
 }
 
@@ -39,9 +41,9 @@ impl fmt::Display for Deadline {
         f.write_str(match self {
             Self::Connect => "connecting took too long",
             Self::Handshake => "the handshake took too long",
-            Self::FirstMessage => "no message came",
-            Self::Message => "a message took too long",
-            Self::Idle => "idle for too long",
+            Self::FirstMessage => "no message arrived in time",
+            Self::Message => "a message took too long to arrive",
+            Self::Idle => "the connection was idle for too long",
             Self::Write => "the peer does not read",
             Self::Behind => "the peer reads slowly",
             Self::Linger => "closing took too long",
@@ -49,7 +51,7 @@ impl fmt::Display for Deadline {
             Self::Race => "the next address is due",
             Self::Ping => "a keep-alive is due",
             Self::Pong => "no keep-alive was answered",
-            Self::SizeRule => "connecting took too long for what UDP can carry",
+            Self::SizeRule => "connecting took too long for a request that UDP can carry",
         })
     }
 }

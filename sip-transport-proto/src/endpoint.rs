@@ -1,3 +1,5 @@
+//! One end of a message's path, hints for choosing it, and the datagrams to send.
+
 use core::fmt;
 use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -6,7 +8,7 @@ use bytes::Bytes;
 use crate::ids::{ChannelId, ConnectionId, SendId};
 use crate::protocol::Protocol;
 
-/// One end of a message's way: protocol and address, and the channel and connection if known.
+/// One end of a message's path: protocol and address, and the channel and connection if known.
 ///
 /// Prints as `udp:192.0.2.1:5060`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -16,14 +18,14 @@ pub struct SipEndpoint {
     pub protocol: Protocol,
     /// The socket address.
     pub addr: SocketAddr,
-    /// The channel that the message came in or went out on.
+    /// The channel that the message was received or sent on.
     pub channel: Option<ChannelId>,
     /// The connection, for stream protocols.
     pub connection: Option<ConnectionId>,
 }
 
 impl SipEndpoint {
-    /// An end point of which only protocol and address are known: a destination.
+    /// An endpoint of which only protocol and address are known: a destination.
     pub const fn new(protocol: Protocol, addr: SocketAddr) -> Self {
         Self {
             protocol,
@@ -33,8 +35,8 @@ impl SipEndpoint {
         }
     }
 
-    /// Hints that send a message out the way this one came in: over the same connection, or on
-    /// the same channel and from the same local address. Meant for a received message's `local`.
+    /// Hints that send a message along the path of this one: over the same connection, or on the
+    /// same channel and from the same local address. Intended for a received message's `local`.
     ///
     /// ```
     /// # use sip_transport_proto::{Protocol, SipEndpoint};
@@ -57,22 +59,23 @@ impl fmt::Display for SipEndpoint {
     }
 }
 
-/// Wishes of the application for the way out of a message.
+/// The application's preferences for the path of an outgoing message.
 ///
-/// A wish is followed or, where that cannot be, overruled with a reason in [`Sent`](crate::Sent).
-/// A connection wins over a channel that disagrees with it.
+/// A hint is followed or, if that is impossible, overruled with a reason given in
+/// [`Sent`](crate::Sent). A connection takes precedence over a channel that disagrees with it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Hints {
-    /// Send on this channel.
+    /// The channel to send on.
     pub channel: Option<ChannelId>,
-    /// Send over this connection, whatever the destination is.
+    /// The connection to send over, whatever the destination is.
     pub connection: Option<ConnectionId>,
-    /// Send from this local address, where the channel is bound to all of them.
+    /// The local address to send from, if the channel is bound to the unspecified address.
     pub local: Option<IpAddr>,
 }
 
-/// An address as the rest of the crate compares it: an IPv4 address mapped into IPv6 as IPv4, no
-/// flow label, a scope id only where it means something (link-local).
+/// The form of an address that the crate compares: an IPv4-mapped IPv6 address becomes IPv4, the
+/// flow label is dropped, and a scope id is kept only where it has a meaning (link-local and
+/// multicast).
 pub(crate) fn normalise(addr: SocketAddr) -> SocketAddr {
     match addr {
         SocketAddr::V4(_) => addr,
@@ -94,20 +97,21 @@ pub(crate) fn normalise(addr: SocketAddr) -> SocketAddr {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Transmit {
-    /// Where to.
+    /// The destination.
     pub destination: SocketAddr,
-    /// Where from, if the socket has several addresses.
+    /// The source address, if the socket has several.
     pub source: Option<IpAddr>,
-    /// The TTL to send it with, where it goes to a group.
+    /// The TTL, if the destination is a multicast group.
     pub ttl: Option<u8>,
-    /// What.
+    /// The payload.
     pub bytes: Bytes,
-    /// The send it belongs to, if to one.
+    /// The send that it belongs to, if any.
     pub send: Option<SendId>,
 }
 
-/// Whether that is the address of one host: not of a group or everybody, which nothing may come
-/// from, and no response go to (RFC 1122 §3.2.1.3, RFC 4475 §3.3.10).
+/// Returns true for the address of a single host: not a multicast group, broadcast or unspecified
+/// address, which cannot be a source and must not be the destination of a response (RFC 1122
+/// §3.2.1.3, RFC 4475 §3.3.10).
 pub(crate) fn is_one_host(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     let everybody = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());

@@ -1,3 +1,5 @@
+//! The events that a transport reports to its application.
+
 use core::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,55 +12,56 @@ use crate::ids::{ChannelId, ConnectionId, SendId};
 use crate::outgoing::sent::Sent;
 use crate::tls::Identity;
 
-/// What a transport tells its application.
+/// An event that a transport reports to its application.
 #[derive(Debug)]
 #[non_exhaustive]
-// A message is kept where it is: boxing it would cost an allocation for each.
+// A message is stored inline: boxing it would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
 pub enum Event {
-    /// A valid request; `received` and `rport` are in its top Via (RFC 3261 §18.2.1, RFC 3581 §4).
+    /// A valid request. Its top Via has `received` and `rport` filled in (RFC 3261 §18.2.1,
+    /// RFC 3581 §4).
     Request {
-        /// Where it arrived.
+        /// Our end, where it arrived.
         local: SipEndpoint,
-        /// Where it came from.
+        /// The peer's end, where it came from.
         remote: SipEndpoint,
-        /// The request, with the flow that responses built from it take.
+        /// The request, with the flow that responses built from it inherit.
         request: Request,
     },
     /// A valid response to a request of ours.
     Response {
-        /// Where it arrived.
+        /// Our end, where it arrived.
         local: SipEndpoint,
-        /// Where it came from.
+        /// The peer's end, where it came from.
         remote: SipEndpoint,
         /// The response.
         response: Response,
     },
-    /// Something that breaks the rules. A reply, if one was due, is on its way.
+    /// A malformed message. A reply, if one is due, has been queued.
     Malformed {
-        /// Where it arrived.
+        /// Our end, where it arrived.
         local: SipEndpoint,
-        /// Where it came from.
+        /// The peer's end, where it came from.
         remote: SipEndpoint,
-        /// What is wrong, and where.
+        /// The error and its position.
         error: ParseError,
-        /// What came; on a stream, as much as was read of it.
+        /// The bytes received; on a stream, those read of the message so far.
         bytes: Bytes,
     },
-    /// A connection can carry messages.
+    /// A connection opened and can carry messages.
     ConnectionOpened {
         /// Its channel.
         channel: ChannelId,
-        /// Its own end.
+        /// Our end.
         local: SipEndpoint,
         /// The peer's end.
         remote: SipEndpoint,
-        /// Whether the peer opened it.
+        /// True if the peer opened it.
         accepted: bool,
-        /// Whom the peer has proved to be, over TLS.
+        /// The identity that the peer proved over TLS.
         identity: Option<Arc<Identity>>,
     },
-    /// A connection is gone. Comes once for each that was opened, or tried in vain.
+    /// A connection closed or failed to open; emitted once for each.
     ConnectionClosed {
         /// The connection.
         connection: ConnectionId,
@@ -66,74 +69,74 @@ pub enum Event {
         channel: ChannelId,
         /// The peer's end.
         remote: SipEndpoint,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
     },
-    /// A channel that nobody removed has come to its end: the task of its listener or of one of its
-    /// sockets has. Its connections close with [`CloseReason::ChannelFailed`]; to have it again, add
-    /// it again. Only the adapters report it.
+    /// A channel failed: the task of its listener or of one of its sockets ended without the
+    /// channel having been removed. Its connections close with [`CloseReason::ChannelFailed`]; add
+    /// the channel again to restore it. Only the adapters report this.
     ChannelClosed {
         /// The channel.
         channel: ChannelId,
         /// Its address.
         local: SipEndpoint,
-        /// Why.
+        /// The reason.
         cause: ChannelFailure,
     },
-    /// A send has ended: of a [`Transport`](crate::Transport) one that had to wait, in the adapters
-    /// each that was started and is not waited for.
+    /// A send completed: with a [`Transport`](crate::Transport), one that had to wait; with the
+    /// adapters, each one that was started without waiting for its result.
     SendCompleted {
         /// The send.
         send: SendId,
-        /// How it ended.
+        /// The outcome.
         result: Result<Box<Sent>, SendError>,
     },
-    /// A message that counted as sent did not reach the network, or a router on the way said so.
-    /// Comes once at most for each send, and once more at most each time that the message is sent
-    /// again afterwards.
+    /// A message reported as sent did not reach the network, or a router on the path reported an
+    /// error for it. Emitted at most once for each send, and at most once more each time the
+    /// message is retransmitted afterwards.
     SendFailed {
         /// The send.
         send: SendId,
-        /// Why.
+        /// The reason.
         cause: SendFailure,
     },
-    /// A flow that is [kept](crate::Keep) is dead: whoever is registered over it has to register
-    /// anew (RFC 5626 §4.4). A connection closes with it; a UDP flow is kept no more.
+    /// A flow that was [kept alive](crate::Keep) is dead: a registration over it has to be renewed
+    /// (RFC 5626 §4.4). A connection closes with it; keep-alives on a UDP flow stop.
     FlowDead {
         /// The peer's end.
         remote: SipEndpoint,
-        /// How that is known.
+        /// The evidence.
         cause: FlowFailure,
     },
-    /// A source sends more messages over UDP than it may
-    /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)): what is
-    /// over its rate is dropped unread. Comes once, and once more when it is held back again after
-    /// a minute without.
+    /// A source exceeds its rate of messages over UDP
+    /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)); the
+    /// excess is dropped unread. Emitted once, and again if the source exceeds its rate after a
+    /// minute within it.
     SourceLimited {
-        /// Where the first message that was dropped arrived.
+        /// Our end, where the first dropped message arrived.
         local: SipEndpoint,
-        /// Where it came from. The rate is that of its IPv4 /24 or IPv6 /56.
+        /// The peer's end. The rate applies to its IPv4 /24 or IPv6 /56.
         remote: SipEndpoint,
     },
-    /// A UDP flow is kept no more, though nothing says that it is dead.
+    /// Keep-alives on a UDP flow stopped without evidence that it is dead.
     KeepStopped {
         /// The peer's end.
         remote: SipEndpoint,
-        /// Why.
+        /// The reason.
         cause: KeepStop,
     },
-    /// The first STUN answer on a UDP flow that is kept: our address as the peer sees it
-    /// (RFC 8489 §14.2). If it changes later, the flow is dead.
+    /// The first STUN response arrived on a UDP flow that is kept alive: it holds our address as
+    /// the peer sees it (RFC 8489 §14.2). If that address changes later, the flow is dead.
     MappedAddress {
         /// The peer's end.
         remote: SipEndpoint,
-        /// Our own, as the peer sees it.
+        /// Our address, as the peer sees it.
         mapped: SocketAddr,
     },
 }
 
 impl Event {
-    /// The bytes that it holds in memory, for the limit of a queue.
+    /// The bytes that the event holds in memory, for the limit of a queue.
     pub fn held(&self) -> usize {
         match self {
             Self::Request { request, .. } => request.held(),

@@ -1,13 +1,13 @@
-//! Names of the things in a transport. None is used twice within one transport.
+//! Identifiers of the objects in a transport. None is reused within one transport.
 
 use core::fmt;
 use core::net::IpAddr;
 
-/// Which transport an id belongs to: ids of one mean nothing to another.
+/// The transport that an id belongs to: ids of one transport mean nothing to another.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct TransportId(pub(crate) u32);
 
-/// A channel: a bound address and protocol, or a client-only way out.
+/// A channel: a protocol on a bound address, or a client-only channel.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChannelId {
     pub(crate) transport: TransportId,
@@ -15,7 +15,7 @@ pub struct ChannelId {
 }
 
 impl ChannelId {
-    /// One of the sockets of a datagram channel, counted from 0.
+    /// The id of a socket of this datagram channel, by its index from 0.
     pub fn socket(self, index: u16) -> SocketId {
         SocketId {
             channel: self,
@@ -24,7 +24,7 @@ impl ChannelId {
     }
 }
 
-/// A stream connection, from the decision to connect (or the accept) to its close.
+/// A stream connection, from the decision to connect, or the accept, until its close.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConnectionId {
     pub(crate) transport: TransportId,
@@ -32,7 +32,7 @@ pub struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// A number that spreads connections over `workers` evenly; 0 if there are none.
+    /// A number below `workers` that distributes connections evenly; 0 if there are no workers.
     pub fn shard(self, workers: usize) -> usize {
         usize::try_from(self.serial)
             .ok()
@@ -41,16 +41,16 @@ impl ConnectionId {
     }
 }
 
-/// One of the sockets of a datagram channel: a channel may have several, one for each worker.
+/// A socket of a datagram channel, which may have several, one for each worker.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId {
     /// The channel.
     pub channel: ChannelId,
-    /// Which of its sockets, from 0.
+    /// The index of the socket, from 0.
     pub index: u16,
 }
 
-/// One send, in `Sent`, in errors and in events.
+/// A send, as named in [`Sent`](crate::Sent), in errors and in events.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SendId(pub(crate) u64);
 
@@ -60,18 +60,18 @@ impl From<SendId> for u64 {
     }
 }
 
-/// Back from the number that a socket carried.
+/// The inverse of `u64::from`, for a number that was attached to a socket.
 impl From<u64> for SendId {
     fn from(number: u64) -> Self {
         Self(number)
     }
 }
 
-/// A question to the outside world: a lookup or the local address towards a peer.
+/// A query to the environment: a lookup, or the local address towards a peer.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueryId(pub(crate) u64);
 
-/// A number that no other connection of the transport has, now or later: for a table of sockets.
+/// A number that is unique to the connection within its transport, for use in a table of sockets.
 impl From<ConnectionId> for u64 {
     fn from(id: ConnectionId) -> Self {
         id.serial
@@ -96,14 +96,14 @@ impl fmt::Display for SendId {
     }
 }
 
-/// What carries the bytes.
+/// The carrier of a message's bytes: a datagram socket or a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Carrier {
-    /// A datagram socket, with the source address to send from where it is bound to all.
+    /// A datagram socket.
     Datagram {
         /// The socket.
         socket: SocketId,
-        /// The source address, where the socket has several.
+        /// The source address to send from, if the socket is bound to the unspecified address.
         source: Option<IpAddr>,
     },
     /// A connection, open or being opened.

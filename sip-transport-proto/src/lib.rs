@@ -1,47 +1,46 @@
-//! A SIP transport layer (RFC 3261 §18, RFC 3581, RFC 7118) as a state machine without I/O: UDP, TCP,
-//! TLS and WebSocket.
+//! A SIP transport layer (RFC 3261 §18, RFC 3581, RFC 7118) as a state machine without I/O, for
+//! UDP, TCP, TLS and WebSocket.
 //!
-//! It eats datagrams, stream bytes and instants, and says what to send, open, close and wait for.
-//! There are two ways to use it:
+//! Feed it datagrams, stream bytes and the current time; it returns what to send, which connections
+//! to open or close, and when to call again. There are two ways to use it:
 //!
-//! - [`Transport`] is all of it in one object, for an event loop of your own, simulations and
-//!   fuzzing. Its documentation has the loop.
+//! - [`Transport`] is the whole layer in one object, for an event loop of your own, simulations and
+//!   fuzzing. Its documentation shows the loop.
 //! - [`Router`](parts::Router), [`Connection`](parts::Connection) and
-//!   [`DatagramSocket`](parts::DatagramSocket) are its [`parts`], for servers with many cores: the
-//!   router behind one lock, every connection and socket in a task of its own. `adapter-core` does
-//!   that.
+//!   [`DatagramSocket`](parts::DatagramSocket) are its [`parts`], each a state machine of its own, for servers with many cores: the router behind one lock, every connection and socket in a
+//!   task of its own. `adapter-core` does that.
 //!
-//! A message goes out as an [`Outgoing`], whose bytes are rendered once the way is known:
-//! [`Sent`] tells exactly what went where and why there ([`resolve`]), what took the place of placeholders, and what became of
-//! the hints. A message comes in as an [`Event`].
+//! A message to send is an [`Outgoing`]. The router chooses its path, a [`Dispatch`](parts::Dispatch), which renders
+//! the bytes; [`Sent`] reports exactly what was sent where and why there ([`resolve`]), how
+//! placeholders were filled in, and whether the hints were followed. A received message is an
+//! [`Event`].
 //!
 //! # Determinism
 //!
-//! Outputs are a function of configuration, seed, and inputs with their instants. The crate reads
-//! no clock and no randomness, opens no socket and iterates no hash map. Time is an argument; the
-//! seed of 32 bytes starts a ChaCha generator that makes branches, tags, flow keys and the masks of
-//! WebSocket. With the feature `sim` there is a network with virtual time to run transports in.
+//! Outputs are a function of configuration, seed, and inputs with their instants. The crate uses no
+//! clock and no randomness, opens no socket and iterates no hash map. Time is an argument; the seed
+//! of 32 bytes starts a ChaCha generator for branches, tags, flow keys and WebSocket masks. With
+//! the feature `sim` there is a network with virtual time to run transports on.
 //!
-//! The exception are the bytes of TLS: rustls has its own randomness, its own session store and,
-//! unless its configuration says otherwise, its own clock. Their number is the same from run to
-//! run if certificates are of Ed25519 and configurations are fresh.
+//! TLS bytes are the exception: rustls has its own randomness, its own session store and, unless
+//! its configuration says otherwise, its own clock. Their number is the same from run to run if
+//! certificates use Ed25519 and configurations are fresh.
 //!
-//! # What an operator sees
+//! # Observability
 //!
-//! - [`Stats`], from [`Router::stats`](parts::Router::stats) and by channel from
-//!   [`Router::channel_stats`](parts::Router::channel_stats): messages and
-//!   bytes in and out, malformed messages by reason, what was dropped, limits that were hit, sends
-//!   that failed; connections by state, queued bytes, sends that wait. Each comes with its name, for
-//!   an exporter: [`Stats::counters`], [`Stats::gauges`]. [`Router::resolve_stats`](parts::Router::resolve_stats) has those of DNS.
+//! - [`Stats`], from [`Router::stats`](parts::Router::stats) and by channel from [`Router::channel_stats`](parts::Router::channel_stats): messages and
+//!   bytes in and out, malformed messages by reason, drops, limits reached, failed sends;
+//!   connections by state, queued bytes, waiting sends. Each comes with its name, for an exporter:
+//!   [`Stats::counters`], [`Stats::gauges`]. [`Router::resolve_stats`](parts::Router::resolve_stats) has those of DNS.
 //! - `tracing` events, whose targets and levels [`trace`] lists.
-//! - [`Config::tap`]: a call with each message in and out.
-//! - What failed, exactly once for each send: a [`SendError`](error::SendError) with the targets tried
-//!   and why each failed, or [`Sent`] and behind it at most one [`Event::SendFailed`].
+//! - [`Config::tap`]: a callback with each message in and out.
+//! - Failures, exactly once for each send: a [`SendError`](error::SendError) with the targets tried
+//!   and the cause of each failure, or [`Sent`] followed by at most one [`Event::SendFailed`].
 //!
 //! # Panics and limits
 //!
-//! No input makes it panic. What a peer can make grow has a limit in bytes or in number, a setting
-//! in [`Config`] and a count in [`Stats`].
+//! No input causes a panic. Everything that a peer can make grow has a limit in bytes or in number,
+//! a setting in [`Config`] and a count in [`Stats`].
 
 mod config;
 mod connection;

@@ -1,3 +1,5 @@
+//! The transport protocols of SIP, and the address families they run over.
+
 use core::fmt;
 use core::net::IpAddr;
 
@@ -17,10 +19,10 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// All of them.
+    /// All protocols.
     pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
 
-    /// The transport as a Via header names it (RFC 3261 §20.42, RFC 7118 §5.1).
+    /// The name of the transport in a Via header (RFC 3261 §20.42, RFC 7118 §5.1).
     pub const fn via_token(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
@@ -31,16 +33,17 @@ impl Protocol {
         }
     }
 
-    /// The protocol that a Via's transport or a URI's `transport` parameter names, in any case.
+    /// The protocol that a Via's transport or a URI's `transport` parameter names, ignoring case.
     ///
-    /// `wss` in a URI is not registered (RFC 7118 §5.2) but seen, and taken for what it means.
+    /// `wss` in a URI is not registered (RFC 7118 §5.2) but is in use, and accepted with the
+    /// obvious meaning.
     pub fn from_token(token: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|protocol| protocol.via_token().eq_ignore_ascii_case(token))
     }
 
-    /// The port that is meant where none is given (RFC 3261 §18.1.1, RFC 7118 §5.5).
+    /// The default port of the protocol (RFC 3261 §18.1.1, RFC 7118 §5.5).
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => 5060,
@@ -50,17 +53,18 @@ impl Protocol {
         }
     }
 
-    /// Whether it carries streams, not datagrams: reliable in the sense of RFC 3261 §17.
+    /// Returns true for a stream protocol: one that is reliable in the sense of RFC 3261 §17.
     pub const fn is_stream(self) -> bool {
         !matches!(self, Self::Udp)
     }
 
-    /// Whether it protects what it carries, as `sips` asks (RFC 3261 §26.2.2).
+    /// Returns true for a protocol that protects its payload, as `sips` requires (RFC 3261
+    /// §26.2.2).
     pub const fn is_secure(self) -> bool {
         matches!(self, Self::Tls | Self::Wss)
     }
 
-    /// Whether the features of this build carry it.
+    /// Returns true if the features of this build include the protocol.
     pub const fn is_compiled_in(self) -> bool {
         match self {
             Self::Udp | Self::Tcp => true,
@@ -70,13 +74,13 @@ impl Protocol {
         }
     }
 
-    /// Whether it speaks WebSocket.
+    /// Returns true for WebSocket, plain or secure.
     pub const fn is_websocket(self) -> bool {
         matches!(self, Self::Ws | Self::Wss)
     }
 
-    /// Whether a target that asks for `self` may be reached over `other`: the same, or the same
-    /// with protection added.
+    /// Returns true if a target that asks for `self` may be reached over `other`: the same
+    /// protocol, or the same with protection added.
     pub(crate) const fn is_served_by(self, other: Self) -> bool {
         matches!(
             (self, other),
@@ -102,7 +106,7 @@ impl fmt::Display for Protocol {
     }
 }
 
-/// A family of addresses.
+/// An address family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Family {
     /// IPv4: A records.
@@ -112,7 +116,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of an address; an IPv4-mapped one counts as IPv4.
+    /// The family of an address; an IPv4-mapped IPv6 address counts as IPv4.
     pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(_) => Self::Ipv4,

@@ -1,16 +1,16 @@
-//! Setters that refuse what cannot be.
+//! Checked setters: macros for durations and sizes, and the error that they return.
 
 use core::time::Duration;
 
 use thiserror::Error;
 
-/// Ten years: no sum of such times and of points in time is out of the reach of a clock.
+/// Ten years: adding several such durations to an instant cannot overflow it.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// The least that is more than zero.
+/// The shortest duration above zero.
 pub(crate) const ABOVE_ZERO: Duration = Duration::from_nanos(1);
 
-/// Refuses a time that is shorter than that, or longer than any may be.
+/// Checks that a duration is at least `shortest` and at most [`LONGEST`].
 pub(crate) fn check_duration(
     setting: &'static str,
     value: Duration,
@@ -24,13 +24,13 @@ pub(crate) fn check_duration(
     }
 }
 
-/// Setters of times that are to be so long at least, which is said in words beside it.
+/// Setters of durations with a minimum, each given with its description for the docs and errors.
 macro_rules! durations {
     ($($(#[$doc:meta])* $name:ident: $shortest:expr $(, $least:literal)?;)+) => {$(
         $(#[$doc])*
         ///
         /// # Errors
-        #[doc = concat!("It has to be ", $($least, ", ",)? "10 years at most.")]
+        #[doc = concat!("The duration must be ", $($least, ", ",)? "10 years at most.")]
         pub fn $name(&mut self, value: Duration) -> Result<&mut Self, ConfigError> {
             let expected = concat!($($least, ", ",)? "10 years at most");
             self.$name = check_duration(stringify!($name), value, $shortest, expected)?;
@@ -39,7 +39,7 @@ macro_rules! durations {
     )+};
 }
 
-/// Setters of numbers.
+/// Setters of numbers above zero.
 macro_rules! positive {
     ($($(#[$doc:meta])* $name:ident: $type:ty;)+) => {$(
         $(#[$doc])*
@@ -56,7 +56,7 @@ macro_rules! positive {
     )+};
 }
 
-/// Setters of numbers that are a share of another unless they are set.
+/// Setters of numbers above zero that default to a share of another setting.
 macro_rules! shares {
     ($($(#[$doc:meta])* $name:ident;)+) => {$(
         $(#[$doc])*
@@ -75,13 +75,13 @@ macro_rules! shares {
 
 pub(crate) use {durations, positive, shares};
 
-/// A setting that cannot be.
+/// An invalid setting.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("{setting} must be {expected}")]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// The setting.
+    /// The name of the setting.
     pub setting: &'static str,
-    /// What it accepts.
+    /// The values that it accepts.
     pub expected: &'static str,
 }

@@ -1,22 +1,24 @@
+//! Random tokens: branches and tags, generated from a seed.
+
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::ids::SendId;
 
-/// Random names: branches, tags, Call-IDs. A function of its seed.
+/// A generator of random tokens, such as branches, tags and Call-IDs: a function of its seed.
 #[derive(Clone, Debug)]
 pub struct Tokens(ChaCha12Rng);
 
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 impl Tokens {
-    /// Tokens from a seed of 32 bytes, which must come from the operating system wherever peers
-    /// are not trusted.
+    /// A generator from a seed of 32 bytes, which must come from the operating system's randomness
+    /// unless all peers are trusted.
     pub fn new(seed: [u8; 32]) -> Self {
         Self(ChaCha12Rng::from_seed(seed))
     }
 
-    /// Fills `bytes`: what the builders of sip-core ask for.
+    /// Fills `bytes` with random bytes, as the builders of sip-core ask for.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill_bytes(bytes);
     }
@@ -32,7 +34,7 @@ impl Tokens {
         Branch::of_random(self.array())
     }
 
-    /// A tag of 80 random bits; RFC 3261 §19.3 asks for 32.
+    /// A tag of 80 random bits; RFC 3261 §19.3 requires 32.
     pub fn tag(&mut self) -> Tag {
         Tag(self.array::<16>().map(letter))
     }
@@ -45,16 +47,16 @@ fn letter(random: u8) -> u8 {
         .unwrap_or(b'a')
 }
 
-/// A branch parameter's value.
+/// The value of a `branch` parameter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Branch([u8; 23]);
 
-/// A tag parameter's value.
+/// The value of a `tag` parameter.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tag([u8; 16]);
 
 impl Branch {
-    /// The branch of one send, which depends on no other: whoever has the key makes it.
+    /// The branch of one send: a function of the key and the send's id alone.
     pub(crate) fn of_send(key: [u8; 32], send: SendId) -> Self {
         let mut random = ChaCha12Rng::from_seed(key);
         random.set_stream(send.0);
@@ -69,14 +71,14 @@ impl Branch {
         Self(text)
     }
 
-    /// The text.
+    /// The token as text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl Tag {
-    /// The text.
+    /// The token as text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
     }

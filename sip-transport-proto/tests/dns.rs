@@ -336,9 +336,9 @@ fn a_name_that_never_answers_delays_none_of_a_hundred_other_sends() {
     let channel = ChannelConfig::new(Protocol::Udp, addr("192.0.2.2:5060"));
     world.add_channel(bob, channel).unwrap();
     let names = world.network_mut();
-    names.set_name("silent.example", sim::Answer::Never);
+    names.set_name("silent.example", sim::NameAnswer::Never);
     for n in 0..100 {
-        let here = sim::Answer::Addresses(vec![ip("192.0.2.2")]);
+        let here = sim::NameAnswer::Addresses(vec![ip("192.0.2.2")]);
         names.set_name(&format!("n{n}.example"), here);
     }
     let mut send = |uri: String| {

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use certificates::Certificates;
 use common::{Host, addr, header, ip, options, tcp, to, wire_request};
-use sip_transport_proto::sim::{Answer, HostId, World};
+use sip_transport_proto::sim::{HostId, NameAnswer, World};
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
     ChannelConfig, Config, ConnectionId, Event, Keep, Outgoing, Protocol, SendOptions, Sent,
@@ -54,7 +54,7 @@ impl Pair {
             ("other.example", ALICE),
             ("bob.example", BOB),
         ] {
-            network.set_name(name, Answer::Addresses(vec![ip(at)]));
+            network.set_name(name, NameAnswer::Addresses(vec![ip(at)]));
         }
         Self { world, alice, bob }
     }

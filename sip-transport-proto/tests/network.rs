@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::resolve::{self, DomainName, LookupKind, Record};
-use sip_transport_proto::sim::{Answer, Crash, HostId, Link, Network, Ready, Socket};
+use sip_transport_proto::sim::{Crash, HostId, Link, NameAnswer, Network, Ready, SocketHandle};
 
 fn addr(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -53,7 +53,7 @@ fn arrive(link: Link) -> usize {
 }
 
 /// An open stream: its two ends.
-fn stream(network: &mut Network, a: HostId, b: HostId) -> (Socket, Socket) {
+fn stream(network: &mut Network, a: HostId, b: HostId) -> (SocketHandle, SocketHandle) {
     let listener = network.listen(b, addr("0.0.0.0:5060")).unwrap();
     let near = network.connect(a, None, addr("192.0.2.2:5060")).unwrap();
     let ready = pass(network, 20 * MILLI);
@@ -63,7 +63,7 @@ fn stream(network: &mut Network, a: HostId, b: HostId) -> (Socket, Socket) {
     (near, far)
 }
 
-fn read(network: &mut Network, stream: Socket) -> Result<Vec<u8>, ErrorKind> {
+fn read(network: &mut Network, stream: SocketHandle) -> Result<Vec<u8>, ErrorKind> {
     let mut buffer = [0; 1_000];
     network
         .read(stream, &mut buffer)
@@ -191,7 +191,7 @@ fn a_stream_keeps_order_under_loss_and_jitter() {
 }
 
 /// As [`stream`], on a link that takes no time.
-fn stream_now(network: &mut Network, a: HostId, b: HostId) -> (Socket, Socket) {
+fn stream_now(network: &mut Network, a: HostId, b: HostId) -> (SocketHandle, SocketHandle) {
     let listener = network.listen(b, addr("0.0.0.0:5060")).unwrap();
     let near = network.connect(a, None, addr("192.0.2.2:5060")).unwrap();
     pass(network, MILLI);
@@ -281,8 +281,8 @@ fn name(text: &str) -> DomainName {
 #[test]
 fn names_and_routes_answer_as_they_were_set() {
     let (mut network, a, _) = network(Link::default());
-    network.set_name("b.example", Answer::Addresses(vec![ip("192.0.2.2")]));
-    network.set_name("never.example", Answer::Never);
+    network.set_name("b.example", NameAnswer::Addresses(vec![ip("192.0.2.2")]));
+    network.set_name("never.example", NameAnswer::Never);
     let known = network.lookup(a, LookupKind::A, &name("B.example"));
     let unknown = network.lookup(a, LookupKind::A, &name("c.example"));
     network.lookup(a, LookupKind::A, &name("never.example"));

@@ -128,7 +128,7 @@ const TABLE: &[Row] = rows! {
         => "tcp [2001:db8::7]:5060\ntcp 192.0.2.7:5060";
     "a Route to a name that is nowhere":
         "sip:bob@192.0.2.9", ["<sip:nobody.invalid;lr>"]
-        => "error: DNS knows no nobody.invalid (NXDOMAIN)";
+        => "error: nobody.invalid does not exist in DNS (NXDOMAIN)";
     "a Route over a transport that nobody knows":
         "sip:bob@192.0.2.9", ["<sip:192.0.2.20;transport=x;lr>"]
         => "error: transport x is not supported";

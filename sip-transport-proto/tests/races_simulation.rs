@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{AttemptCause, CloseReason};
-use sip_transport_proto::sim::{Answer, Link, Machine, World};
+use sip_transport_proto::sim::{Link, Machine, NameAnswer, World};
 use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::sip_core::{Message, Method, Name};
 use sip_transport_proto::{
@@ -153,7 +153,7 @@ fn run<M: Machine>(seed: u64) -> (String, Account) {
             is_there = true;
         }
     }
-    let answer = Answer::Addresses(ADDRESSES.map(ip).to_vec());
+    let answer = NameAnswer::Addresses(ADDRESSES.map(ip).to_vec());
     world.network_mut().set_name(NAME, answer);
 
     let mut account = Account::default();

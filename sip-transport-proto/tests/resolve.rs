@@ -647,7 +647,7 @@ fn an_only_target_is_tried_although_it_failed() {
     let again = result.unwrap();
     assert_eq!(
         again[0].to_string(),
-        "udp:192.0.2.1:5060 (default; numeric; failed lately)"
+        "udp:192.0.2.1:5060 (default; numeric; failed recently)"
     );
 }
 

@@ -110,13 +110,13 @@ const TABLE: &[Row] = rows! {
     "maddr may be a name":
         "sip:b.example:5070;maddr=a.example", V4, ONE_NAME => "udp 192.0.2.1:5070";
     "a protocol that nothing here sends on":
-        "sip:192.0.2.1;transport=tcp", "udp", "" => "error: nothing here sends over tcp";
+        "sip:192.0.2.1;transport=tcp", "udp", "" => "error: no channel can send over tcp";
     "sips where there is no TLS":
-        "sips:a.example", "udp tcp ws", ONE_NAME => "error: nothing here sends over tls";
+        "sips:a.example", "udp tcp ws", ONE_NAME => "error: no channel can send over tls";
     "sips where there is WSS only":
         "sips:a.example", "udp wss4", ONE_NAME => "wss 192.0.2.1:443 a.example";
     "an address of a family that nothing here sends on":
-        "sip:[2001:db8::1]", V4, "" => "error: nothing here sends over udp";
+        "sip:[2001:db8::1]", V4, "" => "error: no channel can send over udp";
     "an address goes over what reaches its family":
         "sip:[2001:db8::1]", "udp4 tcp6", "" => "tcp [2001:db8::1]:5060";
     "TCP where there is no UDP":
@@ -135,21 +135,21 @@ const TABLE: &[Row] = rows! {
         "sip:a.example:5070", V4, "a.example A 192.0.2.3 192.0.2.1 192.0.2.2"
         => "udp 192.0.2.3:5070\nudp 192.0.2.1:5070\nudp 192.0.2.2:5070";
     "a name that is not there":
-        "sip:b.example:5060", V4, ONE_NAME => "error: DNS has no address of b.example that can be reached";
+        "sip:b.example:5060", V4, ONE_NAME => "error: DNS lists no reachable address of b.example";
     "a name that is not there, with all questions asked":
-        "sip:b.example", V4, ONE_NAME => "error: DNS has no address of b.example that can be reached";
+        "sip:b.example", V4, ONE_NAME => "error: DNS lists no reachable address of b.example";
     "a name that DNS does not know":
         "sip:b.example:5060", "all", "
         b.example A    nxdomain
-        b.example AAAA nxdomain" => "error: DNS knows no b.example (NXDOMAIN)";
+        b.example AAAA nxdomain" => "error: b.example does not exist in DNS (NXDOMAIN)";
     "a domain whose servers DNS does not know":
         "sip:b.example", V4, "
         _sip._udp.b.example SRV 0 0 5060 t.b.example
-        t.b.example         A   nxdomain" => "error: DNS has no service of b.example that can be reached";
+        t.b.example         A   nxdomain" => "error: DNS lists no reachable service of b.example";
     "a domain without services that DNS does not know":
         "sip:b.example", V4, "
         _sip._udp.b.example SRV nxdomain
-        b.example           A   nxdomain" => "error: DNS knows no b.example (NXDOMAIN)";
+        b.example           A   nxdomain" => "error: b.example does not exist in DNS (NXDOMAIN)";
     "names are compared in any case":
         "sip:A.Example:5070", V4, ONE_NAME => "udp 192.0.2.1:5070";
     "a dot at the end changes nothing":
@@ -340,7 +340,7 @@ const TABLE: &[Row] = rows! {
     "SRV with the root as target is no service":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 0 .
-        a.example A 192.0.2.1" => "error: DNS has no service of a.example that can be reached";
+        a.example A 192.0.2.1" => "error: DNS lists no reachable service of a.example";
     "one protocol not offered, another is":
         "sip:a.example", V4, "
         _sip._udp.a.example SRV 0 0 0 .
@@ -349,7 +349,7 @@ const TABLE: &[Row] = rows! {
     "one protocol not offered, nothing said of the others":
         "sip:a.example", V4, "
         _sip._udp.a.example SRV 0 0 0 .
-        a.example A 192.0.2.1" => "error: DNS has no service of a.example that can be reached";
+        a.example A 192.0.2.1" => "error: DNS lists no reachable service of a.example";
     "a server at port 0 is skipped":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 0 a.a.example
@@ -370,7 +370,7 @@ const TABLE: &[Row] = rows! {
     "servers without any address are no reason to ask the domain itself":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 5060 a.a.example
-        a.example A 192.0.2.2" => "error: DNS has no service of a.example that can be reached";
+        a.example A 192.0.2.2" => "error: DNS lists no reachable service of a.example";
     "the same place twice is one target":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 5060 a.a.example
@@ -420,18 +420,18 @@ const TABLE: &[Row] = rows! {
         "sip:sip.mcast.net", "all", "sip.mcast.net A 224.0.1.75" => "udp 224.0.1.75:5060";
     "a group takes no connections":
         "sip:sip.mcast.net;transport=tcp", "all", "sip.mcast.net A 224.0.1.75"
-        => "error: DNS has no address of sip.mcast.net that can be reached";
+        => "error: DNS lists no reachable address of sip.mcast.net";
 
     "names under invalid are nowhere":
         "sip:x7f3.Invalid", V4, "x7f3.invalid A 192.0.2.1"
-        => "error: DNS knows no x7f3.invalid (NXDOMAIN)";
+        => "error: x7f3.invalid does not exist in DNS (NXDOMAIN)";
     "names under invalid are nowhere, with a port too":
         "sip:a.invalid.:5060", V4, "a.invalid A 192.0.2.1"
-        => "error: DNS knows no a.invalid (NXDOMAIN)";
+        => "error: a.invalid does not exist in DNS (NXDOMAIN)";
     "a server under invalid is nowhere":
         "sip:a.example;transport=udp", V4, "
         _sip._udp.a.example SRV 0 0 5060 a.invalid
-        a.invalid A 192.0.2.1" => "error: DNS has no service of a.example that can be reached";
+        a.invalid A 192.0.2.1" => "error: DNS lists no reachable service of a.example";
     "localhost is this host":
         "sip:localhost", "all", "localhost A 192.0.2.1"
         => "udp [::1]:5060\nudp 127.0.0.1:5060";

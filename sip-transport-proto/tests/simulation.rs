@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::error::{CloseReason, SendError};
-use sip_transport_proto::sim::{Answer, HostId, Link, Machine, Socket, Trace, World};
+use sip_transport_proto::sim::{HostId, Link, Machine, NameAnswer, SocketHandle, Trace, World};
 use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
@@ -353,8 +353,8 @@ enum Step {
     /// A stranger connects.
     Connect(HostId),
     /// It has said so much, and says no more, or goes.
-    Open(Socket, Protocol),
-    Break(Socket),
+    Open(SocketHandle, Protocol),
+    Break(SocketHandle),
 }
 
 /// A world that tells what happened in it if the test fails.
@@ -402,10 +402,16 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
         let local = SocketAddr::new(ip(QUIET), protocol.default_port());
         network.listen(quiet, local).unwrap();
     }
-    network.set_name("bob.example", Answer::Addresses(ips([B4, B6]).to_vec()));
-    network.set_name("alice.example", Answer::Addresses(ips([A6, A4]).to_vec()));
-    network.set_name("half.example", Answer::Addresses(ips([QUIET, B4]).to_vec()));
-    network.set_name("silent.example", Answer::Never);
+    network.set_name("bob.example", NameAnswer::Addresses(ips([B4, B6]).to_vec()));
+    network.set_name(
+        "alice.example",
+        NameAnswer::Addresses(ips([A6, A4]).to_vec()),
+    );
+    network.set_name(
+        "half.example",
+        NameAnswer::Addresses(ips([QUIET, B4]).to_vec()),
+    );
+    network.set_name("silent.example", NameAnswer::Never);
     let mut channels = Vec::new();
     for (host, addresses, tls) in [(alice, [A4, A6], &tls[0]), (bob, [B4, B6], &tls[1])] {
         for ip in ips(addresses) {
@@ -609,7 +615,7 @@ fn a_lost_lookup_ends_its_send() {
     let host = world.add_host("alice", &[A4.parse().unwrap()], Config::default());
     world
         .network_mut()
-        .set_name("fails.example", Answer::Fails(ErrorKind::TimedOut));
+        .set_name("fails.example", NameAnswer::Fails(ErrorKind::TimedOut));
     for name in ["fails.example", "unknown.example"] {
         let message = request(&mut Dice::new(1), &format!("sip:{name}"), 1);
         world

@@ -329,7 +329,7 @@ fn errors_read_well() {
             TlsError::Certificate(CertificateProblem::Expired),
             "the peer's certificate has expired",
         ),
-        (TlsError::NotTls, "the peer does not talk TLS"),
+        (TlsError::NotTls, "the peer does not speak TLS"),
         (
             TlsError::Alert(TlsAlert::new(112)),
             "the peer sent the alert unrecognized_name",

@@ -145,7 +145,7 @@ fn a_connection_is_told_of_at_debug_when_it_opens_and_with_the_reason_when_it_cl
         "{broken:?}"
     );
     assert!(
-        broken.text.contains("reason=the stream cannot be read"),
+        broken.text.contains("reason=the stream cannot be parsed"),
         "{broken:?}"
     );
     assert!(
@@ -366,7 +366,7 @@ fn a_certificate_that_stands_in_the_way_is_warned_of() {
         panic!("{said:?}");
     };
     assert_eq!((said.target, said.level), (CONNECTION, Level::WARN));
-    let error = "error=the peer's certificate does not have the name wanted";
+    let error = "error=the peer's certificate does not have the expected name";
     for text in ["addr=192.0.2.9:5061", "name=192.0.2.9", error] {
         assert!(said.text.contains(text), "{text}: {said:?}");
     }

@@ -13,7 +13,7 @@ use adapter_core::runtime::Runtime as _;
 use adapter_core::sip_transport_proto::error::{
     AttemptCause, ChannelFailure, CloseReason, LocalFault, NextError, SendCause, SendFailure,
 };
-use adapter_core::sip_transport_proto::sim::{Answer, Link};
+use adapter_core::sip_transport_proto::sim::{Link, NameAnswer};
 use adapter_core::sip_transport_proto::sip_core::build::RequestBuilder;
 use adapter_core::sip_transport_proto::sip_core::{Method, Request};
 use adapter_core::sip_transport_proto::{
@@ -94,7 +94,7 @@ fn a_large_request_waits_two_seconds_for_tcp_while_others_wait_on() {
 #[test]
 fn a_lookup_that_never_ends_fails_its_sends_and_does_not_outlive_the_transport() {
     let simulation = Simulation::new(1);
-    simulation.network(|network| network.set_name("slow.example", Answer::Never));
+    simulation.network(|network| network.set_name("slow.example", NameAnswer::Never));
     let host = simulation.add_host("alice", &[ip("192.0.2.1")]);
     host.block_on(async {
         let (transport, _incoming) = start(&host, "192.0.2.1:5060").await;
@@ -121,7 +121,7 @@ fn a_lookup_that_never_ends_fails_its_sends_and_does_not_outlive_the_transport()
 fn a_name_with_two_addresses_is_tried_at_both() {
     let simulation = Simulation::new(2);
     let ips = vec![ip("192.0.2.7"), ip("192.0.2.2")];
-    simulation.network(|network| network.set_name("bob.example", Answer::Addresses(ips)));
+    simulation.network(|network| network.set_name("bob.example", NameAnswer::Addresses(ips)));
     let [alice, bob, _nobody] = [
         ("alice", "192.0.2.1"),
         ("bob", "192.0.2.2"),
@@ -152,7 +152,8 @@ fn a_name_with_two_addresses_is_tried_at_both() {
 fn a_message_goes_to_its_next_target_and_then_there_is_none() {
     let simulation = Simulation::new(6);
     let ips = [ip("192.0.2.2"), ip("192.0.2.3")];
-    simulation.network(|network| network.set_name("two.example", Answer::Addresses(ips.to_vec())));
+    simulation
+        .network(|network| network.set_name("two.example", NameAnswer::Addresses(ips.to_vec())));
     let alice = simulation.add_host("alice", &[ip("192.0.2.1")]);
     let others = ips.map(|address| simulation.add_host("other", &[address]));
     alice.block_on(async {
@@ -248,7 +249,7 @@ fn too_many_open_files_fail_a_connect_with_the_cause_and_only_pause_accepting() 
 #[test]
 fn sends_end_when_their_runtime_goes_away() {
     let simulation = Simulation::new(4);
-    simulation.network(|network| network.set_name("slow.example", Answer::Never));
+    simulation.network(|network| network.set_name("slow.example", NameAnswer::Never));
     simulation.set_default_link(Link::default().with_latency(Duration::from_millis(5)));
     let host = simulation.add_host("alice", &[ip("192.0.2.1")]);
     let (transport, mut incoming, mut sends) = host.block_on(async {
@@ -310,7 +311,8 @@ const ECONNREFUSED: Fault = Fault::Error(111);
 fn a_fault_of_this_machine_is_named_and_blames_no_target() {
     let simulation = Simulation::new(8);
     let ips = ["192.0.2.2", "192.0.2.3"].map(ip);
-    simulation.network(|network| network.set_name("two.example", Answer::Addresses(ips.to_vec())));
+    simulation
+        .network(|network| network.set_name("two.example", NameAnswer::Addresses(ips.to_vec())));
     let alice = simulation.add_host("alice", &[ip("192.0.2.1")]);
     let others = ips.map(|address| simulation.add_host("other", &[address]));
     alice.block_on(async {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use adapter_core::Incoming;
 use adapter_core::runtime::Runtime as _;
-use adapter_core::sip_transport_proto::sim::{Answer, Link};
+use adapter_core::sip_transport_proto::sim::{Link, NameAnswer};
 use adapter_core::sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use adapter_core::sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use adapter_core::sip_transport_proto::tls::TlsConfig;
@@ -343,7 +343,10 @@ fn run(seed: u64) -> u64 {
     let runtimes = HOSTS.map(|(name, v4, v6)| {
         let ips = [v4.parse().unwrap(), v6.parse().unwrap()];
         simulation.network(|network| {
-            network.set_name(&format!("{name}.example"), Answer::Addresses(ips.to_vec()));
+            network.set_name(
+                &format!("{name}.example"),
+                NameAnswer::Addresses(ips.to_vec()),
+            );
         });
         simulation.add_host(name, &ips)
     });

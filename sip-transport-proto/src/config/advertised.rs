@@ -1,4 +1,4 @@
-//! What stands for a channel in headers, in the place of its bound address.
+//! The host and port that a channel puts into headers in place of its bound address.
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -9,9 +9,9 @@ use sip_core::{Host, HostPort, ValueError};
 
 use crate::resolve::Family;
 
-/// The name or address under which others reach a channel, and maybe the port: what is written
-/// into Via, Contact and Record-Route in the place of its bound address. Without a port, the default
-/// one of the protocol is meant.
+/// The name or address, with an optional port, at which others reach a channel. It is written into
+/// Via, Contact and Record-Route in place of the bound address; without a port it means the default
+/// port of the protocol.
 ///
 /// ```
 /// use sip_transport_proto::{Advertised, ChannelConfig, Protocol};
@@ -35,7 +35,7 @@ impl Advertised {
 impl FromStr for Advertised {
     type Err = ValueError;
 
-    /// Reads `host` or `host:port`; an IPv6 address stands in brackets.
+    /// Parses `host` or `host:port`; an IPv6 address must be in brackets.
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let read = HostPort::try_from(text)?;
         Ok(Self {
@@ -45,7 +45,7 @@ impl FromStr for Advertised {
     }
 }
 
-/// Such as [`Event::MappedAddress`](crate::Event::MappedAddress) tells.
+/// An address such as [`Event::MappedAddress`](crate::Event::MappedAddress) reports.
 impl From<SocketAddr> for Advertised {
     fn from(addr: SocketAddr) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl fmt::Display for Advertised {
     }
 }
 
-/// What a channel advertises to peers of each address family.
+/// The hosts that a channel advertises to peers of each address family.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PerFamily {
     v4: Option<Advertised>,
@@ -76,7 +76,7 @@ impl PerFamily {
         }
     }
 
-    /// What peers at such an address are told.
+    /// The host advertised to a peer at this address.
     pub(crate) fn towards(&self, peer: IpAddr) -> Option<&Advertised> {
         self.get(Family::of(peer))
     }
@@ -100,7 +100,7 @@ impl PerFamily {
     }
 }
 
-/// A host that outlives the message it was read from.
+/// An owned host, which outlives the message it was read from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum HostText {
     Ip(IpAddr),

@@ -1,4 +1,4 @@
-//! What the application wants to be asked.
+//! The application's callbacks: header hook, accept filter and tap.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::endpoint::SipEndpoint;
 use crate::ids::ChannelId;
 use crate::protocol::Protocol;
 
-/// The application's last word on a message.
+/// The header hook: may change a message's headers before it is sent.
 #[derive(Clone)]
 pub(crate) struct Hook(pub(super) Arc<HookFn>);
 
@@ -30,14 +30,14 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// What the application says to connections that listeners accept.
+/// The accept filter: decides which connections that listeners accept may stay.
 #[derive(Clone)]
 pub(crate) struct Filter(pub(super) Arc<FilterFn>);
 
 pub(super) type FilterFn = dyn Fn(SipEndpoint, SipEndpoint) -> bool + Send + Sync;
 
 impl Filter {
-    /// Whether a connection on this channel may stay.
+    /// Returns true if a connection on this channel may stay.
     pub(crate) fn allows(
         &self,
         (channel, protocol): (ChannelId, Protocol),
@@ -58,32 +58,32 @@ impl fmt::Debug for Filter {
     }
 }
 
-/// A message that came or goes, as [`Config::tap`](crate::Config::tap) shows it.
+/// A received or sent message, as [`Config::tap`](crate::Config::tap) shows it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Tapped<'a> {
-    /// Whether it came or goes.
+    /// The direction of the message.
     pub direction: Direction,
-    /// Our own end.
+    /// Our end.
     pub local: SipEndpoint,
     /// The peer's end.
     pub remote: SipEndpoint,
-    /// When: the instant of the input or of the send.
+    /// The instant of the input or of the send.
     pub at: Instant,
-    /// The message as the peer wrote it or is to read it: without TLS and WebSocket around it, and
-    /// before `received` and `rport` are stamped. Over UDP, the datagram; of a stream that cannot be
-    /// read on, what was read.
+    /// The message as the peer wrote it or will read it: without the TLS and WebSocket around it,
+    /// and before `received` and `rport` are filled in. Over UDP it is the datagram; on a stream
+    /// that cannot be parsed any further, the bytes read so far.
     pub bytes: &'a [u8],
-    /// What is wrong with it, if it came and breaks a rule.
+    /// The error, if a received message is malformed.
     pub error: Option<ParseError>,
 }
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Direction {
-    /// It came.
+    /// Received from the peer.
     In,
-    /// It goes out.
+    /// Sent to the peer.
     Out,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What the application wants to be called for each message.
+/// The tap: called with each message in and out.
 #[derive(Clone)]
 pub(crate) struct Tap(Arc<TapFn>);
 

@@ -1,4 +1,4 @@
-//! The settings of one channel.
+//! The settings of a channel.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -18,7 +18,7 @@ use crate::tls::TlsConfig;
 #[cfg(feature = "ws")]
 use crate::websocket::WebSocketConfig;
 
-/// A channel to add: a protocol on a bound address.
+/// The settings of a channel to add: a protocol on a bound address.
 #[derive(Clone, Debug)]
 pub struct ChannelConfig {
     pub(crate) protocol: Protocol,
@@ -46,7 +46,7 @@ pub struct ChannelConfig {
 }
 
 impl ChannelConfig {
-    /// A channel that listens on `local`, the address as bound: with its port, not 0.
+    /// A channel that listens on `local`: the address as bound, with its actual port, not 0.
     pub fn new(protocol: Protocol, local: SocketAddr) -> Self {
         Self {
             protocol,
@@ -74,143 +74,142 @@ impl ChannelConfig {
         }
     }
 
-    /// Load balancers that say, by the PROXY protocol, who has connected. It counts for listeners of
-    /// streams. Default: none.
+    /// Sets the load balancers trusted to report, by the PROXY protocol, who has connected. Applies
+    /// to listeners of stream protocols. Default: none.
     #[cfg(feature = "proxy")]
     pub fn proxy_protocol(mut self, proxy: ProxyProtocol) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// Certificates to show and checks to make, for TLS and secure WebSocket. A listener needs
-    /// one with a certificate.
+    /// Sets the certificates to present and the checks to make, for TLS and secure WebSocket. A
+    /// listener needs a configuration with a certificate.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// What is asked and checked in the upgrade to WebSocket.
+    /// Sets what the WebSocket handshake requests and checks.
     #[cfg(feature = "ws")]
     pub fn websocket(mut self, websocket: WebSocketConfig) -> Self {
         self.websocket = Some(websocket);
         self
     }
 
-    /// Whether connections are accepted on it (streams). A channel without a listener names each
-    /// connection's own port where a listening port would stand. Default: yes.
+    /// Accepts connections (stream protocols). A channel without a listener gives each connection's
+    /// own port in place of a listening port. Default: yes.
     pub fn listener(mut self, listener: bool) -> Self {
         self.listener = listener;
         self
     }
 
-    /// Whether a socket on `[::]` carries IPv4 too. Default: no, so that both families can share
-    /// a port.
+    /// Carries IPv4 too on a socket bound to `[::]`. Default: no, so that both families can share a
+    /// port.
     pub fn dual_stack(mut self, dual_stack: bool) -> Self {
         self.dual_stack = dual_stack;
         self
     }
 
-    /// Whether requests without `rport` are answered as if they had it (RFC 3581 §4 asks for it).
-    /// Default: no.
+    /// Answers requests without `rport` as if they had it (RFC 3581 §4 asks for it). Default: no.
     pub fn force_rport(mut self, force: bool) -> Self {
         self.force_rport = force;
         self
     }
 
-    /// How much of the grammar a message received here must follow. Default: what
+    /// Sets how strictly a message received on this channel must follow the grammar. Default: as
     /// [`Config::reading`](crate::Config::reading) says.
     pub fn reading(mut self, reading: Reading) -> Self {
         self.reading = Some(reading);
         self
     }
 
-    /// How many sockets share the address, for datagrams. Default: 1; 0 counts as 1.
+    /// Sets the number of sockets that share the address, for UDP. Default: 1; 0 counts as 1.
     pub fn sockets(mut self, sockets: u16) -> Self {
         self.sockets = sockets.max(1);
         self
     }
 
-    /// The name or address, and port, to write into Via, Contact and Record-Route in the place of
-    /// the bound one, whatever address family the peer has. Default: none. It can be changed later,
-    /// by [`Router::advertise`](crate::parts::Router::advertise).
+    /// Sets the name or address, and port, to write into Via, Contact and Record-Route in place of
+    /// the bound one, whatever the address family of the peer. Default: none. It can be changed
+    /// later by [`Router::advertise`](crate::parts::Router::advertise).
     pub fn advertised(mut self, advertised: Advertised) -> Self {
         self.advertised = PerFamily::both(advertised);
         self
     }
 
-    /// The same towards peers of one address family: a channel that carries both may have two.
+    /// Sets it for peers of one address family: a channel that carries both may advertise two.
     pub fn advertised_to(mut self, family: Family, advertised: Advertised) -> Self {
         self.advertised.set(family, Some(advertised));
         self
     }
 
-    /// Hears an IPv4 group, joined on the interface that has this address; the unspecified one
-    /// leaves the choice to the system. The channel has to be UDP on all IPv4 addresses.
+    /// Joins an IPv4 multicast group on the interface with this address; the unspecified address
+    /// leaves the choice to the operating system. The channel must be UDP on all IPv4 addresses.
     ///
-    /// Requests to a group leave on a channel that has joined it, as their responses come back to
+    /// Requests to a group are sent on a channel that has joined it, as their responses are sent to
     /// the group (RFC 3261 §18.1.1), and from that interface, with `maddr` and `ttl` in their top
-    /// Via. Requests that come with the group as `maddr` are answered there (§18.2.2).
+    /// Via. Responses to requests received with the group as `maddr` are sent to it (§18.2.2).
     pub fn join(mut self, group: Ipv4Addr, interface: Ipv4Addr) -> Self {
         self.groups.push(Membership { group, interface });
         self
     }
 
-    /// Whether a random name under `.invalid` is advertised, as clients that nobody can connect to
-    /// do (RFC 7118 §5, appendix B.1). Default: no.
+    /// Advertises a random name under `.invalid`, as clients do that cannot be connected to
+    /// (RFC 7118 §5, appendix B.1). Default: no.
     pub fn anonymous(mut self, anonymous: bool) -> Self {
         self.anonymous = anonymous;
         self
     }
 
-    /// Keeps alive the connections that are opened on it, and on UDP the way to each peer that a
+    /// Keeps alive the connections opened on the channel, and on UDP the flow to each peer that a
     /// request is sent to. Default: none.
     pub fn keep(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
         self
     }
 
-    /// Agrees to keep-alives of peers that offer them (RFC 6223 §4.4): responses that leave on the
-    /// channel get this value in the `keep` parameter of their top Via, if it has one without.
-    /// The value is the longest time between keep-alives, in seconds; 0 leaves it to the peer. A
-    /// proxy that does not stay in the dialog's route must not set it. Default: none.
+    /// Agrees to keep-alives of peers that offer them (RFC 6223 §4.4): a response sent on the
+    /// channel gets this value in the `keep` parameter of its top Via, if that has the parameter
+    /// without a value. The value is the longest time between keep-alives, in seconds; 0 leaves it
+    /// to the peer. A proxy that does not stay in the dialog's route must not set it. Default:
+    /// none.
     pub fn accept_keep(mut self, seconds: u32) -> Self {
         self.accept_keep = Some(seconds);
         self
     }
 
-    /// Whether TLS connections serve requests both ways (RFC 5923): requests leave with `alias` in
-    /// their top Via, and a peer that sends it, and has shown a certificate that was verified, gets
-    /// requests for the address and port that its Via names, and a name that its certificate
-    /// covers, over its own connection. On other protocols it means nothing. Default: no.
+    /// Reuses TLS connections for requests in both directions (RFC 5923): requests are sent with
+    /// `alias` in their top Via; and requests to the address and port in a peer's Via, for a name
+    /// that its certificate covers, are sent over the connection that the peer opened, if its Via
+    /// has `alias` and its certificate was verified. No effect on other protocols. Default: no.
     pub fn alias(mut self, alias: bool) -> Self {
         self.alias = alias;
         self
     }
 
-    /// How far responses to requests may go that came in on it. Default: as
+    /// Sets where responses to requests received on this channel may be sent. Default: as
     /// [`Config::responses`](crate::Config::responses) says.
     pub fn responses(mut self, policy: ResponsePolicy) -> Self {
         self.responses = Some(policy);
         self
     }
 
-    /// How many messages in a second, and at once after a silence, are taken from one source over
-    /// UDP: from an IPv4 /24 or an IPv6 /56. What is more is dropped unread and counted
+    /// Limits the messages read from one source over UDP, an IPv4 /24 or an IPv6 /56: `per_second`
+    /// of them, and up to `burst` at once after a silence. The excess is dropped unread and counted
     /// ([`Stats::datagrams_limited`](crate::Stats::datagrams_limited)), and
-    /// [`Event::SourceLimited`](crate::Event::SourceLimited) tells of the first. Keep-alives do not
-    /// count; responses do, so it has to be enough for the servers that requests are sent to, or
-    /// they have to be [exempt](crate::Config::per_ip_exempt). 0 counts as 1. Default: as many as
-    /// come.
+    /// [`Event::SourceLimited`](crate::Event::SourceLimited) reports the first. Keep-alives do not
+    /// count; responses do, so the rate must suffice for the servers that requests are sent to, or
+    /// these have to be [exempt](crate::Config::per_ip_exempt). 0 counts as 1. Default: no limit.
     ///
-    /// Sources share 1,024 buckets by a hash that nobody else knows, so that memory is bounded: one
-    /// source that is held back takes another with it by a chance of 1 in 500,000.
+    /// Sources share 1,024 buckets by a keyed hash, so that memory is bounded: a source over its
+    /// rate holds another one back with a probability of 1 in 500,000.
     ///
     /// ```
     /// use sip_transport_proto::{ChannelConfig, Protocol};
     ///
     /// let public = ChannelConfig::new(Protocol::Udp, "192.0.2.1:5060".parse()?);
-    /// // Scanners send hundreds; an office full of phones does not.
+    /// // Scanners send hundreds of messages; an office full of phones does not.
     /// let public = public.messages_per_source(50, 200);
     /// # Ok::<(), core::net::AddrParseError>(())
     /// ```
@@ -219,31 +218,32 @@ impl ChannelConfig {
         self
     }
 
-    /// Whether the reason phrase of a reply to a malformed request says what is wrong with it, as
-    /// [`Event::Malformed`](crate::Event::Malformed) always does; else it is that of the status.
-    /// Default: no for UDP, where anybody may ask in the name of anybody; yes for streams.
+    /// States the error in the reason phrase of a reply to a malformed request, as
+    /// [`Event::Malformed`](crate::Event::Malformed) always does; otherwise the phrase is the
+    /// standard one of the status. Default: no for UDP, where the source address may be forged; yes
+    /// for streams.
     pub fn detailed_reason(mut self, detailed: bool) -> Self {
         self.detailed_reason = detailed;
         self
     }
 
-    /// The same on another address: the one that was bound.
+    /// Replaces the local address, by the one that was bound.
     pub fn at(mut self, local: SocketAddr) -> Self {
         self.local = local;
         self
     }
 
-    /// The groups that it hears.
+    /// The groups that the channel joins.
     pub fn memberships(&self) -> &[Membership] {
         &self.groups
     }
 
-    /// Whether connections are accepted on it.
+    /// Returns true if the channel accepts connections.
     pub fn is_listener(&self) -> bool {
         self.listener
     }
 
-    /// Whether it carries IPv4 on an IPv6 socket too.
+    /// Returns true if an IPv6 socket carries IPv4 too.
     pub fn is_dual_stack(&self) -> bool {
         self.dual_stack
     }
@@ -258,30 +258,31 @@ impl ChannelConfig {
         self.local
     }
 
-    /// What peers of that address family are told in the place of the bound address, if anything.
+    /// The host advertised to peers of an address family in place of the bound address, if any.
     pub fn advertises(&self, family: Family) -> Option<&Advertised> {
         self.advertised.get(family)
     }
 
-    /// The address families that it carries.
+    /// The address families that the channel carries.
     pub(crate) fn families(&self) -> impl Iterator<Item = Family> {
         let own = Family::of(self.local.ip());
         let other = self.dual_stack.then_some(Family::Ipv4);
         core::iter::once(own).chain(other)
     }
 
-    /// Whether it can hear its groups: on Linux a socket bound to one address hears none.
+    /// Returns true if the channel can receive from its groups: on Linux a socket bound to one
+    /// address cannot.
     pub(crate) fn can_join(&self) -> bool {
         let everywhere = self.local.ip().is_unspecified();
         let ipv4 = self.families().any(|family| family == Family::Ipv4);
         self.protocol == Protocol::Udp && everywhere && ipv4
     }
 
-    /// Whether it can carry packets to `remote`.
+    /// Returns true if the channel can send to `remote`.
     pub(crate) fn reaches(&self, remote: IpAddr) -> bool {
         if remote.is_multicast() {
             let joined = multicast::member(&self.groups, remote).is_some();
-            // RFC 3261 §18.1.1: who sends to a group has to hear it.
+            // RFC 3261 §18.1.1: the sender must be able to receive on the group.
             let heard = if remote.is_ipv4() {
                 joined
             } else {
@@ -291,7 +292,7 @@ impl ChannelConfig {
         }
         let local = self.local.ip();
         let family = local.is_ipv4() == remote.is_ipv4() || (self.dual_stack && remote.is_ipv4());
-        // What is bound to loopback cannot leave the machine.
+        // A socket bound to a loopback address cannot send to other hosts.
         family && (!local.is_loopback() || remote.is_loopback())
     }
 }

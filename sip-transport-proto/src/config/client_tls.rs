@@ -1,11 +1,11 @@
-//! The TLS configuration that connections of ours are opened under, unless a send brings its own.
+//! The TLS configuration for opening connections, unless a send brings its own.
 
 use super::{ChannelConfig, Config};
 use crate::tls::TlsChoice;
 
 #[cfg(feature = "tls")]
 impl Config {
-    /// The transport's.
+    /// The configuration of the transport.
     pub(crate) fn client_tls(&self) -> TlsChoice {
         TlsChoice(self.tls.clone())
     }
@@ -13,7 +13,7 @@ impl Config {
 
 #[cfg(feature = "tls")]
 impl ChannelConfig {
-    /// The channel's, else the transport's.
+    /// The configuration of the channel if it has one, otherwise that of the transport.
     pub(crate) fn client_tls(&self, transport: &Config) -> TlsChoice {
         let own = self.tls.as_ref().filter(|tls| tls.is_client());
         TlsChoice(own.or(transport.tls.as_ref()).cloned())

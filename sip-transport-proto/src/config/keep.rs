@@ -1,15 +1,17 @@
+//! The settings of keep-alives.
+
 use core::time::Duration;
 
 use crate::protocol::Protocol;
 use crate::setting::{ConfigError, check_duration};
 
-/// How to keep a flow alive.
+/// The settings for keeping a flow alive.
 ///
-/// A connection, or a pair of a UDP channel and a peer's address, is kept where this is asked for:
-/// by [`SendOptions::keep`](crate::SendOptions::keep), by
-/// [`ChannelConfig::keep`](crate::ChannelConfig::keep), or by
-/// [`Transport::keep`](crate::Transport::keep). The answering side needs no setting: pings and
-/// STUN requests are always answered.
+/// A flow, which is a connection or a pair of a UDP channel and a peer's address, is kept alive if
+/// that is requested by [`SendOptions::keep`](crate::SendOptions::keep),
+/// [`ChannelConfig::keep`](crate::ChannelConfig::keep) or
+/// [`Transport::keep`](crate::Transport::keep). The answering side needs no setting: pings and STUN
+/// requests are always answered.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,7 +19,7 @@ use crate::setting::{ConfigError, check_duration};
 ///
 /// // Pings at the default interval; a peer that does not answer is left alone.
 /// let quiet = SendOptions::new().keep(Keep::new());
-/// // As a registrar's `Flow-Timer: 90` asks (RFC 5626 §4.4): an answer is due, or the flow is dead.
+/// // As a registrar's `Flow-Timer: 90` asks (RFC 5626 §4.4): without an answer in time it is dead.
 /// let outbound = Keep::new().interval(Duration::from_secs(90))?.required();
 /// # Ok::<(), sip_transport_proto::ConfigError>(())
 /// ```
@@ -29,47 +31,48 @@ pub struct Keep {
     pub(crate) negotiated: bool,
 }
 
-/// What is sent to keep a flow alive.
+/// The kind of keep-alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KeepKind {
-    /// A double CRLF, answered with a single one (RFC 5626 §3.5.1): the default on TCP and TLS. On
-    /// UDP it is one-way: it keeps a NAT open and is not answered.
+    /// A double CRLF, answered by a single one (RFC 5626 §3.5.1): the default on TCP and TLS. On
+    /// UDP it is one-way: it keeps NAT bindings open and is not answered.
     Crlf,
-    /// A STUN binding request (RFC 5626 §3.5.2): the default on UDP, and for nothing else.
+    /// A STUN binding request (RFC 5626 §3.5.2): the default on UDP, and available only there.
     Stun,
-    /// A ping frame (RFC 6455 §5.5.2): the default on WebSocket, and for nothing else.
+    /// A ping frame (RFC 6455 §5.5.2): the default on WebSocket, and available only there.
     WebSocketPing,
 }
 
 impl Keep {
-    /// Begins at once, at the default interval of the protocol; a peer that does not answer is
-    /// left alone.
+    /// Keep-alives that begin at once, at the default interval of the protocol; a peer that does
+    /// not answer is left alone.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What to send. A protocol that cannot carry it takes its own default: STUN is for UDP alone
-    /// (RFC 5626 §4.4.2).
+    /// Sets the kind of keep-alive. A protocol that does not support it uses its own default: STUN
+    /// is for UDP only (RFC 5626 §4.4.2).
     #[must_use]
     pub fn kind(mut self, kind: KeepKind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// The longest time between two keep-alives; each period is drawn anew between 80 % of it and
-    /// all of it (RFC 5626 §4.4.1). Default: [`Config::stream_keep_interval`],
-    /// [`Config::datagram_keep_interval`].
+    /// Sets the longest time between two keep-alives; each period is drawn at random from 80 % to
+    /// 100 % of it (RFC 5626 §4.4.1). Default:
+    /// [`Config::stream_keep_interval`](crate::Config::stream_keep_interval),
+    /// [`Config::datagram_keep_interval`](crate::Config::datagram_keep_interval).
     ///
     /// # Errors
-    /// It has to be 1 s or more, 10 years at most.
+    /// The interval must be 1 s or more, 10 years at most.
     pub fn interval(mut self, interval: Duration) -> Result<Self, ConfigError> {
         let (shortest, expected) = (Duration::from_secs(1), "1 s or more, 10 years at most");
         self.interval = Some(check_duration("interval", interval, shortest, expected)?);
         Ok(self)
     }
 
-    /// Answers are due, because the peer is known to give them (`ob`, Flow-Timer, configuration):
+    /// Requires answers, because the peer is known to give them (`ob`, Flow-Timer, configuration):
     /// without one in time the flow is dead (RFC 5626 §4.4.1).
     #[must_use]
     pub fn required(mut self) -> Self {
@@ -77,10 +80,10 @@ impl Keep {
         self
     }
 
-    /// Begins when the peer agrees (RFC 6223): requests carry `keep` in their top Via, and a value
-    /// in that of a response starts the keep-alives, to be answered, at the interval that it asks
-    /// for. Meant for REGISTER and for requests that create or refresh a dialog; not within a
-    /// dialog in which it was agreed on already (§4.3).
+    /// Starts only when the peer agrees (RFC 6223): requests carry `keep` in their top Via, and a
+    /// value for it in that of a response starts the keep-alives at the interval it gives, with
+    /// answers required. Intended for REGISTER and for requests that create or refresh a dialog;
+    /// not for use within a dialog for which keep-alives were negotiated already (§4.3).
     #[must_use]
     pub fn negotiated(mut self) -> Self {
         self.negotiated = true;

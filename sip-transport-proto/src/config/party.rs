@@ -1,10 +1,10 @@
-//! Who counts as one where limits are shared out.
+//! The unit among which connection limits are shared: an IPv4 address or an IPv6 /64.
 
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::config::Config;
 
-/// Whose share a connection counts towards: that of an IPv4 address or an IPv6 /64.
+/// A party, whose connections count together towards a limit: an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Party {
     V4(Ipv4Addr),
@@ -24,7 +24,7 @@ impl From<IpAddr> for Party {
 }
 
 impl Config {
-    /// Whose share a connection from `ip` counts towards: nobody's where the address is exempt.
+    /// The party of a connection from `ip`; `None` if the address is exempt.
     pub(crate) fn party(&self, ip: IpAddr) -> Option<Party> {
         (!self.is_exempt(ip)).then(|| ip.into())
     }

@@ -1,19 +1,22 @@
+//! The settings of the PROXY protocol.
+
 use core::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::setting::ConfigError;
 
-/// Which load balancers are believed when they say who has connected, by the PROXY protocol
-/// (versions 1 and 2).
+/// The load balancers that are trusted to report, by the PROXY protocol (versions 1 and 2), who has
+/// connected.
 ///
-/// A connection from one of them must begin with a header. The source that the header names is the
-/// connection's remote end from then on: in `received` and `rport`, in events, in the index of
-/// connections and for the limit per address, which it meets when the header has come. Where the
-/// header names none (`LOCAL`, `UNKNOWN`), that stays the load balancer. Our own end stays as it is:
-/// what others are to connect to can be [advertised](crate::ChannelConfig::advertised).
+/// A connection from one of them must begin with a PROXY header. The source address in the header
+/// then is the connection's remote address: in `received` and `rport`, in events, in the index of
+/// connections, and for the limit per address, which is checked when the header has arrived. If the
+/// header names no source (`LOCAL`, `UNKNOWN`), the remote address remains the load balancer's. The
+/// local address does not change: the one that others are to connect to can be
+/// [advertised](crate::ChannelConfig::advertised).
 ///
-/// From all others a header is not read: anybody could claim to be anybody.
+/// A header from anybody else is not read, as it could claim any source.
 ///
 /// ```
 /// use sip_transport_proto::{ChannelConfig, Protocol, ProxyProtocol};
@@ -30,7 +33,7 @@ pub struct ProxyProtocol {
 }
 
 impl ProxyProtocol {
-    /// Load balancers have these addresses.
+    /// Trusts the load balancers at these addresses.
     pub fn trust(networks: impl IntoIterator<Item = IpNet>) -> Self {
         Self {
             trusted: networks.into_iter().collect(),
@@ -39,11 +42,11 @@ impl ProxyProtocol {
         }
     }
 
-    /// How long a header of version 2 may be, in bytes. Default: 536, which fit one segment of TCP
-    /// on any path. One of version 1 may have 107.
+    /// Sets the longest header of version 2, in bytes. Default: 536, which fit one TCP segment on
+    /// any path. A header of version 1 may have 107 bytes.
     ///
     /// # Errors
-    /// Less than the 52 bytes of one with IPv6 addresses is refused.
+    /// Less than the 52 bytes of a header with IPv6 addresses is refused.
     pub fn max_header(mut self, bytes: usize) -> Result<Self, ConfigError> {
         if bytes < FIXED + IPV6 {
             return Err(ConfigError {
@@ -55,7 +58,7 @@ impl ProxyProtocol {
         Ok(self)
     }
 
-    /// Whether connections from elsewhere are closed at once; else they are taken for what they are.
+    /// Refuses connections from elsewhere, which otherwise are accepted as direct connections.
     /// Default: no.
     pub fn refuse_others(mut self, refuse: bool) -> Self {
         self.refuse_others = refuse;
@@ -68,7 +71,8 @@ impl ProxyProtocol {
     }
 }
 
-/// The fixed part of version 2, and its addresses for IPv6.
+/// The length of the fixed part of a version 2 header.
 pub(crate) const FIXED: usize = 16;
 
+/// The length of its addresses for IPv6.
 pub(crate) const IPV6: usize = 36;

@@ -1,12 +1,15 @@
-/// How far a response may go that cannot go back the way of its request (RFC 3261 §18.2.2).
+//! The policy for responses that cannot be sent back the way their request came.
+
+/// The destinations allowed for a response that cannot be sent back the way its request came
+/// (RFC 3261 §18.2.2).
 ///
 /// The source of the request is always tried: over UDP at the port that `rport` or the sent-by
-/// tells, over TCP and TLS by a new connection to the sent-by's port. Everything beyond is a peer's
-/// word: whoever can send requests could aim responses at anyone by it. So it is off, and to be
-/// allowed for peers that are trusted: for one response
+/// gives, over TCP and TLS by a new connection to the sent-by's port. Every other destination rests
+/// on the peer's word alone, by which anybody who can send requests could direct responses at
+/// others. So they are off by default, and can be allowed for trusted peers: for one response
 /// ([`SendOptions::responses`](crate::SendOptions::responses)), for a channel that only such peers
 /// reach ([`ChannelConfig::responses`](crate::ChannelConfig::responses)) or for all
-/// ([`Config::responses`](crate::Config::responses)); the narrower one counts.
+/// ([`Config::responses`](crate::Config::responses)); the most specific setting applies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ResponsePolicy {
     pub(crate) connect: bool,
@@ -21,7 +24,8 @@ impl Default for ResponsePolicy {
 }
 
 impl ResponsePolicy {
-    /// Back to the source of the request, over a new connection if need be, and nowhere else.
+    /// The default policy: back to the source of the request, over a new connection if necessary,
+    /// and nowhere else.
     pub const fn new() -> Self {
         Self {
             connect: true,
@@ -30,25 +34,26 @@ impl ResponsePolicy {
         }
     }
 
-    /// Whether a connection is opened for a response, where the one of its request is gone.
-    /// Default: yes. Without, such a response fails.
+    /// Opens a connection for a response if the one of its request is closed. Default: yes.
+    /// Otherwise such a response fails.
     #[must_use]
     pub const fn connect(mut self, connect: bool) -> Self {
         self.connect = connect;
         self
     }
 
-    /// Whether the servers of the top Via's sent-by come after the source, as RFC 3263 §5 finds
-    /// them. Default: no. Over UDP, [`try_next`](crate::parts::Router::try_next) goes there once
-    /// [`Event::SendFailed`](crate::Event::SendFailed) has told that the source does not listen.
+    /// Tries the servers of the top Via's sent-by after the source, as RFC 3263 §5 locates them.
+    /// Default: no. Over UDP, [`try_next`](crate::parts::Router::try_next) moves on to them once
+    /// [`Event::SendFailed`](crate::Event::SendFailed) has reported that the source does not
+    /// listen.
     #[must_use]
     pub const fn sent_by(mut self, follow: bool) -> Self {
         self.sent_by = follow;
         self
     }
 
-    /// Whether a response over UDP goes to the address in the `maddr` of its top Via, before
-    /// anything else. Default: no.
+    /// Sends a response over UDP to the address in the `maddr` of its top Via, before anything
+    /// else. Default: no.
     #[must_use]
     pub const fn maddr(mut self, follow: bool) -> Self {
         self.maddr = follow;

@@ -1,5 +1,5 @@
-//! The PROXY protocol, versions 1 and 2: what a load balancer says about a connection that it passes
-//! on, before the first byte of it
+//! The parser of PROXY protocol headers, versions 1 and 2, which a load balancer sends ahead of the
+//! first byte of a connection that it forwards
 //! (<https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 
 use core::net::SocketAddr;
@@ -8,21 +8,22 @@ use crate::config::proxy::FIXED;
 use crate::error::ProxyError;
 
 const SIGNATURE_V2: &[u8] = ppp::v2::PROTOCOL_PREFIX;
-/// Version 2, `LOCAL`: a connection of the load balancer's own, such as a health check.
+/// The command `LOCAL` of version 2: a connection of the load balancer's own, such as a health
+/// check.
 pub(crate) const LOCAL: u8 = 0x20;
 
 const SIGNATURE_V1: &[u8] = b"PROXY ";
 const UNKNOWN_V1: &[u8] = b"PROXY UNKNOWN";
 const MAX_V1: usize = 107;
 
-/// A header as it comes in. It holds what has come of it, never what it announces.
+/// A header being received. It stores the bytes received, never the length that is announced.
 #[derive(Debug)]
 pub(crate) struct Header {
     bytes: Vec<u8>,
     max: usize,
 }
 
-/// Who has connected, where the header says that.
+/// The source of a connection, if the header names one.
 pub(crate) type Source = Option<SocketAddr>;
 
 impl Header {
@@ -33,9 +34,9 @@ impl Header {
         }
     }
 
-    /// Takes bytes up to the end of the header, and says how many; and what the header says, once
-    /// it is complete. Each byte is looked at when it comes, so that it does not matter how they
-    /// are cut.
+    /// Takes bytes up to the end of the header, and returns their number and, once the header is
+    /// complete, its source. Each byte is examined as it arrives, so the result does not depend on
+    /// how the bytes are split.
     pub(crate) fn push(&mut self, data: &[u8]) -> Result<(usize, Option<Source>), ProxyError> {
         for (before, &byte) in data.iter().enumerate() {
             self.bytes.push(byte);
@@ -69,7 +70,7 @@ impl Header {
                 Ok(None)
             };
         }
-        // Whatever stands behind it is to be ignored.
+        // Anything after it is to be ignored.
         if let Some(rest) = self.bytes.strip_prefix(UNKNOWN_V1)
             && matches!(rest, [b' ' | b'\r', ..])
         {
@@ -101,14 +102,14 @@ impl Header {
         if self.bytes.len() < len {
             return Ok(None);
         }
-        // Whatever stands behind it is to be ignored.
+        // Anything after it is to be ignored.
         if command == LOCAL {
             return Ok(Some(None));
         }
         let header = ppp::v2::Header::try_from(self.bytes.as_slice());
         let header = header.map_err(|_| ProxyError::Malformed { version: 2 })?;
         if header.protocol != ppp::v2::Protocol::Stream {
-            // It says nothing about a stream.
+            // The header does not describe a stream.
             return Ok(Some(None));
         }
         Ok(Some(match header.addresses {

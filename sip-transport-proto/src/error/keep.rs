@@ -1,25 +1,27 @@
+//! The errors of keep-alives.
+
 use core::fmt;
 
 use thiserror::Error;
 
-/// Why a flow is not kept.
+/// The error of a request to keep a flow alive.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum KeepError {
-    /// There is no such connection or UDP channel (any more), or it does not reach the peer.
+    /// The connection or UDP channel does not exist (any more), or does not reach the peer.
     #[error("there is no such flow")]
     UnknownFlow,
 }
 
-/// Why keep-alives on a flow have stopped though nothing says that it is dead.
+/// The reason why keep-alives on a flow stopped, without evidence that it is dead.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum KeepStop {
-    /// The peer answered none and had promised nothing: it may know no STUN. No more are sent
-    /// (RFC 6223 §10).
+    /// The peer answered no STUN request and had not promised to: it may not support STUN. No more
+    /// are sent (RFC 6223 §10).
     NoAnswer,
-    /// More UDP flows are kept than [`Config::max_kept_flows`]: the one that was asked for first
-    /// makes room.
+    /// The flow made room for another, as [`Config::max_kept_flows`](crate::Config::max_kept_flows)
+    /// was reached.
     Crowded,
 }
 
@@ -27,7 +29,7 @@ impl fmt::Display for KeepStop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoAnswer => "no keep-alive was answered",
-            Self::Crowded => "too many flows are kept",
+            Self::Crowded => "too many flows are kept alive",
         })
     }
 }

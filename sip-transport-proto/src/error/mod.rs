@@ -1,4 +1,4 @@
-//! Why something did not work: one enum for each operation.
+//! The errors of the crate: one enum for each operation.
 
 mod keep;
 mod websocket;
@@ -21,9 +21,9 @@ pub use crate::outgoing::sent::NextError;
 pub use keep::{KeepError, KeepStop};
 pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
 
-/// Why a send ended without its message going out.
+/// The error of a send that ended without its message being sent.
 ///
-/// Gives the message back, unchanged, and lists the targets that were tried.
+/// Returns the message unchanged, and lists the targets that were tried.
 #[derive(Debug)]
 pub struct SendError(Box<Failure>);
 
@@ -50,27 +50,27 @@ impl SendError {
         }))
     }
 
-    /// What ended it.
+    /// The cause of the failure.
     pub fn cause(&self) -> &SendCause {
         &self.0.cause
     }
 
-    /// Which send it was.
+    /// The id of the send.
     pub fn send(&self) -> SendId {
         self.0.send
     }
 
-    /// The targets that were tried, in order, with what each failed of.
+    /// The targets that were tried, in order, with the cause of each failure.
     pub fn tried(&self) -> &[Attempt] {
         &self.0.tried
     }
 
-    /// The message as it was given.
+    /// The message as it was submitted.
     pub fn message(&self) -> &Message {
         &self.0.message
     }
 
-    /// Takes the message back.
+    /// Returns the message.
     pub fn into_message(self) -> Message {
         self.0.message
     }
@@ -81,7 +81,7 @@ impl fmt::Display for SendError {
         write!(f, "{}", self.0.cause)?;
         for attempt in &self.0.tried {
             if matches!(&attempt.cause, AttemptCause::Send(cause) if **cause == self.0.cause) {
-                // Said already.
+                // Printed above.
                 continue;
             }
             let Target { protocol, addr, .. } = &attempt.target;
@@ -93,88 +93,89 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// What ended a send.
+/// The cause that ended a send.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum SendCause {
-    /// The message lacks what sending needs, or holds it malformed.
+    /// A part of the message that sending depends on is missing or malformed.
     #[error("the message cannot be sent: {what}: {error}")]
     Malformed {
-        /// The part.
+        /// The part of the message.
         what: &'static str,
-        /// What is wrong with it.
+        /// The error in it.
         error: ValueError,
     },
-    /// The message has no such header.
+    /// The message lacks this header.
     #[error("the message has no {0}")]
     Missing(&'static str),
-    /// The next hop's URI names no host that SIP can reach.
+    /// The next hop's URI names no host that SIP can be sent to.
     #[error("a {scheme} URI names no host to send to")]
     NoHost {
-        /// Its scheme.
+        /// The URI's scheme.
         scheme: String,
     },
-    /// The next hop's URI or Via asks for a transport that there is not here.
+    /// The next hop's URI or Via asks for a transport that is not supported.
     #[error("transport {0} is not supported")]
     UnsupportedTransport(String),
     /// A `sips` target over a transport that cannot protect it (RFC 3261 §26.2.2).
     #[error("sips cannot go over {0}")]
     Insecure(Protocol),
-    /// A response whose Via names no address, or one that this transport will not take from a Via.
+    /// The response's Via names no address, or one that is not accepted from a Via.
     #[error("the response's Via names no address to send to")]
     NoResponseAddress,
-    /// There is no channel for this, and none may be made. For a group: none has joined it.
+    /// No channel can send there, and none may be created. For a multicast group: none has joined
+    /// it.
     #[error("no channel carries {protocol} to {remote}")]
     NoChannel {
-        /// The protocol wanted.
+        /// The protocol required.
         protocol: Protocol,
         /// The destination.
         remote: IpAddr,
     },
-    /// A group of IPv6, which [`Config::ipv6_multicast`](crate::Config::ipv6_multicast) does not
-    /// allow (RFC 3261 §18.1.1).
+    /// The destination is an IPv6 multicast group, which
+    /// [`Config::ipv6_multicast`](crate::Config::ipv6_multicast) does not allow (RFC 3261 §18.1.1).
     #[error("sending to {0} is not allowed: multicast over IPv6")]
     Ipv6Multicast(IpAddr),
-    /// The connection that a response needs is closed, and none may be opened.
+    /// The connection that the response needs is closed, and none may be opened.
     #[error("the connection is closed")]
     ConnectionClosed,
-    /// The next hop's name leads nowhere (RFC 3263).
+    /// The next hop's name could not be resolved (RFC 3263).
     #[error(transparent)]
     Resolve(PlanError),
-    /// Every target failed; [`SendError::tried`] says of what.
+    /// Every target failed; [`SendError::tried`] lists the causes.
     #[error("no target took the message")]
     AllTargetsFailed,
-    /// The connection's queue, or all queues together, are full.
+    /// The connection's send queue is full, or the total of all send queues has been reached.
     #[error("the send queue is full ({limit} bytes)")]
     QueueFull {
-        /// The limit that was hit.
+        /// The limit that was reached.
         limit: usize,
     },
-    /// Too many sends wait for lookups and connections.
+    /// Too many sends are waiting for lookups and connections.
     #[error("{limit} sends are waiting already")]
     TooManyWaiting {
         /// The limit.
         limit: usize,
     },
-    /// There are as many connections as may be.
+    /// The limit of connections has been reached.
     #[error("there are {limit} connections already")]
     TooManyConnections {
         /// The limit.
         limit: usize,
     },
-    /// The channel, and the transport, have no TLS configuration to connect with.
+    /// Neither the channel nor the transport has a TLS configuration to connect with.
     #[error("there is no TLS configuration to connect with")]
     NoTlsConfig,
-    /// TLS needs the name or address that the peer must prove to be, and the message has none.
+    /// TLS needs a name or address for the peer to prove, and the message has none.
     #[error("there is no name for the peer to prove")]
     NoTlsName,
-    /// A message larger than a datagram can be.
+    /// The message is larger than a datagram can be.
     #[error("{len} bytes do not fit into a datagram")]
     TooLarge {
         /// The message's length.
         len: usize,
     },
-    /// The channel was removed while the send waited.
+    /// The channel was removed while the send was waiting.
     #[error("the channel was removed")]
     ChannelRemoved,
     /// The application's [header hook](crate::Config::header_hook) panicked.
@@ -185,46 +186,46 @@ pub enum SendCause {
     ShuttingDown,
 }
 
-/// Why an ACK or a CANCEL could not be made.
+/// The error of deriving an ACK or a CANCEL from a request.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeriveError {
-    /// The message that was sent cannot be read.
+    /// The message as sent cannot be parsed.
     #[error("the request as sent cannot be read: {0}")]
     Parse(#[from] ParseError),
-    /// It is a response, or it lacks a header that is to be copied.
+    /// The message is a response, or lacks a header that is to be copied.
     #[error("a request with {0} is needed")]
     Missing(&'static str),
 }
 
-/// One target that a send tried in vain.
+/// A failed attempt of a send at one target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// The target, with the reason why it was one.
+    /// The target, with the reason for its selection.
     pub target: Target,
-    /// What it failed of.
+    /// The cause of the failure.
     pub cause: AttemptCause,
 }
 
-/// What a target failed of.
+/// The cause of a failed attempt at a target.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AttemptCause {
     /// The connection was refused or failed otherwise.
     #[error("could not connect: {0}")]
     Connect(io::ErrorKind),
-    /// The connection could not be opened for want of something here. No target is to blame, and so
-    /// none is tried last for it.
-    #[error("could not connect, by a fault of this machine: {0}")]
+    /// The connection could not be opened for lack of a local resource. The target is not at fault,
+    /// and is not deferred for it.
+    #[error("could not connect, for a local reason: {0}")]
     LocalFault(LocalFault),
     /// The operating system has no route there.
     #[error("no route: {0}")]
     NoRoute(io::ErrorKind),
-    /// TLS could not be agreed on, or the peer did not prove to be whom the send is for.
+    /// The TLS handshake failed, or the certificate does not match the expected name.
     #[error("TLS: {0}")]
     Tls(TlsError),
-    /// The peer did not take the connection for one of SIP over WebSocket.
+    /// The peer did not accept the connection as SIP over WebSocket.
     #[error("{0}")]
     WebSocket(WebSocketError),
     /// A deadline passed.
@@ -233,29 +234,30 @@ pub enum AttemptCause {
     /// The connection closed before the message could be handed to it.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
-    /// The connection was gone when the message came to it: the target is tried once more.
+    /// The connection had closed when the message reached it; the target is tried once more.
     #[error("the connection is gone")]
     Gone,
-    /// The request is too large for UDP (RFC 3261 §18.1.1): [`Dispatch::render`](crate::parts::Dispatch::render)
-    /// says so, and [`Router::retry`](crate::parts::Router::retry) goes on over TCP.
+    /// The request is too large for UDP (RFC 3261 §18.1.1): reported by
+    /// [`Dispatch::render`](crate::parts::Dispatch::render), upon which
+    /// [`Router::retry`](crate::parts::Router::retry) goes on over TCP.
     #[error("{len} bytes are more than the {limit} that may go over UDP")]
     TooLargeForUdp {
         /// The request's length.
         len: usize,
-        /// The longest that may.
+        /// The limit.
         limit: usize,
     },
-    /// The send could not even begin.
+    /// The send could not begin.
     #[error("{0}")]
     Send(Box<SendCause>),
-    /// The message was sent there, and the application went on to the next target: no answer came,
-    /// or a 503 (RFC 3263 §4.3).
-    #[error("the application went on to the next target")]
+    /// The message was sent there, and the application moved on to the next target, without an
+    /// answer or after a 503 (RFC 3263 §4.3).
+    #[error("the application moved on to the next target")]
     Left,
 }
 
 impl AttemptCause {
-    /// Whether the fault is the target's own: then it is tried last for a while.
+    /// Returns true if the target itself is at fault, so that it is tried last for a while.
     pub(crate) fn is_of_target(&self) -> bool {
         match self {
             Self::Connect(_)
@@ -276,7 +278,7 @@ impl AttemptCause {
 }
 
 impl From<CloseReason> for AttemptCause {
-    /// What a send failed of that waited for the connection.
+    /// The cause for a send that was waiting for the connection.
     fn from(reason: CloseReason) -> Self {
         match reason {
             CloseReason::ConnectFailed(kind) => Self::Connect(kind),
@@ -290,7 +292,7 @@ impl From<CloseReason> for AttemptCause {
 }
 
 impl From<SendCause> for AttemptCause {
-    /// A closed connection is its target's matter; of anything else the send ends.
+    /// A closed connection concerns its target only; any other cause ends the send.
     fn from(cause: SendCause) -> Self {
         match cause {
             SendCause::ConnectionClosed => Self::Gone,
@@ -299,15 +301,15 @@ impl From<SendCause> for AttemptCause {
     }
 }
 
-/// Why a connection closed.
+/// The reason why a connection closed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// It could not be opened.
+    /// The connection could not be opened.
     #[error("could not connect: {0}")]
     ConnectFailed(io::ErrorKind),
-    /// It could not be opened, for want of something here.
-    #[error("could not connect, by a fault of this machine: {0}")]
+    /// The connection could not be opened, for lack of a local resource.
+    #[error("could not connect, for a local reason: {0}")]
     LocalFault(LocalFault),
     /// The peer closed it.
     #[error("closed by the peer")]
@@ -315,34 +317,35 @@ pub enum CloseReason {
     /// The operating system reported an error.
     #[error("{0}")]
     Io(io::ErrorKind),
-    /// What came is not SIP, or breaks a limit: nothing after it can be trusted (RFC 3261 §18.3).
-    #[error("the stream cannot be read: {0}")]
+    /// The data received is not SIP, or exceeds a limit: nothing after it can be trusted (RFC 3261
+    /// §18.3).
+    #[error("the stream cannot be parsed: {0}")]
     Framing(sip_core::message::ParseErrorKind),
-    /// What a load balancer has to say first was missing or cannot be read.
+    /// The PROXY header of a load balancer was missing or malformed.
     #[error("{0}")]
     Proxy(ProxyError),
-    /// TLS failed: the handshake, or what came after it.
+    /// TLS failed, during or after the handshake.
     #[error("TLS: {0}")]
     Tls(TlsError),
-    /// WebSocket failed: the upgrade, or what came after it.
+    /// WebSocket failed, during or after the handshake.
     #[error("{0}")]
     WebSocket(WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
-    /// It made room for another connection.
+    /// The connection made room for another one.
     #[error("closed to keep within the limits")]
     Limit,
-    /// Another address of the same server was connected first (RFC 8305 §5).
+    /// A connection to another address of the same server was established first (RFC 8305 §5).
     #[error("another address of the server was faster")]
     Overtaken,
-    /// The application asked for it.
+    /// The application closed the connection.
     #[error("closed by the application")]
     Application,
     /// Its channel was removed.
     #[error("the channel was removed")]
     ChannelRemoved,
-    /// Its channel came to an end that nobody asked for.
+    /// Its channel failed.
     #[error("the channel failed: {0}")]
     ChannelFailed(ChannelFailure),
     /// The transport shut down.
@@ -350,28 +353,28 @@ pub enum CloseReason {
     Shutdown,
 }
 
-/// What was missing on this machine to open a connection.
+/// The local resource that was lacking for a connection.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum LocalFault {
-    /// This process has as many files open as it may (EMFILE).
+    /// The process has reached its limit of open files (EMFILE).
     #[error("this process has too many open files")]
     ProcessFiles,
-    /// So has the whole system (ENFILE).
+    /// The system has reached its limit of open files (ENFILE).
     #[error("the system has too many open files")]
     SystemFiles,
-    /// No local port is free, or the local address is none of this machine (EADDRNOTAVAIL).
+    /// No local port is free, or the local address is not one of this host (EADDRNOTAVAIL).
     #[error("no local address or port is left")]
     NoAddress,
-    /// There is no memory for it (ENOBUFS, ENOMEM).
+    /// The system has no memory for the socket (ENOBUFS, ENOMEM).
     #[error("the system is out of memory for sockets")]
     NoMemory,
-    /// A firewall or policy of this machine forbids it (EACCES, EPERM).
+    /// A local firewall or policy forbids it (EACCES, EPERM).
     #[error("the system does not permit it")]
     NotPermitted,
 }
 
-/// Why a channel that nobody removed has come to its end.
+/// The cause of the failure of a channel.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ChannelFailure {
@@ -383,33 +386,33 @@ pub enum ChannelFailure {
     Dropped,
 }
 
-/// What is wrong with the PROXY header of a connection from a trusted load balancer.
+/// The error in the PROXY header of a connection from a trusted load balancer.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// Something else came first.
-    #[error("a PROXY header was expected first")]
+    /// Other data came in place of a header.
+    #[error("expected a PROXY header first")]
     NoHeader,
-    /// It does not follow the grammar of its version.
-    #[error("the PROXY header of version {version} cannot be read")]
+    /// The header does not follow the grammar of its version.
+    #[error("the PROXY header of version {version} is malformed")]
     Malformed {
-        /// 1 or 2.
+        /// The version of the header: 1 or 2.
         version: u8,
     },
-    /// It is longer than it may be.
+    /// The header is too long.
     #[error("the PROXY header has more than {limit} bytes")]
     TooLong {
-        /// How long it may be.
+        /// The limit in bytes.
         limit: usize,
     },
 }
 
-/// Why a flow that was kept counts as dead (RFC 5626 §4.4).
+/// The evidence that a flow is dead (RFC 5626 §4.4).
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum FlowFailure {
-    /// No pong came in time (RFC 5626 §4.4.1). The connection closes.
-    #[error("no pong came")]
+    /// No pong arrived in time (RFC 5626 §4.4.1). The connection closes.
+    #[error("no pong arrived in time")]
     NoPong,
     /// No STUN request was answered (RFC 5626 §4.4.2).
     #[error("no keep-alive was answered")]
@@ -417,21 +420,21 @@ pub enum FlowFailure {
     /// The peer answered a STUN request with this error (RFC 5626 §4.4.2).
     #[error("the keep-alive was refused: {0}")]
     Refused(u16),
-    /// The peer sees us at another address than before: a NAT on the way has forgotten the flow
+    /// The peer sees us at a different address than before: a NAT on the path has lost its binding
     /// (RFC 5626 §4.4.2).
-    #[error("our address at the peer was {from} and is {to}")]
+    #[error("our address as seen by the peer changed from {from} to {to}")]
     AddressChanged {
         /// The address before.
         from: SocketAddr,
         /// The address now.
         to: SocketAddr,
     },
-    /// The operating system reports that nobody listens there (RFC 8489 §6.2.1).
+    /// The operating system reports that the peer does not listen (RFC 8489 §6.2.1).
     #[error("{0}")]
     Io(io::ErrorKind),
 }
 
-/// Why a message that counted as sent did not arrive, as far as this machine knows.
+/// The cause, as far as is known locally, why a message reported as sent did not arrive.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum SendFailure {
@@ -439,15 +442,15 @@ pub enum SendFailure {
     /// (RFC 3261 §18.4).
     #[error("{0}")]
     Io(io::ErrorKind),
-    /// The operating system says that the datagram is too long for its way (EMSGSIZE). Nothing is
-    /// wrong with the peer: the same message may reach it over TCP, which it takes if sent with
+    /// The operating system reports that the datagram exceeds the MTU (EMSGSIZE). The peer is not
+    /// at fault: the same message may reach it over TCP, which is used if it is sent with
     /// [`SizeRule::PathMtu`](crate::SizeRule::PathMtu).
-    #[error("the datagram is too long for its path")]
+    #[error("the datagram is too long for the path")]
     TooLarge,
-    /// The connection closed before all of it was written.
+    /// The connection closed before the whole message was written.
     #[error("the connection closed: {0}")]
     Closed(CloseReason),
-    /// The channel was removed before it was written.
+    /// The channel was removed before the message was written.
     #[error("the channel was removed")]
     ChannelRemoved,
 }
@@ -458,54 +461,55 @@ impl From<io::ErrorKind> for SendFailure {
     }
 }
 
-/// Why a channel was not added.
+/// The error of adding or changing a channel.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ChannelError {
-    /// The protocol is not compiled in.
+    /// The protocol is not part of this build.
     #[error("{0} is not supported by this build")]
     Unsupported(Protocol),
-    /// A listener for TLS needs a configuration with a certificate.
+    /// A TLS listener needs a configuration with a certificate.
     #[error("a {0} listener needs a TLS configuration with a certificate")]
     NoCertificate(Protocol),
-    /// Groups are IPv4 multicast addresses, at most 255, and for UDP on all IPv4 addresses.
-    #[error("{0} cannot be heard: groups are for UDP on all IPv4 addresses")]
+    /// The group cannot be joined: groups are IPv4 multicast addresses, at most 255 of them, on UDP
+    /// channels bound to all IPv4 addresses.
+    #[error("{0} cannot be joined: multicast needs a UDP channel on all IPv4 addresses")]
     CannotJoin(Ipv4Addr),
     /// The address has no port: channels are added after binding.
     #[error("{0} has no port: bind first")]
     NoPort(SocketAddr),
-    /// There is one on this address already.
-    #[error("{0} is there already")]
+    /// There is a channel on this address already.
+    #[error("{0} has this address already")]
     Exists(ChannelId),
     /// There is no such channel.
-    #[error("there is no {0}")]
+    #[error("no such channel: {0}")]
     Unknown(ChannelId),
 }
 
-/// Why a connection was not accepted.
+/// The reason why a connection was not accepted.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// There is no such channel (any more), or it does not listen.
-    #[error("there is no listening {0}")]
+    /// The channel does not exist (any more), or does not listen.
+    #[error("{0} does not exist or does not listen")]
     Unknown(ChannelId),
-    /// The address (IPv6: /64) has as many connections as it may, all of them in use.
+    /// The address (in IPv6 the /64) has reached its limit of connections, all of them in use.
     #[error(
         "{limit} connections from this address are open, all in use: `Config::max_connections_per_ip` \
-         allows no more, `Config::per_ip_exempt` would except the address"
+         allows no more, `Config::per_ip_exempt` would exempt the address"
     )]
     PerAddress {
         /// The limit.
         limit: usize,
     },
-    /// It comes from none of the load balancers that the channel is for.
-    #[error("it comes from no load balancer that `ProxyProtocol` trusts")]
+    /// The connection comes from none of the load balancers that the channel trusts.
+    #[error("it does not come from a load balancer that `ProxyProtocol` trusts")]
     Untrusted,
     /// The application's filter refused it.
     #[error("`Config::accept_filter` refused it")]
     Filtered,
-    /// There are as many connections as may be, and none makes room for this one: those of its own
-    /// address are in use and no other holds more than it would, or all are trusted and in use.
+    /// The limit of connections has been reached and none makes room for this one: those of its own
+    /// address are in use and no other address holds more, or all are trusted and in use.
     #[error(
         "{limit} connections are open, and none makes room for another of this address: \
          `Config::max_connections` or the limit of open files allows no more"

@@ -1,33 +1,35 @@
+//! The errors of WebSocket.
+
 use thiserror::Error;
 
-/// What ended a WebSocket, or the attempt to open one (RFC 6455, RFC 7118).
+/// The error that ended a WebSocket, or the attempt to open one (RFC 6455, RFC 7118).
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum WebSocketError {
-    /// The opening handshake broke a rule of RFC 6455 §4 or RFC 7118 §4, or the application's
-    /// check refused it. A server has its reply in the output.
+    /// The opening handshake broke a rule of RFC 6455 §4 or RFC 7118 §4, or the application's check
+    /// refused it. On a server, the reply is in the output.
     #[error("WebSocket handshake: {0}")]
     Handshake(HandshakeError),
-    /// The server answered the upgrade with another status than 101.
+    /// The server answered the handshake with a status other than 101.
     #[error("WebSocket handshake: the server answered {status}")]
     Refused {
         /// The status, e.g. 401.
         status: u16,
     },
-    /// The peer broke a rule of framing (RFC 6455 §5); it was told 1002.
+    /// The peer broke a rule of framing (RFC 6455 §5); the close frame has status 1002.
     #[error("WebSocket: {0}")]
     Protocol(ProtocolViolation),
-    /// A text message or the reason of a close is not UTF-8 (RFC 6455 §8.1); the peer was told
-    /// 1007.
+    /// A text message or the reason in a close frame is not UTF-8 (RFC 6455 §8.1); the close frame
+    /// has status 1007.
     #[error("WebSocket: text that is not UTF-8")]
     NotUtf8,
-    /// A message is larger than it may be (RFC 6455 §10.4); the peer was told 1009.
+    /// A message exceeds the size limit (RFC 6455 §10.4); the close frame has status 1009.
     #[error("WebSocket: a message of more than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A message has more fragments than it may have; the peer was told 1009.
+    /// A message exceeds the limit of fragments; the close frame has status 1009.
     #[error("WebSocket: a message of more than {limit} fragments")]
     TooManyFragments {
         /// The limit.
@@ -35,20 +37,20 @@ pub enum WebSocketError {
     },
 }
 
-/// What was wrong with the head of an upgrade.
+/// The error in a request or response of the opening handshake.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// What came is no HTTP head.
-    #[error("what came is no HTTP head")]
+    /// The data received is not an HTTP head.
+    #[error("expected an HTTP head")]
     NotHttp,
-    /// The head is longer than it may be.
+    /// The head exceeds the size limit.
     #[error("a head of more than {limit} bytes")]
     HeadTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The head has more headers than it may have.
+    /// The head exceeds the limit of headers.
     #[error("more than {limit} headers")]
     TooManyHeaders {
         /// The limit.
@@ -60,7 +62,7 @@ pub enum HandshakeError {
     /// The version is not HTTP/1.1.
     #[error("expected HTTP/1.1, got another version")]
     HttpVersion,
-    /// There is not exactly one Host.
+    /// There is not exactly one Host header.
     #[error("expected one Host header")]
     Host,
     /// The path is not served here.
@@ -75,7 +77,7 @@ pub enum HandshakeError {
     /// `Connection: Upgrade` is missing.
     #[error("expected Connection: Upgrade")]
     Connection,
-    /// The version of the protocol is not 13.
+    /// The WebSocket version is not 13.
     #[error("expected Sec-WebSocket-Version: 13")]
     WebSocketVersion,
     /// There is not exactly one Sec-WebSocket-Key, or it is not 16 bytes in base64.
@@ -87,13 +89,13 @@ pub enum HandshakeError {
     /// The server chose an extension that was not offered.
     #[error("an extension that was not offered")]
     Extension,
-    /// Sec-WebSocket-Accept does not fit the key.
-    #[error("Sec-WebSocket-Accept does not fit the key")]
+    /// Sec-WebSocket-Accept does not match the key.
+    #[error("Sec-WebSocket-Accept does not match the key")]
     Accept,
     /// The application's check refused the request.
     #[error("refused by the application with {status}")]
     Application {
-        /// The status that it chose.
+        /// The status of the check's refusal.
         status: u16,
     },
 }
@@ -102,31 +104,31 @@ pub enum HandshakeError {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolViolation {
-    /// A client's frame without a mask (RFC 6455 §5.1).
+    /// A client's frame is not masked (RFC 6455 §5.1).
     #[error("a frame without a mask from a client")]
     Unmasked,
-    /// A server's frame with a mask (RFC 6455 §5.1).
+    /// A server's frame is masked (RFC 6455 §5.1).
     #[error("a frame with a mask from a server")]
     Masked,
-    /// A reserved bit is set, without an extension that gives it a meaning (RFC 6455 §5.2).
+    /// A reserved bit is set, though no extension was negotiated (RFC 6455 §5.2).
     #[error("a reserved bit is set")]
     ReservedBit,
-    /// An opcode without a meaning (RFC 6455 §5.2).
+    /// A reserved opcode is used (RFC 6455 §5.2).
     #[error("a reserved opcode")]
     ReservedOpcode,
-    /// A control frame in fragments (RFC 6455 §5.5).
+    /// A control frame is fragmented (RFC 6455 §5.5).
     #[error("a fragmented control frame")]
     FragmentedControl,
-    /// A control frame with more than 125 bytes (RFC 6455 §5.5).
+    /// A control frame has more than 125 bytes of payload (RFC 6455 §5.5).
     #[error("a control frame of more than 125 bytes")]
     LongControl,
-    /// A continuation of nothing (RFC 6455 §5.4).
+    /// A continuation frame arrived outside a message (RFC 6455 §5.4).
     #[error("a continuation frame outside a message")]
     Continuation,
-    /// A new message inside another (RFC 6455 §5.4).
+    /// A new message began inside another (RFC 6455 §5.4).
     #[error("a new message inside another")]
     Interleaved,
-    /// A close frame whose body is one byte, or whose status may not be sent (RFC 6455 §5.5.1,
+    /// A close frame has a body of one byte, or a status that must not be sent (RFC 6455 §5.5.1,
     /// §7.4).
     #[error("a close frame with a bad status")]
     CloseStatus,

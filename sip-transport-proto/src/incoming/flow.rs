@@ -1,4 +1,5 @@
-//! What the two words of a [`Flow`] mean here, the way by which a message came; and its text form.
+//! The encoding of a message's return path in the two words of a [`Flow`], and its text form, the
+//! flow token.
 
 use core::fmt::Write as _;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -12,19 +13,19 @@ use crate::config::multicast::{DEFAULT_TTL, Membership};
 use crate::ids::{Carrier, ChannelId, ConnectionId, SocketId, TransportId};
 use crate::protocol::Protocol;
 
-/// The way by which a request came, and the port of its source that a response goes to if its
-/// connection is gone or it came in a datagram (RFC 3261 §18.2.2, RFC 3581 §4).
+/// The return path of a request, with the port of its source that a response goes to if its
+/// connection is closed or it arrived in a datagram (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReturnPath {
     pub(crate) protocol: Protocol,
     pub(crate) channel: ChannelId,
     pub(crate) carrier: Carrier,
     pub(crate) reply_port: u16,
-    /// The group that it wants the response sent to.
+    /// The multicast group that the request asks to send the response to.
     pub(crate) group: Option<ReplyGroup>,
 }
 
-/// Serial numbers of connections in a flow have 45 bits.
+/// The mask of a connection's serial number in a flow: 45 bits.
 const SERIAL: u64 = (1 << 45) - 1;
 
 pub(crate) fn encode(return_path: ReturnPath, local: SocketAddr, remote: SocketAddr) -> Flow {
@@ -49,7 +50,7 @@ pub(crate) fn encode(return_path: ReturnPath, local: SocketAddr, remote: SocketA
     Flow::new([first, second], local, remote)
 }
 
-/// `None` for a flow of another transport.
+/// Decodes a flow; `None` for one of another transport.
 pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<ReturnPath> {
     let [first, second] = flow.words();
     if first >> 32 != u64::from(transport.0) {
@@ -91,12 +92,12 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<ReturnPath> 
     })
 }
 
-/// The words, and both addresses as IPv6 with their ports.
+/// The length of the two words and of both addresses as IPv6 with their ports.
 const PAYLOAD: usize = 2 * 8 + 2 * (16 + 2);
-/// RFC 5626 §5.2 takes 80 bits of the hash.
+/// The length of the signature: RFC 5626 §5.2 takes 80 bits of the hash.
 const MAC: usize = 10;
 
-/// The flow in hexadecimal digits, behind its signature.
+/// The token of a flow: its signature and then the flow, in hexadecimal digits.
 pub(crate) fn to_token(flow: &Flow, key: &[u8; 32]) -> String {
     let mut payload = Vec::with_capacity(PAYLOAD);
     for word in flow.words() {
@@ -139,7 +140,8 @@ pub(crate) fn from_token(token: &str, key: &[u8; 32]) -> Option<Flow> {
     Some(Flow::new(words, address(local)?, address(remote)?))
 }
 
-/// The digits that [`to_token`] writes, and no others, so that a flow has one token only.
+/// The value of a digit. Only those that [`to_token`] writes are accepted, so that a flow has one
+/// token only.
 fn digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -165,7 +167,7 @@ fn sign(payload: &[u8], key: &[u8; 32]) -> [u8; MAC] {
 }
 
 fn hasher(key: &[u8; 32]) -> Hmac<Sha256> {
-    // A hash key may have any length; 32 bytes fit the block.
+    // An HMAC key may have any length; 32 bytes fit the block.
     let mut block = [0; 64];
     for (to, from) in block.iter_mut().zip(key) {
         *to = *from;
@@ -173,16 +175,16 @@ fn hasher(key: &[u8; 32]) -> Hmac<Sha256> {
     Hmac::new(&block.into())
 }
 
-/// Which of the joined groups a request wants its response sent to, and with what TTL.
+/// The joined multicast group that a request asks to send its response to, with the TTL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct ReplyGroup {
-    /// Its place among the channel's memberships.
+    /// Its index among the channel's memberships.
     pub(crate) index: u8,
     pub(crate) ttl: u8,
 }
 
 impl ReplyGroup {
-    /// What a request's top Via says, where its `maddr` is among these groups.
+    /// The group and TTL in a request's top Via, if its `maddr` is among these groups.
     pub(crate) fn read(via: &Via<'_>, groups: &[Membership]) -> Option<Self> {
         let maddr = via.maddr()?.ip()?;
         let index = groups.iter().position(|joined| joined.group == maddr)?;

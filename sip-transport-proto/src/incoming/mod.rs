@@ -1,4 +1,5 @@
-//! What both kinds of machine do with a message that was cut out of what came.
+//! Handling of a received message, on datagram sockets and connections alike: from its parsed head
+//! to an event.
 
 pub(crate) mod flow;
 pub(crate) mod reply;
@@ -22,7 +23,7 @@ use crate::protocol::Protocol;
 use crate::shared::own_names::SentByKey;
 use crate::shared::{ChannelContext, TransportContext};
 
-/// Where a message came in.
+/// The origin of a received message: channel, carrier and both addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) protocol: Protocol,
@@ -55,7 +56,7 @@ impl Arrival {
         }
     }
 
-    /// What came, for those who watch.
+    /// The message for the tap.
     pub(crate) fn tapped<'a>(
         &self,
         at: Instant,
@@ -72,14 +73,14 @@ impl Arrival {
         }
     }
 
-    /// The way back for responses to a request.
+    /// The return path for responses to a request.
     fn flow(&self, groups: &[Membership], head: &Head, data: &[u8]) -> Flow {
         let default_port = self.protocol.default_port();
         let mut group = None;
         let reply_port = match head.top_via(data) {
             Ok(via) => {
                 group = ReplyGroup::read(&via, groups);
-                // RFC 3261 §18.2.2: `maddr` comes before all else.
+                // RFC 3261 §18.2.2: `maddr` takes precedence.
                 let to_source = group.is_none() && (self.force_rport || via.rport().is_some());
                 if to_source && !self.protocol.is_stream() {
                     self.remote.port()
@@ -99,11 +100,11 @@ impl Arrival {
         flow::encode(return_path, self.local, self.remote)
     }
 
-    /// Makes a message that was checked an event; `None` for a response that is not ours. `groups`
-    /// are those that its socket hears.
+    /// Converts a checked message into an event; `None` for a response that is not ours. `groups`
+    /// are those that its socket has joined.
     ///
-    /// The checks are those that transport and transactions rest on; everything else in the
-    /// message is looked at when the application asks for it.
+    /// Only what the transport and transactions depend on has been checked; every other header is
+    /// parsed when the application asks for it.
     #[inline]
     pub(crate) fn event(
         &self,
@@ -132,12 +133,12 @@ impl Arrival {
         }
         if shared.config.drop_stray_responses && !self.is_ours(now, shared, head, data) {
             shared.counters.stray_responses.one();
-            self.say_stray(now, shared, head, data);
+            self.log_stray(now, shared, head, data);
             return None;
         }
         shared.counters.responses_in.one();
         shared.counters.bytes_in.add(len);
-        // No flow: a proxy sends it on by its next Via, not back.
+        // No flow: a proxy forwards a response by its next Via, not back to where it came from.
         Some(Event::Response {
             local,
             remote,
@@ -145,7 +146,8 @@ impl Arrival {
         })
     }
 
-    /// RFC 3261 §18.1.2: the top Via of a response to us has a sent-by that we insert.
+    /// Returns true if the sent-by in the top Via of a response is one that we insert (RFC 3261
+    /// §18.1.2).
     fn is_ours(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) -> bool {
         let Ok(via) = head.top_via(data) else {
             return false;
@@ -161,8 +163,9 @@ impl Arrival {
             .contains(now, &SentByKey::new(sent_by, default_port))
     }
 
-    /// A server that does not know all of its own names wonders where responses stay.
-    fn say_stray(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) {
+    /// Logs a dropped response, for the operator of a server whose configuration lacks one of its
+    /// names.
+    fn log_stray(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) {
         const LONGEST: usize = 256;
         let Some(left_out) = shared.said.strays.now(now) else {
             return;
@@ -175,7 +178,7 @@ impl Arrival {
             remote = %self.remote(),
             sent_by = sent_by.get(..LONGEST).unwrap_or(&sent_by),
             left_out,
-            "a response is dropped, as its Via is not ours (Config::own_name, ChannelConfig::advertised)"
+            "response dropped: its Via is not ours (see Config::own_name, ChannelConfig::advertised)"
         );
     }
 

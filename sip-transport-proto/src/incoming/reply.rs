@@ -14,13 +14,13 @@ use crate::tokens::{Tag, Tokens};
 
 /// A malformed request that can be answered.
 ///
-/// The reply goes to where the request came from, and nowhere else (RFC 3261 §18.2.2, RFC 3581 §4).
+/// The reply goes to the source of the request, and nowhere else (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Debug)]
 pub(crate) struct Answerable<'a> {
     data: &'a [u8],
     request: Salvaged<'a>,
     source: SocketAddr,
-    /// For datagrams, the port of the source to send to.
+    /// The destination port of the reply, for datagrams.
     pub(crate) port: u16,
 }
 
@@ -43,8 +43,8 @@ impl<'a> Answerable<'a> {
         })
     }
 
-    /// The reply, if it can be made in `max_len` bytes. Where it is not `detailed`, its reason phrase
-    /// is that of its status.
+    /// The reply, if it fits into `max_len` bytes. Without `detailed`, its reason phrase is the
+    /// standard one of its status.
     pub(crate) fn reply(
         &self,
         error: &ParseError,
@@ -62,8 +62,8 @@ impl<'a> Answerable<'a> {
     }
 }
 
-/// The To tag of the reply: the same for the same request (RFC 3261 §8.2.7), which its start tells
-/// from others.
+/// The To tag of the reply: the same for the same request (RFC 3261 §8.2.7), identified by its
+/// first 1,024 bytes.
 fn tag(seed: &[u8; 32], request: &[u8]) -> Tag {
     let start = request.get(..1024).unwrap_or(request);
     let hash = Sha256::new().chain_update(seed).chain_update(start);

@@ -1,4 +1,4 @@
-//! The UDP flows that are kept: a bounded number of them, and only those asked for.
+//! The UDP flows that are kept alive: a bounded number of them, and only those requested.
 
 use core::net::{IpAddr, SocketAddr};
 use core::sync::atomic::AtomicUsize;
@@ -19,27 +19,27 @@ use crate::error::{FlowFailure, KeepStop, SendFailure};
 use crate::event::Event;
 use crate::ids::{ChannelId, SendId, SocketId};
 use crate::keep::stun;
-use crate::keep::stun::{Answer, TransactionId};
+use crate::keep::stun::{BindingResponse, TransactionId};
 use crate::protocol::Protocol;
 use crate::shared::{ChannelContext, TransportContext};
 use crate::tokens::Tokens;
 
-/// How often a request is sent, and how many RTOs after the last the peer has to answer
-/// (RFC 8489 §6.2.1: Rc and Rm).
+/// The number of transmissions of a request (Rc of RFC 8489 §6.2.1).
 const TRANSMISSIONS: u32 = 7;
+/// The number of RTOs that the peer has to answer after the last one (Rm of RFC 8489 §6.2.1).
 const PATIENCE: u32 = 16;
 
 /// A UDP flow, by the channel and the peer's address.
 pub(crate) type FlowKey = (ChannelId, SocketAddr);
 
-/// Where keep-alives leave from.
+/// The socket and source address that keep-alives are sent from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepSource {
     pub(crate) socket: SocketId,
     pub(crate) source: Option<IpAddr>,
 }
 
-/// What is to be done now.
+/// An action that is due.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Due {
@@ -47,19 +47,21 @@ pub(crate) enum Due {
     Tell(Event),
 }
 
-/// The table. The router asks and times, the sockets bring the answers.
+/// The table of UDP flows that are kept alive: the router adds flows and drives their timers, the
+/// sockets deliver the answers.
 #[derive(Debug)]
 pub(crate) struct KeptFlows {
-    flows: Mutex<Flows>,
-    /// How many wait for the peer to agree: without any, no response need be looked at.
+    flows: Mutex<FlowTable>,
+    /// The number of flows for which keep-alives are negotiated: without any, responses need not be
+    /// examined.
     negotiated: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Flows {
-    flows: BTreeMap<FlowKey, Flow>,
+struct FlowTable {
+    flows: BTreeMap<FlowKey, KeptFlow>,
     due: BTreeSet<(Instant, FlowKey)>,
-    /// By when they were asked for last.
+    /// The flows in the order of their last request for keep-alives.
     asked: BTreeMap<u64, FlowKey>,
     sends: BTreeMap<SendId, FlowKey>,
     next: u64,
@@ -67,16 +69,16 @@ struct Flows {
 }
 
 #[derive(Debug)]
-struct Flow {
+struct KeptFlow {
     from: KeepSource,
     keeping: KeepState,
     asked: u64,
-    /// The message that asked for it, if nobody else has.
+    /// The message that requested it, if no other has.
     only: Option<SendId>,
     due: Option<Instant>,
     transaction: Option<Transaction>,
     send: Option<SendId>,
-    /// Where the peer sees us, once it has answered.
+    /// Our address as the peer sees it, once it has answered.
     mapped: Option<SocketAddr>,
 }
 
@@ -86,14 +88,14 @@ struct Transaction {
     id: TransactionId,
     began: Instant,
     sent: u32,
-    /// When the keep-alive after this one is due.
+    /// The time of the next keep-alive.
     next: Instant,
 }
 
 impl KeptFlows {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
         Self {
-            flows: Mutex::new(Flows {
+            flows: Mutex::new(FlowTable {
                 flows: BTreeMap::new(),
                 due: BTreeSet::new(),
                 asked: BTreeMap::new(),
@@ -105,8 +107,8 @@ impl KeptFlows {
         }
     }
 
-    /// Keeps a flow, from its next period on, for a message or by command. What makes room for it
-    /// comes back.
+    /// Starts or renews keep-alives on a flow, from its next period on, for a message or by
+    /// command. Returns the event for the flow that made room for it.
     pub(crate) fn ask(
         &self,
         now: Instant,
@@ -145,7 +147,7 @@ impl KeptFlows {
         let due = keeping.has_begun().then(|| now + period);
         flows.flows.insert(
             key,
-            Flow {
+            KeptFlow {
                 from,
                 keeping,
                 asked,
@@ -162,7 +164,7 @@ impl KeptFlows {
         oldest.map(|key| stopped(key, KeepStop::Crowded))
     }
 
-    /// Keeps a flow no more that only this message asked for.
+    /// Stops keep-alives on a flow if only this message requested them.
     pub(crate) fn take_back(&self, key: FlowKey, send: SendId) {
         let mut flows = self.lock();
         if flows
@@ -174,7 +176,7 @@ impl KeptFlows {
         }
     }
 
-    /// Keeps a flow no more. False if it was not.
+    /// Stops keep-alives on a flow. Returns false if there were none.
     pub(crate) fn forget(&self, key: FlowKey) -> bool {
         self.drop_flow(&mut self.lock(), key).is_some()
     }
@@ -203,7 +205,7 @@ impl KeptFlows {
         Some((at, what))
     }
 
-    /// One thing that is due by now. A keep-alive takes the next id of a send.
+    /// The next action that is due. A keep-alive gets a send id of its own.
     pub(crate) fn poll<'a>(
         &self,
         now: Instant,
@@ -217,7 +219,7 @@ impl KeptFlows {
         let rto = shared.config.stun_rto;
         let (due, bytes) = match &mut flow.transaction {
             Some(transaction) if transaction.sent >= TRANSMISSIONS => {
-                // Who has answered once knows STUN; who never has may not.
+                // A peer that has answered once supports STUN; one that never has may not.
                 let failed = flow.mapped.is_some() || flow.keeping.is_required();
                 self.drop_flow(flows, key);
                 shared.counters.pongs_missed.one();
@@ -267,7 +269,8 @@ impl KeptFlows {
         Some(Due::Send(socket, transmit))
     }
 
-    /// A STUN message that is no request came in: perhaps an answer. Nobody else's is of interest.
+    /// Processes a STUN message that is not a request: it counts only as the answer to a request on
+    /// this flow.
     pub(crate) fn answered(
         &self,
         now: Instant,
@@ -281,11 +284,11 @@ impl KeptFlows {
         let answer = stun::read_answer(data, &transaction.id)?;
         shared.counters.pongs_in.one();
         let failure = match (answer, flow.mapped) {
-            (Answer::Error(code), _) => FlowFailure::Refused(code),
-            (Answer::Mapped(to), Some(from)) if from != to => {
+            (BindingResponse::Error(code), _) => FlowFailure::Refused(code),
+            (BindingResponse::Mapped(to), Some(from)) if from != to => {
                 FlowFailure::AddressChanged { from, to }
             }
-            (Answer::Mapped(mapped), before) => {
+            (BindingResponse::Mapped(mapped), before) => {
                 flow.transaction = None;
                 flow.mapped = Some(mapped);
                 flows.set_due(key, Some(transaction.next.max(now)));
@@ -299,12 +302,12 @@ impl KeptFlows {
         Some(dead(key, failure))
     }
 
-    /// Whether responses have to be looked at.
+    /// Returns true if responses have to be examined for an agreement to keep-alives.
     pub(crate) fn negotiate(&self) -> bool {
         self.negotiated.load(Relaxed) > 0
     }
 
-    /// The peer agrees (RFC 6223 §4.3). Says whether something is due sooner now.
+    /// Records the peer's agreement (RFC 6223 §4.3). Returns true if something may be due sooner.
     pub(crate) fn agreed(
         &self,
         now: Instant,
@@ -329,11 +332,13 @@ impl KeptFlows {
         true
     }
 
-    /// A datagram was not delivered. `None` if it was no keep-alive; what to tell if it was.
+    /// Processes a failed datagram. Returns `None` if it was not a keep-alive; otherwise `Some`,
+    /// with the event to report, if any.
     pub(crate) fn failed(&self, send: SendId, cause: SendFailure) -> Option<Option<Event>> {
         let mut flows = self.lock();
         let key = *flows.sends.get(&send)?;
-        // RFC 8489 §6.2.1: a hard error ends it. After others it is sent again anyway.
+        // RFC 8489 §6.2.1: a hard error ends the transaction. After other errors the request is
+        // retransmitted anyway.
         let SendFailure::Io(kind @ io::ErrorKind::ConnectionRefused) = cause else {
             return Some(None);
         };
@@ -341,7 +346,7 @@ impl KeptFlows {
         Some(Some(dead(key, FlowFailure::Io(kind))))
     }
 
-    fn drop_flow(&self, flows: &mut Flows, key: FlowKey) -> Option<()> {
+    fn drop_flow(&self, flows: &mut FlowTable, key: FlowKey) -> Option<()> {
         flows.set_due(key, None);
         let flow = flows.flows.remove(&key)?;
         flows.asked.remove(&flow.asked);
@@ -352,12 +357,12 @@ impl KeptFlows {
         Some(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Flows> {
+    fn lock(&self) -> MutexGuard<'_, FlowTable> {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Flows {
+impl FlowTable {
     fn set_due(&mut self, key: FlowKey, at: Option<Instant>) {
         let Some(flow) = self.flows.get_mut(&key) else {
             return;
@@ -372,7 +377,8 @@ impl Flows {
 }
 
 impl Transaction {
-    /// When it is sent again, or is over: at 0, 1, 3, 7, 15, 31 and 63 RTO, and at 79.
+    /// The time of the next transmission, or of the failure: at 0, 1, 3, 7, 15, 31 and 63 RTO, and
+    /// at 79.
     fn due(&self, rto: Duration) -> Instant {
         let after = |sent: u32| (1_u32 << sent.min(TRANSMISSIONS)).saturating_sub(1);
         let rtos = if self.sent < TRANSMISSIONS {

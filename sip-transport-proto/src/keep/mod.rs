@@ -1,5 +1,5 @@
-//! Keep-alives: what keeps a flow open through NATs, and notices when it is dead (RFC 5626 §3.5, §4.4;
-//! RFC 6223).
+//! Keep-alives, which keep NAT bindings of a flow open and detect when the flow is dead (RFC 5626
+//! §3.5, §4.4; RFC 6223).
 
 mod flows;
 pub(crate) mod stun;
@@ -14,11 +14,11 @@ use crate::protocol::Protocol;
 
 pub(crate) use flows::{Due, KeepSource, KeptFlows};
 
-/// How one flow is kept.
+/// The keep-alive state of one flow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeepState {
     asked: Keep,
-    /// What the peer agreed to: its interval in seconds, 0 for any.
+    /// The interval that the peer agreed to, in seconds; 0 for any.
     agreed: Option<u32>,
 }
 
@@ -30,22 +30,22 @@ impl KeepState {
         }
     }
 
-    /// The same is asked for once more: nothing changes.
+    /// Returns true if the same keep-alives are requested: nothing changes.
     pub(crate) fn is(&self, keep: Keep) -> bool {
         self.asked == keep
     }
 
-    /// Whether the peer's word is still of interest.
+    /// Returns true if keep-alives depend on the peer's agreement.
     pub(crate) fn is_negotiated(&self) -> bool {
         self.asked.negotiated
     }
 
-    /// Whether keep-alives are sent, and not only offered.
+    /// Returns true if keep-alives are being sent, not only offered.
     pub(crate) fn has_begun(&self) -> bool {
         !self.asked.negotiated || self.agreed.is_some()
     }
 
-    /// The peer agrees. Says whether that is news.
+    /// Records the peer's agreement; returns true on change.
     pub(crate) fn agree(&mut self, seconds: u32) -> bool {
         self.asked.negotiated && self.agreed.replace(seconds) != Some(seconds)
     }
@@ -58,8 +58,8 @@ impl KeepState {
         self.asked.kind_on(protocol)
     }
 
-    /// The time to the next keep-alive, by `random`: a new draw each time, at 80 % to 100 % of what
-    /// is asked for (RFC 5626 §4.4.1, RFC 6223 §5).
+    /// The time to the next keep-alive, drawn anew by `random` each time, at 80 % to 100 % of the
+    /// interval (RFC 5626 §4.4.1, RFC 6223 §5).
     pub(crate) fn period(&self, config: &Config, protocol: Protocol, random: [u8; 4]) -> Duration {
         let default = if protocol.is_stream() {
             config.stream_keep_interval
@@ -68,7 +68,7 @@ impl KeepState {
         };
         let agreed = self.agreed.filter(|&seconds| seconds > 0);
         let agreed = agreed.map(|seconds| Duration::from_secs(seconds.into()));
-        // At least as often as the peer asks.
+        // At least as often as the peer asks for.
         let longest = match (self.asked.interval, agreed) {
             (Some(asked), Some(agreed)) => asked.min(agreed),
             (asked, agreed) => asked.or(agreed).unwrap_or(default),
@@ -81,13 +81,13 @@ impl KeepState {
     }
 }
 
-/// The value of a Via's `keep` parameter: a number of seconds, 0 for any. `None` if there is none,
-/// or it is no number (RFC 6223 §8.2).
+/// The value of a Via's `keep` parameter: a number of seconds, 0 for any. `None` without a value,
+/// or if it is not a number (RFC 6223 §8.2).
 pub(crate) fn agreed_seconds(via: &Via<'_>) -> Option<u32> {
     let digits = via.params().value("keep")?;
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    // More seconds than that is as good as for ever.
+    // A larger number of seconds is as good as infinite.
     Some(str::from_utf8(digits).ok()?.parse().unwrap_or(u32::MAX))
 }

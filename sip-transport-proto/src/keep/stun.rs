@@ -1,10 +1,11 @@
-//! STUN on the SIP port: binding requests are keep-alives, and are answered (RFC 5626 §3.5.2, §4.4.2;
-//! RFC 8489).
+//! STUN on the SIP port: binding requests serve as keep-alives, and are answered (RFC 5626 §3.5.2,
+//! §4.4.2; RFC 8489).
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const HEADER: usize = 20;
-/// More than a path carries in one piece is no keep-alive (RFC 8489 §6.1), and not worth a sum.
+/// The longest message: a longer datagram is not a keep-alive (RFC 8489 §6.1), and not worth a
+/// checksum.
 const MESSAGE_MAX: usize = 1_500;
 const COOKIE: [u8; 4] = 0x2112_a442_u32.to_be_bytes();
 const BINDING_REQUEST: u16 = 0x0001;
@@ -14,22 +15,22 @@ const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const ERROR_CODE: u16 = 0x0009;
 const UNKNOWN_ATTRIBUTES: u16 = 0x000a;
 const FINGERPRINT: u16 = 0x8028;
-/// Attributes from here on may be ignored (RFC 8489 §14).
+/// The first of the attribute types that may be ignored (RFC 8489 §14).
 const OPTIONAL: u16 = 0x8000;
 
-/// What tells one request from others (RFC 8489 §5).
+/// The transaction id of a request (RFC 8489 §5).
 pub(crate) type TransactionId = [u8; 12];
 
-/// What a peer says to a binding request.
+/// A peer's response to a binding request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Answer {
-    /// Where it came from, as the peer sees it.
+pub(crate) enum BindingResponse {
+    /// The source address of the request as the peer sees it.
     Mapped(SocketAddr),
-    /// An error, by its number.
+    /// An error code.
     Error(u16),
 }
 
-/// Whether a datagram is STUN and not SIP: two zero bits and the magic cookie (RFC 8489 §5).
+/// Returns true if a datagram is STUN, not SIP: two zero bits and the magic cookie (RFC 8489 §5).
 pub(crate) fn is_stun(data: &[u8]) -> bool {
     data.first().is_some_and(|&first| first < 0x40) && data.get(4..8) == Some(&COOKIE)
 }
@@ -44,9 +45,8 @@ pub(crate) fn request(id: &TransactionId) -> [u8; HEADER] {
     request
 }
 
-/// The answer to the binding request of this id, if that is what came. Attributes that mean
-/// nothing here are ignored.
-pub(crate) fn read_answer(data: &[u8], id: &TransactionId) -> Option<Answer> {
+/// Parses the response to the binding request with this id. Unknown attributes are ignored.
+pub(crate) fn read_answer(data: &[u8], id: &TransactionId) -> Option<BindingResponse> {
     let message = Message::read(data)?;
     let (cookie_and_id, attributes) = (message.id, message.attributes);
     if cookie_and_id.get(4..) != Some(id) {
@@ -60,18 +60,18 @@ pub(crate) fn read_answer(data: &[u8], id: &TransactionId) -> Option<Answer> {
     let mut values = Attributes(attributes).flatten();
     let (_, value) = values.find(|(kind, _)| *kind == wanted)?;
     match (message.kind, value) {
-        (BINDING_SUCCESS, _) => unmask(value, cookie_and_id).map(Answer::Mapped),
-        // RFC 8489 §14.8: hundreds in three bits, and the rest.
+        (BINDING_SUCCESS, _) => unmask(value, cookie_and_id).map(BindingResponse::Mapped),
+        // RFC 8489 §14.8: the hundreds are in three bits, the rest in a byte.
         (_, &[_, _, class, number, ..]) => {
             let code = u16::from(class & 7) * 100 + u16::from(number);
-            Some(Answer::Error(code))
+            Some(BindingResponse::Error(code))
         }
         _ => None,
     }
 }
 
-/// The answer to a binding request: the address that it came from, or that it asks for what is not
-/// known here. `None` for anything else.
+/// The response to a binding request: the request's source address, or an error that lists the
+/// mandatory attributes not known here. `None` for anything else.
 pub(crate) fn answer(data: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     let message = Message::read(data)?;
     if message.kind != BINDING_REQUEST {
@@ -101,10 +101,10 @@ pub(crate) fn answer(data: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-/// A message whose length and attributes fit it (RFC 8489 §6.3).
+/// A STUN message whose length and attributes are consistent (RFC 8489 §6.3).
 struct Message<'a> {
     kind: u16,
-    /// Cookie and transaction.
+    /// The magic cookie and the transaction id.
     id: &'a [u8; 16],
     attributes: &'a [u8],
 }
@@ -132,7 +132,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The attributes' types and values; `None`, and the end, where one is malformed.
+/// An iterator over attribute types and values; yields `None`, and ends, at a malformed one.
 struct Attributes<'a>(&'a [u8]);
 
 impl<'a> Iterator for Attributes<'a> {
@@ -157,8 +157,8 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-/// RFC 8489 §14.7: where the last attribute is a fingerprint, it has to be that of what is in front
-/// of it. What fails is no STUN.
+/// Checks the fingerprint, if it is the last attribute, against what precedes it (RFC 8489 §14.7).
+/// On a mismatch the message is not STUN.
 fn fingerprint_fits(data: &[u8], attributes: &[u8]) -> bool {
     let Some(Some((FINGERPRINT, value))) = Attributes(attributes).last() else {
         return true;
@@ -176,7 +176,7 @@ fn crc32(data: &[u8]) -> u32 {
     })
 }
 
-/// What each byte does to a sum.
+/// The CRC of each byte value.
 const CRC_TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -201,7 +201,8 @@ fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.resize(body.len().next_multiple_of(4), 0);
 }
 
-/// RFC 8489 §14.2: family, and port and address under the cookie and transaction id.
+/// The value of XOR-MAPPED-ADDRESS: family, and port and address masked with cookie and transaction
+/// id (RFC 8489 §14.2).
 fn xor(source: SocketAddr, id: &[u8; 16]) -> Vec<u8> {
     let (family, octets) = match source.ip().to_canonical() {
         IpAddr::V4(ip) => (1, ip.octets().to_vec()),
@@ -213,7 +214,7 @@ fn xor(source: SocketAddr, id: &[u8; 16]) -> Vec<u8> {
     value
 }
 
-/// The other way round.
+/// The address in the value of XOR-MAPPED-ADDRESS.
 fn unmask(value: &[u8], id: &[u8; 16]) -> Option<SocketAddr> {
     let (&[_, family, a, b], address) = value.split_first_chunk()?;
     let port: Vec<u8> = masked(&[a, b], id).collect();

@@ -1,3 +1,5 @@
+//! Counters and gauges, and the snapshot of them.
+
 use core::ops::AddAssign;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
@@ -10,19 +12,19 @@ macro_rules! counters {
         gauges { $($(#[$gauge_doc:meta])* $gauge:ident,)+ }
         sums { $($(#[$sum_doc:meta])* $sum:ident = [$($part:ident),+],)+ }
     ) => {
-        /// Counts of what happened on one channel, shared by its parts.
+        /// The counters and gauges of one channel, shared by its parts.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)+
             $(pub(crate) $gauge: Gauge,)+
         }
 
-        /// What has happened in a transport, or on one of its channels, since it began, and what
-        /// there is now.
+        /// Statistics of a transport or of one of its channels: counters since it began, and gauges
+        /// of its current state.
         ///
-        /// The [`counters`](Self::counters) only grow; the [`gauges`](Self::gauges) say how many
-        /// there are. Both come with their names, for whatever shows them. What a removed channel
-        /// has counted stays in the transport's.
+        /// The [`counters`](Self::counters) only grow; the [`gauges`](Self::gauges) are current
+        /// numbers. Both are available with their names, for an exporter. The counts of a removed
+        /// channel stay in the transport's.
         #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
         #[non_exhaustive]
         pub struct Stats {
@@ -42,14 +44,14 @@ macro_rules! counters {
                 stats
             }
 
-            /// Takes over what another has counted.
+            /// Adds the counts of another.
             pub(crate) fn take_over(&self, other: &Self) {
                 $(self.$name.0.fetch_add(other.$name.get(), Relaxed);)+
             }
         }
 
         impl Stats {
-            /// What has happened, by name: these only grow.
+            /// The counters, by name: these only grow.
             pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [
                     $((stringify!($name), self.$name),)+
@@ -58,7 +60,7 @@ macro_rules! counters {
                 .into_iter()
             }
 
-            /// What there is now, by name.
+            /// The gauges, by name.
             pub fn gauges(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
                 [$((stringify!($gauge), self.$gauge),)+].into_iter()
             }
@@ -88,84 +90,86 @@ counters! {
         responses_out,
         /// Bytes of messages rendered for sending.
         bytes_out,
-        /// Received messages that broke a rule; each is also in one of the next counts.
+        /// Malformed messages received; each is also in one of the next counts.
         malformed,
-        /// Of those: the head or the body was cut off.
+        /// Of those: head or body incomplete.
         malformed_incomplete,
         /// Of those: no start line of SIP/2.0.
         malformed_start_line,
-        /// Of those: a request URI that cannot be read.
+        /// Of those: malformed Request-URI.
         malformed_request_uri,
         /// Of those: a lone CR or LF, or a control character.
         malformed_bytes,
         /// Of those: a header line without a name.
         malformed_header_line,
-        /// Of those: a size limit was passed.
+        /// Of those: a size limit was exceeded.
         malformed_too_large,
-        /// Of those: Content-Length missing on a stream, no number, or not what came.
+        /// Of those: Content-Length missing on a stream, not a number, or not matching the body.
         malformed_content_length,
-        /// Of those: a header that must be there was not.
+        /// Of those: a mandatory header missing.
         malformed_missing,
-        /// Of those: a header that may stand once came twice.
+        /// Of those: a header repeated that may occur only once.
         malformed_repeated,
-        /// Of those: a header value that cannot be read, or contradicts the start line.
+        /// Of those: a malformed header value, or one that contradicts the start line.
         malformed_value,
-        /// Of those: anything else.
+        /// Of those: any other reason.
         malformed_otherwise,
-        /// Valid messages that are off the grammar and were let in; each is also in one or more of
+        /// Messages accepted although they deviate from the grammar; each is also in one or more of
         /// the next counts.
         tolerated,
-        /// Of those: a request URI that does not follow its grammar.
+        /// Of those: a deviant Request-URI.
         tolerated_request_uri,
-        /// Of those: such a top Via. The ones below it are not read.
+        /// Of those: a deviant top Via. The Vias below it are not read.
         tolerated_via,
-        /// Of those: such a From or To.
+        /// Of those: a deviant From or To.
         tolerated_from_to,
-        /// Of those: such a Call-ID.
+        /// Of those: a deviant Call-ID.
         tolerated_call_id,
-        /// Of those: a header that may stand once came twice.
+        /// Of those: a header repeated that may occur only once.
         tolerated_repeated,
         /// Of those: a header line without a name or a colon.
         tolerated_header_line,
         /// Of those: a control character in a header that routing does not read.
         tolerated_bytes,
-        /// Of those: white space before the start line, or no empty line behind the head.
+        /// Of those: white space before the start line, or no empty line after the head.
         tolerated_framing,
-        /// Of those: anything else.
+        /// Of those: any other reason.
         tolerated_otherwise,
-        /// Replies to malformed requests.
+        /// Replies sent to malformed requests.
         malformed_replies,
-        /// Such replies left out: over the rate, larger than the request, or no way back.
+        /// Replies to malformed requests suppressed: over the rate, larger than the request, or
+        /// without a usable destination.
         malformed_replies_suppressed,
         /// Responses dropped because their top Via is not ours (RFC 3261 §18.1.2).
         stray_responses,
-        /// Sent-by values of requests of ours that had to be forgotten before their time.
+        /// Sent-by values of our requests that were forgotten before their time.
         sent_by_forgotten,
         /// Keep-alives received: CRLFs on streams; empty, CRLF-only and STUN datagrams.
         keepalives_in,
         /// STUN binding requests answered (RFC 5626 §4.4.2).
         stun_answers,
-        /// Such answers left out: over the rate, or no way back.
+        /// STUN answers suppressed: over the rate, or without a usable destination.
         stun_answers_suppressed,
         /// Pongs sent (RFC 5626 §4.4.1).
         pongs_out,
-        /// Keep-alives sent on flows that are kept, retransmissions left out.
+        /// Keep-alives sent on flows that are kept alive, not counting retransmissions.
         pings_out,
-        /// Answers to them.
+        /// Answers to these keep-alives.
         pongs_in,
-        /// Answers that did not come in time, due or not.
+        /// Answers to keep-alives that did not arrive in time, required or not.
         pongs_missed,
-        /// Connections that can be reused for requests the other way (RFC 5923 §8.2).
+        /// Connections that can be reused for requests in the other direction (RFC 5923 §8.2).
         aliases,
         /// Datagrams that are neither SIP nor a keep-alive, dropped unread.
         not_sip,
-        /// Datagrams dropped unread because their source was over its rate
+        /// Datagrams dropped unread because their source exceeded its rate
         /// ([`ChannelConfig::messages_per_source`](crate::ChannelConfig::messages_per_source)).
         datagrams_limited,
-        /// Datagrams dropped because they were longer than what the socket takes (the adapters').
+        /// Datagrams dropped because they were longer than the receive buffer (counted by the
+        /// adapters).
         truncated,
-        /// Messages dropped because the application did not fetch them in time (the adapters', not
-        /// told by channel).
+        /// Messages dropped because the application did not take them in time (counted by the
+        /// adapters, not by channel).
         application_queue_full,
         /// Connections accepted.
         accepted,
@@ -173,26 +177,26 @@ counters! {
         connections_limited,
         /// Of those closed, the ones that had been idle for longest.
         idle_evicted,
-        /// Of those closed, the ones whose peer was behind with the bytes queued for it.
+        /// Of those closed, the ones whose peer was behind in reading.
         behind_evicted,
-        /// Of those closed, the ones that made room for what others were receiving.
+        /// Of those closed, the ones that made room in the total of received bytes.
         receiving_evicted,
-        /// Connections refused by the application's filter, or because they came from no trusted load
-        /// balancer.
+        /// Connections refused by the application's accept filter, or because they came from no
+        /// trusted load balancer.
         accepts_filtered,
-        /// Connections closed because the PROXY header of a trusted load balancer was missing or could
-        /// not be read.
+        /// Connections closed because the PROXY header of a trusted load balancer was missing or
+        /// malformed.
         bad_proxy_headers,
         /// Connections opened by us.
         connected,
         /// Connection attempts that failed.
         connect_failed,
-        /// Connection attempts given up because another address of the server was connected first
+        /// Connection attempts abandoned because another address of the server was connected first
         /// (RFC 8305 §5).
         attempts_overtaken,
         /// Connections closed.
         closed,
-        /// Panics of calls that the application gave: tap, accept filter, header hook, upgrade check.
+        /// Panics of the application's callbacks: tap, accept filter, header hook, upgrade check.
         callback_panics,
         /// Connections closed because a deadline passed.
         deadlines,
@@ -200,11 +204,11 @@ counters! {
         send_queue_full,
         /// Sends that ended in an error.
         sends_failed,
-        /// Requests that went over TCP because they are too large for UDP (RFC 3261 §18.1.1).
+        /// Requests sent over TCP because they were too large for UDP (RFC 3261 §18.1.1).
         size_rule_tcp,
-        /// Requests that went over UDP although they are too large, as TCP failed.
+        /// Requests sent over UDP although they were too large, because TCP failed.
         size_rule_udp,
-        /// Targets without TCP that were forgotten before their time, for others (not told by
+        /// Targets without TCP that were forgotten before their time, to make room (not counted by
         /// channel).
         size_rule_forgotten,
         /// Messages that were queued but did not reach the kernel, and ICMP errors.
@@ -213,34 +217,34 @@ counters! {
     gauges {
         /// Connections being opened.
         connecting,
-        /// Connections on which TLS or WebSocket is being agreed on.
+        /// Connections in their TLS or WebSocket handshake.
         handshaking,
         /// Connections that carry messages.
         open,
-        /// Connections being closed: what is queued is still written.
+        /// Connections being closed, whose queued bytes are still being written.
         closing,
         /// Of all these, those that the peer opened.
         connections_accepted,
         /// Of all these, those that we opened.
         connections_opened,
-        /// Of the accepted ones, those over which no valid message has come yet.
+        /// Of the accepted ones, those from which no valid message has arrived yet.
         silent,
-        /// Of all connections, those that the application trusts (not told by channel).
+        /// Of all connections, those that the application trusts (not counted by channel).
         trusted,
         /// Bytes queued on connections and, in the adapters, on UDP sockets.
         queued_bytes,
         /// Bytes that connections have received and not passed on.
         received_bytes,
-        /// Sends that wait for a lookup, a local address or a socket (not told by channel).
+        /// Sends that wait for a lookup, a local address or a socket (not counted by channel).
         sends_waiting,
-        /// UDP flows that are kept alive (not told by channel).
+        /// UDP flows that are kept alive (not counted by channel).
         kept_flows,
-        /// Messages that wait for the application (the adapters', not told by channel).
+        /// Messages that wait for the application (counted by the adapters, not by channel).
         application_queue,
-        /// The bytes that those hold (the adapters', not told by channel).
+        /// Bytes that these messages hold (counted by the adapters, not by channel).
         application_queue_bytes,
-        /// Other events that wait for the application, such as connections that closed: while they
-        /// are many, nothing is accepted (the adapters', not told by channel).
+        /// Other events that wait for the application, such as closed connections: while there are
+        /// many, no connection is accepted (counted by the adapters, not by channel).
         application_events,
     }
     sums {
@@ -252,7 +256,7 @@ counters! {
 }
 
 impl Counters {
-    /// A message broke a rule: counts it by the kind of rule.
+    /// Counts a malformed message, by the kind of error.
     pub(crate) fn malformed(&self, kind: ParseErrorKind) {
         use ParseErrorKind as Kind;
         self.malformed.one();
@@ -280,7 +284,7 @@ impl Counters {
 }
 
 impl Counters {
-    /// A message was let in that is off the grammar: counts it once under each reason.
+    /// Counts an accepted message that deviates from the grammar, once under each reason.
     #[cold]
     pub(crate) fn tolerated(&self, tolerated: Tolerated) {
         self.tolerated.one();
@@ -297,7 +301,7 @@ impl Counters {
         };
         let mut last = None;
         for counter in tolerated.iter().map(counter) {
-            // Kinds that share a count stand beside each other.
+            // Kinds that share a counter are adjacent.
             if !last
                 .replace(counter)
                 .is_some_and(|last| core::ptr::eq(last, counter))
@@ -327,7 +331,7 @@ impl Counter {
     }
 }
 
-/// How many there are.
+/// A current number.
 #[derive(Debug, Default)]
 pub(crate) struct Gauge(Counter);
 

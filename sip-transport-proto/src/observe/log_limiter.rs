@@ -1,30 +1,33 @@
+//! The limiter of log messages.
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a thing is said that may happen often.
+/// The shortest time between two log messages of the same kind.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Lets a thing be said the first time, and then once in ten seconds at most.
+/// A limiter of log messages: allows the first, and then at most one every ten seconds.
 #[derive(Debug, Default)]
-pub struct LogLimiter(Mutex<Said>);
+pub struct LogLimiter(Mutex<LogState>);
 
 #[derive(Debug, Default)]
-struct Said {
+struct LogState {
     last: Option<Instant>,
     left_out: u64,
 }
 
 impl LogLimiter {
-    /// Whether to say it now; if so, how often it was left out since it was said last.
+    /// Returns `Some` if the message may be logged now, with the number suppressed since the last
+    /// one.
     #[must_use]
     pub fn now(&self, now: Instant) -> Option<u64> {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let too_soon = |last| now.saturating_duration_since(last) < PAUSE;
-        if said.last.is_some_and(too_soon) {
-            said.left_out = said.left_out.saturating_add(1);
+        if state.last.is_some_and(too_soon) {
+            state.left_out = state.left_out.saturating_add(1);
             return None;
         }
-        said.last = Some(now);
-        Some(core::mem::take(&mut said.left_out))
+        state.last = Some(now);
+        Some(core::mem::take(&mut state.left_out))
     }
 }

@@ -1,4 +1,4 @@
-//! What an operator sees: counts, and `tracing` events.
+//! Observability: counters and `tracing` events.
 
 pub(crate) mod counters;
 pub(crate) mod log_limiter;

@@ -1,36 +1,36 @@
-//! The targets of what this crate and the adapters say through [`tracing`].
+//! The targets of the [`tracing`] events of this crate and the adapters.
 //!
-//! | target | level | says |
+//! | target | level | event |
 //! |---|---|---|
 //! | [`CONTENT`] | TRACE | each message in and out, whole |
-//! | [`MESSAGE`] | TRACE | each message in and out: end points, length, start line, what is wrong with it |
-//! | [`MESSAGE`] | WARN | a response dropped as it is not ours, with the sent-by of its Via, once in ten seconds at most |
-//! | [`CONNECTION`] | DEBUG | each connection opened, closed with the reason, or refused |
-//! | [`CONNECTION`] | WARN | a server whose certificate does not prove what it must; one to which a large request waited for TCP in vain, once for each |
+//! | [`MESSAGE`] | TRACE | each message in and out: endpoints, length, start line, error |
+//! | [`MESSAGE`] | WARN | a response dropped because it is not ours, with the sent-by of its Via; at most every ten seconds |
+//! | [`CONNECTION`] | DEBUG | each connection opened, closed (with the reason) or refused |
+//! | [`CONNECTION`] | WARN | a server whose certificate does not match the expected name; a target that accepted no TCP connection for a large request, once for each |
 //! | [`CHANNEL`] | INFO | channels added and removed |
-//! | [`CHANNEL`] | ERROR | a channel that came to an end nobody asked for |
-//! | [`LIMIT`] | WARN | a limit that was reached, once in ten seconds at most |
-//! | [`SOCKET`] | WARN | what the operating system refuses: descriptors, buffers, datagrams (the adapters) |
-//! | [`CALLBACK`] | ERROR | a call of the application panicked, once for each |
-//! | [`LOOKUP`] | WARN | no name servers to ask (the adapters) |
+//! | [`CHANNEL`] | ERROR | a channel that failed |
+//! | [`LIMIT`] | WARN | a limit that was reached; at most every ten seconds |
+//! | [`SOCKET`] | WARN | a refusal by the operating system: descriptors, buffers, datagrams (from the adapters) |
+//! | [`CALLBACK`] | ERROR | a panic of one of the application's callbacks, once for each |
+//! | [`LOOKUP`] | WARN | no name servers are configured (from the adapters) |
 //!
-//! Nothing else of a message is said above TRACE. Nothing is written or copied for what no subscriber
-//! wants. Messages are told of with no lock held; the rest is rare, and said where it happens,
-//! under locks of the adapters: a subscriber must not call the transport.
+//! No other part of a message is logged above TRACE. Nothing is formatted or copied without a
+//! subscriber for it. Messages are logged with no lock held; the rest is rare and is logged where
+//! it happens, under locks of the adapters: a subscriber must not call the transport.
 
-/// Whole messages.
+/// The target of whole messages.
 pub const CONTENT: &str = "sip_transport::content";
-/// Messages: where they go and how they begin.
+/// The target of message summaries: endpoints and start line.
 pub const MESSAGE: &str = "sip_transport::message";
-/// Connections.
+/// The target of connections.
 pub const CONNECTION: &str = "sip_transport::connection";
-/// Channels.
+/// The target of channels.
 pub const CHANNEL: &str = "sip_transport::channel";
-/// Limits.
+/// The target of limits.
 pub const LIMIT: &str = "sip_transport::limit";
-/// Sockets of the operating system.
+/// The target of sockets of the operating system.
 pub const SOCKET: &str = "sip_transport::socket";
-/// Calls that the application gave.
+/// The target of the application's callbacks.
 pub const CALLBACK: &str = "sip_transport::callback";
-/// DNS.
+/// The target of DNS.
 pub const LOOKUP: &str = "sip_transport::lookup";

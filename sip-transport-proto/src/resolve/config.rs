@@ -1,3 +1,5 @@
+//! The settings of the resolver.
+
 use core::time::Duration;
 
 use crate::protocol::{Family, Protocol};
@@ -56,76 +58,76 @@ impl Default for ResolveConfig {
 }
 
 impl ResolveConfig {
-    /// The protocols, best first, where URI and NAPTR records leave it open: their SRV records are
-    /// asked for, and where there are none the first counts that can be sent on. Protocols that
-    /// are left out are used only where the URI or a NAPTR record names them, or there is no other.
-    /// Default: UDP, TCP, TLS (RFC 3263 §4.1).
+    /// Sets the protocols, in order of preference, where URI and NAPTR records leave the choice
+    /// open: their SRV records are looked up, and without any the first that can be sent on is
+    /// used. A protocol not listed is used only if the URI or a NAPTR record names it, or there is
+    /// no other. Default: UDP, TCP, TLS (RFC 3263 §4.1).
     pub fn protocols(&mut self, order: &[Protocol]) -> &mut Self {
         self.protocols = order.to_vec();
         self
     }
 
-    /// The address family that comes first among the addresses of one host; the families then
-    /// take turns (RFC 8305 §4). Default: IPv6.
+    /// Sets the address family that comes first among the addresses of one host; the families then
+    /// alternate (RFC 8305 §4). Default: IPv6.
     pub fn family(&mut self, first: Family) -> &mut Self {
         self.family = first;
         self
     }
 
-    /// Whether NAPTR records of later orders follow those of the first that leads to a target,
-    /// against RFC 3403 §4.1, so that a domain whose TLS servers are down is reached over TCP
-    /// although it put them in different orders. Default: no.
+    /// Uses NAPTR records of later orders after those of the first that leads to a target, against
+    /// RFC 3403 §4.1: so a domain whose TLS servers are down is reached over TCP although its
+    /// records have different orders. Default: no.
     pub fn later_orders(&mut self, follow: bool) -> &mut Self {
         self.later_orders = follow;
         self
     }
 
     durations! {
-        /// How long one lookup may take, the wait for its turn included. Default: 2 s.
+        /// Time limit for one lookup, the wait for its turn included. Default: 2 s.
         lookup_timeout: ABOVE_ZERO, "more than zero";
-        /// How long one lookup may be asked while others wait for their turn, so that names that
-        /// nobody answers for do not hold up the others. Default: 700 ms.
+        /// Time limit for one lookup while others wait for their turn, so that names for which
+        /// nobody answers do not hold up the others. Default: 700 ms.
         crowded_timeout: ABOVE_ZERO, "more than zero";
-        /// How long a plan may take. Default: 6 s.
+        /// Time limit for a plan. Default: 6 s.
         plan_timeout: ABOVE_ZERO, "more than zero";
-        /// How long to wait for the addresses of the other family once a host has some of one
-        /// (RFC 8305 §3). Default: 50 ms.
+        /// Time to wait for the addresses of the other family once a host has some of one (RFC 8305
+        /// §3). Default: 50 ms.
         other_family_wait: Duration::ZERO;
-        /// How long to wait for what comes after it once the first target is known, so that a name
-        /// that nobody answers for does not hold up the servers before it. Default: 500 ms.
+        /// Time to wait for later targets once the first is known, so that a name for which nobody
+        /// answers does not hold up the servers before it. Default: 500 ms.
         later_wait: Duration::ZERO;
-        /// How long an answer is kept at least, whatever its TTL says. Default: 1 s.
+        /// Shortest time for which an answer is cached, whatever its TTL. Default: 1 s.
         min_ttl: Duration::ZERO;
-        /// How long an answer is kept at most, whatever its TTL says. Default: one day.
+        /// Longest time for which an answer is cached, whatever its TTL. Default: one day.
         max_ttl: Duration::ZERO;
-        /// How long it is known at most that a name has no such records (RFC 2308). Default: 60 s.
+        /// Longest time for which the absence of records is cached (RFC 2308). Default: 60 s.
         negative_ttl: Duration::ZERO;
-        /// How long a target that failed is tried last. Default: 32 s.
+        /// Time for which a failed target is tried last. Default: 32 s.
         grey_time: Duration::ZERO;
     }
 
     positive! {
-        /// Records of one answer that are used, addresses too. Default: 32.
+        /// Limit of records used of one answer, addresses included. Default: 32.
         max_records: usize;
-        /// Lookups for one plan. Default: 32.
+        /// Limit of lookups for one plan. Default: 32.
         max_lookups: usize;
-        /// Targets of one plan. Default: 64.
+        /// Limit of targets of one plan. Default: 64.
         max_targets: usize;
-        /// Lookups that are asked or wait for their turn, for all plans. Where one more comes, the
-        /// domain that has most makes room, or any if none has more than one plan may: the oldest of
-        /// its lookups that wait counts as failed
-        /// ([`ResourceBusy`](std::io::ErrorKind::ResourceBusy)). A domain is what the last two
-        /// labels of a name say. Default: 512.
+        /// Limit of open lookups, being asked or waiting for their turn, for all plans. Beyond it,
+        /// the domain with the most lookups makes room, or any domain if none has more than one
+        /// plan may: its oldest waiting lookup fails
+        /// ([`ResourceBusy`](std::io::ErrorKind::ResourceBusy)). A domain is given by the last two
+        /// labels of a name. Default: 512.
         max_open_lookups: usize;
-        /// Lookups that are asked at one time, for all plans; the others wait for their turn. A
-        /// domain may have as many as are free beside them: alone half of these, two domains a
-        /// third each. The resolver of the adapters has a socket for each. Default: 64.
+        /// Limit of lookups being asked at one time, for all plans; the others wait for their turn.
+        /// A domain may have as many as it leaves free: half of these when it is the only one, a
+        /// third each for two domains. The resolver of the adapters has a socket for each. Default: 64.
         max_asked_lookups: usize;
-        /// Answers that are remembered. Default: 4,096.
+        /// Limit of cached answers. Default: 4,096.
         cache_names: usize;
-        /// Bytes that remembered answers may take, about. Default: 4 MiB.
+        /// Approximate limit of bytes that cached answers take. Default: 4 MiB.
         cache_bytes: usize;
-        /// Failed targets that are remembered. Default: 4,096.
+        /// Limit of failed targets that are remembered. Default: 4,096.
         grey_targets: usize;
     }
 }

@@ -1,56 +1,58 @@
+//! The cache of DNS answers, and the lookups that are open.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::memory::Memory;
-use super::records::Known;
+use super::records::CheckedAnswer;
 use super::turns::Turns;
 use super::{Answer, DomainName, LookupKind, ResolveConfig};
 use crate::resolve::ids::{LookupId, PlanId};
 
-/// What has happened in a [`Resolver`](super::Resolver) since it began.
+/// Counters of a [`Resolver`](super::Resolver) since it began.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ResolveStats {
-    /// Lookups that were opened.
+    /// Lookups opened.
     pub lookups: u64,
-    /// Lookups saved because the answer was remembered.
+    /// Lookups saved because the answer was cached.
     pub remembered: u64,
     /// Lookups that failed.
     pub failed: u64,
     /// Lookups that were not answered in time.
     pub timed_out: u64,
-    /// Those of them that had [`ResolveConfig::crowded_timeout`] only, as others waited.
+    /// Of those, lookups limited to [`ResolveConfig::crowded_timeout`], as others were waiting.
     pub cut_short: u64,
-    /// Lookups that waited for their turn, as [`ResolveConfig::max_asked_lookups`] were asked or
-    /// their domain had its share.
+    /// Lookups that waited for their turn, as [`ResolveConfig::max_asked_lookups`] were being asked
+    /// or their domain had its share.
     pub waited: u64,
-    /// Answers to nothing that is open: late, or given twice.
+    /// Answers to lookups that are not open: late, or given twice.
     pub stray_answers: u64,
-    /// Lookups left out because a plan had [`ResolveConfig::max_lookups`].
+    /// Lookups omitted because a plan had [`ResolveConfig::max_lookups`].
     pub over_plan_limit: u64,
-    /// Lookups that made room, or found none, because there were
-    /// [`ResolveConfig::max_open_lookups`].
+    /// Lookups that made room, or found none, because [`ResolveConfig::max_open_lookups`] were
+    /// open.
     pub over_open_limit: u64,
-    /// Answers forgotten for newer ones before their time.
+    /// Cached answers evicted by newer ones before their time.
     pub forgotten: u64,
 }
 
-/// What a lookup is for.
+/// The type and name of a lookup.
 pub(super) type LookupKey = (LookupKind, DomainName);
 
-/// What is known, and what is being asked.
+/// The answers that are known, and the lookups that are open.
 #[derive(Debug)]
 pub(super) struct Dns {
-    cache: Memory<LookupKey, Known>,
-    open: BTreeMap<LookupId, Lookup>,
+    cache: Memory<LookupKey, CheckedAnswer>,
+    open: BTreeMap<LookupId, OpenLookup>,
     by_key: BTreeMap<LookupKey, LookupId>,
     turns: Turns,
-    /// Those whose turn it is, until the outside is asked.
+    /// Lookups whose turn has come, until they are output.
     fresh: VecDeque<(LookupId, LookupKey)>,
-    /// Those that made room for others, until their plans are told.
-    crowded_out: VecDeque<Lookup>,
-    /// Those that were asked and are given up, until the outside is told.
+    /// Lookups that made room for others, until their plans are informed.
+    crowded_out: VecDeque<OpenLookup>,
+    /// Lookups abandoned after they were output, until their cancellation is output.
     cancelled: VecDeque<LookupId>,
     lookup_timeout: Duration,
     crowded_timeout: Duration,
@@ -59,11 +61,11 @@ pub(super) struct Dns {
 }
 
 #[derive(Debug)]
-pub(super) struct Lookup {
+pub(super) struct OpenLookup {
     pub(super) key: LookupKey,
     domain: DomainName,
     opened: Instant,
-    /// Since when it is asked, unless it waits for its turn.
+    /// The time at which it was asked, unless it waits for its turn.
     asked: Option<Instant>,
     pub(super) plans: Vec<PlanId>,
 }
@@ -85,34 +87,34 @@ impl Dns {
         }
     }
 
-    /// Lookups that wait for an answer.
+    /// The number of open lookups.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// Answers that are remembered.
+    /// The number of cached answers.
     pub(super) fn remembered(&self) -> usize {
         self.cache.len()
     }
 
-    /// Remembers nothing any more.
+    /// Empties the cache, for good.
     pub(super) fn forget(&mut self) {
         self.cache = Memory::new(0, 0);
     }
 
-    /// Lookups that are asked.
+    /// The number of lookups being asked.
     pub(super) fn asked(&self) -> usize {
         self.turns.asked()
     }
 
-    /// The next lookup to be asked of the outside.
+    /// The next lookup to output.
     pub(super) fn next_to_ask(&mut self, now: Instant) -> Option<(LookupId, LookupKey)> {
-        self.take_turns(now);
+        self.start_turns(now);
         self.fresh.pop_front()
     }
 
-    /// Has those asked whose turn it is.
-    fn take_turns(&mut self, now: Instant) {
+    /// Marks the lookups whose turn has come as asked.
+    fn start_turns(&mut self, now: Instant) {
         while let Some(id) = self.turns.next(now) {
             if let Some(lookup) = self.open.get_mut(&id) {
                 lookup.asked = Some(now);
@@ -122,12 +124,13 @@ impl Dns {
         }
     }
 
-    /// The next lookup that the outside need not answer any more.
+    /// The next lookup to cancel.
     pub(super) fn next_cancelled(&mut self) -> Option<LookupId> {
         self.cancelled.pop_front()
     }
 
-    /// When something is to be given up. All have the same time, so the first is due first.
+    /// The time of the next timeout. All lookups have the same time limit, so the first opened is
+    /// due first.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let crowded_out = self.crowded_out.front().map(|lookup| lookup.opened);
         let late = self
@@ -141,12 +144,12 @@ impl Dns {
     }
 
     /// The next lookup that made room for another.
-    pub(super) fn next_crowded_out(&mut self) -> Option<Lookup> {
+    pub(super) fn next_crowded_out(&mut self) -> Option<OpenLookup> {
         self.crowded_out.pop_front()
     }
 
-    /// Gives up a lookup that is late.
-    pub(super) fn give_up(&mut self, now: Instant) -> Option<Lookup> {
+    /// Removes the next lookup that has timed out.
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<OpenLookup> {
         let first = self.open.first_key_value();
         let late = first.filter(|(_, lookup)| lookup.opened + self.lookup_timeout <= now);
         let late = late.map(|(id, _)| *id);
@@ -163,14 +166,14 @@ impl Dns {
         Some(lookup)
     }
 
-    /// Takes an answer in, unless nothing waits for it.
+    /// Processes an answer, unless no lookup waits for it.
     pub(super) fn answer(
         &mut self,
         now: Instant,
         id: LookupId,
         answer: Answer,
         config: &ResolveConfig,
-    ) -> Option<(Lookup, Known)> {
+    ) -> Option<(OpenLookup, CheckedAnswer)> {
         let Some(lookup) = self.close(id) else {
             self.stats.stray_answers += 1;
             return None;
@@ -180,10 +183,10 @@ impl Dns {
             Answer::NotFound { ttl } | Answer::NoSuchName { ttl } => {
                 Some(ttl.map_or(config.negative_ttl, |t| t.min(config.negative_ttl)))
             }
-            // Not remembered: one failure must not be the next send's.
+            // Not cached: one failure must not fail the next send.
             Answer::Failed(_) => None,
         };
-        let known = Known::new(lookup.key.0, answer, config);
+        let known = CheckedAnswer::new(lookup.key.0, answer, config);
         match ttl {
             Some(ttl) => {
                 let until = now + ttl.max(config.min_ttl);
@@ -194,14 +197,14 @@ impl Dns {
         Some((lookup, known))
     }
 
-    /// What is known, or `None` if it is being asked.
+    /// The cached answer, or `None` if the lookup is open.
     pub(super) fn ask(
         &mut self,
         now: Instant,
         config: &ResolveConfig,
         plan: PlanId,
         key: &LookupKey,
-    ) -> Option<Known> {
+    ) -> Option<CheckedAnswer> {
         if let Some(known) = self.cache.get(now, key) {
             self.stats.remembered += 1;
             return Some(known.clone());
@@ -215,16 +218,16 @@ impl Dns {
         if self.open.len() >= config.max_open_lookups {
             self.stats.over_open_limit += 1;
             let few = config.max_lookups;
-            let oldest = self.turns.who_makes_room(&domain, few);
+            let oldest = self.turns.lookup_to_evict(&domain, few);
             match oldest.and_then(|id| self.close(id)) {
                 Some(lookup) => self.crowded_out.push_back(lookup),
-                None => return Some(Known::Failed(io::ErrorKind::ResourceBusy)),
+                None => return Some(CheckedAnswer::Failed(io::ErrorKind::ResourceBusy)),
             }
         }
         let id = LookupId(self.next);
         self.next = self.next.wrapping_add(1);
         self.stats.lookups += 1;
-        let lookup = Lookup {
+        let lookup = OpenLookup {
             key: key.clone(),
             domain,
             opened: now,
@@ -234,12 +237,12 @@ impl Dns {
         self.turns.wait(id, &lookup.domain);
         self.open.insert(id, lookup);
         self.by_key.insert(key.clone(), id);
-        self.take_turns(now);
+        self.start_turns(now);
         None
     }
 
-    /// A plan that has ended waits no more. Lookups for nobody are not asked; those that are asked
-    /// already may still be answered, which is remembered.
+    /// Removes an ended plan from a lookup. A lookup without plans is not asked; one that is being
+    /// asked may still be answered, which is cached.
     pub(super) fn leave(&mut self, plan: PlanId, key: &LookupKey) {
         let Some((id, lookup)) = self
             .by_key
@@ -254,14 +257,14 @@ impl Dns {
         }
     }
 
-    fn close(&mut self, id: LookupId) -> Option<Lookup> {
+    fn close(&mut self, id: LookupId) -> Option<OpenLookup> {
         let lookup = self.open.remove(&id)?;
         self.by_key.remove(&lookup.key);
         self.turns.end(id, &lookup.domain, lookup.asked);
         Some(lookup)
     }
 
-    fn remember(&mut self, key: LookupKey, known: Known, until: Instant) {
+    fn remember(&mut self, key: LookupKey, known: CheckedAnswer, until: Instant) {
         const ENTRY: usize = 96;
         let weight = known.weight() + key.1.as_str().len() + ENTRY;
         let forgotten = self.cache.insert(key, known, until, weight);

@@ -1,9 +1,9 @@
-//! Names of lookups and plans.
+//! Identifiers of lookups and plans.
 
-/// One lookup, until it is answered or too late.
+/// The id of a lookup, until it is answered or times out.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LookupId(pub(super) u64);
 
-/// One plan, until it ends.
+/// The id of a plan, until it ends.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PlanId(pub(super) u64);

@@ -1,8 +1,10 @@
+//! A bounded map of expiring entries.
+
 use core::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// A map whose entries fade, bounded in number and weight: the oldest goes first.
+/// A map of expiring entries, bounded in number and weight: the oldest is evicted first.
 #[derive(Debug)]
 pub(crate) struct Memory<K, V> {
     entries: BTreeMap<K, Entry<V>>,
@@ -46,13 +48,13 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         Some(&entry.value)
     }
 
-    /// Whether there is an entry, faded or not.
+    /// Returns true if there is an entry, expired or not.
     pub(crate) fn has(&self, key: &K) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// Keeps a value until then, unless there may be none or it alone is too heavy. Tells how many
-    /// had to go for it.
+    /// Stores a value until then, unless no entries are allowed or it alone is too heavy. Returns
+    /// the number of entries evicted for it.
     pub(crate) fn insert(&mut self, key: K, value: V, until: Instant, weight: usize) -> usize {
         self.remove(&key);
         if self.max_entries == 0 || weight > self.max_weight {
@@ -81,7 +83,7 @@ impl<K: Clone + Ord, V> Memory<K, V> {
         forgotten
     }
 
-    /// Keeps a value longer, and makes it the youngest. False if it is not there.
+    /// Extends the life of a value and makes it the youngest. Returns false if there is none.
     pub(crate) fn refresh<Q: Ord + ?Sized>(&mut self, key: &Q, until: Instant) -> bool
     where
         K: Borrow<Q>,

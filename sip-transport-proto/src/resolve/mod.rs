@@ -1,24 +1,25 @@
-//! Where a URI leads: RFC 3263 with RFC 2782 (SRV), as a machine without I/O.
+//! Location of SIP servers, RFC 3263 with RFC 2782 (SRV), by a state machine without I/O.
 //!
-//! [`Resolver::start`] takes a [`Question`] (the facts of a next hop's URI) and what there is to
-//! send on. It tells at once, or asks for DNS lookups by [`Resolver::poll_output`]; their answers
-//! come in by [`Resolver::answer`]. In the end there is an ordered list of [`Target`]s, each with
-//! its [`Reason`].
+//! [`Resolver::start`] takes a [`Question`] (the facts of a next hop's URI) and the
+//! [`Capabilities`] for sending. It returns the result at once, or requests DNS lookups by
+//! [`Resolver::poll_output`], whose answers are passed to [`Resolver::answer`]. The result is an
+//! ordered list of [`Target`]s, each with its [`Reason`].
 //!
-//! All that is known to be needed is asked together, and every wait has a limit, so a plan costs
+//! All lookups known to be needed are made in parallel, and every wait has a limit, so a plan takes
 //! about two round trips and at most [`ResolveConfig::plan_timeout`]. Targets are a function of
-//! question, configuration, seed and answers, in whatever order those come in.
+//! question, configuration, seed and answers, in whatever order the answers arrive.
 //!
 //! Decisions where the RFCs leave room:
 //!
 //! - NAPTR records of the first order that leads to a target are used, those of later orders are
-//!   not (RFC 3403 §4.1), unless [`ResolveConfig::later_orders`] says so. Records that are of no
-//!   use are as none (RFC 3263 §4.1).
-//! - For `sip` a NAPTR lookup that fails is as none. Another failed lookup is not: what it asked
-//!   for gives no target, and where nothing else does, the plan fails with its name.
-//! - `localhost` is the loopback address, and names under `invalid` are nowhere; neither is asked
-//!   for (RFC 6761 §6.3, §6.4). CNAME chains and the hosts file are for who answers the lookups,
-//!   who must take names as complete: no search list.
+//!   not (RFC 3403 §4.1), unless [`ResolveConfig::later_orders`] says so. Unusable records are
+//!   treated as absent (RFC 3263 §4.1).
+//! - For `sip`, a NAPTR lookup that fails is treated as one without records. Any other failed
+//!   lookup yields no target, and if there is no target from another lookup either, the plan fails
+//!   with the name of the lookup.
+//! - `localhost` is the loopback address, and names under `invalid` do not exist; neither is looked
+//!   up (RFC 6761 §6.3, §6.4). Whoever answers lookups follows CNAMEs and reads the hosts file, and
+//!   must not apply a search list.
 //!
 //! ```
 //! use std::time::{Duration, Instant};

@@ -1,19 +1,21 @@
+//! Domain names in the form in which they are looked up.
+
 use core::fmt;
 use core::net::IpAddr;
 use std::sync::Arc;
 
-/// A domain name in the form in which names are compared and asked for: lower case, without a dot
-/// at its end.
+/// A domain name in the form in which names are compared and looked up: lower case, without a
+/// trailing dot.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DomainName(Arc<str>);
 
-/// RFC 1035 §2.3.4, as text without the last dot.
+/// The longest name (RFC 1035 §2.3.4), as text without the trailing dot.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
 impl DomainName {
-    /// The name that `text` is, if it can be one: not the root, not an IP address, of labels of
-    /// 1 to 63 visible ASCII characters, and of at most 253 in all (RFC 1035 §2.3.4).
+    /// Parses a name: not the root, not an IP address, with labels of 1 to 63 visible ASCII
+    /// characters and at most 253 in all (RFC 1035 §2.3.4).
     ///
     /// ```
     /// use sip_transport_proto::resolve::DomainName;
@@ -33,29 +35,29 @@ impl DomainName {
         good.then(|| Self(text.to_ascii_lowercase().into()))
     }
 
-    /// The text.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The domain that it counts for where domains have shares: its last two labels.
+    /// The domain among which lookups are shared out: the last two labels.
     pub(super) fn domain(&self) -> Self {
         let before_last_two = self.0.rmatch_indices('.').nth(1);
         let domain = before_last_two.and_then(|(dot, _)| self.0.get(dot + 1..));
         domain.map_or_else(|| self.clone(), |domain| Self(domain.into()))
     }
 
-    /// The name under which a service is found (RFC 2782), if that is not too long.
+    /// The name of a service's SRV records (RFC 2782), if it is not too long.
     pub(super) fn service(&self, prefix: &str) -> Option<Self> {
         Self::new(&format!("{prefix}.{self}"))
     }
 
-    /// Whether it names the host itself (RFC 6761 §6.3).
+    /// Returns true for a name of the host itself (RFC 6761 §6.3).
     pub(super) fn is_localhost(&self) -> bool {
         self.last_label() == "localhost"
     }
 
-    /// Whether it is a name that nobody has (RFC 6761 §6.4, RFC 7118 §5).
+    /// Returns true for a name that does not exist by definition (RFC 6761 §6.4, RFC 7118 §5).
     pub(super) fn is_invalid(&self) -> bool {
         self.last_label() == "invalid"
     }

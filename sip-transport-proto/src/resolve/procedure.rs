@@ -1,9 +1,11 @@
+//! The procedure of RFC 3263 §4, from a question to its targets.
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::collections::BTreeSet;
 use std::io;
 
 use super::question::TargetHost;
-use super::records::{Known, Server};
+use super::records::{CheckedAnswer, Server};
 use super::{
     AddressRule, Capabilities, DomainName, Family, LookupKind, PlanError, ProtocolRule, Question,
     Reason, ResolveConfig, SrvChoice, Target, weights,
@@ -11,51 +13,51 @@ use super::{
 use crate::protocol::Protocol;
 use crate::tokens::Tokens;
 
-/// The procedure of RFC 3263 §4, written straight down as if every answer were at hand. Where one
-/// is missing it stops, to be run again from the start when the answer came.
+/// The procedure of RFC 3263 §4, written as straight-line code, as if every answer were available.
+/// If an answer is missing, it stops, and is run again from the start when the answer has arrived.
 ///
-/// So the targets cannot depend on the order of answers; and what one run asks for the next asks
-/// for too, in the same order, so a limit on lookups cuts the same ones whatever the timing.
+/// So the targets cannot depend on the order of answers; and each run makes the lookups of the one
+/// before, in the same order, so a limit on lookups cuts off the same ones whatever the timing.
 pub(super) struct Procedure<'a, Ask> {
     pub(super) question: &'a Question,
     pub(super) config: &'a ResolveConfig,
     pub(super) capabilities: Capabilities,
-    /// In the same state for each run.
+    /// The random draws, starting from the same state in each run.
     pub(super) draws: Tokens,
-    /// What is known, or `None` where an answer will come.
+    /// The answer to a lookup, or `None` while it is awaited.
     pub(super) ask: Ask,
-    pub(super) seen: Seen,
+    pub(super) seen: Observations,
 }
 
-/// What the procedure met on its way, to tell what it means that there is no target.
+/// The observations of a run, from which the error is derived if there is no target.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct Observations {
     /// The first lookup that failed.
     failure: Option<PlanError>,
-    /// There are SRV records, of whatever use.
+    /// True if there are SRV records, usable or not.
     srv: bool,
-    /// There is no host of that name.
+    /// True if a name does not exist.
     no_such_name: bool,
 }
 
-/// Why there are no targets.
+/// The reason why a run ended without targets.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// An answer is missing. Where a target is `ready`, only for what comes after it.
+    /// An answer is missing. With `ready`, the first target is known already.
     Waits {
         ready: bool,
     },
     Fails(PlanError),
 }
 
-/// One set of SRV records to be asked for.
+/// A set of SRV records to look up.
 struct Service {
     protocol: Protocol,
     rule: ProtocolRule,
     srv: Option<DomainName>,
 }
 
-impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
+impl<Ask: FnMut(LookupKind, &DomainName) -> Option<CheckedAnswer>> Procedure<'_, Ask> {
     pub(super) fn run(mut self) -> Result<Vec<Target>, Stop> {
         let question = self.question;
         let mut targets = match &question.host {
@@ -63,33 +65,33 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
             TargetHost::Name(name) => {
                 let targets = self.by_name(name)?;
                 if targets.is_empty() {
-                    return Err(Stop::Fails(self.nothing(name)));
+                    return Err(Stop::Fails(self.no_target_error(name)));
                 }
                 targets
             }
         };
-        let mut places = BTreeSet::new();
-        targets.retain(|target| places.insert((target.protocol, target.addr)));
+        let mut seen = BTreeSet::new();
+        targets.retain(|target| seen.insert((target.protocol, target.addr)));
         targets.truncate(self.config.max_targets);
         Ok(targets)
     }
 
-    /// Why no target was found.
-    fn nothing(self, name: &DomainName) -> PlanError {
+    /// The error for a plan without targets.
+    fn no_target_error(self, name: &DomainName) -> PlanError {
         match self.seen {
-            Seen {
+            Observations {
                 failure: Some(failure),
                 ..
             } => failure,
-            Seen { srv: true, .. } => PlanError::NotOffered(name.clone()),
-            Seen {
+            Observations { srv: true, .. } => PlanError::NotOffered(name.clone()),
+            Observations {
                 no_such_name: true, ..
             } => PlanError::NoSuchName(name.clone()),
-            Seen { .. } => PlanError::NoAddress(name.clone()),
+            Observations { .. } => PlanError::NoAddress(name.clone()),
         }
     }
 
-    /// RFC 3263 §4.1 and §4.2 for an address: the one that it is.
+    /// The target for a numeric host: that address (RFC 3263 §4.1, §4.2).
     fn numeric(&self, ip: IpAddr) -> Result<Vec<Target>, Stop> {
         let family = Family::of(ip);
         let reaches = |protocol: Protocol| self.capabilities.has(protocol, family);
@@ -119,7 +121,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         let Some(first) = first.filter(|protocol| capabilities.carries(*protocol)) else {
             return Err(Stop::Fails(self.cannot_send()));
         };
-        // RFC 3263 §4.2: with a port there is neither NAPTR nor SRV, even if it is the default.
+        // RFC 3263 §4.2: with a port, even the default one, there is neither NAPTR nor SRV.
         if self.question.port.is_some() || name.is_localhost() {
             return self.plain(first, self.plain_rule(), name);
         }
@@ -138,7 +140,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         self.ask_services(&services);
         self.ask_addresses(first, name);
         match naptr.ok_or(Stop::Waits { ready: false })? {
-            Known::Naptr(rules) => {
+            CheckedAnswer::Naptr(rules) => {
                 let usable = rules.iter().filter(|rule| self.may_use(rule.protocol));
                 let usable: Vec<_> = usable.cloned().collect();
                 let mut targets = Vec::new();
@@ -171,9 +173,9 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                     return Ok(targets);
                 }
             }
-            // For sip, NAPTR only makes the choice better; for sips a domain may have said by it
-            // where TLS is.
-            Known::Failed(error) if self.question.secure => {
+            // For sip, NAPTR merely improves the choice; for sips, its records may be the only ones
+            // that name the TLS servers.
+            CheckedAnswer::Failed(error) if self.question.secure => {
                 self.note(LookupKind::Naptr, name, error);
                 return Ok(Vec::new());
             }
@@ -182,7 +184,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         self.by_services(&services, first, ProtocolRule::Default, name)
     }
 
-    /// SRV records, else the addresses of the domain itself.
+    /// The targets by SRV records, or else by the addresses of the domain itself.
     fn by_services(
         &mut self,
         services: &[Service],
@@ -198,8 +200,8 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Ok(targets)
     }
 
-    /// RFC 3263 §4.2: the addresses of the domain itself, if it has no SRV records. Whether it has
-    /// is not known where a lookup failed.
+    /// The targets by the addresses of the domain itself, if it has no SRV records (RFC 3263 §4.2).
+    /// If a lookup failed, that is not known.
     fn without_srv(
         &mut self,
         protocol: Protocol,
@@ -228,7 +230,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Ok(targets)
     }
 
-    /// Adds the servers of several services, one service after the other (RFC 2782).
+    /// Adds the servers of several services, service by service (RFC 2782).
     fn servers(&mut self, services: &[Service], targets: &mut Vec<Target>) -> Result<(), Stop> {
         self.ask_services(services);
         let mut servers: Vec<(&Service, SrvChoice, Server)> = Vec::new();
@@ -238,7 +240,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                 continue;
             };
             match self.look_up(LookupKind::Srv, srv) {
-                Some(Known::Srv(records)) => {
+                Some(CheckedAnswer::Srv(records)) => {
                     self.seen.srv = true;
                     for server in weights::order(&records, &mut self.draws) {
                         self.ask_addresses(service.protocol, &server.host);
@@ -250,7 +252,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
                         servers.push((service, choice, server));
                     }
                 }
-                Some(Known::Failed(error)) => self.note(LookupKind::Srv, srv, error),
+                Some(CheckedAnswer::Failed(error)) => self.note(LookupKind::Srv, srv, error),
                 Some(_) => {}
                 None => {
                     complete = false;
@@ -275,8 +277,8 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Ok(())
     }
 
-    /// Adds the targets that are one host's. The order among them is never mixed with another's
-    /// (RFC 7984 §4).
+    /// Adds the targets of one host. Their order is never interleaved with another host's (RFC 7984
+    /// §4).
     fn host(
         &mut self,
         protocol: Protocol,
@@ -293,7 +295,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
             let ready = !targets.is_empty();
             return Err(Stop::Waits { ready });
         };
-        for ip in take_turns(&first, &second) {
+        for ip in interleave(&first, &second) {
             let address = if host.is_localhost() {
                 AddressRule::Loopback
             } else {
@@ -313,7 +315,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         Ok(())
     }
 
-    /// The addresses of a host in one family, as far as they can be sent to, once they are known.
+    /// The addresses of a host in one family that can be sent to; `None` until they are known.
     fn family(
         &mut self,
         protocol: Protocol,
@@ -331,12 +333,12 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         }
         let kind = LookupKind::from(family);
         match self.look_up(kind, host)? {
-            Known::Addresses(addresses) => {
+            CheckedAnswer::Addresses(addresses) => {
                 let usable = |ip: &IpAddr| !ip.is_multicast() || protocol == Protocol::Udp;
                 return Some(addresses.iter().copied().filter(usable).collect());
             }
-            Known::Failed(error) => self.note(kind, host, error),
-            Known::NoSuchName => self.seen.no_such_name = true,
+            CheckedAnswer::Failed(error) => self.note(kind, host, error),
+            CheckedAnswer::NoSuchName => self.seen.no_such_name = true,
             _ => {}
         }
         Some(Vec::new())
@@ -352,8 +354,8 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         }
     }
 
-    /// The protocol asked for; else those of the configured order that can be sent on, or any that
-    /// can if none of them can.
+    /// The protocol that the question asks for; else those of the configured order that can be sent
+    /// on, or any other that can.
     fn choices(&self, can: &dyn Fn(Protocol) -> bool) -> impl Iterator<Item = Protocol> + use<Ask> {
         let secure = self.question.secure;
         let may = |protocol: &Protocol| (protocol.is_secure() || !secure) && can(*protocol);
@@ -393,7 +395,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
             .get_or_insert(PlanError::Lookup { kind, name, error });
     }
 
-    /// Asks without waiting, so that what is needed later is on its way.
+    /// Starts the lookups of SRV records without waiting, so that they run in parallel.
     fn ask_services(&mut self, services: &[Service]) {
         for srv in services.iter().filter_map(|service| service.srv.as_ref()) {
             self.look_up(LookupKind::Srv, srv);
@@ -408,9 +410,9 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
         }
     }
 
-    fn look_up(&mut self, kind: LookupKind, name: &DomainName) -> Option<Known> {
+    fn look_up(&mut self, kind: LookupKind, name: &DomainName) -> Option<CheckedAnswer> {
         if name.is_invalid() {
-            return Some(Known::NoSuchName);
+            return Some(CheckedAnswer::NoSuchName);
         }
         (self.ask)(kind, name)
     }
@@ -418,7 +420,7 @@ impl<Ask: FnMut(LookupKind, &DomainName) -> Option<Known>> Procedure<'_, Ask> {
 
 impl Service {
     fn of(protocol: Protocol, rule: ProtocolRule, name: &DomainName) -> Self {
-        // RFC 3263 §4.1. RFC 7118 names no SRV labels: those are its transport parameter.
+        // RFC 3263 §4.1. RFC 7118 defines no SRV labels: these follow its transport parameter.
         let prefix = match protocol {
             Protocol::Udp => "_sip._udp",
             Protocol::Tcp => "_sip._tcp",
@@ -434,8 +436,8 @@ impl Service {
     }
 }
 
-/// One of each in turn, then what is left (RFC 8305 §4).
-fn take_turns(first: &[IpAddr], second: &[IpAddr]) -> Vec<IpAddr> {
+/// Interleaves two lists, followed by the rest of the longer one (RFC 8305 §4).
+fn interleave(first: &[IpAddr], second: &[IpAddr]) -> Vec<IpAddr> {
     let len = first.len().max(second.len());
     (0..len)
         .flat_map(|i| [first.get(i), second.get(i)])

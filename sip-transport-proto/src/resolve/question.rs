@@ -1,3 +1,5 @@
+//! The question that a next hop's URI asks, and the capabilities for sending.
+
 use core::net::IpAddr;
 
 use sip_core::Host;
@@ -7,7 +9,7 @@ use super::{DomainName, Family, PlanError};
 use crate::protocol::Protocol;
 use crate::tls::TlsName;
 
-/// What RFC 3263 §4 calls TARGET: the `maddr` of a URI, else its host.
+/// The TARGET of RFC 3263 §4: the `maddr` of a URI, or else its host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum TargetHost {
     /// An address.
@@ -16,25 +18,25 @@ pub(super) enum TargetHost {
     Name(DomainName),
 }
 
-/// The facts of a next hop that decide where it is.
+/// The facts of a next hop's URI that determine its targets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Question {
     pub(super) host: TargetHost,
     pub(super) port: Option<u16>,
     pub(super) transport: Option<Protocol>,
     pub(super) secure: bool,
-    /// What a server must prove to be, if not the host.
+    /// The name that a server must prove, if it is not the host.
     name: Option<TlsName>,
 }
 
 impl Question {
-    /// A question about a host, with the port and the transport that are asked for, if any.
+    /// A question about a host, with the port and the transport if they are given.
     ///
-    /// With `secure` only protected transports count, as for `sips` (RFC 3261 §26.2.2):
+    /// With `secure` only protected transports are used, as for `sips` (RFC 3261 §26.2.2):
     /// `transport=tcp` then means TLS, and `ws` means WSS (RFC 7118 §9.2).
     ///
     /// # Errors
-    /// The host is no domain name, the port is 0, or the transport cannot be protected.
+    /// The host is not a domain name, the port is 0, or the transport cannot be protected.
     pub fn new(
         host: Host<'_>,
         port: Option<u16>,
@@ -67,8 +69,8 @@ impl Question {
         })
     }
 
-    /// What a server's certificate must name, where that is not the host that is asked for: the
-    /// domain of a URI with `maddr` (RFC 5922 §7.3).
+    /// Sets the name that a server's certificate must have, if it is not the host that is looked
+    /// up: the domain of a URI with `maddr` (RFC 5922 §7.3).
     #[must_use]
     pub fn name(mut self, name: TlsName) -> Self {
         self.name = Some(name);
@@ -82,10 +84,10 @@ impl Question {
         })
     }
 
-    /// The question that a URI asks: `maddr` takes the place of the host (RFC 3263 §4).
+    /// The question that a URI asks: `maddr` takes precedence over the host (RFC 3263 §4).
     ///
     /// # Errors
-    /// Its transport is not known, or as for [`new`](Self::new).
+    /// The transport is unknown, or as for [`new`](Self::new).
     pub fn from_uri(uri: &SipUri<'_>) -> Result<Self, PlanError> {
         let transport = match uri.transport() {
             None => None,
@@ -99,7 +101,7 @@ impl Question {
     }
 }
 
-/// What there is to send on: protocols, each with the address families that it reaches.
+/// The protocols that can be sent on, each with the address families that it reaches.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Capabilities {
     v4: u8,
@@ -107,7 +109,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Nothing.
+    /// No protocol.
     pub const NONE: Self = Self { v4: 0, v6: 0 };
     /// Every protocol over both families.
     pub const ALL: Self = Self { v4: 0x1F, v6: 0x1F };
@@ -122,7 +124,7 @@ impl Capabilities {
         self
     }
 
-    /// Whether it has the protocol over that family.
+    /// Returns true if the protocol is available over that family.
     pub const fn has(self, protocol: Protocol, family: Family) -> bool {
         let set = match family {
             Family::Ipv4 => self.v4,
@@ -131,7 +133,7 @@ impl Capabilities {
         set & (1 << protocol as u8) != 0
     }
 
-    /// Whether it has the protocol over any family.
+    /// Returns true if the protocol is available over any family.
     pub const fn carries(self, protocol: Protocol) -> bool {
         self.has(protocol, Family::Ipv4) || self.has(protocol, Family::Ipv6)
     }

@@ -1,3 +1,5 @@
+//! DNS records, answers to lookups, and their validation.
+
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use super::{DomainName, Family, ResolveConfig};
 use crate::protocol::Protocol;
 
-/// The type of record that a lookup is for.
+/// The record type of a lookup.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum LookupKind {
     /// NAPTR (RFC 3403).
@@ -40,32 +42,32 @@ impl fmt::Display for LookupKind {
     }
 }
 
-/// What a lookup came to.
+/// The answer to a lookup.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// There are records.
+    /// The records of the name.
     Found {
-        /// All of them, also those at the end of a CNAME chain. Others than the kind that was
-        /// asked for are ignored.
+        /// All records, including those at the end of a CNAME chain. Records of other types than
+        /// the one looked up are ignored.
         records: Vec<Record>,
         /// The least TTL among them and the CNAMEs on the way.
         ttl: Duration,
     },
-    /// It is known that there are none of this kind, or of any.
+    /// The name has no records of this type, or of any.
     NotFound {
-        /// How long that holds (RFC 2308 §5), if the answer said so.
+        /// The time for which that is valid (RFC 2308 §5), if the answer gave it.
         ttl: Option<Duration>,
     },
-    /// It is known that there is no such name (NXDOMAIN).
+    /// The name does not exist (NXDOMAIN).
     NoSuchName {
-        /// How long that holds (RFC 2308 §5), if the answer said so.
+        /// The time for which that is valid (RFC 2308 §5), if the answer gave it.
         ttl: Option<Duration>,
     },
-    /// It is not known: the server failed, refused, or did not answer.
+    /// The lookup failed: the server failed, refused, or did not answer.
     Failed(io::ErrorKind),
 }
 
-/// One DNS record.
+/// A DNS record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Record {
     /// NAPTR.
@@ -76,53 +78,53 @@ pub enum Record {
     Address(IpAddr),
 }
 
-/// A NAPTR record as it came (RFC 3403 §4.1).
+/// A NAPTR record as received (RFC 3403 §4.1).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NaptrRecord {
-    /// Lower first, strictly.
+    /// The order: lower first, strictly.
     pub order: u16,
-    /// Among the same order, lower first.
+    /// The preference among records of the same order: lower first.
     pub preference: u16,
-    /// `s` for all that SIP uses.
+    /// The flags: `s` for all records that SIP uses.
     pub flags: String,
-    /// Such as `SIP+D2U`.
+    /// The services, such as `SIP+D2U`.
     pub services: String,
-    /// Empty for all that SIP uses.
+    /// The regular expression: empty for all records that SIP uses.
     pub regexp: String,
     /// The name of the SRV records.
     pub replacement: String,
 }
 
-/// An SRV record as it came (RFC 2782).
+/// An SRV record as received (RFC 2782).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SrvRecord {
-    /// Lower first, strictly.
+    /// The priority: lower first, strictly.
     pub priority: u16,
-    /// The share among the same priority.
+    /// The relative weight among records of the same priority.
     pub weight: u16,
     /// The port.
     pub port: u16,
-    /// The host; `.` says that the service is not offered.
+    /// The host; `.` means that the service is not available.
     pub target: String,
 }
 
-/// What is known of a name, checked and cut to size.
+/// A validated answer, cut to the configured size.
 #[derive(Clone, Debug)]
-pub(super) enum Known {
-    /// Usable rules, by order and preference.
-    Naptr(Arc<[Rule]>),
-    /// Usable servers, by priority. There may be none: the service is decidedly not offered.
+pub(super) enum CheckedAnswer {
+    /// The usable NAPTR records, by order and preference.
+    Naptr(Arc<[NaptrRule]>),
+    /// The usable servers, by priority. Empty if the service is decidedly not available.
     Srv(Arc<[Server]>),
-    /// At least one.
+    /// The usable addresses, at least one.
     Addresses(Arc<[IpAddr]>),
     Nothing,
     NoSuchName,
     Failed(io::ErrorKind),
 }
 
-/// A NAPTR record that names a transport of SIP.
+/// A NAPTR record that names a SIP transport.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Rule {
+pub(super) struct NaptrRule {
     pub(super) order: u16,
     pub(super) preference: u16,
     pub(super) protocol: Protocol,
@@ -138,7 +140,7 @@ pub(super) struct Server {
     pub(super) host: DomainName,
 }
 
-impl Known {
+impl CheckedAnswer {
     pub(super) fn new(kind: LookupKind, answer: Answer, config: &ResolveConfig) -> Self {
         let records = match answer {
             Answer::Found { records, .. } => records,
@@ -148,7 +150,7 @@ impl Known {
         };
         match kind {
             LookupKind::Naptr => {
-                let mut rules: Vec<_> = records.iter().filter_map(Rule::read).collect();
+                let mut rules: Vec<_> = records.iter().filter_map(NaptrRule::read).collect();
                 rules.sort_by_key(|rule| (rule.order, rule.preference));
                 rules.truncate(config.max_records);
                 non_empty(rules).map_or(Self::Nothing, Self::Naptr)
@@ -171,7 +173,7 @@ impl Known {
                 let asked_for = |ip: &IpAddr| LookupKind::from(Family::of(*ip)) == kind;
                 let addresses: Vec<_> = addresses
                     .filter(asked_for)
-                    .filter(|ip| is_somebody(*ip))
+                    .filter(|ip| is_sendable(*ip))
                     .take(config.max_records)
                     .collect();
                 non_empty(distinct(addresses)).map_or(Self::Nothing, Self::Addresses)
@@ -179,7 +181,7 @@ impl Known {
         }
     }
 
-    /// Bytes that it takes, about.
+    /// The approximate number of bytes that it takes.
     pub(super) fn weight(&self) -> usize {
         const RECORD: usize = 48;
         let name = |name: &DomainName| name.as_str().len().saturating_add(RECORD);
@@ -192,8 +194,9 @@ impl Known {
     }
 }
 
-impl Rule {
-    /// RFC 3263 §4.1: flag `s`, no regular expression, and the name of SRV records.
+impl NaptrRule {
+    /// Reads a usable record: flag `s`, no regular expression, and the name of SRV records
+    /// (RFC 3263 §4.1).
     fn read(record: &Record) -> Option<Self> {
         let Record::Naptr(naptr) = record else {
             return None;
@@ -211,7 +214,8 @@ impl Rule {
 }
 
 impl Server {
-    /// RFC 2782: the root as target says that there is no service; port 0 is none either.
+    /// Reads a usable record. A target of `.` means that the service is not available (RFC 2782);
+    /// so does port 0.
     fn read(record: &Record) -> Option<Self> {
         let Record::Srv(srv) = record else {
             return None;
@@ -228,7 +232,7 @@ impl Server {
     }
 }
 
-/// The services of SIP (RFC 3263 §4.1, RFC 7118 §5.5) that there are transports for.
+/// The NAPTR services of SIP (RFC 3263 §4.1, RFC 7118 §5.5) with the transports supported here.
 const SERVICES: [(&str, Protocol); 5] = [
     ("SIP+D2U", Protocol::Udp),
     ("SIP+D2T", Protocol::Tcp),
@@ -242,14 +246,15 @@ fn protocol_of(services: &str) -> Option<Protocol> {
     SERVICES.iter().find(is).map(|(_, protocol)| *protocol)
 }
 
-/// The NAPTR service that stands for a protocol.
+/// The NAPTR service of a protocol.
 pub(super) fn service_of(protocol: Protocol) -> &'static str {
     let is = |(_, served): &&(&str, Protocol)| *served == protocol;
     SERVICES.iter().find(is).map_or("", |(name, _)| name)
 }
 
-/// Whether an address can be sent to. Groups can: RFC 3261 §10.2.6 registers by `sip.mcast.net`.
-fn is_somebody(ip: IpAddr) -> bool {
+/// Returns true if an address can be sent to. Multicast groups can: RFC 3261 §10.2.6 registers by
+/// `sip.mcast.net`.
+fn is_sendable(ip: IpAddr) -> bool {
     !ip.is_unspecified() && !matches!(ip, IpAddr::V4(v4) if v4.is_broadcast())
 }
 
@@ -257,7 +262,7 @@ fn non_empty<T>(list: Vec<T>) -> Option<Arc<[T]>> {
     (!list.is_empty()).then(|| list.into())
 }
 
-/// The list without what was in it before. It is short: there are limits.
+/// The list without duplicates. It is short: there are limits.
 fn distinct<T: PartialEq>(list: Vec<T>) -> Vec<T> {
     let mut seen = Vec::with_capacity(list.len());
     for item in list {

@@ -1,14 +1,16 @@
+//! The resolver: the state machine that turns questions into targets by DNS lookups.
+
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::Instant;
 
-use super::dns::{Dns, Lookup};
+use super::dns::{Dns, OpenLookup};
 use super::memory::Memory;
 use super::plan::Plan;
 use super::procedure::Stop;
 use super::question::TargetHost;
-use super::records::Known;
+use super::records::CheckedAnswer;
 use super::{
     AddressRule, Answer, Capabilities, DomainName, Family, LookupId, LookupKind, PlanError,
     Question, ResolveConfig, ResolveStats, Target,
@@ -18,49 +20,50 @@ use crate::resolve::ids::PlanId;
 use crate::tls::TlsName;
 use crate::tokens::Tokens;
 
-/// What [`Resolver::start`] came to.
+/// The result of [`Resolver::start`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Progress {
-    /// The targets, best first, at least one.
+    /// The targets in order of preference, at least one.
     Done(Result<Vec<Target>, PlanError>),
-    /// [`ResolveOutput::Planned`] will tell.
+    /// The plan waits for lookups; [`ResolveOutput::Planned`] reports its result.
     Waiting(PlanId),
 }
 
-/// What a [`Resolver`] wants done, or has done.
+/// An output of a [`Resolver`]: a request or a result.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ResolveOutput {
-    /// Look up these records, and answer with [`Resolver::answer`]. The name is complete: no
+    /// Look up these records, and pass the answer to [`Resolver::answer`]. The name is complete: no
     /// search list applies.
     Lookup {
-        /// For the answer.
+        /// The id to answer with.
         id: LookupId,
         /// The type of record.
         kind: LookupKind,
         /// The name.
         name: DomainName,
     },
-    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    /// The lookup is no longer needed: it may be aborted, and an answer is ignored.
     CancelLookup(LookupId),
-    /// A plan has ended.
+    /// A plan ended.
     Planned {
-        /// Which.
+        /// The plan.
         plan: PlanId,
-        /// Its targets, best first, at least one.
+        /// Its targets in order of preference, at least one.
         result: Result<Vec<Target>, PlanError>,
     },
 }
 
-/// Finds where URIs lead (RFC 3263), remembers answers, and knows which targets failed lately.
+/// The state machine that locates SIP servers (RFC 3263), caches answers, and remembers which
+/// targets failed recently.
 ///
-/// Its documentation is the [module's](super).
+/// See the [module's documentation](super).
 #[derive(Debug)]
 pub struct Resolver {
     config: ResolveConfig,
     dns: Dns,
     plans: BTreeMap<PlanId, Plan>,
-    /// When which plan is to be looked at.
+    /// The timeouts of plans.
     timers: BTreeSet<(Instant, PlanId)>,
     grey: Memory<GreyKey, ()>,
     outputs: VecDeque<ResolveOutput>,
@@ -70,7 +73,7 @@ pub struct Resolver {
 type GreyKey = (Protocol, SocketAddr, Option<TlsName>);
 
 impl Resolver {
-    /// A resolver that knows nothing yet.
+    /// A resolver with an empty cache.
     pub fn new(config: ResolveConfig) -> Self {
         Self {
             dns: Dns::new(&config),
@@ -83,7 +86,7 @@ impl Resolver {
         }
     }
 
-    /// Begins a plan. `tokens` draw among SRV records of the same priority: the same tokens give
+    /// Starts a plan. `tokens` draw among SRV records of the same priority: the same tokens give
     /// the same order, which a stateless proxy needs (RFC 3263 §4.4).
     pub fn start(
         &mut self,
@@ -106,8 +109,8 @@ impl Resolver {
         progress
     }
 
-    /// Gives a plan up: there will be no [`ResolveOutput::Planned`] for it. What is asked for it
-    /// may still be answered, and is remembered.
+    /// Cancels a plan: no [`ResolveOutput::Planned`] will follow for it. Lookups made for it may
+    /// still be answered, which is cached.
     pub fn cancel(&mut self, plan: PlanId) {
         if let Some(gone) = self.plans.remove(&plan) {
             self.timers.remove(&(gone.wake(), plan));
@@ -120,27 +123,28 @@ impl Resolver {
         self.outputs.retain(other);
     }
 
-    /// The answer to a [`ResolveOutput::Lookup`]. One that is late, or to nothing, is ignored.
+    /// Processes the answer to a [`ResolveOutput::Lookup`]. An answer that is late, or to an
+    /// unknown lookup, is ignored.
     pub fn answer(&mut self, now: Instant, id: LookupId, answer: Answer) {
         if let Some((lookup, known)) = self.dns.answer(now, id, answer, &self.config) {
             self.learn(now, lookup, &known);
         }
-        self.tell_crowded_out(now);
+        self.report_crowded_out(now);
         self.emit_lookups(now);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, if ever.
+    /// The time at which [`handle_timeout`](Self::handle_timeout) is due, if any.
     pub fn deadline(&self) -> Option<Instant> {
         let lookup = self.dns.deadline();
         let plan = self.timers.first().map(|(at, _)| *at);
         lookup.into_iter().chain(plan).min()
     }
 
-    /// Gives up what has waited for too long.
+    /// Times out the lookups and waits that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.tell_crowded_out(now);
+        self.report_crowded_out(now);
         while let Some(lookup) = self.dns.give_up(now) {
-            self.learn(now, lookup, &Known::Failed(io::ErrorKind::TimedOut));
+            self.learn(now, lookup, &CheckedAnswer::Failed(io::ErrorKind::TimedOut));
         }
         while let Some(&(at, id)) = self.timers.first()
             && at <= now
@@ -148,18 +152,18 @@ impl Resolver {
             self.timers.pop_first();
             if let Some(mut plan) = self.plans.remove(&id) {
                 plan.time_out(now);
-                self.go_on(now, id, plan);
+                self.resume(now, id, plan);
             }
         }
         self.emit_lookups(now);
     }
 
-    /// The next thing that it wants done or has done.
+    /// The next output.
     pub fn poll_output(&mut self) -> Option<ResolveOutput> {
         self.outputs.pop_front()
     }
 
-    /// Takes note that a target failed: it is tried last for a while, but tried.
+    /// Records that a target failed: for a while it is tried last, but not left out.
     pub fn target_failed(&mut self, now: Instant, target: &Target) {
         let (protocol, addr, name) = grey_key(target);
         self.failed_at(now, protocol, addr, name);
@@ -176,7 +180,7 @@ impl Resolver {
         self.grey.insert((protocol, addr, name), (), until, 0);
     }
 
-    /// Takes note that a target works again.
+    /// Records that a target works again.
     pub fn target_worked(&mut self, target: &Target) {
         let (protocol, addr, name) = grey_key(target);
         self.worked_at(protocol, addr, name);
@@ -191,69 +195,74 @@ impl Resolver {
         self.grey.remove(&(protocol, addr, name));
     }
 
-    /// Plans that have not ended.
+    /// The number of plans that have not ended.
     pub fn plans(&self) -> usize {
         self.plans.len()
     }
 
-    /// Lookups that are asked, or wait for their turn.
+    /// The number of open lookups: being asked, or waiting for their turn.
     pub fn open_lookups(&self) -> usize {
         self.dns.open()
     }
 
-    /// Lookups that are asked: [`ResolveOutput::Lookup`] without an answer or an end.
+    /// The number of lookups being asked: [`ResolveOutput::Lookup`] without an answer, timeout or
+    /// cancellation.
     pub fn asked_lookups(&self) -> usize {
         self.dns.asked()
     }
 
-    /// Answers that are remembered.
+    /// The number of cached answers.
     pub fn remembered(&self) -> usize {
         self.dns.remembered()
     }
 
-    /// Targets that failed lately, as far as is known.
+    /// The number of targets remembered as failed.
     pub fn failed_targets(&self) -> usize {
         self.grey.len()
     }
 
-    /// Forgets answers and failed targets, and remembers none from now on: the end is near.
+    /// Empties the cache and the list of failed targets, for good: for a shutdown.
     pub fn forget(&mut self) {
         self.dns.forget();
         self.grey = Memory::new(0, 0);
     }
 
-    /// What has happened so far.
+    /// The counters so far.
     pub fn stats(&self) -> ResolveStats {
         self.dns.stats
     }
 
-    /// Tells plans of their lookups that made room for others.
-    fn tell_crowded_out(&mut self, now: Instant) {
+    /// Informs plans about their lookups that made room for others.
+    fn report_crowded_out(&mut self, now: Instant) {
         while let Some(lookup) = self.dns.next_crowded_out() {
-            self.learn(now, lookup, &Known::Failed(io::ErrorKind::ResourceBusy));
+            self.learn(
+                now,
+                lookup,
+                &CheckedAnswer::Failed(io::ErrorKind::ResourceBusy),
+            );
         }
     }
 
-    /// Tells the plans that wait for a lookup what it came to.
-    fn learn(&mut self, now: Instant, lookup: Lookup, known: &Known) {
+    /// Informs the plans that wait for a lookup about its answer.
+    fn learn(&mut self, now: Instant, lookup: OpenLookup, known: &CheckedAnswer) {
         for id in lookup.plans {
             let Some(mut plan) = self.plans.remove(&id) else {
                 continue;
             };
             self.timers.remove(&(plan.wake(), id));
             plan.learn(&lookup.key, known);
-            self.go_on(now, id, plan);
+            self.resume(now, id, plan);
         }
     }
 
-    fn go_on(&mut self, now: Instant, id: PlanId, plan: Plan) {
+    fn resume(&mut self, now: Instant, id: PlanId, plan: Plan) {
         if let Some(result) = self.advance(now, id, plan) {
             self.outputs
                 .push_back(ResolveOutput::Planned { plan: id, result });
         }
     }
 
-    /// Runs a plan as far as it goes, and keeps it if it waits.
+    /// Runs a plan as far as its answers allow, and stores it if it waits.
     fn advance(
         &mut self,
         now: Instant,
@@ -274,14 +283,14 @@ impl Resolver {
         Some(result)
     }
 
-    /// A plan that has ended waits for nothing any more.
+    /// Removes an ended plan from its lookups.
     fn leave(&mut self, id: PlanId, plan: &Plan) {
         for lookup in plan.lookups() {
             self.dns.leave(id, lookup);
         }
     }
 
-    /// Puts grey targets last, and marks the pairs that may race.
+    /// Moves grey targets to the end, and marks the targets that may race.
     fn ordered(&self, now: Instant, targets: Vec<Target>) -> Vec<Target> {
         let mut targets = targets;
         for target in &mut targets {
@@ -308,18 +317,18 @@ fn grey_key(target: &Target) -> GreyKey {
 }
 
 /// Marks the targets that may race with the one before them (RFC 8305 §5): those of one server that
-/// has addresses of both families, over a stream.
+/// has addresses of both families, over a stream protocol.
 pub(crate) fn mark_races(targets: &mut [Target]) {
     for server in targets.chunk_by_mut(are_one_server) {
         let has = |family| server.iter().any(|t| Family::of(t.addr.ip()) == family);
         let both = has(Family::Ipv4) && has(Family::Ipv6);
-        for (place, target) in server.iter_mut().enumerate() {
-            target.races = both && place > 0 && target.protocol.is_stream();
+        for (index, target) in server.iter_mut().enumerate() {
+            target.races = both && index > 0 && target.protocol.is_stream();
         }
     }
 }
 
-/// Whether two targets are addresses of the same server.
+/// Returns true if two targets are addresses of the same server.
 fn are_one_server(a: &Target, b: &Target) -> bool {
     let host = |target: &Target| match &target.reason.address {
         AddressRule::Record { host, .. } => Some(host.clone()),

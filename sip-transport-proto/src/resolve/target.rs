@@ -1,3 +1,5 @@
+//! Targets to send to, each with the reason for its selection, and the errors of plans.
+
 use core::fmt;
 use core::net::SocketAddr;
 use std::io;
@@ -9,7 +11,7 @@ use super::{DomainName, LookupKind};
 use crate::protocol::Protocol;
 use crate::tls::TlsName;
 
-/// A place that a message can be sent to.
+/// A destination that a message can be sent to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Target {
@@ -17,20 +19,20 @@ pub struct Target {
     pub protocol: Protocol,
     /// The address and port.
     pub addr: SocketAddr,
-    /// What the server's certificate must name, with TLS and WSS: the host of the URI, before DNS
-    /// (RFC 5922 §4). Without it only a connection that is there will do.
+    /// The name that the server's certificate must have, with TLS and WSS: the host of the URI,
+    /// before DNS (RFC 5922 §4). Without it only an existing connection can be used.
     pub tls_name: Option<TlsName>,
-    /// Whether connecting to it begins while the target before it in the list is still connecting
+    /// True if connecting to it begins while the target before it in the list is still connecting
     /// (RFC 8305 §5): it is another address of the same server, which has some of both families,
-    /// and a stream. Whichever is connected first carries the message, which never goes over both
-    /// (RFC 7984 §3.2).
+    /// over a stream protocol. The message is sent over the connection that is established first,
+    /// and never over both (RFC 7984 §3.2).
     pub races: bool,
-    /// Why it is a target.
+    /// The reason for its selection.
     pub reason: Reason,
 }
 
 impl Target {
-    /// A target that was found without DNS.
+    /// A target found without DNS.
     pub(crate) fn plain(
         protocol: Protocol,
         addr: SocketAddr,
@@ -53,15 +55,15 @@ impl Target {
 }
 
 impl Target {
-    /// Makes it the same server over TCP, for a request that is too large for UDP
-    /// (RFC 3261 §18.1.1). Who listens for UDP listens for TCP on the same port (§18.2.1).
+    /// Changes the target to the same server over TCP, for a request that is too large for UDP
+    /// (RFC 3261 §18.1.1). A server that listens on UDP listens on TCP at the same port (§18.2.1).
     pub(crate) fn avoid_udp(&mut self) {
         let rule = core::mem::replace(&mut self.reason.protocol, ProtocolRule::Given);
         self.reason.protocol = ProtocolRule::Size(Box::new(rule));
         self.protocol = Protocol::Tcp;
     }
 
-    /// Makes it what it was before [`avoid_udp`](Self::avoid_udp). False if it was nothing else.
+    /// Reverts [`avoid_udp`](Self::avoid_udp). Returns false if it was not applied.
     pub(crate) fn back_to_udp(&mut self) -> bool {
         let ProtocolRule::Size(rule) = &mut self.reason.protocol else {
             return false;
@@ -72,38 +74,39 @@ impl Target {
     }
 }
 
-/// The rules and records that gave a target.
+/// The rules and records that led to a target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Reason {
-    /// What decided on the protocol.
+    /// The rule that determined the protocol.
     pub protocol: ProtocolRule,
     /// The SRV record that named the server.
     pub srv: Option<SrvChoice>,
-    /// Where the address came from.
+    /// The source of the address.
     pub address: AddressRule,
-    /// It failed lately, and so comes after the others.
+    /// True if it failed recently, and so comes after the others.
     pub grey: bool,
 }
 
-/// What decided on a target's protocol (RFC 3263 §4.1).
+/// The rule that determined a target's protocol (RFC 3263 §4.1).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ProtocolRule {
-    /// The `transport` parameter, or what the caller asked for.
+    /// The `transport` parameter, or the caller's choice.
     Given,
     /// A NAPTR record.
     Naptr {
-        /// Its order.
+        /// The order of the record.
         order: u16,
-        /// Its preference.
+        /// The preference of the record.
         preference: u16,
     },
-    /// There are SRV records for it, and no NAPTR records.
+    /// SRV records for the protocol, without NAPTR records.
     Srv,
-    /// The request is too large for UDP, which this rule had chosen (RFC 3261 §18.1.1).
+    /// The size of the request: too large for UDP, which the rule inside had chosen (RFC 3261
+    /// §18.1.1).
     Size(Box<Self>),
-    /// Nothing else: the first of the configured order.
+    /// The default: the first of the configured order.
     Default,
 }
 
@@ -119,33 +122,33 @@ pub struct SrvChoice {
     pub weight: u16,
 }
 
-/// Where a target's address came from.
+/// The source of a target's address.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AddressRule {
-    /// The caller gave the destination.
+    /// The caller's choice.
     Given,
-    /// It is the far end of a connection that was asked for by hint, or that a response goes back
-    /// over.
+    /// The remote address of a connection that a hint asked for, or over which a response goes
+    /// back.
     Connection,
-    /// It is where the request of a response came from (RFC 3261 §18.2.2).
+    /// The source of the request that a response belongs to (RFC 3261 §18.2.2).
     Source,
-    /// It is what the top Via of a response says (RFC 3261 §18.2.2, RFC 3581 §4).
+    /// The top Via of a response (RFC 3261 §18.2.2, RFC 3581 §4).
     Via,
-    /// The URI has an address.
+    /// A numeric host in the URI.
     Numeric,
     /// `localhost` (RFC 6761 §6.3).
     Loopback,
     /// An A or AAAA record.
     Record {
-        /// Which.
+        /// The record type.
         kind: LookupKind,
-        /// Of this name.
+        /// The name that has the record.
         host: DomainName,
     },
 }
 
-/// Such as `tls:192.0.2.1:5061 for example.com (NAPTR 50 50 SIPS+D2T; SRV …; A …)`.
+/// Formats as in `tls:192.0.2.1:5061 for example.com (NAPTR 50 50 SIPS+D2T; SRV …; A …)`.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.protocol, self.addr)?;
@@ -185,52 +188,52 @@ impl fmt::Display for Target {
             AddressRule::Loopback => f.write_str("; localhost"),
             AddressRule::Record { kind, host } => write!(f, "; {kind} {host}"),
         }?;
-        f.write_str(if *grey { "; failed lately)" } else { ")" })
+        f.write_str(if *grey { "; failed recently)" } else { ")" })
     }
 }
 
-/// Why there is nowhere to send to.
+/// The error of a plan that found no target.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum PlanError {
     /// The host cannot be a domain name.
-    #[error("{0:?} is no domain name")]
+    #[error("{0:?} is not a domain name")]
     NotAName(String),
     /// The URI has port 0.
     #[error("port 0 cannot be sent to")]
     PortZero,
-    /// The URI asks for a transport that is not known.
+    /// The URI asks for an unknown transport.
     #[error("transport {0} is not supported")]
     UnknownTransport(String),
-    /// `sips` over a transport that cannot protect it (RFC 3261 §26.2.2).
+    /// The URI asks for `sips` over a transport that cannot protect it (RFC 3261 §26.2.2).
     #[error("sips cannot go over {0}")]
     Insecure(Protocol),
-    /// The protocol that it takes cannot be sent on, at all or over that address family.
-    #[error("nothing here sends over {0}")]
+    /// The required protocol cannot be sent on, at all or over that address family.
+    #[error("no channel can send over {0}")]
     CannotSend(Protocol),
     /// A lookup failed, and no other led to a target.
     #[error("DNS lookup of {kind} {name}: {}", LookupError(*error))]
     Lookup {
-        /// What was asked for.
+        /// The record type.
         kind: LookupKind,
         /// The name.
         name: DomainName,
-        /// What the lookup said; `TimedOut` where no answer came.
+        /// The error of the lookup; `TimedOut` if no answer arrived.
         error: io::ErrorKind,
     },
-    /// The domain has SRV records, and none that leads to a target: the service is not offered
+    /// The domain has SRV records, none of which leads to a target: the service is not available
     /// (RFC 2782), or not to us.
-    #[error("DNS has no service of {0} that can be reached")]
+    #[error("DNS lists no reachable service of {0}")]
     NotOffered(DomainName),
     /// The name has no address, or none of a family that can be sent to.
-    #[error("DNS has no address of {0} that can be reached")]
+    #[error("DNS lists no reachable address of {0}")]
     NoAddress(DomainName),
-    /// There is no such name.
-    #[error("DNS knows no {0} (NXDOMAIN)")]
+    /// The name does not exist.
+    #[error("{0} does not exist in DNS (NXDOMAIN)")]
     NoSuchName(DomainName),
 }
 
-/// What a lookup failed of, in words.
+/// The description of a failed lookup.
 struct LookupError(io::ErrorKind);
 
 impl fmt::Display for LookupError {

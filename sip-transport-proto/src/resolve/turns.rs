@@ -1,31 +1,33 @@
+//! Turns: the limit of lookups being asked at one time, shared out among domains.
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::{DomainName, LookupId};
 
-/// Which open lookups are asked, and which wait for their turn.
+/// The open lookups being asked, and those waiting for their turn.
 ///
-/// Domains have shares. One may have as many lookups asked as are free beside them: alone it has
-/// half of all, two have a third each, so that the next domain finds some free however many lookups
-/// the others have. Whose domain has the fewest is asked first; among equals the newest, as who has
-/// waited for long among many that are not answered is likely to wait in vain.
+/// Lookups are shared out among domains. A domain may have as many lookups asked as it leaves free:
+/// half of all when it is the only one, a third each for two, so that the next domain always finds
+/// some free. The next lookup is one of the domain with the fewest; among equals the newest, since
+/// one that has waited for long behind many unanswered ones is likely to wait in vain.
 #[derive(Debug)]
 pub(super) struct Turns {
     max_asked: usize,
     asked: BTreeSet<(Instant, LookupId)>,
     waiting: usize,
-    domains: BTreeMap<DomainName, Lookups>,
+    domains: BTreeMap<DomainName, DomainLookups>,
 }
 
 /// The open lookups of one domain.
 #[derive(Debug, Default)]
-struct Lookups {
+struct DomainLookups {
     asked: usize,
     waiting: BTreeSet<LookupId>,
 }
 
-impl Lookups {
+impl DomainLookups {
     fn open(&self) -> usize {
         self.asked.saturating_add(self.waiting.len())
     }
@@ -41,17 +43,17 @@ impl Turns {
         }
     }
 
-    /// How many are asked.
+    /// The number of lookups being asked.
     pub(super) fn asked(&self) -> usize {
         self.asked.len()
     }
 
-    /// Since when the lookup is asked that is asked for longest, if others wait.
+    /// The lookup that has been asked for longest, with its start time, if others wait.
     pub(super) fn held_up_since(&self) -> Option<(Instant, LookupId)> {
         self.asked.first().filter(|_| self.waiting > 0).copied()
     }
 
-    /// Has a lookup wait for its turn.
+    /// Adds a lookup that waits for its turn.
     pub(super) fn wait(&mut self, id: LookupId, domain: &DomainName) {
         let lookups = self.domains.entry(domain.clone()).or_default();
         if lookups.waiting.insert(id) {
@@ -59,7 +61,7 @@ impl Turns {
         }
     }
 
-    /// The lookup to ask next, if there is one that may be asked; it counts as asked from now on.
+    /// The next lookup to ask, if any may be asked; it counts as asked from now on.
     pub(super) fn next(&mut self, now: Instant) -> Option<LookupId> {
         if self.waiting == 0 {
             return None;
@@ -75,13 +77,13 @@ impl Turns {
         Some(id)
     }
 
-    /// Who makes room for one more lookup of this domain: the oldest that waits of the domain that
-    /// has most. Those that have no more than `few` are equal, so that the lookups of one plan come
-    /// in together; the domain that has most does not push out others.
-    pub(super) fn who_makes_room(&self, newcomer: &DomainName, few: usize) -> Option<LookupId> {
-        let own = self.domains.get(newcomer).map_or(0, Lookups::open);
+    /// The lookup to evict for one more of this domain: the oldest waiting one of the domain with
+    /// the most lookups. Domains with at most `few` count as equal, so that the lookups of one plan
+    /// are let in together; the domain with the most does not push out others.
+    pub(super) fn lookup_to_evict(&self, newcomer: &DomainName, few: usize) -> Option<LookupId> {
+        let own = self.domains.get(newcomer).map_or(0, DomainLookups::open);
         let rank = |open: usize| open.max(few);
-        let full = |(name, domain): (&DomainName, &Lookups)| {
+        let full = |(name, domain): (&DomainName, &DomainLookups)| {
             let open = domain.open().saturating_add(usize::from(name == newcomer));
             let oldest = *domain.waiting.first()?;
             (rank(open) >= rank(own.saturating_add(1))).then_some((rank(open), Reverse(oldest)))
@@ -90,7 +92,7 @@ impl Turns {
         Some(oldest)
     }
 
-    /// Forgets a lookup, which waited, or was asked since then.
+    /// Removes a lookup, which was waiting, or has been asked since then.
     pub(super) fn end(&mut self, id: LookupId, domain: &DomainName, asked: Option<Instant>) {
         let Some(lookups) = self.domains.get_mut(domain) else {
             return;

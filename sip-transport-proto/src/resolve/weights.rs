@@ -1,8 +1,10 @@
+//! The order of SRV records by priority and weight (RFC 2782).
+
 use super::records::Server;
 use crate::tokens::Tokens;
 
-/// The servers in the order in which they are to be tried (RFC 2782, "Weight"): by priority, and
-/// among the same by draws that favour weight. `servers` are in order of priority.
+/// The servers in the order in which to try them (RFC 2782, "Weight"): by priority, and within a
+/// priority by weighted random draws. `servers` are in order of priority.
 pub(super) fn order(servers: &[Server], draws: &mut Tokens) -> Vec<Server> {
     let mut ordered = Vec::with_capacity(servers.len());
     for same in servers.chunk_by(|a, b| a.priority == b.priority) {
@@ -15,9 +17,9 @@ pub(super) fn order(servers: &[Server], draws: &mut Tokens) -> Vec<Server> {
     ordered
 }
 
-/// The place of the one drawn. Each server is drawn from as many numbers as its weight says; where
-/// there are servers without weight, one more number stands for them all, so that they have a very
-/// small chance, and each the same.
+/// Draws a server and returns its index. Each server is drawn by as many numbers as its weight; one
+/// more number stands for all servers of weight 0 together, so that each of them has the same, very
+/// small chance.
 fn draw(servers: &[Server], draws: &mut Tokens) -> usize {
     if servers.len() <= 1 {
         return 0;
@@ -31,19 +33,20 @@ fn draw(servers: &[Server], draws: &mut Tokens) -> usize {
     };
     if number == 0 {
         let chosen = below(idle, draws);
-        let mut places = (0..servers.len())
-            .filter(|place| servers.get(*place).is_some_and(|server| server.weight == 0));
-        return places.nth(chosen as usize).unwrap_or(0);
+        let mut indexes = (0..servers.len())
+            .filter(|index| servers.get(*index).is_some_and(|server| server.weight == 0));
+        return indexes.nth(chosen as usize).unwrap_or(0);
     }
     let mut running = 0;
-    let place = servers.iter().position(|server| {
+    let index = servers.iter().position(|server| {
         running += u64::from(server.weight);
         running >= number
     });
-    place.unwrap_or(0)
+    index.unwrap_or(0)
 }
 
-/// A number below `end`. The sums of weights are so small that 64 bits have no bias to speak of.
+/// A random number below `end`. The sums of weights are so small that 64 bits have no noticeable
+/// bias.
 fn below(end: u64, draws: &mut Tokens) -> u64 {
     u64::from_le_bytes(draws.array()) % end.max(1)
 }

@@ -1,3 +1,5 @@
+//! DNS records in memory.
+
 use core::str::FromStr;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -6,13 +8,13 @@ use thiserror::Error;
 
 use super::{Answer, DomainName, LookupKind, NaptrRecord, Record, SrvRecord};
 
-/// How long the records of a zone hold.
+/// The TTL of all records of a zone.
 const TTL: Duration = Duration::from_secs(300);
 
-/// DNS records in memory, to answer lookups from: for tests, and for hosts without a DNS.
+/// DNS records in memory to answer lookups from, for tests and for hosts without DNS.
 ///
-/// As text it has one record a line, as zone files do, without classes and TTLs; names are
-/// complete, a dot at their end changes nothing, and `;` begins a comment:
+/// The text form has one record a line, as zone files do, without classes and TTLs; names are
+/// complete, a trailing dot changes nothing, and `;` begins a comment:
 ///
 /// ```
 /// use sip_transport_proto::resolve::{DomainName, LookupKind, Zone};
@@ -31,7 +33,7 @@ const TTL: Duration = Duration::from_secs(300);
 pub struct Zone(BTreeMap<(LookupKind, DomainName), Answer>);
 
 impl Zone {
-    /// Sets the whole answer to a lookup, in place of what was there.
+    /// Sets the whole answer to a lookup, replacing any other.
     pub fn set(&mut self, kind: LookupKind, name: DomainName, answer: Answer) -> &mut Self {
         self.0.insert((kind, name), answer);
         self
@@ -55,7 +57,7 @@ impl Zone {
         self
     }
 
-    /// What it answers; that there is nothing, for a name that it does not have.
+    /// The answer to a lookup: that there are no records, for a name without any.
     pub fn answer(&self, kind: LookupKind, name: &DomainName) -> Answer {
         let known = self.0.get(&(kind, name.clone()));
         known
@@ -64,14 +66,14 @@ impl Zone {
     }
 }
 
-/// A line that is no record.
+/// The error of a line that is not a record.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("line {line} is no NAPTR, SRV, A or AAAA record: {text}")]
+#[error("line {line} is not a NAPTR, SRV, A or AAAA record: {text}")]
 #[non_exhaustive]
 pub struct ZoneError {
-    /// Which line, counted from 1.
+    /// The number of the line, from 1.
     pub line: usize,
-    /// What it says.
+    /// The text of the line.
     pub text: String,
 }
 

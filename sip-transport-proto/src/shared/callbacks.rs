@@ -1,4 +1,4 @@
-//! Calls of the application, whose panics are caught, counted, and logged once.
+//! Calls to the application's callbacks: a panic is caught, counted, and logged once.
 
 use core::fmt;
 use core::panic::AssertUnwindSafe;
@@ -11,7 +11,7 @@ use tracing::error;
 use crate::observe::trace::CALLBACK;
 use crate::shared::ChannelContext;
 
-/// A call that the application has given.
+/// A kind of application callback.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Callback {
     Tap,
@@ -33,13 +33,13 @@ impl fmt::Display for Callback {
     }
 }
 
-/// A call of the application panicked, and did not do what it is for.
+/// The application's callback panicked, and had no result.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Panicked;
 
 impl ChannelContext {
-    /// Makes a call of the application; counts its panic, and logs the first. A panic must not end the
-    /// task that makes the call: channels and sends of others depend on that.
+    /// Calls a callback of the application; counts a panic, and logs the first of each kind. A
+    /// panic must not end the calling task, on which channels and sends of others depend.
     pub(crate) fn call<T>(
         &self,
         callback: Callback,
@@ -59,13 +59,13 @@ impl ChannelContext {
     }
 }
 
-/// The callbacks of which a panic was logged.
+/// The kinds of callback of which a panic has been logged.
 #[derive(Debug, Default)]
-pub(crate) struct Panics([AtomicBool; 4]);
+pub(crate) struct LoggedPanics([AtomicBool; 4]);
 
-impl Panics {
+impl LoggedPanics {
     fn is_first(&self, callback: Callback) -> bool {
-        let said = self.0.get(callback as usize);
-        said.is_some_and(|said| !said.swap(true, Relaxed))
+        let logged = self.0.get(callback as usize);
+        logged.is_some_and(|logged| !logged.swap(true, Relaxed))
     }
 }

@@ -1,3 +1,5 @@
+//! The state that all parts of one transport, or of one channel, share.
+
 pub(crate) mod callbacks;
 pub(crate) mod own_names;
 pub(crate) mod rates;
@@ -17,22 +19,21 @@ use crate::config::{ChannelConfig, Config};
 use crate::ids::{SendId, TransportId};
 use crate::observe::counters::Counters;
 use crate::observe::log_limiter::LogLimiter;
-use crate::shared::callbacks::Panics;
+use crate::shared::callbacks::LoggedPanics;
 use crate::shared::own_names::OwnNames;
-use crate::shared::rates::{Rates, Source, Sources};
+use crate::shared::rates::{RateRequest, Rates, Sources};
 use crate::shared::receiving::Receiving;
 
-/// What every part of one channel sees: what all of the transport share, and counters and rates of
-/// its own.
+/// Per-channel context: the transport-wide state, and this channel's counters, rates and limits.
 /// The router has one too, for what concerns no channel.
 #[derive(Debug)]
 pub(crate) struct ChannelContext {
     shared: Arc<TransportContext>,
     pub(crate) counters: Counters,
     pub(crate) rates: Rates,
-    /// Whether replies to malformed requests say what is wrong with them.
+    /// True if replies to malformed requests state the error.
     pub(crate) detailed_reason: bool,
-    /// What a message received here may be.
+    /// The limits of a message received on the channel.
     pub(crate) limits: Limits,
 }
 
@@ -47,7 +48,7 @@ impl ChannelContext {
         }
     }
 
-    /// For a channel.
+    /// The context of a channel.
     pub(crate) fn of_channel(&self, channel: &ChannelConfig) -> Arc<Self> {
         Arc::new(Self {
             shared: Arc::clone(&self.shared),
@@ -58,9 +59,9 @@ impl ChannelContext {
         })
     }
 
-    /// Who asks for something that has a rate.
-    pub(crate) fn source(&self, now: Instant, ip: IpAddr) -> Source {
-        self.sources.source(now, ip, &self.config)
+    /// The request of a source against a rate, at this time.
+    pub(crate) fn rate_request(&self, now: Instant, ip: IpAddr) -> RateRequest {
+        self.sources.request(now, ip, &self.config)
     }
 }
 
@@ -72,13 +73,13 @@ impl Deref for ChannelContext {
     }
 }
 
-/// What every part of one transport sees: settings, own names, the total of queued bytes.
+/// Transport-wide state: settings, own names, and the totals of queued and received bytes.
 #[derive(Debug)]
 pub(crate) struct TransportContext {
     pub(crate) id: TransportId,
-    /// Signs flow tokens.
+    /// The key that signs flow tokens.
     pub(crate) key: [u8; 32],
-    /// Makes branches.
+    /// The key that branches are derived from.
     pub(crate) branches: [u8; 32],
     pub(crate) sends: AtomicU64,
     pub(crate) config: Config,
@@ -90,13 +91,13 @@ pub(crate) struct TransportContext {
 }
 
 impl TransportContext {
-    /// An id that no other send has.
+    /// A new send id, unique within the transport.
     pub(crate) fn next_send(&self) -> SendId {
         SendId(self.sends.fetch_add(1, Relaxed).wrapping_add(1))
     }
 }
 
-/// What is said now and then only.
+/// The rate limiters of log messages.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings {
     pub(crate) connections: LogLimiter,
@@ -104,11 +105,11 @@ pub(crate) struct Warnings {
     pub(crate) receiving: LogLimiter,
     pub(crate) waiting: LogLimiter,
     pub(crate) certificates: LogLimiter,
-    pub(crate) panics: Panics,
+    pub(crate) panics: LoggedPanics,
     pub(crate) strays: LogLimiter,
 }
 
-/// Bytes held in all, against a limit.
+/// A total of bytes, against a limit.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     used: AtomicUsize,
@@ -116,7 +117,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Takes `bytes` unless that would go over `limit`.
+    /// Takes `bytes` if the total then is within `limit`; returns false if not.
     pub(crate) fn take(&self, bytes: usize, limit: usize) -> bool {
         let grown = |used: usize| used.checked_add(bytes).filter(|&sum| sum <= limit);
         let fits = self.used.fetch_update(Relaxed, Relaxed, grown).is_ok();
@@ -126,9 +127,9 @@ impl Budget {
         fits
     }
 
-    /// Whether the limit has been hit since the last call.
+    /// Returns true if the limit has been reached since the last call.
     pub(crate) fn take_refusal(&self) -> bool {
-        // Rare: the look comes first, as it is cheap.
+        // Rarely set: a plain load first, as it is cheaper.
         self.refused.load(Relaxed) && self.refused.swap(false, Relaxed)
     }
 
@@ -138,7 +139,7 @@ impl Budget {
             .fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(bytes)));
     }
 
-    /// `taken` bytes were taken, and `held` are.
+    /// Corrects the total by the difference between the bytes `taken` and those actually `held`.
     pub(crate) fn correct(&self, taken: usize, held: usize) {
         match held.checked_sub(taken) {
             Some(0) => {}

@@ -1,3 +1,5 @@
+//! The transport's own names in sent-by values.
+
 use core::fmt;
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -11,27 +13,27 @@ use smallvec::SmallVec;
 use crate::config::Config;
 use crate::resolve::memory::Memory;
 
-/// The sent-by values that responses to our requests may carry (RFC 3261 §18.1.2).
+/// The sent-by values that a response to one of our requests may carry (RFC 3261 §18.1.2).
 ///
-/// Configured, advertised and bound names stay; what requests carried is remembered for a while,
-/// so that a change of address does not lose late responses.
+/// Configured, advertised and bound names are permanent; those that requests carried are remembered
+/// for a while, so that late responses are recognised after a change of address.
 #[derive(Debug)]
 pub(crate) struct OwnNames {
-    names: Mutex<Names>,
-    /// How long those are remembered that requests carried.
+    names: Mutex<NameTable>,
+    /// The time for which names that requests carried are remembered.
     memory: Duration,
 }
 
 #[derive(Debug)]
-struct Names {
-    /// How many channels or settings have this name.
+struct NameTable {
+    /// The number of channels and settings with each name.
     fixed: BTreeMap<Box<[u8]>, usize>,
     seen: Memory<Box<[u8]>, ()>,
 }
 
 impl OwnNames {
     pub(crate) fn new(config: &Config) -> Self {
-        let names = Names {
+        let names = NameTable {
             fixed: BTreeMap::new(),
             seen: Memory::new(config.max_remembered_sent_by, usize::MAX),
         };
@@ -47,7 +49,7 @@ impl OwnNames {
         *count = count.saturating_add(1);
     }
 
-    /// A channel has this name no more; responses to what it has sent may still come.
+    /// Removes a name of a channel; responses to what the channel has sent may still arrive.
     pub(crate) fn remove(&self, now: Instant, name: &SentByKey) {
         let mut names = self.lock();
         if let Some(count) = names.fixed.get_mut(name.as_bytes()) {
@@ -59,8 +61,8 @@ impl OwnNames {
         }
     }
 
-    /// Remembers that a request went out with this sent-by. Says whether another had to be
-    /// forgotten for it: the one that was used longest ago.
+    /// Remembers the sent-by of a request that was sent. Returns true if another one, the least
+    /// recently used, was forgotten for it.
     pub(crate) fn saw(&self, now: Instant, name: &SentByKey) -> bool {
         let mut names = self.lock();
         !names.fixed.contains_key(name.as_bytes()) && names.saw(name, now + self.memory)
@@ -71,25 +73,25 @@ impl OwnNames {
         names.fixed.contains_key(name.as_bytes()) || names.seen.get(now, name.as_bytes()).is_some()
     }
 
-    /// How many are remembered that requests carried.
+    /// The number of remembered names that requests carried.
     pub(crate) fn seen(&self) -> usize {
         self.lock().seen.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Names> {
+    fn lock(&self) -> MutexGuard<'_, NameTable> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Names {
+impl NameTable {
     fn saw(&mut self, name: &SentByKey, until: Instant) -> bool {
         let known = self.seen.refresh(name.as_bytes(), until);
         !known && self.seen.insert(name.as_bytes().into(), (), until, 0) > 0
     }
 }
 
-/// The text under which a sent-by is kept: lower case, IPv6 in one spelling, and a port in any
-/// case, so that an absent port equals the default one (RFC 3261 §18.1.1).
+/// The normal form of a sent-by: lower case, IPv6 in one spelling, and always with a port, so that
+/// an absent port equals the default one (RFC 3261 §18.1.1).
 #[derive(Debug)]
 pub(crate) struct SentByKey(SmallVec<[u8; 96]>);
 

@@ -1,4 +1,4 @@
-//! What a datagram channel does for strangers: rates for all together, and for each source.
+//! The rates of a UDP channel for unauthenticated sources: in total, and for each source.
 
 use core::net::IpAddr;
 use core::sync::atomic::AtomicU64;
@@ -11,53 +11,53 @@ use siphasher::sip::SipHasher13;
 
 use crate::config::{ChannelConfig, Config};
 
-/// How many buckets the sources share: what they take does not grow with the number of sources.
+/// The number of buckets that all sources share, so that memory does not grow with their number.
 ///
-/// Each source has two of them, and is refused where both are empty. So whoever empties two starves
-/// one in 500,000 of the others, and not one in 1,000 (as in Stochastic Fair Blue).
+/// Each source has two buckets, and is refused if both are empty. So a source that empties its two
+/// starves one in 500,000 of the others, rather than one in 1,000 (as in Stochastic Fair Blue).
 const BUCKETS: u64 = 1_024;
-/// One source may have a sixteenth of a total.
+/// The share of a total rate that one source may use: a sixteenth.
 const SHARE: u32 = 16;
-/// A source that was not held back for so long is told of when it is again.
+/// The time within its rate after which a source's next excess is reported again.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// The rates of one channel, on all its sockets together.
+/// The rates of one channel, for all its sockets together.
 #[derive(Debug)]
 pub(crate) struct Rates {
     /// Replies to malformed requests.
-    pub(crate) malformed: Total,
+    pub(crate) malformed: TotalRate,
     /// Answers to STUN requests.
-    pub(crate) stun: Total,
-    /// Messages of one source that are read.
-    pub(crate) messages: Option<Limited>,
+    pub(crate) stun: TotalRate,
+    /// Messages read from one source.
+    pub(crate) messages: Option<SourceRate>,
 }
 
 impl Rates {
     pub(crate) fn new(config: &Config, channel: Option<&ChannelConfig>) -> Self {
         let messages = channel.and_then(|channel| channel.source_rate);
         Self {
-            malformed: Total::new(config.malformed_replies_per_second),
-            stun: Total::new(config.stun_answers_per_second),
-            messages: messages.map(|(per_second, burst)| Limited {
+            malformed: TotalRate::new(config.malformed_replies_per_second),
+            stun: TotalRate::new(config.stun_answers_per_second),
+            messages: messages.map(|(per_second, burst)| SourceRate {
                 taken: PerSource::new(Rate::new(per_second, burst)),
-                refused: Table::default(),
+                refused: BucketTable::default(),
             }),
         }
     }
 }
 
-/// Tells sources apart, by a hash that only who knows the key can aim.
+/// The assignment of sources to buckets, by a keyed hash that an attacker cannot aim.
 #[derive(Debug)]
 pub(crate) struct Sources {
     hasher: SipHasher13,
-    /// Levels are in nanoseconds since the first of all questions.
+    /// The origin of bucket levels, which are in nanoseconds since the first request.
     start: OnceLock<Instant>,
 }
 
-/// A source with a question at a point in time.
+/// A request of a source against a rate, at a point in time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source {
-    /// Who is exempt has none, and only the totals to reckon with.
+pub(crate) struct RateRequest {
+    /// The source's buckets. An exempt source has none: only the total rate applies to it.
     buckets: Option<[usize; 2]>,
     now: u64,
 }
@@ -70,15 +70,15 @@ impl Sources {
         }
     }
 
-    pub(crate) fn source(&self, now: Instant, ip: IpAddr, config: &Config) -> Source {
+    pub(crate) fn request(&self, now: Instant, ip: IpAddr, config: &Config) -> RateRequest {
         let start = *self.start.get_or_init(|| now);
-        Source {
+        RateRequest {
             buckets: (!config.is_exempt(ip)).then(|| self.buckets(ip)),
             now: nanoseconds(now.saturating_duration_since(start)),
         }
     }
 
-    /// Those of an IPv4 /24 or an IPv6 /56: what one party can send from.
+    /// The buckets of an IPv4 /24 or an IPv6 /56, from which one party can send.
     fn buckets(&self, ip: IpAddr) -> [usize; 2] {
         let network = match ip.to_canonical() {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits() >> 8,
@@ -91,15 +91,15 @@ impl Sources {
     }
 }
 
-/// A rate for all, of which one source has a share.
+/// A total rate, of which one source may use a share.
 #[derive(Debug)]
-pub(crate) struct Total {
+pub(crate) struct TotalRate {
     rate: Rate,
     level: AtomicU64,
     shares: PerSource,
 }
 
-impl Total {
+impl TotalRate {
     fn new(per_second: u32) -> Self {
         let share = per_second.div_ceil(SHARE);
         Self {
@@ -109,9 +109,9 @@ impl Total {
         }
     }
 
-    /// Whether there is one more for that source.
-    pub(crate) fn take(&self, source: Source) -> bool {
-        // A share is used up only by what the total allows.
+    /// Takes one for the source; returns false if its rate is exhausted.
+    pub(crate) fn take(&self, source: RateRequest) -> bool {
+        // Only what the total allows counts towards a source's share.
         let may = self.shares.allows(source) && self.rate.take(&self.level, source.now);
         if may {
             self.shares.charge(source);
@@ -120,17 +120,17 @@ impl Total {
     }
 }
 
-/// A rate for each source, and whom it has held back.
+/// A rate for each source, with the time of its last refusal.
 #[derive(Debug)]
-pub(crate) struct Limited {
+pub(crate) struct SourceRate {
     taken: PerSource,
-    /// When each was last held back.
-    refused: Table,
+    /// The time of each source's last refusal.
+    refused: BucketTable,
 }
 
-impl Limited {
-    /// Whether there is one more for that source.
-    pub(crate) fn take(&self, source: Source) -> bool {
+impl SourceRate {
+    /// Takes one for the source; returns false if its rate is exhausted.
+    pub(crate) fn take(&self, source: RateRequest) -> bool {
         let may = self.taken.allows(source);
         if may {
             self.taken.charge(source);
@@ -138,9 +138,9 @@ impl Limited {
         may
     }
 
-    /// The source was refused one. Says whether that is worth telling.
-    pub(crate) fn refuse(&self, source: Source) -> bool {
-        // Zero stands for never.
+    /// Records that the source was refused one. Returns true if that should be reported.
+    pub(crate) fn refuse(&self, source: RateRequest) -> bool {
+        // Zero means never.
         let now = source.now.max(1);
         let last = self.refused.of(source).map(|[at, _]| at.swap(now, Relaxed));
         last.is_some_and(|last| last == 0 || now.saturating_sub(last) > nanoseconds(QUIET))
@@ -150,25 +150,25 @@ impl Limited {
 #[derive(Debug)]
 struct PerSource {
     rate: Rate,
-    levels: Table,
+    levels: BucketTable,
 }
 
 impl PerSource {
     fn new(rate: Rate) -> Self {
         Self {
             rate,
-            levels: Table::default(),
+            levels: BucketTable::default(),
         }
     }
 
-    fn allows(&self, source: Source) -> bool {
+    fn allows(&self, source: RateRequest) -> bool {
         let allowed = |level: &AtomicU64| self.rate.allows(level.load(Relaxed), source.now);
         let levels = self.levels.of(source);
         levels.is_none_or(|levels| levels.into_iter().any(allowed))
     }
 
-    /// Takes one from both buckets, so that neither holds more than the source has left.
-    fn charge(&self, source: Source) {
+    /// Charges both buckets, so that neither holds more than the source has left.
+    fn charge(&self, source: RateRequest) {
         for level in self.levels.of(source).into_iter().flatten() {
             let charged = |level| Some(self.rate.charge(level, source.now));
             let _ = level.fetch_update(Relaxed, Relaxed, charged);
@@ -176,12 +176,12 @@ impl PerSource {
     }
 }
 
-/// A number for each bucket, from when the first is asked for.
+/// A number for each bucket, allocated on first use.
 #[derive(Debug, Default)]
-struct Table(OnceLock<Box<[AtomicU64]>>);
+struct BucketTable(OnceLock<Box<[AtomicU64]>>);
 
-impl Table {
-    fn of(&self, source: Source) -> Option<[&AtomicU64; 2]> {
+impl BucketTable {
+    fn of(&self, source: RateRequest) -> Option<[&AtomicU64; 2]> {
         let [first, second] = source.buckets?;
         let empty = || (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
         let table = self.0.get_or_init(empty);
@@ -189,18 +189,19 @@ impl Table {
     }
 }
 
-/// So many a second, and so many at once, by the generic cell rate algorithm (ITU-T I.371): a level
-/// is the time by which what was taken is paid for.
+/// A rate with a burst, by the generic cell rate algorithm (ITU-T I.371): a level is the time by
+/// which what was taken is paid for.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
-    /// What one costs, and how much may be owed before one more, in nanoseconds.
+    /// The cost of one, in nanoseconds.
     cost: u64,
+    /// The debt that is allowed before one more, in nanoseconds.
     credit: u64,
 }
 
 impl Rate {
     fn new(per_second: u32, burst: u32) -> Self {
-        // Rounded up, so that it is never more than that.
+        // Rounded up, so that the rate is never exceeded.
         let cost = 1_000_000_000_u64.div_ceil(u64::from(per_second.max(1)));
         let credit = cost.saturating_mul(u64::from(burst.saturating_sub(1)));
         Self { cost, credit }
@@ -210,7 +211,7 @@ impl Rate {
         level.saturating_sub(now) <= self.credit
     }
 
-    /// The level after one more; never above what one more than all makes.
+    /// The level after one more; at most that of an exhausted rate and one more.
     fn charge(self, level: u64, now: u64) -> u64 {
         let most = now.saturating_add(self.credit).saturating_add(self.cost);
         level.max(now).saturating_add(self.cost).min(most)

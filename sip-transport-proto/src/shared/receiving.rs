@@ -1,4 +1,4 @@
-//! What connections have received and not passed on yet, against a limit for all of them.
+//! The bytes that connections have received and not passed on yet, against a limit for all of them.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::config::party::Party;
 use crate::ids::ConnectionId;
 
-/// Who answers for what a connection holds: the party that it is of, or, where its address is exempt,
+/// The holder that a connection's bytes are charged to: its party, or, if its address is exempt,
 /// the connection alone.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Holder {
@@ -24,7 +24,7 @@ impl Holder {
     }
 }
 
-/// What one connection holds, and since when a message of its has been coming in.
+/// The bytes that one connection holds, and the time since which it has been receiving a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UnfinishedMessage {
     pub(crate) holder: Holder,
@@ -32,31 +32,31 @@ pub(crate) struct UnfinishedMessage {
     pub(crate) bytes: usize,
 }
 
-/// What all connections hold. Only those are in it that hold something between two reads, so a
-/// message that comes in one piece costs no look at it.
+/// The bytes that all connections hold. Only connections that hold bytes between two reads are
+/// entered, so a message that arrives in one piece costs nothing here.
 #[derive(Debug, Default)]
-pub(crate) struct Receiving(Mutex<Table>);
+pub(crate) struct Receiving(Mutex<Holdings>);
 
 #[derive(Debug, Default)]
-struct Table {
+struct Holdings {
     total: usize,
     held: BTreeMap<ConnectionId, UnfinishedMessage>,
     shares: BTreeMap<Holder, Share>,
     by_bytes: BTreeSet<(usize, Holder)>,
 }
 
-/// What one holder has.
+/// The bytes of one holder.
 #[derive(Debug, Default)]
 struct Share {
     bytes: usize,
-    /// The one that has been receiving for longest is first.
+    /// Its connections, the one that has been receiving for longest first.
     by_age: BTreeSet<(Instant, ConnectionId)>,
 }
 
 impl Receiving {
-    /// Sets what a connection holds. Gives those that have to close so that all hold no more than
-    /// `limit`: of the holder with the most bytes, the one that has been receiving for longest. So
-    /// nobody loses a connection to one who holds more.
+    /// Sets the bytes that a connection holds. Returns the connections to close so that the total
+    /// is within `limit`: repeatedly, of the holder with the most bytes, the one that has been
+    /// receiving for longest. So no holder loses a connection to one that holds more.
     pub(crate) fn set(
         &self,
         connection: ConnectionId,
@@ -76,14 +76,14 @@ impl Receiving {
         closing
     }
 
-    /// A connection holds nothing any more.
+    /// Removes a connection, which holds nothing any more.
     pub(crate) fn remove(&self, connection: ConnectionId) {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         table.remove(connection);
     }
 }
 
-impl Table {
+impl Holdings {
     fn add(&mut self, connection: ConnectionId, held: UnfinishedMessage) {
         self.total = self.total.saturating_add(held.bytes);
         self.held.insert(connection, held);
@@ -115,7 +115,7 @@ impl Table {
         }
     }
 
-    /// The one that has to close first.
+    /// The connection to close first.
     fn first(&self) -> Option<ConnectionId> {
         let (_, most) = self.by_bytes.last()?;
         let (_, first) = self.shares.get(most)?.by_age.first()?;

@@ -1,4 +1,4 @@
-//! Messages shown to who watches them: the application's tap, and `tracing`.
+//! Delivery of messages to their observers: the application's tap, and `tracing`.
 
 use core::fmt;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::observe::trace::{CONTENT, MESSAGE};
 use crate::shared::callbacks::Callback;
 use crate::shared::{ChannelContext, TransportContext};
 
-/// A message to be shown: code of the application, so no lock should be held.
+/// A deferred call of the tap with a message: it runs code of the application, so no lock should be
+/// held.
 #[derive(Debug)]
 pub struct TapCall {
     scope: Arc<ChannelContext>,
@@ -27,7 +28,7 @@ pub struct TapCall {
 }
 
 impl TapCall {
-    /// Shows it.
+    /// Runs the call.
     pub fn run(self) {
         self.scope.show(Tapped {
             direction: self.direction,
@@ -41,7 +42,8 @@ impl TapCall {
 }
 
 impl ChannelContext {
-    /// The call that shows a message later, with no lock held; `None` if nobody watches.
+    /// The deferred call that shows a message, to be run with no lock held; `None` without
+    /// observers.
     pub(crate) fn tap<'a>(self: &Arc<Self>, seen: impl FnOnce() -> Tapped<'a>) -> Option<TapCall> {
         self.is_watched().then(|| {
             let seen = seen();
@@ -59,7 +61,7 @@ impl ChannelContext {
 }
 
 impl TransportContext {
-    /// Whether anybody wants to see messages.
+    /// Returns true if messages have an observer.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         self.config.tap.is_some()
@@ -69,10 +71,10 @@ impl TransportContext {
 }
 
 impl ChannelContext {
-    /// Shows a message to all who want to see it.
+    /// Shows a message to the tap and to `tracing`.
     pub(crate) fn show(&self, seen: Tapped<'_>) {
         if let Some(tap) = &self.config.tap {
-            // Whoever fails to watch stops nothing.
+            // A panic of the tap does not affect the message.
             _ = self.call(Callback::Tap, || tap.call(seen));
         }
         let Tapped {
@@ -95,7 +97,7 @@ impl ChannelContext {
     }
 }
 
-/// The first line, with what is not ASCII escaped; of bytes without one, the beginning.
+/// The first line, with non-ASCII bytes escaped; without a line end, the first 256 bytes.
 pub(crate) fn start_line(bytes: &[u8]) -> impl fmt::Display {
     const LONGEST: usize = 256;
     let begin = bytes.trim_ascii_start();

@@ -1,10 +1,12 @@
-/// What makes a host crash.
+//! The kinds of crash of a host.
+
+/// The kind of a host's crash.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Crash {
-    /// Its program dies. The host tells whoever it concerns: connections are reset, new ones
+    /// Its program dies. The host still notifies its peers: connections are reset, new ones
     /// refused, datagrams answered by ICMP.
     Program,
-    /// Its power fails. Nobody hears of it, and nothing is answered until the host is back; bytes
-    /// that then come for a connection from before have it reset.
+    /// Its power fails. Peers are not notified, and nothing is answered until the host is back;
+    /// bytes that then arrive for an earlier connection reset it.
     Power,
 }

@@ -1,7 +1,9 @@
+//! The properties of the path between two hosts.
+
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-/// How bytes travel between two hosts. The default loses nothing and takes no time.
+/// The path between two hosts: its delays and faults. The default loses nothing and takes no time.
 ///
 /// Probabilities are between 0 and 1.
 #[derive(Clone, Debug)]
@@ -52,30 +54,31 @@ macro_rules! settings {
 
 impl Link {
     settings! {
-        /// How long everything takes at least.
+        /// Sets the minimum latency.
         with_latency: latency: Duration;
-        /// How much longer it may take. Streams keep their order.
+        /// Sets the maximum additional latency, drawn at random. Streams keep their order.
         with_jitter: jitter: Duration;
-        /// The probability that a packet is lost. On streams it comes again, 200 ms later.
+        /// Sets the probability that a packet is lost. On streams it is retransmitted after 200 ms.
         with_loss: loss: f64;
-        /// The probability that a datagram comes twice.
+        /// Sets the probability that a datagram is duplicated.
         with_duplication: duplication: f64;
-        /// The probability that a datagram takes a way three times as long.
+        /// Sets the probability that a datagram takes three times as long.
         with_reordering: reordering: f64;
-        /// The probability that a write breaks its connection.
+        /// Sets the probability that a write breaks its connection.
         with_reset: reset: f64;
-        /// The probability that a read or write that could go on says `WouldBlock`, for 1 ms.
+        /// Sets the probability that a read or write that could proceed returns `WouldBlock`, for 1
+        /// ms.
         with_would_block: would_block: f64;
-        /// The largest datagram that travels in one piece. Larger ones travel in several, each of
-        /// which can be lost.
+        /// Sets the largest datagram that is sent in one piece. Larger ones are sent in several
+        /// fragments, each of which can be lost.
         with_mtu: mtu: usize;
-        /// Whether datagrams in several pieces get through at all.
+        /// Lets fragmented datagrams through, or drops them all.
         with_fragments: fragments: bool;
-        /// How many bytes one write takes at most: drawn for each from this range, at least 1.
+        /// Sets the most bytes that one write accepts: drawn for each from this range, at least 1.
         with_write_sizes: write_sizes: RangeInclusive<usize>;
-        /// How many bytes one read gives at most: drawn for each from this range, at least 1.
+        /// Sets the most bytes that one read returns: drawn for each from this range, at least 1.
         with_read_sizes: read_sizes: RangeInclusive<usize>;
-        /// How many bytes a stream holds that the far end has not read.
+        /// Sets the number of bytes that a stream holds that the peer has not read.
         with_window: window: usize;
     }
 }

@@ -1,3 +1,5 @@
+//! The state machine that a simulated host runs.
+
 use core::net::{IpAddr, SocketAddr};
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -14,11 +16,11 @@ use crate::transport::{Output, Submitted, Transport};
 
 macro_rules! machine {
     ($(fn $name:ident(&mut self $(, $arg:ident: $type:ty)*) $(-> $out:ty)?;)+) => {
-        /// What a [`World`](super::World) runs on a host: a [`Transport`], or something of your own
-        /// with the same inputs and outputs, such as a router and connections driven by hand. Each
-        /// method does what the method of that name does there.
+        /// The state machine that a [`World`](super::World) runs on a host: a [`Transport`], or one
+        /// of your own with the same inputs and outputs, such as a router and connections driven by
+        /// hand. Each method does what the method of that name does there.
         pub trait Machine {
-            /// A machine without channels.
+            /// A state machine without channels.
             fn new(config: Config, seed: [u8; 32]) -> Self;
             /// See [`Transport::router`].
             fn router(&self) -> &Router;

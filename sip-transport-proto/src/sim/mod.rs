@@ -1,10 +1,12 @@
 //! A deterministic network, and hosts on it that run transports: no socket, no clock, no waiting.
 //!
 //! - [`Network`] moves datagrams and streams between simulated hosts in virtual time, which jumps
-//!   to the next thing that happens. What goes wrong on the way is set by [`Link`]s and partitions.
-//!   It knows nothing of SIP.
-//! - [`World`] runs a [`Machine`] on each host, by default a [`Transport`](crate::Transport).
-//! - [`Trace`] says what happened and when. The same seed and the same calls give the same trace.
+//!   to the next event. Faults on the path are set by [`Link`]s and partitions. It knows nothing of
+//!   SIP.
+//! - [`World`] runs a [`Machine`], the state machine of a transport, on each host: by default a
+//!   [`Transport`](crate::Transport).
+//! - [`Trace`] records all events with their times. The same seed and the same calls give the same
+//!   trace.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -27,8 +29,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Hosts crash and come back, the DNS says what a [`Zone`](crate::resolve::Zone) says, and
-//! [`World::captured`] is what went over the wire:
+//! Hosts crash and restart, DNS answers come from a [`Zone`](crate::resolve::Zone), and
+//! [`World::captured`] holds what was sent:
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -51,19 +53,19 @@
 //!     b.example.com A 192.0.2.8
 //! ".parse()?);
 //! world.capture();
-//! // Of the first server the program dies: its host refuses connections.
+//! // The program on the first server dies: its host refuses connections.
 //! world.crash(servers[0], Crash::Program);
 //! let request = RequestBuilder::new(Method::Options, "sip:example.com").build(|r| r.fill(1))?;
 //! world.send(alice, Outgoing::new(request, SendOptions::new()))?;
 //! loop {
-//!     let (host, event) = world.next_event(Duration::from_secs(1)).expect("the second has it");
+//!     let (host, event) = world.next_event(Duration::from_secs(1)).expect("the second gets it");
 //!     if let Event::Request { .. } = event {
 //!         assert_eq!(host, servers[1]);
 //!         break;
 //!     }
 //! }
 //! assert!(world.captured().iter().all(|packet| packet.protocol == Protocol::Tcp));
-//! world.restart(servers[0], Config::default()); // with channels of its own, to be added anew
+//! world.restart(servers[0], Config::default()); // its channels have to be added again
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -79,6 +81,6 @@ mod world;
 pub use crash::Crash;
 pub use link::Link;
 pub use machine::Machine;
-pub use network::{Answer, Datagram, HostId, Lookup, Network, Ready, Socket};
+pub use network::{Datagram, HostId, LookupHandle, NameAnswer, Network, Ready, SocketHandle};
 pub use trace::Trace;
 pub use world::{Packet, World};

@@ -1,10 +1,12 @@
+//! The random draws of a simulation.
+
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// The dice of a simulation: a function of the seed.
+/// The random number generator of a simulation: a function of the seed.
 #[derive(Clone, Debug)]
 pub(super) struct Random(ChaCha8Rng);
 
@@ -19,10 +21,10 @@ impl Random {
         bytes
     }
 
-    /// True once in 1 / `probability` times.
+    /// Returns true with this probability.
     pub(super) fn chance(&mut self, probability: f64) -> bool {
-        // No draw where nothing is left to chance, so that switching one fault off does not change
-        // the others.
+        // No draw for a probability of 0, so that switching one fault off does not change the
+        // others.
         probability > 0.0 && f64::from(self.0.next_u32()) < probability * 4_294_967_296.0
     }
 

@@ -1,9 +1,11 @@
+//! The text of events in a trace.
+
 use core::fmt;
 
 use super::trace::Digest;
 use crate::event::Event;
 
-/// An event in a trace.
+/// An event, as written in a trace.
 pub(super) struct Summary<'a>(pub(super) &'a Event);
 
 impl fmt::Display for Summary<'_> {
@@ -57,10 +59,10 @@ impl fmt::Display for Summary<'_> {
             Event::SendFailed { send, cause } => write!(f, "{send} lost: {cause}"),
             Event::FlowDead { remote, cause } => write!(f, "flow to {remote} dead: {cause}"),
             Event::KeepStopped { remote, cause } => {
-                write!(f, "flow to {remote} kept no more: {cause}")
+                write!(f, "keep-alives to {remote} stopped: {cause}")
             }
-            Event::MappedAddress { remote, mapped } => write!(f, "{remote} sees {mapped}"),
-            Event::SourceLimited { remote, .. } => write!(f, "{remote} is held back"),
+            Event::MappedAddress { remote, mapped } => write!(f, "{remote} sees us at {mapped}"),
+            Event::SourceLimited { remote, .. } => write!(f, "{remote} is over its rate"),
             Event::ChannelClosed { local, cause, .. } => {
                 write!(f, "channel {local} closed: {cause}")
             }

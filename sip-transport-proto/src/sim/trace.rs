@@ -1,7 +1,9 @@
+//! The record of a simulation.
+
 use core::fmt;
 use core::time::Duration;
 
-/// What happened in a simulation, line by line, with the virtual time.
+/// The record of a simulation, line by line, with the virtual time.
 ///
 /// Two runs are the same if their traces are equal; [`digest`](Self::digest) compares cheaply.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -23,7 +25,7 @@ impl Trace {
         &self.lines
     }
 
-    /// A number that differs between traces that differ.
+    /// A hash that differs between different traces.
     pub fn digest(&self) -> u64 {
         self.digest
     }
@@ -35,7 +37,7 @@ impl fmt::Display for Trace {
     }
 }
 
-/// FNV-1a, begun at `from`.
+/// The FNV-1a hash of bytes, continued from `from`.
 pub(super) fn digest(from: u64, bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -44,7 +46,7 @@ pub(super) fn digest(from: u64, bytes: &[u8]) -> u64 {
         })
 }
 
-/// Bytes in a trace: how many, and which.
+/// Bytes, as written in a trace: their number and their hash.
 pub(super) struct Digest<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Digest<'_> {

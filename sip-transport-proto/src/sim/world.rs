@@ -1,3 +1,5 @@
+//! Hosts on the network, each with the state machine of a transport.
+
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Instant;
 
 use super::crash::Crash;
 use super::machine::Machine;
-use super::network::{HostId, Lookup, Network, Ready, Socket};
+use super::network::{HostId, LookupHandle, Network, Ready, SocketHandle};
 use super::summary::Summary;
 use super::trace::Trace;
 use crate::config::advertised::Advertised;
@@ -23,26 +25,26 @@ use crate::resolve::{Family, LookupId};
 use crate::transport::{Output, Submitted, Transport};
 
 /// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
-/// come from there.
+/// come from the network.
 ///
 /// A channel has one socket here, whatever [`ChannelConfig::sockets`] says, and carries one address
 /// family.
 #[derive(Debug)]
 pub struct World<M = Transport> {
     network: Network,
-    hosts: BTreeMap<HostId, Host<M>>,
-    owners: BTreeMap<Socket, (HostId, Owner)>,
-    lookups: BTreeMap<Lookup, (HostId, LookupId)>,
+    hosts: BTreeMap<HostId, WorldHost<M>>,
+    owners: BTreeMap<SocketHandle, (HostId, Owner)>,
+    lookups: BTreeMap<LookupHandle, (HostId, LookupId)>,
     events: VecDeque<(HostId, Event)>,
-    /// What reads go into.
+    /// The buffer for reads.
     buffer: Vec<u8>,
-    /// Timeouts since time last went on.
+    /// The number of timeouts since time last advanced.
     timeouts: u32,
     captured: Option<Vec<Packet>>,
 }
 
-/// Bytes that a host gave to the network, as they would be seen on the wire; what became of them
-/// there does not matter.
+/// Bytes that a host sent, as they would be seen on the wire at the sender, whatever becomes of
+/// them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Packet {
@@ -52,24 +54,24 @@ pub struct Packet {
     pub host: HostId,
     /// The protocol of the channel or connection.
     pub protocol: Protocol,
-    /// The channel, if it is known (any more).
+    /// The channel, if it is (still) known.
     pub channel: Option<ChannelId>,
     /// The connection, if one carries it.
     pub connection: Option<ConnectionId>,
-    /// Where to.
+    /// The destination.
     pub remote: SocketAddr,
     /// A datagram, or the next piece of a stream.
     pub bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct Host<M> {
+struct WorldHost<M> {
     machine: M,
-    sockets: BTreeMap<SocketId, Socket>,
-    listeners: BTreeMap<ChannelId, Socket>,
-    streams: BTreeMap<ConnectionId, Socket>,
-    /// The last send to each destination, for words of failure that come back.
-    sent: BTreeMap<(Socket, SocketAddr), SendId>,
+    sockets: BTreeMap<SocketId, SocketHandle>,
+    listeners: BTreeMap<ChannelId, SocketHandle>,
+    streams: BTreeMap<ConnectionId, SocketHandle>,
+    /// The last send to each destination, for errors that are reported later.
+    sent: BTreeMap<(SocketHandle, SocketAddr), SendId>,
     deadline: Option<Instant>,
 }
 
@@ -80,14 +82,14 @@ enum Owner {
     Stream(ConnectionId),
 }
 
-/// A machine that is due more often than that at one instant will be so for ever.
+/// The limit of timeouts at one instant: a machine that exceeds it would be due for ever.
 const MAX_TIMEOUTS: u32 = 100_000;
-/// One read takes at most so much.
+/// The most bytes of one read.
 const READ: usize = 64 * 1024;
 
 impl<M: Machine> World<M> {
-    /// A world without hosts. All chance comes from `seed`; `start` is the first instant of
-    /// virtual time, any will do.
+    /// A world without hosts. All randomness comes from `seed`; `start` is the first instant of
+    /// virtual time, and may be any instant.
     pub fn new(seed: u64, start: Instant) -> Self {
         Self {
             network: Network::new(seed, start),
@@ -112,7 +114,7 @@ impl<M: Machine> World<M> {
         let machine = M::new(config, self.network.random());
         self.hosts.insert(
             host,
-            Host {
+            WorldHost {
                 machine,
                 sockets: BTreeMap::new(),
                 listeners: BTreeMap::new(),
@@ -123,8 +125,8 @@ impl<M: Machine> World<M> {
         );
     }
 
-    /// Lets a host crash: its machine and its sockets are gone, and so are events of it that were
-    /// not fetched. Until it is [restarted](Self::restart), there is no such host.
+    /// Crashes a host: its machine and its sockets are gone, and so are its events that were not
+    /// fetched. Until it is [restarted](Self::restart), there is no such host.
     pub fn crash(&mut self, host: HostId, how: Crash) {
         self.hosts.remove(&host);
         self.owners.retain(|_, (owner, _)| *owner != host);
@@ -133,8 +135,8 @@ impl<M: Machine> World<M> {
         self.network.crash(host, how);
     }
 
-    /// Starts a host that crashed, with the same addresses and a machine without channels, which
-    /// knows nothing of what was before. One that has not crashed does so now.
+    /// Restarts a crashed host, with the same addresses and a new machine without channels. A host
+    /// that is up crashes first.
     pub fn restart(&mut self, host: HostId, config: Config) {
         if self.is_up(host) {
             self.crash(host, Crash::Program);
@@ -143,17 +145,17 @@ impl<M: Machine> World<M> {
         self.start(host, config);
     }
 
-    /// Whether a host has a machine, and has not crashed.
+    /// Returns true if a host has a machine, and has not crashed.
     pub fn is_up(&self, host: HostId) -> bool {
         self.hosts.contains_key(&host)
     }
 
-    /// Begins to keep what hosts give to the network.
+    /// Starts capturing what hosts send.
     pub fn capture(&mut self) {
         self.captured.get_or_insert_default();
     }
 
-    /// What hosts gave to the network since [`capture`](Self::capture), in order.
+    /// The packets that hosts have sent since [`capture`](Self::capture), in order.
     pub fn captured(&self) -> &[Packet] {
         self.captured.as_deref().unwrap_or_default()
     }
@@ -206,7 +208,7 @@ impl<M: Machine> World<M> {
         Ok(channel)
     }
 
-    /// Removes a channel and closes its sockets. False if there is none.
+    /// Removes a channel and closes its sockets. Returns false if there is none.
     pub fn remove_channel(&mut self, host: HostId, channel: ChannelId) -> bool {
         let now = self.network.now();
         let Some(entry) = self.hosts.get_mut(&host) else {
@@ -225,7 +227,7 @@ impl<M: Machine> World<M> {
         known
     }
 
-    /// Changes what a channel advertises.
+    /// Changes the host that a channel advertises.
     ///
     /// # Errors
     /// There is no such channel.
@@ -258,7 +260,7 @@ impl<M: Machine> World<M> {
         result
     }
 
-    /// Makes a message ready for its next target, to be given to [`send`](Self::send).
+    /// Prepares a message for its next target, to be passed to [`send`](Self::send).
     ///
     /// # Errors
     /// As for [`Transport::try_next`].
@@ -281,7 +283,8 @@ impl<M: Machine> World<M> {
         self.drain(host);
     }
 
-    /// Tells a host that the peer of a connection has proved who it is. False if there is none.
+    /// Marks the peer of a host's connection as trusted. Returns false if there is no such
+    /// connection.
     ///
     /// # Panics
     /// There is no such host.
@@ -289,7 +292,7 @@ impl<M: Machine> World<M> {
         self.host_mut(host).machine.trust(connection)
     }
 
-    /// Asks a host to close a connection. False if there is none.
+    /// Asks a host to close a connection. Returns false if there is none.
     ///
     /// # Panics
     /// There is no such host.
@@ -310,15 +313,15 @@ impl<M: Machine> World<M> {
         self.drain(host);
     }
 
-    /// The next event of any host, if one comes within `patience`; else that much time has passed.
+    /// Returns the next event of any host within `patience`; otherwise, that time has passed.
     pub fn next_event(&mut self, patience: Duration) -> Option<(HostId, Event)> {
         self.next_event_by(self.network.now() + patience)
     }
 
-    /// The next event of any host, if one comes until `by`; else it is then.
+    /// Returns the next event of any host until `by`; otherwise, the time is `by`.
     ///
     /// # Panics
-    /// A machine stays due however often it is told the time.
+    /// A machine stays due however often its timeout is handled.
     pub fn next_event_by(&mut self, by: Instant) -> Option<(HostId, Event)> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -351,13 +354,13 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// When the next thing happens by itself; `None` if nothing ever will.
+    /// The time of the next event without further input; `None` if there will be none.
     pub fn next_event_at(&self) -> Option<Instant> {
         let deadlines = self.hosts.values().filter_map(|host| host.deadline);
         deadlines.chain(self.network.next_event_at()).min()
     }
 
-    /// Whether a host's machine waits for nothing but input.
+    /// Returns true if a host's machine waits for nothing but input.
     ///
     /// # Panics
     /// There is no such host.
@@ -389,14 +392,14 @@ impl<M: Machine> World<M> {
         &mut self.network
     }
 
-    /// What happened so far.
+    /// The trace so far.
     pub fn trace(&self) -> &Trace {
         self.network.trace()
     }
 
     // Inside.
 
-    fn host_mut(&mut self, host: HostId) -> &mut Host<M> {
+    fn host_mut(&mut self, host: HostId) -> &mut WorldHost<M> {
         match self.hosts.get_mut(&host) {
             Some(host) => host,
             None => panic!("no such host"),
@@ -478,14 +481,20 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn stream(&self, stream: Socket) -> Option<(HostId, ConnectionId)> {
+    fn stream(&self, stream: SocketHandle) -> Option<(HostId, ConnectionId)> {
         match self.owners.get(&stream) {
             Some(&(host, Owner::Stream(id))) => Some((host, id)),
             _ => None,
         }
     }
 
-    fn accept(&mut self, host: HostId, channel: ChannelId, stream: Socket, remote: SocketAddr) {
+    fn accept(
+        &mut self,
+        host: HostId,
+        channel: ChannelId,
+        stream: SocketHandle,
+        remote: SocketAddr,
+    ) {
         let now = self.network.now();
         let Some(local) = self.network.local_addr(stream) else {
             return;
@@ -501,7 +510,7 @@ impl<M: Machine> World<M> {
         self.drain(host);
     }
 
-    fn read(&mut self, host: HostId, id: ConnectionId, stream: Socket) {
+    fn read(&mut self, host: HostId, id: ConnectionId, stream: SocketHandle) {
         let now = self.network.now();
         let mut space = core::mem::take(&mut self.buffer);
         loop {
@@ -531,7 +540,7 @@ impl<M: Machine> World<M> {
 
     fn write(&mut self, host: HostId, id: ConnectionId) {
         let now = self.network.now();
-        // Not by host_mut: the machine's bytes are written while the network is borrowed too.
+        // Not by `host_mut`: the network is borrowed while the machine's bytes are written.
         let Some(entry) = self.hosts.get_mut(&host) else {
             return;
         };
@@ -561,7 +570,7 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// Does what a host's machine asks for, one thing after the other, until it asks for nothing.
+    /// Carries out the outputs of a host's machine, one by one, until there are none.
     fn drain(&mut self, host: HostId) {
         let now = self.network.now();
         let mut todo = VecDeque::new();
@@ -665,8 +674,8 @@ impl<M: Machine> World<M> {
                 let machine = &mut self.host_mut(host).machine;
                 machine.handle_local_address(now, query, result);
             }
-            // An answer that nobody waits for is ignored; a timeout is not among what is to be done,
-            // and nobody asks for plans here.
+            // An answer that nobody waits for is ignored; a timeout is never queued, and no plans
+            // are requested here.
             Output::CancelLookup(_) | Output::Timeout(_) | Output::Planned { .. } => {}
         }
     }

@@ -1,13 +1,15 @@
+//! The names in a certificate, as SIP reads them.
+
 use rustls::pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
 
 use super::{Identity, NamePolicy, TlsName};
 
-/// How many names of one certificate count; those after are passed over.
+/// The limit of names read from one certificate; further ones are ignored.
 const MAX_NAMES: usize = 1_024;
 
 impl TlsName {
-    /// As rustls takes it: what is verified, and sent as SNI if it is a domain (RFC 6066 §3).
+    /// The name for rustls: it is verified, and sent as SNI if it is a domain (RFC 6066 §3).
     pub(super) fn to_server_name(&self) -> Option<ServerName<'static>> {
         match (self.ip(), self.as_domain()) {
             (Some(ip), _) => Some(ServerName::from(ip)),
@@ -26,10 +28,10 @@ impl TlsName {
 }
 
 impl Identity {
-    /// What a chain of certificates, the peer's own first, says of whose it is. `None` if it is
-    /// empty or the first is malformed.
+    /// Reads an identity from a chain of certificates, the peer's own first. `None` if the chain is
+    /// empty or the first certificate is malformed.
     ///
-    /// The chain must have been verified: here only names are read.
+    /// The chain must have been verified: only names are read here.
     pub(super) fn of(policy: NamePolicy, chain: &[CertificateDer<'_>]) -> Option<Self> {
         let certificate = EndEntityCert::try_from(chain.first()?).ok()?;
         let mut identity = Self {
@@ -64,9 +66,10 @@ impl Identity {
     fn add(&mut self, name: &str) {
         match name.strip_prefix("*.") {
             None => self.names.extend(TlsName::domain(name)),
-            // RFC 5922 §7.2: "*.example.com" matches "*.example.com" only, and no host is so named.
+            // RFC 5922 §7.2: "*.example.com" matches only the literal "*.example.com", which no
+            // host is called.
             Some(_) if self.policy == NamePolicy::Rfc5922 => {}
-            // RFC 6125 §7.2: not over all of what a registry has.
+            // RFC 6125 §7.2: no wildcard directly under a top-level domain.
             Some(parent) => self
                 .wildcards
                 .extend(TlsName::domain(parent).ok().filter(|parent| {
@@ -90,16 +93,17 @@ impl Identity {
     }
 }
 
+/// The host of a `sip` URI in a certificate.
 enum SipHost<'a> {
     Ip(TlsName),
-    /// Not checked yet.
+    /// A host that has not been validated.
     Domain(&'a str),
 }
 
-/// The host of a `sip` URI without a user part, which names a domain (RFC 5922 §7.1).
+/// Extracts the host of a `sip` URI without a user part, which names a domain (RFC 5922 §7.1).
 ///
-/// One whose host is no valid name counts as a URI too: it proves nothing, and it keeps the DNS
-/// names from counting, since its issuer meant this certificate for SIP.
+/// A URI whose host is not a valid name counts too: it proves nothing, and disables the DNS names,
+/// since the issuer meant the certificate for SIP.
 fn sip_host(uri: &str) -> Option<SipHost<'_>> {
     let (scheme, rest) = uri.split_once(':')?;
     if !scheme.eq_ignore_ascii_case("sip") || rest.contains('@') {

@@ -1,3 +1,5 @@
+//! Our certificates and the trusted roots, and their choice by name.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,7 +13,7 @@ use rustls::sign::CertifiedKey;
 
 use super::{Identity, NamePolicy, TlsConfigError, TlsName};
 
-/// Reads the trusted roots of a PEM text: every certificate in it.
+/// Reads trusted roots from a PEM text: every certificate in it.
 ///
 /// ```no_run
 /// let roots = sip_transport_proto::tls::roots_from_pem(&std::fs::read("ca.pem")?)?;
@@ -29,13 +31,13 @@ pub fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, TlsConfigError> {
     Ok(roots)
 }
 
-/// A certificate of ours, with those between it and its root, and its private key.
+/// A certificate of ours, with its intermediate certificates and its private key.
 #[derive(Clone, Debug)]
 pub struct LocalCertificate(pub(super) Arc<CertifiedKey>);
 
 impl LocalCertificate {
     /// Reads PEM texts: the chain with our own certificate first, and the key (PKCS#8, PKCS#1 or
-    /// SEC1). Both may be in one text. The key must be the certificate's.
+    /// SEC1). Both may be in one text. The key must match the certificate.
     pub fn from_pem(
         provider: &CryptoProvider,
         chain: &[u8],
@@ -58,40 +60,41 @@ impl From<CertifiedKey> for LocalCertificate {
     }
 }
 
-/// The certificates that a server has to show, chosen by the name that the client asks for (SNI).
+/// The certificates that a server can present, chosen by the name that the client asks for (SNI).
 ///
-/// A handle: clones are the same set, and [`replace`](Self::replace) changes it while the server
-/// runs. Later handshakes see the new ones; connections that are open stay. A client that comes
-/// back within the life of its session resumes that without looking at a certificate.
+/// This is a handle: clones refer to the same set, and [`replace`](Self::replace) changes it while
+/// the server runs. Later handshakes use the new certificates; open connections stay. A client that
+/// resumes a session within its life does so without a certificate.
 ///
-/// A certificate is chosen if its names cover the one asked for, wildcards included, whole names
-/// before wildcards; among several for one name, and where none is for it or none was asked for,
-/// the first whose key the client can verify.
+/// A certificate is chosen if its names cover the requested one, wildcards included; whole names
+/// come before wildcards. Among several certificates for a name, or among all if none covers it or
+/// no name was requested, the first is chosen whose key the client can verify.
 #[derive(Clone)]
-pub struct ServerCertificates(Arc<RwLock<Store>>);
+pub struct ServerCertificates(Arc<RwLock<CertificateStore>>);
 
 #[derive(Debug, Default)]
-struct Store {
+struct CertificateStore {
     all: Vec<Arc<CertifiedKey>>,
     by_name: BTreeMap<TlsName, Vec<Arc<CertifiedKey>>>,
-    /// By what stands behind `*.`.
+    /// The certificates with wildcards, by the name after `*.`.
     by_wildcard: BTreeMap<TlsName, Vec<Arc<CertifiedKey>>>,
 }
 
 impl ServerCertificates {
-    /// These certificates; at least one.
+    /// A set of certificates; at least one.
     pub fn new(
         certificates: impl IntoIterator<Item = LocalCertificate>,
     ) -> Result<Self, TlsConfigError> {
-        Store::new(certificates).map(|store| Self(Arc::new(RwLock::new(store))))
+        CertificateStore::new(certificates).map(|store| Self(Arc::new(RwLock::new(store))))
     }
 
-    /// Shows these, and no others, from the next handshake on. On an error nothing changes.
+    /// Presents these certificates, and no others, from the next handshake on. On an error nothing
+    /// changes.
     pub fn replace(
         &self,
         certificates: impl IntoIterator<Item = LocalCertificate>,
     ) -> Result<(), TlsConfigError> {
-        let store = Store::new(certificates)?;
+        let store = CertificateStore::new(certificates)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = store;
         Ok(())
     }
@@ -99,13 +102,13 @@ impl ServerCertificates {
 
 impl From<LocalCertificate> for ServerCertificates {
     fn from(LocalCertificate(certificate): LocalCertificate) -> Self {
-        let mut store = Store::default();
+        let mut store = CertificateStore::default();
         store.add(certificate);
         Self(Arc::new(RwLock::new(store)))
     }
 }
 
-impl Store {
+impl CertificateStore {
     fn new(
         certificates: impl IntoIterator<Item = LocalCertificate>,
     ) -> Result<Self, TlsConfigError> {
@@ -120,7 +123,7 @@ impl Store {
     }
 
     fn add(&mut self, certificate: Arc<CertifiedKey>) {
-        // RFC 5922 §7.8 and RFC 7118 §9.1: the names by which either kind of client may know us.
+        // RFC 5922 §7.8 and RFC 7118 §9.1: the names that a client of either kind may ask for.
         for policy in [NamePolicy::Rfc5922Wildcards, NamePolicy::Rfc6125] {
             let Some(identity) = Identity::of(policy, &certificate.cert) else {
                 continue;

@@ -1,25 +1,26 @@
+//! The TLS configuration chosen for a connection.
+
 #[cfg(feature = "tls")]
 use super::TlsConfig;
 
-/// A TLS configuration to connect under, where there is one. A connection is for those messages only
-/// that would open one under the same.
+/// The TLS configuration to connect with, if there is one. A connection carries only messages that
+/// would open one with the same configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TlsChoice(#[cfg(feature = "tls")] pub(crate) Option<TlsConfig>);
 
 #[cfg(feature = "tls")]
 impl TlsChoice {
-    /// Whether there is one.
+    /// Returns true if there is a configuration.
     pub(crate) fn is_given(&self) -> bool {
         self.0.is_some()
     }
 
-    /// The one, if it can connect.
+    /// The configuration, if it has a client side.
     pub(crate) fn client(&self) -> Option<&TlsConfig> {
         self.0.as_ref().filter(|tls| tls.is_client())
     }
 
-    /// Whether connections made under the one are good for the other: the configuration is the same,
-    /// not only alike.
+    /// Returns true if both connect with the same configuration, by identity, not by content.
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
@@ -29,7 +30,7 @@ impl TlsChoice {
     }
 }
 
-/// There is none to choose.
+/// Without the feature `tls` there is no configuration.
 #[cfg(not(feature = "tls"))]
 impl TlsChoice {
     pub(crate) fn is_given(&self) -> bool {

@@ -1,3 +1,5 @@
+//! Client configurations.
+
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -7,11 +9,11 @@ use rustls::sign::SingleCertAndKey;
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{ClientConfig, DEFAULT_VERSIONS, RootCertStore, SupportedProtocolVersion};
 
-use super::config::Side;
+use super::config::RustlsConfig;
 use super::verifier::NoVerification;
 use super::{LocalCertificate, NamePolicy, SipServerVerifier, TlsConfig, TlsConfigError};
 
-/// Builds the client's side of a [`TlsConfig`].
+/// A builder of the client side of a [`TlsConfig`].
 #[derive(Clone, Debug)]
 pub struct TlsClient {
     provider: Arc<CryptoProvider>,
@@ -27,7 +29,7 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// Uses this provider's cryptography. Trusts nobody yet.
+    /// A builder that uses this provider's cryptography and trusts no root yet.
     pub fn new(provider: Arc<CryptoProvider>) -> Self {
         Self {
             provider,
@@ -43,60 +45,63 @@ impl TlsClient {
         }
     }
 
-    /// Trusts these roots too. See [`roots_from_pem`](super::roots_from_pem).
+    /// Adds trusted roots. See [`roots_from_pem`](super::roots_from_pem).
     pub fn roots(mut self, roots: RootCertStore) -> Self {
         self.roots.extend(roots.roots);
         self
     }
 
-    /// Which names of a server's certificate count, over TLS and over secure WebSocket.
+    /// Sets which names of a server's certificate count, over TLS and over secure WebSocket.
     ///
-    /// If not said: [`NamePolicy::Rfc5922`] for TLS, [`NamePolicy::Rfc6125`] for secure WebSocket
+    /// Default: [`NamePolicy::Rfc5922`] for TLS, [`NamePolicy::Rfc6125`] for secure WebSocket
     /// (RFC 7118 §9.1).
     pub fn names(mut self, names: NamePolicy) -> Self {
         self.names = Some(names);
         self
     }
 
-    /// Shows this certificate to servers that ask for one (mutual TLS).
+    /// Presents this certificate to servers that ask for one (mutual TLS).
     pub fn certificate(mut self, certificate: LocalCertificate) -> Self {
         self.certificate = Some(certificate);
         self
     }
 
-    /// Offers these application protocols over TLS (ALPN, RFC 7301), best first: `sip/2` is the
-    /// one registered for SIP. None if not said. A server that chooses none is accepted.
+    /// Offers these application protocols over TLS (ALPN, RFC 7301), in order of preference:
+    /// `sip/2` is the one registered for SIP. Default: none. A server that chooses none is
+    /// accepted.
     pub fn alpn(mut self, protocols: &[&[u8]]) -> Self {
         self.alpn = owned(protocols);
         self
     }
 
-    /// The same for secure WebSocket, where it would be `http/1.1`.
+    /// Offers these application protocols over secure WebSocket, where `http/1.1` would be usual.
+    /// Default: none.
     pub fn alpn_wss(mut self, protocols: &[&[u8]]) -> Self {
         self.alpn_wss = owned(protocols);
         self
     }
 
-    /// Speaks these versions of TLS only. Both 1.2 and 1.3 if not said; there are no others.
+    /// Allows these versions of TLS only. Default: 1.2 and 1.3; there are no others.
     pub fn versions(mut self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
         self.versions = versions;
         self
     }
 
-    /// How many servers' sessions are kept for resumption, each for TLS and for secure WebSocket:
-    /// 256 if not said, 0 for none. Some kilobytes each.
+    /// Sets the number of servers whose sessions are stored for resumption, separately for TLS and
+    /// for secure WebSocket. Default: 256; 0 for none. Each takes some kilobytes.
     pub fn sessions(mut self, count: usize) -> Self {
         self.sessions = count;
         self
     }
 
-    /// The clock by which certificates and sessions are valid; the system's if not said.
+    /// Sets the clock by which the validity of certificates and sessions is checked. Default: the
+    /// system's.
     pub fn time(mut self, time: Arc<dyn TimeProvider>) -> Self {
         self.time = time;
         self
     }
 
-    /// Accepts every certificate: whoever sits on the way can be the server.
+    /// Accepts every certificate, so that anybody on the path can pose as the server.
     ///
     /// For tests only. Its connections have no [`Identity`](super::Identity).
     pub fn dangerous_without_verification(mut self) -> Self {
@@ -104,28 +109,28 @@ impl TlsClient {
         self
     }
 
-    /// Makes the configuration.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///
-    /// [`TlsConfigError::NoRoots`] if there is nobody to trust, unless verification is off;
-    /// [`TlsConfigError::Rustls`] if the provider cannot do the versions.
+    /// [`TlsConfigError::NoRoots`] without trusted roots, unless verification is off;
+    /// [`TlsConfigError::Rustls`] if the provider does not support the versions.
     pub fn build(self) -> Result<TlsConfig, TlsConfigError> {
         if self.verify && self.roots.is_empty() {
             return Err(TlsConfigError::NoRoots);
         }
         let roots = Arc::new(self.roots.clone());
-        let tls = self.side(&roots, NamePolicy::Rfc5922, &self.alpn)?;
-        let wss = self.side(&roots, NamePolicy::Rfc6125, &self.alpn_wss)?;
+        let tls = self.config_for(&roots, NamePolicy::Rfc5922, &self.alpn)?;
+        let wss = self.config_for(&roots, NamePolicy::Rfc6125, &self.alpn_wss)?;
         Ok(TlsConfig::new().with_clients(tls, wss))
     }
 
-    fn side(
+    fn config_for(
         &self,
         roots: &Arc<RootCertStore>,
         default_names: NamePolicy,
         alpn: &[Vec<u8>],
-    ) -> Result<Side<ClientConfig>, TlsConfigError> {
+    ) -> Result<RustlsConfig<ClientConfig>, TlsConfigError> {
         let names = self.names.unwrap_or(default_names);
         let verifier: Arc<dyn ServerCertVerifier> = if self.verify {
             Arc::new(SipServerVerifier::new(roots.clone(), &self.provider, names))
@@ -148,7 +153,7 @@ impl TlsClient {
             0 => Resumption::disabled(),
             count => Resumption::in_memory_sessions(count),
         };
-        Ok(Side {
+        Ok(RustlsConfig {
             config: Arc::new(config),
             names: self.verify.then_some(names),
         })

@@ -1,3 +1,5 @@
+//! TLS configurations of a client, a server, or both.
+
 use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig};
@@ -6,15 +8,15 @@ use thiserror::Error;
 use super::NamePolicy;
 use crate::protocol::Protocol;
 
-/// How TLS is done: as a client, as a server, or both. A cheap handle.
+/// The TLS configuration of a client, a server, or both. Cheap to clone.
 ///
-/// [`TlsClient`] and [`TlsServer`] build it from roots and certificates, with the rules of SIP;
-/// [`and`](Self::and) puts a client's and a server's together. A `rustls` configuration of your own
-/// can be given instead: its own verifier decides then, and the peer's identity is read from
-/// whatever certificate that lets pass.
+/// [`TlsClient`] and [`TlsServer`] build it from roots and certificates, by the rules of SIP;
+/// [`and`](Self::and) combines a client's and a server's. Alternatively, it can be made from a
+/// `rustls` configuration of your own, whose verifier then decides; the peer's identity is read
+/// from the certificate that the verifier accepted.
 ///
 /// TLS 1.2 and 1.3 only (RFC 8996), with the AEAD suites of the provider (RFC 9325), not the one
-/// that RFC 3261 §26.2.1 asks for; never early data, which could be replayed.
+/// that RFC 3261 §26.2.1 requires; never early data, which could be replayed.
 ///
 /// [`TlsClient`]: super::TlsClient
 /// [`TlsServer`]: super::TlsServer
@@ -36,44 +38,43 @@ use crate::protocol::Protocol;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct TlsConfig {
-    client: Option<Sides<ClientConfig>>,
-    server: Option<Sides<ServerConfig>>,
+    client: Option<PerProtocol<ClientConfig>>,
+    server: Option<PerProtocol<ServerConfig>>,
 }
 
-/// A configuration for each of the protocols.
+/// A configuration for TLS and one for secure WebSocket.
 #[derive(Debug)]
-struct Sides<C> {
-    tls: Side<C>,
-    wss: Side<C>,
+struct PerProtocol<C> {
+    tls: RustlsConfig<C>,
+    wss: RustlsConfig<C>,
 }
 
-/// A configuration, and how the certificate of the peer is read.
+/// A configuration of rustls, with the policy for the names in the peer's certificate.
 #[derive(Debug)]
-pub(super) struct Side<C> {
+pub(super) struct RustlsConfig<C> {
     pub(super) config: Arc<C>,
-    /// `None` if whatever the peer shows proves nothing.
+    /// The policy; `None` if the peer's certificate proves nothing.
     pub(super) names: Option<NamePolicy>,
 }
 
 impl TlsConfig {
-    /// Nothing yet: neither connects nor accepts.
+    /// An empty configuration, which neither connects nor accepts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Connects by a configuration of your own, over TLS and over secure WebSocket.
+    /// Sets a client configuration of your own, for TLS and secure WebSocket.
     ///
     /// The peer's identity is read from its certificate by [`NamePolicy::Rfc5922`], over secure
-    /// WebSocket by [`NamePolicy::Rfc6125`], and connections are reused by it: so its verifier must
-    /// be one that verifies. If the names that it accepts are other ones, connections work but are
-    /// not reused.
+    /// WebSocket by [`NamePolicy::Rfc6125`], and determines which connections are reused: so the
+    /// verifier must really verify. If it accepts other names, connections work but are not reused.
     pub fn with_client(mut self, config: Arc<ClientConfig>) -> Self {
-        self.client = Some(Sides {
-            tls: Side {
+        self.client = Some(PerProtocol {
+            tls: RustlsConfig {
                 config: config.clone(),
                 names: Some(NamePolicy::Rfc5922),
             },
-            wss: Side {
+            wss: RustlsConfig {
                 config,
                 names: Some(NamePolicy::Rfc6125),
             },
@@ -81,14 +82,14 @@ impl TlsConfig {
         self
     }
 
-    /// Accepts by a configuration of your own, over TLS and over secure WebSocket.
+    /// Sets a server configuration of your own, for TLS and secure WebSocket.
     ///
-    /// If it asks for client certificates, its verifier must be one that verifies them.
+    /// If it asks for client certificates, its verifier must really verify them.
     pub fn with_server(self, config: Arc<ServerConfig>) -> Self {
         self.with_servers(config.clone(), config)
     }
 
-    /// Takes the other's client and server, where it has them, in the place of these.
+    /// Combines two configurations: the other's client and server, if it has them, take precedence.
     pub fn and(self, other: Self) -> Self {
         Self {
             client: other.client.or(self.client),
@@ -96,55 +97,59 @@ impl TlsConfig {
         }
     }
 
-    /// Whether it can connect.
+    /// Returns true if it can connect.
     pub fn is_client(&self) -> bool {
         self.client.is_some()
     }
 
-    /// Whether it can accept.
+    /// Returns true if it can accept.
     pub fn is_server(&self) -> bool {
         self.server.is_some()
     }
 
-    /// Whether both connect by the very same configuration.
+    /// Returns true if both connect with the identical configuration.
     pub(super) fn connects_as(&self, other: &Self) -> bool {
         match (&self.client, &other.client) {
             (None, None) => true,
-            (Some(one), Some(other)) => one.tls.is(&other.tls) && one.wss.is(&other.wss),
+            (Some(one), Some(other)) => one.tls.same_as(&other.tls) && one.wss.same_as(&other.wss),
             _ => false,
         }
     }
 
-    pub(super) fn with_clients(mut self, tls: Side<ClientConfig>, wss: Side<ClientConfig>) -> Self {
-        self.client = Some(Sides { tls, wss });
+    pub(super) fn with_clients(
+        mut self,
+        tls: RustlsConfig<ClientConfig>,
+        wss: RustlsConfig<ClientConfig>,
+    ) -> Self {
+        self.client = Some(PerProtocol { tls, wss });
         self
     }
 
     pub(super) fn with_servers(mut self, tls: Arc<ServerConfig>, wss: Arc<ServerConfig>) -> Self {
-        // RFC 5922 §7.4: what a client's certificate says is read as a server's is, whatever it is
-        // that is accepted.
-        let side = |config| Side {
+        // RFC 5922 §7.4: a client's certificate is read as a server's is, whatever the verifier
+        // accepts.
+        let with_names = |config| RustlsConfig {
             config,
             names: Some(NamePolicy::Rfc5922),
         };
-        self.server = Some(Sides {
-            tls: side(tls),
-            wss: side(wss),
+        self.server = Some(PerProtocol {
+            tls: with_names(tls),
+            wss: with_names(wss),
         });
         self
     }
 
-    pub(super) fn client(&self, protocol: Protocol) -> Option<&Side<ClientConfig>> {
-        self.client.as_ref().map(|sides| sides.of(protocol))
+    pub(super) fn client(&self, protocol: Protocol) -> Option<&RustlsConfig<ClientConfig>> {
+        self.client.as_ref().map(|configs| configs.of(protocol))
     }
 
-    pub(super) fn server(&self, protocol: Protocol) -> Option<&Side<ServerConfig>> {
-        self.server.as_ref().map(|sides| sides.of(protocol))
+    pub(super) fn server(&self, protocol: Protocol) -> Option<&RustlsConfig<ServerConfig>> {
+        self.server.as_ref().map(|configs| configs.of(protocol))
     }
 }
 
-impl<C> Sides<C> {
-    fn of(&self, protocol: Protocol) -> &Side<C> {
+impl<C> PerProtocol<C> {
+    fn of(&self, protocol: Protocol) -> &RustlsConfig<C> {
         match protocol {
             Protocol::Ws | Protocol::Wss => &self.wss,
             Protocol::Udp | Protocol::Tcp | Protocol::Tls => &self.tls,
@@ -152,7 +157,7 @@ impl<C> Sides<C> {
     }
 }
 
-impl<C> Clone for Sides<C> {
+impl<C> Clone for PerProtocol<C> {
     fn clone(&self) -> Self {
         Self {
             tls: self.tls.clone(),
@@ -161,13 +166,13 @@ impl<C> Clone for Sides<C> {
     }
 }
 
-impl<C> Side<C> {
-    fn is(&self, other: &Self) -> bool {
+impl<C> RustlsConfig<C> {
+    fn same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.config, &other.config) && self.names == other.names
     }
 }
 
-impl<C> Clone for Side<C> {
+impl<C> Clone for RustlsConfig<C> {
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
@@ -176,24 +181,24 @@ impl<C> Clone for Side<C> {
     }
 }
 
-/// Why a TLS configuration could not be made.
+/// The error of building a TLS configuration.
 #[derive(Clone, Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TlsConfigError {
-    /// A client without a root to trust could verify nobody.
+    /// A client has no trusted root, and so could verify nobody.
     #[error("no root certificate to trust")]
     NoRoots,
-    /// A server without a certificate can prove itself to nobody.
-    #[error("no certificate to show")]
+    /// A server has no certificate, and so could prove itself to nobody.
+    #[error("no certificate to present")]
     NoCertificate,
-    /// The PEM text does not hold this, or holds it malformed.
-    #[error("the PEM text does not hold {0} that can be read")]
+    /// The PEM text lacks this part, or holds it malformed.
+    #[error("the PEM text does not contain {0}, or it is malformed")]
     Pem(&'static str),
     /// The revocation lists or roots for the clients' certificates cannot be used.
     #[error("client certificates cannot be verified: {0}")]
     Verifier(String),
-    /// What rustls does not take: a key that does not fit its certificate, a malformed root, a
-    /// provider without the suites for TLS 1.2 or 1.3.
+    /// An error of rustls: a key that does not match its certificate, a malformed root, a provider
+    /// without suites for TLS 1.2 or 1.3.
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
 }

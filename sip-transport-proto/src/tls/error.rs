@@ -1,61 +1,63 @@
+//! The errors of TLS.
+
 use core::fmt;
 
 use thiserror::Error;
 
-/// Why TLS ended a connection, or would not begin it.
+/// The error with which TLS ended a connection, or refused to begin it.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The peer's certificate does not prove what it must.
+    /// The peer's certificate is not valid for the connection.
     #[error("the peer's certificate {0}")]
     Certificate(CertificateProblem),
-    /// The peer gave no certificate and had to.
-    #[error("the peer gave no certificate")]
+    /// The peer presented no certificate, and one is required.
+    #[error("the peer presented no certificate")]
     NoCertificate,
-    /// The peer ended it with this alert: it is told there what it does not like of us.
+    /// The peer ended the connection with this alert, which names what it rejected.
     #[error("the peer sent the alert {0}")]
     Alert(TlsAlert),
-    /// Neither TLS 1.2 nor 1.3 at both ends (RFC 8996 forbids the older ones).
+    /// The two sides have neither TLS 1.2 nor 1.3 in common (RFC 8996 forbids older versions).
     #[error("no TLS version in common")]
     NoCommonVersion,
-    /// No cipher suite at both ends.
+    /// The two sides have no cipher suite in common.
     #[error("no cipher suite in common")]
     NoCommonCipherSuite,
-    /// No key exchange group at both ends.
+    /// The two sides have no key exchange group in common.
     #[error("no key exchange group in common")]
     NoCommonGroup,
-    /// No signature algorithm at both ends that fits the certificate.
+    /// The two sides have no signature algorithm in common that fits the certificate.
     #[error("no signature algorithm in common")]
     NoCommonSignature,
-    /// Both ends named application protocols (ALPN), and none is the same (RFC 7301 §3.2).
+    /// Both sides named application protocols (ALPN), with none in common (RFC 7301 §3.2).
     #[error("no application protocol in common")]
     NoApplicationProtocol,
-    /// The first byte that came is not TLS: the peer may be talking plain SIP or HTTP.
-    #[error("the peer does not talk TLS")]
+    /// The first byte received is not TLS: the peer may be sending plain SIP or HTTP.
+    #[error("the peer does not speak TLS")]
     NotTls,
-    /// The stream ended without a `close_notify` (RFC 8446 §6.1): something may be missing.
+    /// The stream ended without a `close_notify` (RFC 8446 §6.1): data may be missing.
     #[error("the stream ended without close_notify")]
     Truncated,
-    /// A record that does not decrypt: damaged, forged, or out of its order.
-    #[error("a record does not decrypt")]
+    /// A record cannot be decrypted: it is damaged, forged, or out of order.
+    #[error("a record cannot be decrypted")]
     BadRecord,
     /// The peer broke the rules of TLS.
     #[error("the peer broke the TLS protocol")]
     Protocol,
-    /// The other end asks for what this one does not have.
-    #[error("the peer needs a feature of TLS that is not here")]
+    /// The peer requires a feature of TLS that is not supported here.
+    #[error("the peer requires a TLS feature that is not supported")]
     Incompatible,
-    /// No TLS configuration for this: none of a client to connect, none of a server to accept.
+    /// The TLS configuration lacks the side needed: a client's to connect, a server's to accept.
     #[error("TLS is not configured for this side")]
     NotConfigured,
-    /// What failed is at this end: no randomness, no time, a faulty configuration.
-    #[error("TLS failed at this end")]
+    /// The failure is local: no randomness, no time, a faulty configuration.
+    #[error("TLS failed for a local reason")]
     Internal,
 }
 
 impl TlsError {
-    /// Whether it is for the operator of one end to mend: a certificate that is missing, or that
-    /// one end does not accept.
+    /// Returns true if the operator of either side has to fix it: a certificate is missing, or not
+    /// accepted.
     pub(crate) fn is_about_certificates(self) -> bool {
         match self {
             Self::Certificate(_) | Self::NoCertificate => true,
@@ -66,70 +68,72 @@ impl TlsError {
     }
 }
 
-/// What is wrong with a certificate.
+/// The problem with a certificate.
 #[derive(Clone, Copy, Debug, Eq, Error, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum CertificateProblem {
-    /// It leads to no trusted root.
+    /// The certificate leads to no trusted root.
     #[error("is not trusted")]
     NotTrusted,
-    /// The signature on it, or on one above it, is wrong.
+    /// The signature on the certificate, or on one above it, is wrong.
     #[error("has a wrong signature")]
     BadSignature,
-    /// It, or one above it, is signed by an algorithm that is not among the provider's.
-    #[error("is signed by an algorithm that is not supported")]
+    /// The certificate, or one above it, is signed with an algorithm that the provider does not
+    /// support.
+    #[error("is signed with an unsupported algorithm")]
     UnsupportedSignature,
-    /// It, or one above it, was valid until before now.
+    /// The certificate, or one above it, has expired.
     #[error("has expired")]
     Expired,
-    /// It, or one above it, is valid from after now.
+    /// The certificate, or one above it, is not valid yet.
     #[error("is not valid yet")]
     NotYetValid,
-    /// It is for other names than the one wanted (RFC 5922 §7.3).
-    #[error("does not have the name wanted")]
+    /// The certificate is for other names than the expected one (RFC 5922 §7.3).
+    #[error("does not have the expected name")]
     NameMismatch,
-    /// Only a wildcard of it covers the name wanted, which RFC 5922 §7.2 does not let count.
-    /// `NamePolicy::Rfc5922Wildcards`, by `TlsClient::names`, does.
+    /// Only a wildcard of the certificate covers the expected name, which RFC 5922 §7.2 does not
+    /// accept. `NamePolicy::Rfc5922Wildcards`, set by `TlsClient::names`, does.
     #[error(
-        "has the name wanted only by a wildcard, \
-         which counts with NamePolicy::Rfc5922Wildcards alone (RFC 5922 §7.2)"
+        "has the expected name only by a wildcard, \
+         which only NamePolicy::Rfc5922Wildcards accepts (RFC 5922 §7.2)"
     )]
     WildcardOnly,
-    /// It has names that one above it may not vouch for (RFC 5280 §4.2.1.10).
-    #[error("has a name that its issuer may not vouch for")]
+    /// The certificate has names that one above it must not vouch for (RFC 5280 §4.2.1.10).
+    #[error("has a name that its issuer must not vouch for")]
     NameNotPermitted,
-    /// Its issuer took it back.
+    /// The certificate is revoked.
     #[error("is revoked")]
     Revoked,
-    /// Whether its issuer took it back cannot be told.
+    /// The revocation status of the certificate is unknown.
     #[error("has no known revocation status")]
     RevocationUnknown,
-    /// It may not be used for this side of TLS (RFC 5280 §4.2.1.12).
+    /// The certificate must not be used for this side of TLS (RFC 5280 §4.2.1.12).
     #[error("is for another purpose")]
     WrongPurpose,
-    /// It is a CA's own and is shown by a server (RFC 5280 §4.2.1.9). It counts where it is itself
-    /// one of the trusted roots, without limits to its purpose other than servers.
+    /// The certificate is a CA's own and is presented by a server (RFC 5280 §4.2.1.9). It is
+    /// accepted if it is itself one of the trusted roots, and not limited to purposes other than
+    /// servers.
     #[error("is a CA's own, not a server's, and not itself a trusted root")]
     CaUsedAsEndEntity,
-    /// One above it is no CA's (RFC 5280 §4.2.1.9).
-    #[error("is issued by one who is no CA")]
+    /// A certificate above it is not a CA's (RFC 5280 §4.2.1.9).
+    #[error("is issued by a certificate that is not a CA's")]
     EndEntityUsedAsCa,
-    /// There are more certificates above it than one of them allows (RFC 5280 §4.2.1.9), or than
-    /// are looked at.
-    #[error("leads to a root by too long a chain")]
+    /// The certificates above it are more than one of them allows (RFC 5280 §4.2.1.9), or than are
+    /// examined.
+    #[error("leads to a root by too long a path")]
     PathTooLong,
-    /// It has a critical extension that is not understood (RFC 5280 §4.2).
-    #[error("has a critical extension that is not understood")]
+    /// The certificate has an unknown critical extension (RFC 5280 §4.2).
+    #[error("has an unknown critical extension")]
     UnknownCriticalExtension,
-    /// It is not encoded as it must be.
+    /// The encoding of the certificate is malformed.
     #[error("is malformed")]
     Malformed,
-    /// Something else is wrong with it.
+    /// The certificate is invalid for another reason.
     #[error("is not valid")]
     Invalid,
 }
 
-/// A TLS alert (RFC 8446 §6), shown as the RFCs name it.
+/// A TLS alert (RFC 8446 §6), displayed by its name in the RFCs.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TlsAlert(u8);
 
@@ -139,12 +143,12 @@ impl TlsAlert {
         Self(code)
     }
 
-    /// Its number on the wire.
+    /// The alert's number on the wire.
     pub const fn code(self) -> u8 {
         self.0
     }
 
-    /// Its name, if it is a known one.
+    /// The alert's name, if it is known.
     pub const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             0 => "close_notify",
@@ -283,7 +287,7 @@ mod from_rustls {
         }
     }
 
-    /// What rustls passes on as it is.
+    /// An error of webpki that rustls passes on unchanged.
     impl From<&webpki::Error> for CertificateProblem {
         fn from(error: &webpki::Error) -> Self {
             use webpki::Error::*;

@@ -1,11 +1,13 @@
+//! The identity that a peer has proven by its certificate.
+
 use core::fmt;
 
 use super::TlsName;
 
-/// Which names of a certificate count, and how they are compared.
+/// The rule for the names of a certificate: which of them count, and how they are compared.
 ///
 /// The common name of the subject never counts, not even where RFC 5922 §7.1 would allow it. An IP
-/// address is proven by an `iPAddress` name under each of them (RFC 5922 knows domains only).
+/// address is proven by an `iPAddress` name under each policy (RFC 5922 covers domains only).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum NamePolicy {
@@ -13,42 +15,43 @@ pub enum NamePolicy {
     /// part; if there is no such URI, the DNS names. Whole names, no wildcards.
     #[default]
     Rfc5922,
-    /// The same, and a `*` in place of the first label covers any one label there.
+    /// SIP domain certificates with wildcards: as [`Rfc5922`](Self::Rfc5922), and a `*` as the
+    /// first label matches any one label there.
     ///
-    /// RFC 5922 §7.2 forbids it; for certificates made for the web and used for SIP.
+    /// RFC 5922 §7.2 forbids this; it is for certificates made for the web and used for SIP.
     Rfc5922Wildcards,
-    /// Web certificates (RFC 6125, RFC 9525): the DNS names, with a `*` for the first label. What
-    /// secure WebSocket asks (RFC 7118 §9.1).
+    /// Web certificates (RFC 6125, RFC 9525): the DNS names, with `*` allowed as the first label.
+    /// Secure WebSocket requires this (RFC 7118 §9.1).
     Rfc6125,
 }
 
-/// Who the peer of a TLS connection has proven to be, by a certificate that was verified.
+/// The identity of the peer of a TLS connection, proven by a verified certificate.
 ///
-/// Made of the certificate as [`NamePolicy`] says. A connection whose verification was switched off
-/// has none, nor has a client that gave no certificate (RFC 5922 §7.4).
+/// It is read from the certificate by a [`NamePolicy`]. A connection without verification has no
+/// identity, nor has a client without a certificate (RFC 5922 §7.4).
 #[derive(Clone, Eq, PartialEq)]
 pub struct Identity {
     pub(super) policy: NamePolicy,
     pub(super) names: Vec<TlsName>,
-    /// What stands behind each `*.`, where the policy has wildcards.
+    /// The names after `*.`, if the policy allows wildcards.
     pub(super) wildcards: Vec<TlsName>,
-    /// As DER, the peer's own first.
+    /// The certificates as DER, the peer's own first.
     pub(super) certificates: Vec<Vec<u8>>,
 }
 
 impl Identity {
-    /// The SIP domain identities (RFC 5922 §7.1), or under [`NamePolicy::Rfc6125`] the DNS names;
-    /// those with a `*` left out. May be empty.
+    /// The SIP domain identities (RFC 5922 §7.1), or with [`NamePolicy::Rfc6125`] the DNS names,
+    /// without wildcards. May be empty.
     pub fn names(&self) -> &[TlsName] {
         &self.names
     }
 
-    /// Which names of the certificate count here.
+    /// The policy by which the names were read.
     pub fn policy(&self) -> NamePolicy {
         self.policy
     }
 
-    /// Whether the certificate proves this name.
+    /// Returns true if the certificate proves this name.
     ///
     /// A connection may carry requests for another domain only if its peer's identity covers that
     /// domain too (RFC 5923 §9.3).
@@ -56,7 +59,7 @@ impl Identity {
         self.names.contains(name) || self.covers_by_wildcard(name) || self.covers_ip(name)
     }
 
-    /// The certificates as DER: the peer's own, then those that it sent with it.
+    /// The certificates as DER: the peer's own, then the others of its chain.
     pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.certificates.iter().map(Vec::as_slice)
     }

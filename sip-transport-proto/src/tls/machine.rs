@@ -1,3 +1,5 @@
+//! The sans-I/O state machine of one TLS connection.
+
 use core::fmt;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
@@ -9,25 +11,25 @@ use rustls::{
 use super::{Identity, NamePolicy, TlsConfig, TlsError, TlsName};
 use crate::protocol::Protocol;
 
-/// What one record carries at most (RFC 8446 §5.1).
+/// The longest payload of a record (RFC 8446 §5.1).
 const RECORD: usize = 16_384;
-/// What one record adds at most: header, explicit nonce and tag of TLS 1.2 with AES-GCM.
+/// The greatest overhead of a record: header, explicit nonce and tag of TLS 1.2 with AES-GCM.
 const RECORD_OVERHEAD: usize = 5 + 8 + 16;
-/// A key update or a last alert that may go with the data.
+/// The overhead of a key update or an alert that may accompany the data.
 const MORE_OVERHEAD: usize = 64;
 
-/// One side of one TLS connection: bytes in, bytes out; no sockets.
+/// The state machine of one side of a TLS connection: bytes in, bytes out; no sockets.
 ///
-/// - Give [`read`](Self::read) what came from the socket; the plaintext goes into a sink.
-/// - Send with [`write`](Self::write), once [`is_handshaking`](Self::is_handshaking) is false.
-/// - After each of these, and after making one, [`flush`](Self::flush): handshake messages and
-///   alerts wait there. After an error too: it is the alert that tells the peer why.
+/// - Pass the bytes from the socket to [`read`](Self::read); the plaintext goes into a sink.
+/// - Send with [`write`](Self::write), once [`is_handshaking`](Self::is_handshaking) returns false.
+/// - After each of these, and after construction, call [`flush`](Self::flush), which outputs
+///   handshake messages and alerts. After an error too: the alert tells the peer the reason.
 ///
 /// # Limits
 ///
-/// A record that is not whole, or a handshake message, is kept: up to 18 KiB, 64 KiB in the
-/// handshake. Plaintext that the sink does not take is kept until [`drain`](Self::drain) gives it:
-/// if no more than 16 KiB are given to each `read`, and none while
+/// An incomplete record or handshake message is stored: up to 18 KiB, 64 KiB during the handshake.
+/// Plaintext that the sink does not accept is stored until [`drain`](Self::drain) delivers it: if
+/// each `read` gets at most 16 KiB, and none is called while
 /// [`plaintext_waits`](Self::plaintext_waits), that is at most 34 KiB.
 pub struct Tls {
     connection: Connection,
@@ -36,49 +38,49 @@ pub struct Tls {
     handshaking: bool,
     peer_closed: bool,
     closed: bool,
-    opening: Opening,
-    record: Record,
+    first_bytes: FirstBytes,
+    record: RecordProgress,
     error: Option<TlsError>,
-    /// An alert of ours, in the place of one of rustls.
+    /// Our own alert, in place of one by rustls.
     alert: Vec<u8>,
-    /// Bytes of the plaintext in one record at most.
+    /// The longest plaintext of a record.
     fragment: usize,
-    /// Plaintext that the sink did not take; its first `taken` bytes it has taken since.
+    /// Plaintext that the sink did not accept; it has accepted the first `taken` bytes since.
     waiting: Vec<u8>,
     taken: usize,
 }
 
 impl Tls {
-    /// Connects: [`flush`](Self::flush) has the ClientHello at once.
+    /// Starts a client connection; [`flush`](Self::flush) outputs the ClientHello.
     ///
-    /// The peer must prove to be `name`, which is sent as SNI unless it is an IP address
-    /// (RFC 5922 §7.8, RFC 6066 §3). The protocol is TLS or secure WebSocket: their names are
-    /// verified by different rules.
+    /// The peer must prove `name`, which is sent as SNI unless it is an IP address (RFC 5922 §7.8,
+    /// RFC 6066 §3). The protocol is TLS or secure WebSocket: their names are verified by different
+    /// rules.
     pub fn client(
         config: &TlsConfig,
         protocol: Protocol,
         name: &TlsName,
     ) -> Result<Self, TlsError> {
-        let side = config.client(protocol).ok_or(TlsError::NotConfigured)?;
+        let settings = config.client(protocol).ok_or(TlsError::NotConfigured)?;
         let server_name = name.to_server_name().ok_or(TlsError::Internal)?;
-        let connection = ClientConnection::new(side.config.clone(), server_name)
+        let connection = ClientConnection::new(settings.config.clone(), server_name)
             .map_err(|error| TlsError::from(&error))?;
         Ok(Self::new(
             connection.into(),
-            side.names,
-            side.config.max_fragment_size,
+            settings.names,
+            settings.config.max_fragment_size,
         ))
     }
 
-    /// Accepts.
+    /// Starts a server connection.
     pub fn server(config: &TlsConfig, protocol: Protocol) -> Result<Self, TlsError> {
-        let side = config.server(protocol).ok_or(TlsError::NotConfigured)?;
-        let connection =
-            ServerConnection::new(side.config.clone()).map_err(|error| TlsError::from(&error))?;
+        let settings = config.server(protocol).ok_or(TlsError::NotConfigured)?;
+        let connection = ServerConnection::new(settings.config.clone())
+            .map_err(|error| TlsError::from(&error))?;
         Ok(Self::new(
             connection.into(),
-            side.names,
-            side.config.max_fragment_size,
+            settings.names,
+            settings.config.max_fragment_size,
         ))
     }
 
@@ -90,26 +92,26 @@ impl Tls {
             handshaking: true,
             peer_closed: false,
             closed: false,
-            opening: Opening::default(),
-            record: Record::default(),
+            first_bytes: FirstBytes::default(),
+            record: RecordProgress::default(),
             error: None,
             alert: Vec::new(),
-            // rustls counts the header of a record in.
+            // rustls includes the record header in this size.
             fragment: fragment.map_or(RECORD, |size| size.saturating_sub(5).clamp(1, RECORD)),
             waiting: Vec::new(),
             taken: 0,
         }
     }
 
-    /// Takes all of what came from the socket, and gives the plaintext to the sink, which says how
-    /// many bytes of a slice it takes; 0 means that it has no room.
+    /// Processes all bytes received from the socket, and passes the plaintext to the sink, which
+    /// returns how many bytes of a slice it accepts; 0 means that it has no room.
     ///
-    /// What follows the peer's `close_notify` is dropped (RFC 8446 §6.1).
+    /// Data after the peer's `close_notify` is dropped (RFC 8446 §6.1).
     ///
     /// # Errors
     ///
-    /// Ends the connection: nothing more is read, and each later call gives the same error.
-    /// Plaintext from before it goes to the sink, or waits.
+    /// An error ends the connection: nothing more is read, and each later call returns the same
+    /// error. Plaintext from before it is passed to the sink, or waits.
     pub fn read(
         &mut self,
         mut data: &[u8],
@@ -118,9 +120,9 @@ impl Tls {
         if let Some(error) = self.error {
             return Err(error);
         }
-        self.opening.note(data);
+        self.first_bytes.note(data);
         self.record.note(data);
-        // To rustls an empty slice is the end of the stream.
+        // To rustls an empty slice means the end of the stream.
         while !data.is_empty() && !self.peer_closed {
             let read = self.connection.read_tls(&mut data);
             let processed = self.connection.process_new_packets();
@@ -131,7 +133,8 @@ impl Tls {
                 Ok(state) => self.peer_closed = state.peer_has_closed(),
                 Err(error) => return Err(self.fail(&error)),
             }
-            // It takes some each time; that it does not is a record or message beyond its limits.
+            // rustls consumes some each time; if it does not, a record or message exceeds its
+            // limits.
             if !matches!(read, Ok(1..)) && !self.peer_closed {
                 self.error = Some(TlsError::Protocol);
                 return Err(TlsError::Protocol);
@@ -140,12 +143,12 @@ impl Tls {
         Ok(())
     }
 
-    /// Whether a record has begun and is not complete, so that what it holds is yet to come.
+    /// Returns true if a record is incomplete, so that its contents are yet to come.
     pub fn is_inside_record(&self) -> bool {
         self.record.at > 0 && !self.peer_closed && self.error.is_none()
     }
 
-    /// Gives plaintext that waits to the sink, as far as that takes it.
+    /// Passes waiting plaintext to the sink, as far as it accepts it.
     pub fn drain(&mut self, sink: &mut dyn FnMut(&[u8]) -> usize) {
         while let Some(chunk) = self
             .waiting
@@ -170,13 +173,13 @@ impl Tls {
         }
     }
 
-    /// Whether there is plaintext that the sink did not take.
+    /// Returns true if plaintext waits that the sink did not accept.
     pub fn plaintext_waits(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// How many bytes are kept: of a record that is not complete, and of plaintext that the sink did
-    /// not take.
+    /// The number of bytes stored: of an incomplete record, and of plaintext that the sink did not
+    /// accept.
     pub fn held(&self) -> usize {
         let waiting = self.waiting.len().saturating_sub(self.taken);
         match self.is_inside_record() {
@@ -185,12 +188,12 @@ impl Tls {
         }
     }
 
-    /// The stream from the peer ended.
+    /// Processes the end of the peer's stream.
     ///
     /// # Errors
     ///
-    /// [`TlsError::Truncated`] if it ended without the peer's `close_notify`; the error of before,
-    /// if there was one.
+    /// [`TlsError::Truncated`] if the stream ended without the peer's `close_notify`; or the
+    /// earlier error, if there was one.
     pub fn eof(&mut self) -> Result<(), TlsError> {
         match self.error {
             Some(error) => Err(error),
@@ -202,21 +205,22 @@ impl Tls {
         }
     }
 
-    /// Whether the peer's `close_notify` came: it sends no more.
+    /// Returns true once the peer's `close_notify` has been received: it sends no more.
     pub fn peer_closed(&self) -> bool {
         self.peer_closed
     }
 
-    /// Encrypts all of `plain` to the end of `out`, behind what [`flush`](Self::flush) has.
+    /// Encrypts all of `plain` and appends it to `out`, after anything [`flush`](Self::flush) would
+    /// output.
     ///
-    /// False, and nothing is taken: before the end of the handshake, after
+    /// Returns false, and encrypts nothing, before the end of the handshake, after
     /// [`close`](Self::close), and after an error.
     #[must_use]
     pub fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) -> bool {
         if self.handshaking || self.closed || self.error.is_some() {
             return false;
         }
-        // Record by record, so that rustls never holds more than one: it has a limit of its own.
+        // One record at a time, so that rustls never buffers more than one: its buffer is limited.
         for record in plain.chunks(self.fragment) {
             self.flush(out);
             if self.connection.writer().write_all(record).is_err() {
@@ -227,7 +231,8 @@ impl Tls {
         true
     }
 
-    /// How many bytes [`write`](Self::write) makes of so many at most.
+    /// An upper bound on the bytes that [`write`](Self::write) outputs for a plaintext of this
+    /// length.
     pub fn sealed_len_bound(&self, plain: usize) -> usize {
         let records = plain.div_ceil(self.fragment).max(1);
         records
@@ -236,7 +241,7 @@ impl Tls {
             .saturating_add(MORE_OVERHEAD)
     }
 
-    /// Puts what TLS itself has to send to the end of `out`: handshake, alerts, key updates.
+    /// Appends to `out` whatever TLS itself has to send: handshake messages, alerts, key updates.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         out.append(&mut self.alert);
         while self.connection.wants_write() {
@@ -247,8 +252,8 @@ impl Tls {
         }
     }
 
-    /// Ends our side, with a `close_notify` to the end of `out`. What the peer still sends can be
-    /// read.
+    /// Closes our direction, appending a `close_notify` to `out`. Data that the peer still sends
+    /// can be read.
     pub fn close(&mut self, out: &mut Vec<u8>) {
         if !self.closed {
             self.closed = true;
@@ -257,26 +262,26 @@ impl Tls {
         self.flush(out);
     }
 
-    /// Whether the handshake goes on.
+    /// Returns true during the handshake.
     ///
-    /// With TLS 1.3 a client's ends before the server has seen the client's certificate: an alert
-    /// about that comes later.
+    /// With TLS 1.3 the client's handshake ends before the server has seen the client's
+    /// certificate: an alert about that comes later.
     pub fn is_handshaking(&self) -> bool {
         self.handshaking
     }
 
-    /// Whom the peer has proven to be, from the end of the handshake on. `None` if it gave no
-    /// certificate, or if verification is off.
+    /// The identity that the peer has proven, once the handshake has ended. `None` if it presented
+    /// no certificate, or if verification is off.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         self.identity.as_ref()
     }
 
-    /// The application protocol that was agreed on (ALPN).
+    /// The negotiated application protocol (ALPN).
     pub fn alpn(&self) -> Option<&[u8]> {
         self.connection.alpn_protocol()
     }
 
-    /// The name that the client asked for (SNI), on a server that has heard it.
+    /// The name that the client requested (SNI), on a server that has received it.
     pub fn requested_name(&self) -> Option<TlsName> {
         match &self.connection {
             Connection::Client(_) => None,
@@ -284,12 +289,12 @@ impl Tls {
         }
     }
 
-    /// The version of TLS, once it is agreed on.
+    /// The negotiated version of TLS.
     pub fn version(&self) -> Option<rustls::ProtocolVersion> {
         self.connection.protocol_version()
     }
 
-    /// Whether an earlier session was taken up again. The identity is that session's.
+    /// Returns true if an earlier session was resumed. The identity is that of the session.
     pub fn is_resumed(&self) -> bool {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
@@ -303,7 +308,8 @@ impl Tls {
         }
     }
 
-    /// Takes plaintext that the sink left from rustls, which stops reading beyond 16 KiB of it.
+    /// Moves plaintext that the sink did not accept out of rustls, which stops reading beyond 16
+    /// KiB of it.
     fn keep_plaintext(&mut self) {
         let mut reader = self.connection.reader();
         while let Ok(chunk) = reader.fill_buf() {
@@ -319,15 +325,15 @@ impl Tls {
     fn fail(&mut self, error: &rustls::Error) -> TlsError {
         let error = match error {
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
-                if !self.opening.is_tls() =>
+                if !self.first_bytes.is_tls() =>
             {
                 TlsError::NotTls
             }
             rustls::Error::PeerIncompatible(
                 PeerIncompatible::SignatureAlgorithmsExtensionRequired,
-            ) if self.opening.is_before_tls12() => {
-                // rustls misses the extension of TLS 1.2 before it looks at the version; the alert
-                // for that is protocol_version (RFC 5246 §E.1).
+            ) if self.first_bytes.is_before_tls12() => {
+                // rustls notices the missing extension of TLS 1.2 before it looks at the version;
+                // the right alert is protocol_version (RFC 5246 §E.1).
                 let mut alert = Vec::new();
                 self.flush(&mut alert);
                 if let Some(description) = alert.last_mut() {
@@ -343,15 +349,15 @@ impl Tls {
     }
 }
 
-/// The first bytes that came: of TLS, a record's header, and the type, length and version of a
-/// ClientHello.
+/// The first bytes received. In TLS these are a record's header, and the type, length and version
+/// of a ClientHello.
 #[derive(Default)]
-struct Opening {
+struct FirstBytes {
     bytes: [u8; 11],
     len: usize,
 }
 
-impl Opening {
+impl FirstBytes {
     fn note(&mut self, data: &[u8]) {
         for (to, from) in self.bytes.iter_mut().skip(self.len).zip(data) {
             *to = *from;
@@ -359,12 +365,12 @@ impl Opening {
         }
     }
 
-    /// Whether it begins as a record does.
+    /// Returns true if they begin as a TLS record does.
     fn is_tls(&self) -> bool {
         self.len > 0 && matches!(self.bytes[0], 20..=24)
     }
 
-    /// Whether the version of a ClientHello is one before TLS 1.2.
+    /// Returns true for a ClientHello of a version before TLS 1.2.
     fn is_before_tls12(&self) -> bool {
         let [22, .., major, minor] = self.bytes else {
             return false;
@@ -373,18 +379,18 @@ impl Opening {
     }
 }
 
-/// Where in a record what came so far ends: rustls does not tell.
+/// The position within the current record, which rustls does not report.
 #[derive(Default)]
-struct Record {
-    /// Bytes of its header (RFC 8446 §5.1); 0 between records.
+struct RecordProgress {
+    /// The number of header bytes received (RFC 8446 §5.1); 0 between records.
     at: u8,
-    /// Bytes of it that are missing behind the header.
+    /// The number of bytes missing after the header.
     missing: usize,
-    /// Bytes of it that came.
+    /// The number of bytes received.
     len: usize,
 }
 
-impl Record {
+impl RecordProgress {
     fn note(&mut self, mut data: &[u8]) {
         while let [first, rest @ ..] = data {
             if self.at < 5 {

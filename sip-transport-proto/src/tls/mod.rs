@@ -1,15 +1,16 @@
 //! TLS for SIP (RFC 3261 §26, RFC 5922, RFC 9325): configuration, names, identities.
 //!
-//! A `TlsConfig` says how connections are protected; `TlsClient` and `TlsServer` build it.
-//! A client verifies a server by `SipServerVerifier` unless a method named `dangerous_…` is
-//! called. Whom a peer has proven to be is its [`Identity`]. `Tls` is one side of one
-//! connection, bytes in and bytes out.
+//! `TlsConfig` is the configuration; `TlsClient` and `TlsServer` build it. A client verifies a
+//! server with `SipServerVerifier` unless a method named `dangerous_…` is called. The peer's proven
+//! identity is an [`Identity`]. `Tls` is the state machine of one side of one connection, bytes in
+//! and bytes out.
 //!
-//! The work is done by `rustls`, whose cryptography comes from a provider that the caller gives:
-//! nothing here picks one. It has its own randomness and, unless told otherwise, its own clock:
-//! what is on the wire differs from run to run, its length does not if keys are of Ed25519.
+//! The protocol is implemented by `rustls`, whose cryptography comes from a provider that the
+//! caller supplies: nothing here chooses one. It has its own randomness and, unless configured
+//! otherwise, its own clock: the bytes on the wire differ from run to run, their number does not if
+//! keys are of Ed25519.
 //!
-//! Without the feature `tls` only the names, identities and errors are here.
+//! Without the feature `tls` only names, identities and errors are available.
 
 #[cfg(feature = "tls")]
 mod certificate_names;

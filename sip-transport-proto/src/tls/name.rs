@@ -1,3 +1,5 @@
+//! The name that the peer of a TLS connection must prove.
+
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
 use core::str::FromStr;
@@ -6,17 +8,16 @@ use std::sync::Arc;
 use sip_core::Host;
 use thiserror::Error;
 
-/// A whole domain name: RFC 1035 §2.3.4, as text without the last dot.
+/// The longest domain name (RFC 1035 §2.3.4), as text without the trailing dot.
 const MAX_NAME: usize = 253;
-/// One label of it.
+/// The longest label.
 const MAX_LABEL: usize = 63;
 
-/// What the peer of a TLS connection must prove to be: a domain or an IP address.
+/// The name that the peer of a TLS connection must prove: a domain or an IP address.
 ///
-/// It is what the URI said before DNS was asked (RFC 5922 §7.3), is sent as SNI if it is a domain,
-/// and is compared as RFC 5922 §7.2 says: whole, without regard to case or to a dot at the end.
-/// Names that are not ASCII are refused: an internationalized name is written in A-labels
-/// (RFC 5280 §7.2).
+/// It is the host of the URI, before DNS (RFC 5922 §7.3). It is sent as SNI if it is a domain, and
+/// compared as a whole, ignoring case and a trailing dot (RFC 5922 §7.2). Names that are not ASCII
+/// are refused: an internationalized name is written in A-labels (RFC 5280 §7.2).
 ///
 /// ```
 /// use sip_transport_proto::tls::TlsName;
@@ -31,14 +32,14 @@ pub struct TlsName(Name);
 
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Name {
-    /// In lower case, without a dot at the end.
+    /// A domain in lower case, without a trailing dot.
     Domain(Arc<str>),
     Ip(IpAddr),
 }
 
 impl TlsName {
-    /// Reads a host as a URI has it: a domain name, an IPv4 address, or an IPv6 address with or
-    /// without brackets. No port.
+    /// Parses the host of a URI: a domain name, an IPv4 address, or an IPv6 address with or without
+    /// brackets. No port.
     pub fn new(host: &str) -> Result<Self, TlsNameError> {
         let address = host
             .strip_prefix('[')
@@ -55,7 +56,7 @@ impl TlsName {
         }
     }
 
-    /// Reads a domain name. An IP address is none.
+    /// Parses a domain name, which an IP address is not.
     pub(super) fn domain(name: &str) -> Result<Self, TlsNameError> {
         let name = name.strip_suffix('.').unwrap_or(name);
         if name.is_empty() || name.len() > MAX_NAME {
@@ -78,7 +79,7 @@ impl TlsName {
         Ok(Self(Name::Domain(name.to_ascii_lowercase().into())))
     }
 
-    /// The domain, in lower case and without a dot at the end, unless this is an IP address.
+    /// The domain, in lower case and without a trailing dot, unless this is an IP address.
     pub fn as_domain(&self) -> Option<&str> {
         match &self.0 {
             Name::Domain(name) => Some(name),
@@ -95,7 +96,8 @@ impl TlsName {
     }
 }
 
-/// Whether some would read this label as the last part of an IPv4 address: `1` or `0x1f`.
+/// Returns true if some parsers would read this label as the last part of an IPv4 address: `1` or
+/// `0x1f`.
 fn is_number(label: &str) -> bool {
     let hex = label
         .strip_prefix("0x")
@@ -141,17 +143,18 @@ impl fmt::Display for TlsName {
     }
 }
 
-/// Why a host is no name that a certificate could prove.
+/// The reason why a host is not a name that a certificate could prove.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TlsNameError {
     /// A name is empty or over 253 bytes, or a label of it is empty or over 63 bytes.
     #[error("a domain name has 1 to 253 bytes in labels of 1 to 63")]
     Length,
-    /// Something other than letters, digits, `-` and `_`; or a `-` at the edge of a label.
+    /// A name has a character other than letters, digits, `-` and `_`, or a `-` at the edge of a
+    /// label.
     #[error("a domain name has ASCII letters, digits, '-' and '_', no '-' at the edge of a label")]
     Character,
     /// The last label is a number, so that it could be taken for an IP address.
-    #[error("the last label of a domain name is no number")]
+    #[error("the last label of a domain name is not a number")]
     Number,
 }

@@ -1,3 +1,5 @@
+//! Server configurations.
+
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -10,7 +12,7 @@ use rustls::{DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVer
 use super::client::owned;
 use super::{ServerCertificates, TlsConfig, TlsConfigError};
 
-/// Builds the server's side of a [`TlsConfig`].
+/// A builder of the server side of a [`TlsConfig`].
 #[derive(Clone, Debug)]
 pub struct TlsServer {
     provider: Arc<CryptoProvider>,
@@ -25,7 +27,7 @@ pub struct TlsServer {
 }
 
 impl TlsServer {
-    /// Uses this provider's cryptography and shows these certificates: one
+    /// A builder that uses this provider's cryptography and presents these certificates: one
     /// [`LocalCertificate`](super::LocalCertificate), or a set that can be replaced later.
     pub fn new(provider: Arc<CryptoProvider>, certificates: impl Into<ServerCertificates>) -> Self {
         Self {
@@ -41,68 +43,69 @@ impl TlsServer {
         }
     }
 
-    /// Asks clients for a certificate that leads to one of these roots (mutual TLS), and lets
-    /// nobody in without. If nothing is said, clients are asked for none.
+    /// Requires clients to present a certificate that leads to one of these roots (mutual TLS).
+    /// Default: clients are not asked for a certificate.
     pub fn client_certificate_required(mut self, roots: RootCertStore) -> Self {
         self.clients = Some((roots, true));
         self
     }
 
-    /// The same, and lets clients in that have none: those have no identity (RFC 5922 §7.4).
-    /// One that is given must be good.
+    /// Asks clients for a certificate, and also accepts clients without one: these have no identity
+    /// (RFC 5922 §7.4). A certificate that is presented must be valid.
     pub fn client_certificate_optional(mut self, roots: RootCertStore) -> Self {
         self.clients = Some((roots, false));
         self
     }
 
-    /// Knows these application protocols over TLS (ALPN, RFC 7301), best first: `sip/2` is the one
-    /// registered for SIP. If not said, whatever a client offers is passed over. If said, a client
-    /// that offers only others is refused, and one that offers none is not.
+    /// Supports these application protocols over TLS (ALPN, RFC 7301), in order of preference:
+    /// `sip/2` is the one registered for SIP. By default, a client's offer is ignored. If set, a
+    /// client that offers only others is refused, and one that offers none is accepted.
     pub fn alpn(mut self, protocols: &[&[u8]]) -> Self {
         self.alpn = owned(protocols);
         self
     }
 
-    /// The same for secure WebSocket, where it would be `http/1.1`.
+    /// Supports these application protocols over secure WebSocket, where `http/1.1` would be usual.
     pub fn alpn_wss(mut self, protocols: &[&[u8]]) -> Self {
         self.alpn_wss = owned(protocols);
         self
     }
 
-    /// Speaks these versions of TLS only. Both 1.2 and 1.3 if not said; there are no others.
+    /// Allows these versions of TLS only. Default: 1.2 and 1.3; there are no others.
     pub fn versions(mut self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
         self.versions = versions;
         self
     }
 
-    /// How many sessions are kept for resumption, together for TLS and secure WebSocket: 4,096 if
-    /// not said, 0 for none. Under a kilobyte each, more with a client's certificate in it; a
-    /// client may take several.
+    /// Sets the number of sessions stored for resumption, for TLS and secure WebSocket together.
+    /// Default: 4,096; 0 for none. Each takes less than a kilobyte, or more with a client's
+    /// certificate; a client may have several.
     pub fn sessions(mut self, count: usize) -> Self {
         self.sessions = count;
         self
     }
 
-    /// Gives sessions to the clients to keep, as tickets that only this can read: nothing is kept
-    /// here then. A provider of cryptography has such a ticketer. Never share one between servers
-    /// that ask for different client certificates: a session counts as a certificate shown.
+    /// Stores sessions at the clients, as tickets that only this ticketer can decrypt; none are
+    /// stored here then. A crypto provider has such a ticketer. Never share one between servers
+    /// that ask for different client certificates: a session counts as a certificate presented.
     pub fn tickets(mut self, tickets: Arc<dyn ProducesTickets>) -> Self {
         self.tickets = Some(tickets);
         self
     }
 
-    /// The clock by which certificates and sessions are valid; the system's if not said.
+    /// Sets the clock by which the validity of certificates and sessions is checked. Default: the
+    /// system's.
     pub fn time(mut self, time: Arc<dyn TimeProvider>) -> Self {
         self.time = time;
         self
     }
 
-    /// Makes the configuration.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///
-    /// [`TlsConfigError::Verifier`] if clients are to have certificates and there are no roots;
-    /// [`TlsConfigError::Rustls`] if the provider cannot do the versions.
+    /// [`TlsConfigError::Verifier`] if client certificates are asked for without roots;
+    /// [`TlsConfigError::Rustls`] if the provider does not support the versions.
     pub fn build(self) -> Result<TlsConfig, TlsConfigError> {
         let builder = ServerConfig::builder_with_details(self.provider.clone(), self.time.clone())
             .with_protocol_versions(self.versions)?;

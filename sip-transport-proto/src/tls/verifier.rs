@@ -1,3 +1,5 @@
+//! Verification of a server's certificate.
+
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,15 +13,15 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 use super::{CertificateProblem, Identity, NamePolicy, TlsName};
 
-/// Verifies a server's certificate as SIP asks (RFC 5922 §7.3).
+/// A verifier of server certificates by the rules of SIP (RFC 5922 §7.3).
 ///
-/// First the chain up to a trusted root, the times, and the purposes (RFC 5280, RFC 5922 §7.1);
-/// then the names, by a [`NamePolicy`]. Revocation is not looked at.
+/// First it verifies the chain up to a trusted root, the validity periods, and the purposes
+/// (RFC 5280, RFC 5922 §7.1); then the names, by a [`NamePolicy`]. It does not check revocation.
 ///
-/// A root may be a server's own certificate, as a self-signed one is that says of itself that it is
-/// a CA's (what `openssl req -x509` makes): its times, purposes and names are verified all the same.
+/// A root may be a server's own certificate, such as a self-signed one that claims to be a CA's (as
+/// `openssl req -x509` makes): its validity period, purposes and names are verified all the same.
 ///
-/// [`TlsClient`](super::TlsClient) makes it; by itself it is for a `rustls::ClientConfig` of your
+/// [`TlsClient`](super::TlsClient) uses it; it can also be used in a `rustls::ClientConfig` of your
 /// own.
 #[derive(Debug)]
 pub struct SipServerVerifier {
@@ -29,7 +31,8 @@ pub struct SipServerVerifier {
 }
 
 impl SipServerVerifier {
-    /// Trusts what leads to these roots, by the signature algorithms of this provider.
+    /// A verifier that trusts certificates leading to these roots, by the signature algorithms of
+    /// this provider.
     pub fn new(roots: Arc<RootCertStore>, provider: &CryptoProvider, names: NamePolicy) -> Self {
         Self {
             roots,
@@ -40,8 +43,9 @@ impl SipServerVerifier {
 }
 
 impl SipServerVerifier {
-    /// Whether the certificate is that of a root, and may be a server's. A root is known by its
-    /// subject and key: who has the key, which the handshake proves, could sign any other.
+    /// Returns true if the certificate is that of a root, and may be a server's. A root is
+    /// identified by its subject and key: the holder of the key, which the handshake proves, could
+    /// sign any other certificate.
     fn has_root(&self, certificate: &CertificateDer<'_>) -> bool {
         let own = webpki::anchor_from_trusted_cert(certificate);
         own.is_ok_and(|own| own.name_constraints.is_none() && self.roots.roots.contains(&own))
@@ -49,14 +53,14 @@ impl SipServerVerifier {
     }
 }
 
-/// Whether this is all that speaks against a certificate.
+/// Returns true if this is the only problem with a certificate.
 fn is_ca_used_as_end_entity(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(error)
         if CertificateProblem::from(error) == CertificateProblem::CaUsedAsEndEntity)
 }
 
-/// Whether a certificate does not say that it is for other purposes (RFC 5280 §4.2.1.12). One that
-/// is trusted does not hide what it says, so the object identifiers are just searched for.
+/// Returns true unless a certificate is limited to other purposes (RFC 5280 §4.2.1.12). A trusted
+/// one does not hide its contents, so it is enough to search for the object identifiers.
 fn is_for_servers(certificate: &[u8]) -> bool {
     const EXTENDED_KEY_USAGE: &[u8] = &[6, 3, 0x55, 0x1D, 0x25];
     const SERVER_AUTH: &[u8] = &[6, 8, 0x2B, 6, 1, 5, 5, 7, 3, 1];
@@ -82,7 +86,7 @@ impl ServerCertVerifier for SipServerVerifier {
             self.algorithms.all,
         );
         match chain {
-            // Said of a certificate that is valid at this time: webpki looks at that first.
+            // Reported only for a certificate within its validity period: webpki checks that first.
             Err(error) if is_ca_used_as_end_entity(&error) && self.has_root(end_entity) => {}
             other => other?,
         }
@@ -123,7 +127,7 @@ impl ServerCertVerifier for SipServerVerifier {
     }
 }
 
-/// Takes any certificate; only checks that the peer has the key of it.
+/// A verifier that accepts any certificate, and checks only that the peer has its key.
 #[derive(Debug)]
 pub(super) struct NoVerification {
     pub(super) algorithms: WebPkiSupportedAlgorithms,

@@ -1,16 +1,16 @@
-//! One message out of its fragments (RFC 6455 §5.4).
+//! Assembly of a message from its fragments (RFC 6455 §5.4).
 
 use bytes::Bytes;
 
 use super::MessageKind;
 use crate::error::WebSocketError;
 
-/// The fragments of a message so far.
+/// The fragments of a message received so far.
 #[derive(Debug)]
 pub(super) struct Assembly {
     kind: MessageKind,
     data: Vec<u8>,
-    /// Up to here `data` is known to be UTF-8, if it is text.
+    /// The length of `data` that is known to be UTF-8, if it is text.
     checked: usize,
     fragments: usize,
 }
@@ -29,7 +29,7 @@ impl Assembly {
         self.data.len()
     }
 
-    /// Adds a fragment. That it fits the limit in bytes was checked with its header.
+    /// Adds a fragment. The limit in bytes was checked with its header.
     pub(super) fn add(
         &mut self,
         fragment: &[u8],
@@ -48,8 +48,8 @@ impl Assembly {
         Ok(())
     }
 
-    /// A character may be cut by the end of a fragment, but a wrong one is wrong at once
-    /// (RFC 6455 §8.1).
+    /// Checks the text so far: a character may be split between fragments, but an invalid one is an
+    /// error at once (RFC 6455 §8.1).
     fn check_text(&mut self) -> Result<(), WebSocketError> {
         let unchecked = self.data.get(self.checked..).unwrap_or_default();
         match str::from_utf8(unchecked) {

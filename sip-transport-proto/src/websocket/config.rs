@@ -1,3 +1,5 @@
+//! The settings and limits of WebSockets, and the server's check of a request.
+
 use core::fmt;
 use core::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
@@ -6,7 +8,7 @@ use std::sync::Arc;
 use super::head::{UpgradeRequest, is_token};
 use crate::setting::ConfigError;
 
-/// How WebSockets are opened: what a client asks for, and what a server lets in.
+/// The settings of the opening handshake: the request of a client, and what a server accepts.
 ///
 /// Cheap to clone.
 ///
@@ -63,11 +65,11 @@ impl WebSocketConfig {
         Arc::make_mut(&mut self.0)
     }
 
-    /// What a client asks for: a path, and a query if there is to be one (RFC 6455 §3). Default:
-    /// `/`.
+    /// Sets the path that a client requests, with a query if there is to be one (RFC 6455 §3).
+    /// Default: `/`.
     ///
     /// # Errors
-    /// It must begin with `/` and hold only visible ASCII but `#`.
+    /// The path must begin with `/` and contain only visible ASCII except `#`.
     pub fn path(&mut self, path: &str) -> Result<&mut Self, ConfigError> {
         if !is_path(path) {
             return Err(ConfigError {
@@ -79,10 +81,10 @@ impl WebSocketConfig {
         Ok(self)
     }
 
-    /// The Host that a client names, instead of the one it was told to connect to.
+    /// Sets the Host that a client sends, in place of the one it connects to.
     ///
     /// # Errors
-    /// It must be of visible ASCII.
+    /// The host must consist of visible ASCII.
     pub fn host(&mut self, host: &str) -> Result<&mut Self, ConfigError> {
         if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError {
@@ -94,7 +96,7 @@ impl WebSocketConfig {
         Ok(self)
     }
 
-    /// The Origin that a client names, as browsers do (RFC 6454). Default: none.
+    /// Sets the Origin that a client sends, as browsers do (RFC 6454). Default: none.
     ///
     /// # Errors
     /// As [`header`](Self::header).
@@ -105,16 +107,16 @@ impl WebSocketConfig {
     /// Adds a header to a client's request, such as Cookie or Authorization (RFC 7118 §7).
     ///
     /// # Errors
-    /// The name must be a token, and none of those that the handshake itself sets; the value must
-    /// be without control characters.
+    /// The name must be a token, and not one of those that the handshake itself sets; the value
+    /// must not contain control characters.
     pub fn header(&mut self, name: &str, value: &str) -> Result<&mut Self, ConfigError> {
         let header = header(name, value)?;
         self.settings().headers.push(header);
         Ok(self)
     }
 
-    /// Adds a path that a server serves; the query of a request does not matter. Without any,
-    /// every path is served; with some, every other one is answered 404.
+    /// Adds a path that a server accepts, whatever the query of the request. Without any, every
+    /// path is accepted; otherwise all others are answered with 404.
     ///
     /// # Errors
     /// As [`path`](Self::path), and without a query.
@@ -129,11 +131,11 @@ impl WebSocketConfig {
         Ok(self)
     }
 
-    /// A call that decides whether a server lets a client in, once its request is found correct:
-    /// by path, Origin, Cookie or any other header (RFC 7118 §7).
+    /// Sets a callback that decides whether a server accepts a client whose request is correct: by
+    /// path, Origin, Cookie or any other header (RFC 7118 §7).
     ///
-    /// Within a transport it runs outside all locks, in the task of the connection. If it panics, the
-    /// client is turned away with 500.
+    /// In a transport it runs outside all locks, in the task of the connection. If it panics, the
+    /// client is refused with 500.
     pub fn check(
         &mut self,
         check: impl Fn(&UpgradeRequest) -> Result<(), Refusal> + Send + Sync + 'static,
@@ -166,7 +168,7 @@ impl WebSocketConfig {
     }
 }
 
-/// A client's request, and the application's check to be run on it.
+/// A client's request, with the application's check to be run on it.
 #[derive(Clone, Debug)]
 pub struct UpgradeCheck {
     check: Check,
@@ -174,12 +176,12 @@ pub struct UpgradeCheck {
 }
 
 impl UpgradeCheck {
-    /// Runs the check: code of the application, so no lock should be held.
+    /// Runs the check. This is code of the application, so no lock should be held.
     ///
     /// # Errors
-    /// It turns the client away. So does its panic, with 500.
+    /// The check refused the client, or panicked, which counts as a refusal with 500.
     pub fn run(&self) -> Result<(), Refusal> {
-        // Its panic must not end the task that asks: other connections depend on that.
+        // A panic must not end the calling task: other connections depend on it.
         let checked = catch_unwind(AssertUnwindSafe(|| (self.check.0)(&self.request)));
         checked.unwrap_or_else(|_| {
             Err(Refusal {
@@ -191,7 +193,7 @@ impl UpgradeCheck {
 }
 
 impl PartialEq for UpgradeCheck {
-    /// Whether they ask the same check about the same request.
+    /// Compares by the identity of the check and by the request.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.check.0, &other.check.0) && self.request == other.request
     }
@@ -199,15 +201,15 @@ impl PartialEq for UpgradeCheck {
 
 impl Eq for UpgradeCheck {}
 
-/// How a server's check turns a client away.
+/// The refusal of a client by the server's check.
 ///
-/// In a check, `?` may stand behind the calls that make one: where they fail the client is turned
-/// away with 500.
+/// In a check, `?` may be used on the calls that build a refusal: if they fail, the client is
+/// refused with 500.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     status: u16,
     headers: Vec<(String, String)>,
-    /// The check did not say so, it panicked.
+    /// True if the refusal stands for a panic of the check.
     panicked: bool,
 }
 
@@ -251,7 +253,7 @@ impl Refusal {
         &self.headers
     }
 
-    /// Whether the check panicked.
+    /// Returns true if the check panicked.
     pub(crate) fn is_panic(&self) -> bool {
         self.panicked
     }
@@ -263,7 +265,7 @@ impl From<ConfigError> for Refusal {
     }
 }
 
-/// What one WebSocket may take.
+/// The limits of one WebSocket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct WebSocketLimits {
     pub(super) head: usize,
@@ -299,17 +301,18 @@ macro_rules! limits {
 
 impl WebSocketLimits {
     limits! {
-        /// Bytes of an upgrade's head, request or response. Default: 8 KiB.
+        /// Sets the limit of bytes of a handshake's head, request or response. Default: 8 KiB.
         head;
-        /// Bytes of a message, over all its fragments. Default: 64 KiB.
+        /// Sets the limit of bytes of a message, over all its fragments. Default: 64 KiB.
         message;
-        /// Fragments of a message. Default: 1024.
+        /// Sets the limit of fragments of a message. Default: 1024.
         fragments;
     }
 }
 
-/// What the handshake sets itself (RFC 6455 §4.1), or what would change how far its head reaches.
-const OURS: [&str; 10] = [
+/// The headers that the handshake itself sets (RFC 6455 §4.1), or that would change where its head
+/// ends.
+const RESERVED: [&str; 10] = [
     "host",
     "upgrade",
     "connection",
@@ -323,7 +326,11 @@ const OURS: [&str; 10] = [
 ];
 
 fn header(name: &str, value: &str) -> Result<(String, String), ConfigError> {
-    if !is_token(name.as_bytes()) || OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+    if !is_token(name.as_bytes())
+        || RESERVED
+            .iter()
+            .any(|reserved| reserved.eq_ignore_ascii_case(name))
+    {
         return Err(ConfigError {
             setting: "header name",
             expected: "a token that the handshake does not set itself",

@@ -1,4 +1,4 @@
-//! One frame on the wire (RFC 6455 §5.2).
+//! Frames on the wire (RFC 6455 §5.2).
 
 use std::io::Cursor;
 
@@ -13,7 +13,7 @@ pub(super) const MAX_HEADER: usize = 14;
 /// The longest payload of a control frame (RFC 6455 §5.5).
 pub(super) const MAX_CONTROL: usize = 125;
 
-/// What a frame carries.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Opcode {
     Continuation,
@@ -43,20 +43,21 @@ impl From<Opcode> for OpCode {
     }
 }
 
-/// A header that keeps the rules which a header alone can break.
+/// The header of a received frame, checked for the rules that a header alone can break.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
+pub(super) struct ReceivedHeader {
     pub(super) opcode: Opcode,
     pub(super) fin: bool,
     pub(super) mask: Option<[u8; 4]>,
-    /// The header's own length.
+    /// The length of the header itself.
     pub(super) len: usize,
-    /// As announced: nothing is allocated for it.
+    /// The length that the header announces: nothing is allocated for it.
     pub(super) payload_len: u64,
 }
 
-impl Header {
-    /// The header that `bytes` begin with, as `role` receives it. `None`: more bytes are needed.
+impl ReceivedHeader {
+    /// Parses the header at the start of `bytes`, as received by `role`. `None` if more bytes are
+    /// needed.
     pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Self>, ProtocolViolation> {
         let mut cursor = Cursor::new(bytes);
         let (header, payload_len) = match FrameHeader::parse(&mut cursor) {
@@ -95,7 +96,7 @@ impl Header {
             opcode,
             fin: header.is_final,
             mask: header.mask,
-            // Not what the length would take at best: a peer may have written it longer.
+            // Not the shortest encoding of the length: a peer may have used a longer one.
             len: usize::try_from(cursor.position()).unwrap_or(MAX_HEADER),
             payload_len,
         }))
@@ -110,7 +111,7 @@ pub(super) fn write(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: Opt
         ..FrameHeader::default()
     };
     out.reserve(MAX_HEADER + payload.len());
-    // A Vec takes all that is written to it.
+    // Writing to a Vec cannot fail.
     let _ = header.format(payload.len() as u64, out);
     let start = out.len();
     out.extend_from_slice(payload);
@@ -119,7 +120,7 @@ pub(super) fn write(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: Opt
     }
 }
 
-/// Masks or unmasks (RFC 6455 §5.3).
+/// Masks or unmasks a payload (RFC 6455 §5.3).
 pub(super) fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u128::from_ne_bytes([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d]);

@@ -6,10 +6,10 @@ use super::config::{Refusal, WebSocketConfig};
 use super::head::{Headers, UpgradeRequest, UpgradeResponse};
 use crate::error::HandshakeError;
 
-/// RFC 7118 §4.1.
+/// The subprotocol of SIP (RFC 7118 §4.1).
 const SUBPROTOCOL: &str = "sip";
 
-/// A client's request. `host` is cut to visible ASCII: nothing in it can end the line.
+/// A client's request. `host` is reduced to visible ASCII, so that nothing in it can end the line.
 pub(super) fn request(config: &WebSocketConfig, host: &str, key: &str) -> Vec<u8> {
     let host: String = config
         .host_or(host)
@@ -31,7 +31,8 @@ pub(super) fn request(config: &WebSocketConfig, host: &str, key: &str) -> Vec<u8
     text.into_bytes()
 }
 
-/// Checks the server's 101 (RFC 6455 §4.1, RFC 7118 §4.1). `key` is what the client sent.
+/// Checks the server's 101 response (RFC 6455 §4.1, RFC 7118 §4.1). `key` is the one that the
+/// client sent.
 pub(super) fn check_response(response: &UpgradeResponse, key: &str) -> Result<(), HandshakeError> {
     let headers = response.headers();
     check_upgrade(headers)?;
@@ -48,8 +49,8 @@ pub(super) fn check_response(response: &UpgradeResponse, key: &str) -> Result<()
     }
 }
 
-/// A server's 101 to a request; to what is not correct, or could not be read as one, it appends
-/// what is wrong.
+/// The request and the 101 response to it. To an incorrect or malformed request, appends the error
+/// response to `out`.
 pub(super) fn answer(
     config: &WebSocketConfig,
     request: Result<UpgradeRequest, HandshakeError>,
@@ -65,12 +66,12 @@ pub(super) fn answer(
     checked
 }
 
-/// Appends what the application's check turns a client away with.
+/// Appends the response for a refusal by the application's check.
 pub(super) fn refuse(refused: &Refusal, out: &mut Vec<u8>) {
     out.extend_from_slice(refusal(refused.status(), refused.headers()).as_bytes());
 }
 
-/// The 101 to a request that is correct.
+/// The 101 response to a correct request.
 fn accept(config: &WebSocketConfig, request: &UpgradeRequest) -> Result<String, HandshakeError> {
     let subprotocol = check_request(config, request)?;
     let key = request.headers().get("sec-websocket-key");
@@ -84,8 +85,8 @@ fn accept(config: &WebSocketConfig, request: &UpgradeRequest) -> Result<String, 
     ))
 }
 
-/// RFC 6455 §4.2.1. The subprotocol as the client spelled it: it may compare it with care for
-/// case.
+/// Checks a request (RFC 6455 §4.2.1). Returns the subprotocol as the client spelled it, since it
+/// may compare it with regard to case.
 fn check_request<'a>(
     config: &WebSocketConfig,
     request: &'a UpgradeRequest,
@@ -100,7 +101,7 @@ fn check_request<'a>(
     if headers.single("host").is_none() {
         return Err(HandshakeError::Host);
     }
-    // What stands behind the head are frames. A body would be read as such.
+    // The bytes after the head are frames; a body would be parsed as such.
     let body = headers.get_all("content-length").any(|value| value != b"0");
     if body || headers.get("transfer-encoding").is_some() {
         return Err(HandshakeError::Body);
@@ -188,7 +189,7 @@ fn reason(status: u16) -> &'static str {
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Whether it is 16 bytes in base64: 22 digits and the padding.
+/// Returns true for 16 bytes in base64: 22 digits and the padding.
 fn is_key(key: &[u8]) -> bool {
     key.len() == 24
         && key
@@ -196,7 +197,7 @@ fn is_key(key: &[u8]) -> bool {
             .is_some_and(|digits| digits.iter().all(|digit| BASE64.contains(digit)))
 }
 
-/// 16 bytes in base64 (RFC 4648 §4).
+/// Encodes 16 bytes in base64 (RFC 4648 §4).
 pub(super) fn key(bytes: [u8; 16]) -> String {
     let digit = |bits: u128| BASE64.get((bits & 63) as usize).map_or('A', |&d| d.into());
     let bits = u128::from_be_bytes(bytes);

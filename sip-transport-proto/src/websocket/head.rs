@@ -1,4 +1,4 @@
-//! The heads of an upgrade as they came (RFC 6455 §4).
+//! The received heads of the opening handshake (RFC 6455 §4).
 
 use core::fmt;
 
@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use crate::error::HandshakeError;
 
-/// How many headers a head may have.
+/// The limit of headers in a head.
 const MAX_HEADERS: usize = 64;
 
-/// The headers of an upgrade.
+/// The headers of a handshake's request or response.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Headers(Vec<(Bytes, Bytes)>);
 
@@ -28,12 +28,12 @@ impl Headers {
         )
     }
 
-    /// The value of the first header of this name, whatever its case.
+    /// The value of the first header with this name, ignoring case.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.get_all(name).next()
     }
 
-    /// The values of all headers of this name, in order.
+    /// The values of all headers with this name, in order.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.iter()
             .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
@@ -45,14 +45,14 @@ impl Headers {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// The value of the one header of this name; `None` if there is none, or more.
+    /// The value of the only header with this name; `None` if there is none, or more than one.
     pub(super) fn single(&self, name: &str) -> Option<&[u8]> {
         let mut values = self.get_all(name);
         let value = values.next()?;
         values.next().is_none().then_some(value)
     }
 
-    /// The members of the comma lists in all headers of this name.
+    /// The members of the comma-separated lists in all headers with this name.
     pub(super) fn list(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.get_all(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
@@ -75,7 +75,7 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// A client's request to upgrade, as a server sees it.
+/// A client's handshake request, as received by a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UpgradeRequest {
     pub(super) method: Bytes,
@@ -85,7 +85,7 @@ pub struct UpgradeRequest {
 }
 
 impl UpgradeRequest {
-    /// `head`: all up to and with the empty line.
+    /// Parses `head`: everything up to and including the empty line.
     pub(super) fn parse(head: &Bytes) -> Result<Self, HandshakeError> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut parsed = httparse::Request::new(&mut headers);
@@ -103,7 +103,7 @@ impl UpgradeRequest {
         })
     }
 
-    /// What was asked for, as it came: path and query, or a whole URI.
+    /// The request target as received: path and query, or a whole URI.
     pub fn target(&self) -> &str {
         str::from_utf8(&self.target).unwrap_or_default()
     }
@@ -133,12 +133,12 @@ impl UpgradeRequest {
         }
     }
 
-    /// The Host that the client named.
+    /// The Host header.
     pub fn host(&self) -> Option<&[u8]> {
         self.headers.get("host")
     }
 
-    /// The Origin, which browsers send (RFC 6455 §10.2).
+    /// The Origin header, which browsers send (RFC 6455 §10.2).
     pub fn origin(&self) -> Option<&[u8]> {
         self.headers.get("origin")
     }
@@ -149,7 +149,7 @@ impl UpgradeRequest {
     }
 }
 
-/// A server's answer to an upgrade, as a client sees it.
+/// A server's handshake response, as received by a client.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UpgradeResponse {
     status: u16,
@@ -170,7 +170,7 @@ impl UpgradeResponse {
         })
     }
 
-    /// The status: 101 where the WebSocket opened.
+    /// The status: 101 if the WebSocket opened.
     pub fn status(&self) -> u16 {
         self.status
     }
@@ -181,8 +181,8 @@ impl UpgradeResponse {
     }
 }
 
-/// Whether the parser read all of the head. One that ends before its last line is one that another
-/// reader may end elsewhere.
+/// Checks that the parser consumed the whole head. If a head ends before its last line, another
+/// parser may find its end elsewhere.
 fn whole(
     parsed: Result<httparse::Status<usize>, httparse::Error>,
     head: &Bytes,
@@ -198,7 +198,7 @@ fn whole(
     }
 }
 
-/// RFC 9110 §5.6.2.
+/// Returns true for a token (RFC 9110 §5.6.2).
 pub(super) fn is_token(text: &[u8]) -> bool {
     !text.is_empty()
         && text

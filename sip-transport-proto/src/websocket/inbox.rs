@@ -1,15 +1,17 @@
-/// Bytes taken in and not yet read. Empty, it holds no memory.
+//! The buffer of bytes received but not parsed yet.
+
+/// Bytes received and not yet read. An empty inbox holds no memory.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     bytes: Vec<u8>,
-    /// How many of them were read.
+    /// The number of bytes that were read.
     start: usize,
 }
 
 impl Inbox {
-    /// Appends `data`, of which the caller has seen to it that there is room below `limit`.
+    /// Appends `data`; the caller has checked that it fits within `limit`.
     pub(super) fn push(&mut self, data: &[u8], limit: usize) {
-        // Not for every few bytes read: what is left would be moved again and again.
+        // Not for every few bytes read: the rest would be moved again and again.
         if self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
             self.start = 0;

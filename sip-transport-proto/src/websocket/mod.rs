@@ -1,18 +1,20 @@
-//! SIP over WebSocket (RFC 6455, RFC 7118) as a state machine: bytes in, bytes out.
+//! SIP over WebSocket (RFC 6455, RFC 7118) as a state machine without I/O: bytes in, bytes out.
 //!
-//! A [`WebSocket`] is one side of one connection. It does no I/O, knows no time and, as everything
+//! A [`WebSocket`] is one side of one connection. It does no I/O, has no clock and, as everything
 //! in this crate, is a function of its inputs: a client's key and masks come from a seed. The
-//! deadlines of the handshake, of a message and of the close are the caller's.
+//! deadlines of the handshake, of a message and of the close are up to the caller.
 //!
-//! The frame header, the accept key and their rules are tungstenite's. Its connection is not used:
-//! that allocates what a frame announces, keeps its read buffer between messages, takes fragments
-//! without end, masks with randomness of its own and does not tell a peer what it broke.
+//! The frame header, the accept key and their rules are tungstenite's. Its connection type is not
+//! used, because it allocates the length that a frame announces, keeps its read buffer between
+//! messages, accepts an unlimited number of fragments, masks with randomness of its own, and does
+//! not tell the peer which rule it broke.
 //!
 //! # Memory
 //!
-//! What a peer sends takes at most the limit of a message and 139 bytes; before the handshake
-//! ends, that of a head if it is larger. Output grows by what is sent; of what a peer causes it
-//! holds 4 KiB at most, plus a reply and a close frame. An idle WebSocket holds no buffer.
+//! The bytes received from a peer take at most the limit of a message and 139 bytes or, during the
+//! handshake, that of a head if it is larger. Output grows with what is sent; of output caused by
+//! the peer it holds at most 4 KiB, plus a response and a close frame. An idle WebSocket holds no
+//! buffer.
 
 mod assembly;
 mod config;
@@ -23,7 +25,7 @@ mod inbox;
 
 use assembly::Assembly;
 use bytes::Bytes;
-use frame::{Header, MAX_CONTROL, MAX_HEADER, Opcode};
+use frame::{MAX_CONTROL, MAX_HEADER, Opcode, ReceivedHeader};
 use inbox::Inbox;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -33,18 +35,18 @@ pub use crate::error::{HandshakeError, ProtocolViolation, WebSocketError};
 pub use config::{Refusal, UpgradeCheck, WebSocketConfig, WebSocketLimits};
 pub use head::{Headers, UpgradeRequest, UpgradeResponse};
 
-/// As much output as pongs may fill. A peer that pings and never reads gets the last one only
-/// (RFC 6455 §5.5.3).
+/// The limit of output taken by pongs. A peer that sends pings and never reads gets a pong for the
+/// last one only (RFC 6455 §5.5.3).
 const PONG_ROOM: usize = 4 << 10;
 
-/// What a close frame without a status counts as (RFC 6455 §7.1.5).
+/// The status that a close frame without one counts as (RFC 6455 §7.1.5).
 const NO_STATUS: u16 = 1005;
 
-/// One side of one WebSocket.
+/// The state machine of one side of a WebSocket.
 ///
-/// Give it what the socket reads with [`push`](Self::push), call [`poll`](Self::poll) until it has
-/// no more, and write what [`take_output`](Self::take_output) hands out: after every call that may
-/// have made some, errors included.
+/// Pass the bytes from the socket to [`push`](Self::push), call [`poll`](Self::poll) until it
+/// returns `None`, and write the bytes from [`take_output`](Self::take_output): after every call
+/// that may have produced some, errors included.
 ///
 /// ```
 /// use sip_transport_proto::websocket::{Item, WebSocket, WebSocketConfig, WebSocketLimits};
@@ -70,32 +72,33 @@ const NO_STATUS: u16 = 1005;
 #[derive(Debug)]
 pub struct WebSocket {
     side: Side,
-    state: State,
+    state: WebSocketState,
     limits: WebSocketLimits,
     inbox: Inbox,
-    /// How much of the inbox was searched for the end of a head.
+    /// The length of the inbox that was searched for the end of a head.
     scanned: usize,
-    /// A message of which the last fragment is missing.
+    /// A message whose last fragment has not arrived.
     assembly: Option<Assembly>,
-    /// What the peer's last message was.
+    /// The kind of the peer's last message.
     kind: MessageKind,
     output: Vec<u8>,
-    /// Bytes of pongs in the output.
+    /// The bytes of pongs in the output.
     pongs: usize,
-    /// A pong for which there was no room.
+    /// The payload of a pong for which there was no room.
     late_pong: Option<Bytes>,
 }
 
+/// The role of a side.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Role {
     Client,
     Server,
 }
 
-/// A side and what only it needs.
+/// The client or the server side, with the state that only it needs.
 #[derive(Debug)]
 enum Side {
-    /// Masks must not be foreseen by the application (RFC 6455 §5.3).
+    /// The masks must be unpredictable for the application (RFC 6455 §5.3).
     Client {
         masks: Box<ChaCha12Rng>,
     },
@@ -122,103 +125,105 @@ impl Side {
     }
 }
 
+/// The state of a WebSocket.
 #[derive(Debug)]
-enum State {
-    /// A server waits for the request.
+enum WebSocketState {
+    /// A server that waits for the request.
     Request(WebSocketConfig),
-    /// A server waits for what the application's check says, with its 101 at hand.
+    /// A server that waits for the decision of the application's check, with its 101 response
+    /// ready.
     Asked {
         request: Box<UpgradeRequest>,
         reply: String,
     },
-    /// The check has let the client in.
+    /// A server whose check accepted the client.
     Admitted(Box<UpgradeRequest>),
-    /// The check has turned the client away, with this status.
+    /// A server whose check refused the client, with this status.
     TurnedAway(u16),
-    /// A client waits for the response to this key.
+    /// A client that waits for the response to this key.
     Response {
         key: Box<str>,
     },
     Open,
-    /// A close frame went out, none has come.
+    /// A close frame has been sent and none received.
     Closing,
-    /// Nothing more is read or sent.
+    /// The end: nothing more is read or sent.
     Closed,
-    /// The server answered with another status than 101.
+    /// A client whose server answered with a status other than 101.
     Refused(Box<UpgradeResponse>),
 }
 
-/// What a WebSocket has to say.
+/// An event of a WebSocket.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Item {
-    /// A client's request is correct, and the application has a check for it: run that, and tell
-    /// what it said by [`WebSocket::decide`]. Nothing else comes before.
+    /// A client's request is correct, and the application has a check for it: run the check, and
+    /// pass its decision to [`WebSocket::decide`]. Nothing else happens before that.
     Asked(UpgradeCheck),
-    /// A server let the client in: frames may go both ways.
+    /// A server accepted the client: frames may be sent both ways.
     Accepted(UpgradeRequest),
-    /// A client was let in: frames may go both ways.
+    /// A client was accepted: frames may be sent both ways.
     Connected(UpgradeResponse),
     /// A whole message.
     Message {
         /// Text or binary.
         kind: MessageKind,
-        /// What it holds; UTF-8 if it is text.
+        /// The payload; UTF-8 if it is text.
         data: Bytes,
     },
-    /// A ping came; it is answered.
+    /// A ping arrived; a pong is queued.
     Ping,
-    /// A pong came.
+    /// A pong arrived.
     Pong,
-    /// The peer's close frame came, with this status; 1005 if it had none. If it was the first of
-    /// the two, it is answered. The server closes the TCP connection once all output is written;
-    /// the client waits for that (RFC 6455 §7.1.1).
+    /// The peer's close frame arrived, with this status, or 1005 if it had none. If it was the
+    /// first of the two, the answer is queued. The server closes the TCP connection once all output
+    /// is written; the client waits for that (RFC 6455 §7.1.1).
     Closed(u16),
 }
 
-/// How a message travels (RFC 7118 §4.2).
+/// The kind of a message (RFC 7118 §4.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MessageKind {
-    /// UTF-8.
+    /// Text in UTF-8.
     Text,
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary,
 }
 
-/// Why we close (RFC 6455 §7.4.1).
+/// The status of a close frame that we send (RFC 6455 §7.4.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 #[repr(u16)]
 pub enum CloseCode {
-    /// The purpose is fulfilled.
+    /// The connection has served its purpose.
     Normal = 1000,
-    /// A server goes down.
+    /// The server is shutting down.
     GoingAway = 1001,
     /// The peer broke the protocol.
     Protocol = 1002,
-    /// The peer sent what is not accepted here.
+    /// The peer sent data of a kind that is not accepted.
     Unsupported = 1003,
-    /// Text that is not UTF-8.
+    /// The peer sent text that is not UTF-8.
     NotUtf8 = 1007,
-    /// A message against our policy.
+    /// The peer sent a message that violates a policy.
     Policy = 1008,
-    /// A message too large.
+    /// The peer sent a message that is too large.
     TooLarge = 1009,
-    /// Something failed here.
+    /// A local failure.
     Internal = 1011,
 }
 
-/// The handshake has not ended, or the close has begun.
+/// The error of sending before the handshake has ended, or after the close has begun.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("the WebSocket is not open")]
 pub struct NotOpen;
 
 impl WebSocket {
-    /// The client's side, with its request in the output.
+    /// The client side, with its request in the output.
     ///
-    /// `host` is what Host says unless the configuration does: the name, and the port if it is not
-    /// the default one. `seed` makes the key and the masks; where peers are not trusted it must
-    /// come from the operating system, and be used once.
+    /// `host` is the Host header unless the configuration sets it: the name, and the port if it is
+    /// not the default one. `seed` generates the key and the masks; unless all peers are trusted,
+    /// it must come from the operating system's randomness, and be used only once.
     pub fn client(
         config: &WebSocketConfig,
         host: &str,
@@ -230,19 +235,23 @@ impl WebSocket {
         masks.fill_bytes(&mut key);
         let key = handshake::key(key);
         let request = handshake::request(config, host, &key);
-        let state = State::Response { key: key.into() };
+        let state = WebSocketState::Response { key: key.into() };
         Self {
             output: request,
             ..Self::new(Side::Client { masks }, state, limits)
         }
     }
 
-    /// The server's side, which waits for a request.
+    /// The server side, which waits for a request.
     pub fn server(config: &WebSocketConfig, limits: WebSocketLimits) -> Self {
-        Self::new(Side::Server, State::Request(config.clone()), limits)
+        Self::new(
+            Side::Server,
+            WebSocketState::Request(config.clone()),
+            limits,
+        )
     }
 
-    fn new(side: Side, state: State, limits: WebSocketLimits) -> Self {
+    fn new(side: Side, state: WebSocketState, limits: WebSocketLimits) -> Self {
         Self {
             side,
             state,
@@ -257,9 +266,9 @@ impl WebSocket {
         }
     }
 
-    /// Takes in bytes from the peer and says how many: less than all where they would not fit.
-    /// After a [`poll`](Self::poll) that had nothing more to say there is always room. When the
-    /// WebSocket is over it takes everything, for nothing.
+    /// Takes bytes from the peer and returns how many it accepted: less than all if they do not
+    /// fit. There is always room after [`poll`](Self::poll) has returned `None`. After the end all
+    /// bytes are accepted and discarded.
     pub fn push(&mut self, data: &[u8]) -> usize {
         if self.is_over() {
             return data.len();
@@ -272,114 +281,120 @@ impl WebSocket {
         taken
     }
 
-    /// How many bytes [`push`](Self::push) would take.
+    /// The number of bytes that [`push`](Self::push) would accept.
     pub fn capacity_left(&self) -> usize {
         self.capacity().saturating_sub(self.buffered())
     }
 
-    /// Room for a whole message in frames and a control frame between them.
+    /// The capacity: a whole message in frames, and a control frame between them.
     fn capacity(&self) -> usize {
         let message = self.limits.message.saturating_add(MAX_HEADER + MAX_CONTROL);
         match self.state {
-            State::Request(_) | State::Response { .. } => message.max(self.limits.head),
+            WebSocketState::Request(_) | WebSocketState::Response { .. } => {
+                message.max(self.limits.head)
+            }
             _ => message,
         }
     }
 
-    /// Bytes taken in and not handed out yet.
+    /// The number of bytes received and not yet returned.
     pub fn buffered(&self) -> usize {
         self.inbox.len() + self.assembly.as_ref().map_or(0, Assembly::len)
     }
 
-    /// Whether a part of something came: of a head, a frame or a message, even if all its
+    /// Returns true if a head, a frame or a message has been received in part, even if all
     /// fragments so far are empty.
     pub fn is_inside_message(&self) -> bool {
         self.inbox.len() > 0 || self.assembly.is_some()
     }
 
-    /// Whether frames may go both ways.
+    /// Returns true if frames may be sent both ways.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.state, WebSocketState::Open)
     }
 
-    /// Whether a close frame of ours went out, and none has come.
+    /// Returns true if a close frame has been sent and none received.
     pub fn is_closing(&self) -> bool {
-        matches!(self.state, State::Closing)
+        matches!(self.state, WebSocketState::Closing)
     }
 
-    /// Whether nothing will come any more: both sides closed, or an error ended it.
+    /// Returns true after the end: both sides closed, or an error occurred.
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Closed | State::Refused(_))
+        matches!(
+            self.state,
+            WebSocketState::Closed | WebSocketState::Refused(_)
+        )
     }
 
-    /// The server's answer, after [`WebSocketError::Refused`]: for WWW-Authenticate, Location,
+    /// The server's response, after [`WebSocketError::Refused`]: for WWW-Authenticate, Location,
     /// Set-Cookie.
     pub fn refusal(&self) -> Option<&UpgradeResponse> {
         match &self.state {
-            State::Refused(response) => Some(response),
+            WebSocketState::Refused(response) => Some(response),
             _ => None,
         }
     }
 
-    /// The next thing that the bytes taken in say; `None` if more are needed, or all is over.
-    /// Reads no more than what was taken in, and that once.
+    /// Returns the next event in the bytes received; `None` if more are needed, or after the end.
+    /// Each byte is examined once.
     ///
     /// # Errors
-    /// An error ends the WebSocket. What the peer must be told of it is in the output.
+    /// An error ends the WebSocket. The close frame or response for the peer is in the output.
     pub fn poll(&mut self) -> Result<Option<Item>, WebSocketError> {
         let polled = match &self.state {
-            State::Request(_) | State::Response { .. } => self.poll_head(),
-            State::Open | State::Closing => self.poll_frames(),
-            State::Asked { .. } => Ok(None),
-            State::Admitted(_) => Ok(self.admit()),
-            State::TurnedAway(status) => {
+            WebSocketState::Request(_) | WebSocketState::Response { .. } => self.poll_head(),
+            WebSocketState::Open | WebSocketState::Closing => self.poll_frames(),
+            WebSocketState::Asked { .. } => Ok(None),
+            WebSocketState::Admitted(_) => Ok(self.admit()),
+            WebSocketState::TurnedAway(status) => {
                 let status = *status;
                 Err(HandshakeError::Application { status }.into())
             }
-            State::Closed | State::Refused(_) => Ok(None),
+            WebSocketState::Closed | WebSocketState::Refused(_) => Ok(None),
         };
         if let Err(error) = polled {
             if self.is_open() {
                 self.write_close(close_code(error) as u16);
             }
             if !self.is_over() {
-                self.over(State::Closed);
+                self.finish(WebSocketState::Closed);
             }
         }
         polled
     }
 
-    /// Says what the application's check said to an [`Item::Asked`]. [`poll`](Self::poll) goes on
-    /// from there.
+    /// Passes the decision of the application's check, after [`Item::Asked`]. [`poll`](Self::poll)
+    /// then continues.
     pub fn decide(&mut self, decision: Result<(), Refusal>) {
-        let State::Asked { request, reply } = core::mem::replace(&mut self.state, State::Closed)
+        let WebSocketState::Asked { request, reply } =
+            core::mem::replace(&mut self.state, WebSocketState::Closed)
         else {
             return;
         };
         match decision {
             Ok(()) => {
                 self.output.extend_from_slice(reply.as_bytes());
-                self.state = State::Admitted(request);
+                self.state = WebSocketState::Admitted(request);
             }
             Err(refusal) => {
                 handshake::refuse(&refusal, &mut self.output);
-                self.state = State::TurnedAway(refusal.status());
+                self.state = WebSocketState::TurnedAway(refusal.status());
             }
         }
     }
 
     fn admit(&mut self) -> Option<Item> {
-        match core::mem::replace(&mut self.state, State::Open) {
-            State::Admitted(request) => Some(Item::Accepted(*request)),
+        match core::mem::replace(&mut self.state, WebSocketState::Open) {
+            WebSocketState::Admitted(request) => Some(Item::Accepted(*request)),
             _ => None,
         }
     }
 
-    /// Appends a message to the output as one frame: of the peer's own kind (RFC 7118 §4.2), but
-    /// binary if it is not UTF-8.
+    /// Appends a message to the output as one frame: of the kind that the peer uses (RFC 7118
+    /// §4.2), but binary if it is not UTF-8.
     ///
     /// # Errors
-    /// Nothing is sent before the handshake ended and after the close began.
+    /// Nothing is sent before the handshake has ended and after the close has begun.
     pub fn send(&mut self, message: &[u8]) -> Result<(), NotOpen> {
         if !self.is_open() {
             return Err(NotOpen);
@@ -403,30 +418,30 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Begins the close (RFC 6455 §7.1.2): a close frame goes out, messages may come until the
-    /// peer's. Before the handshake ended there is nothing to say, and it is over at once.
+    /// Begins the close (RFC 6455 §7.1.2): a close frame is sent, and messages may arrive until the
+    /// peer's. Before the end of the handshake, the WebSocket ends at once without a frame.
     pub fn close(&mut self, code: CloseCode) {
         match self.state {
-            State::Open => {
+            WebSocketState::Open => {
                 self.write_close(code as u16);
-                self.state = State::Closing;
+                self.state = WebSocketState::Closing;
             }
-            State::Request(_)
-            | State::Asked { .. }
-            | State::Admitted(_)
-            | State::TurnedAway(_)
-            | State::Response { .. } => self.over(State::Closed),
-            State::Closing | State::Closed | State::Refused(_) => {}
+            WebSocketState::Request(_)
+            | WebSocketState::Asked { .. }
+            | WebSocketState::Admitted(_)
+            | WebSocketState::TurnedAway(_)
+            | WebSocketState::Response { .. } => self.finish(WebSocketState::Closed),
+            WebSocketState::Closing | WebSocketState::Closed | WebSocketState::Refused(_) => {}
         }
     }
 
-    /// Whether there is something to write.
+    /// Returns true if there is output to write.
     pub fn has_output(&self) -> bool {
         !self.output.is_empty()
     }
 
-    /// Appends to `into` what is to be written, in order. While it is not called, pings of the
-    /// peer cannot make the output grow: a caller whose own queue is full leaves it.
+    /// Appends the output to `into`, in order. As long as it is not called, pings of the peer
+    /// cannot make the output grow, so a caller whose own queue is full may leave it there.
     pub fn take_output(&mut self, into: &mut Vec<u8>) {
         if let Some(payload) = self.late_pong.take() {
             self.write(Opcode::Pong, &payload);
@@ -440,8 +455,8 @@ impl WebSocket {
         self.pongs = 0;
     }
 
-    /// Ends it, and frees what will not be read.
-    fn over(&mut self, state: State) {
+    /// Ends the WebSocket, and frees the buffers that will not be read.
+    fn finish(&mut self, state: WebSocketState) {
         self.state = state;
         self.inbox.clear();
         self.assembly = None;
@@ -464,37 +479,37 @@ impl WebSocket {
             Err(error) => Err(error),
         };
         match &self.state {
-            State::Request(config) => {
+            WebSocketState::Request(config) => {
                 let request = head.and_then(|head| UpgradeRequest::parse(&head));
                 let (request, reply) = handshake::answer(config, request, &mut self.output)?;
                 if let Some(check) = config.check_of(&request) {
                     let request = Box::new(request);
-                    self.state = State::Asked { request, reply };
+                    self.state = WebSocketState::Asked { request, reply };
                     return Ok(Some(Item::Asked(check)));
                 }
                 self.output.extend_from_slice(reply.as_bytes());
-                self.state = State::Open;
+                self.state = WebSocketState::Open;
                 Ok(Some(Item::Accepted(request)))
             }
-            State::Response { key } => {
+            WebSocketState::Response { key } => {
                 let response = UpgradeResponse::parse(&head?)?;
                 let status = response.status();
                 if status != 101 {
-                    self.over(State::Refused(Box::new(response)));
+                    self.finish(WebSocketState::Refused(Box::new(response)));
                     return Err(WebSocketError::Refused { status });
                 }
                 handshake::check_response(&response, key)?;
-                self.state = State::Open;
+                self.state = WebSocketState::Open;
                 Ok(Some(Item::Connected(response)))
             }
             _ => Ok(None),
         }
     }
 
-    /// Takes the head out of the inbox, once it is all there.
+    /// Takes the head out of the inbox, once it is complete.
     fn take_head(&mut self) -> Result<Option<Bytes>, HandshakeError> {
         let bytes = self.inbox.unread();
-        // A ClientHello, a frame or a keep-alive will never be a head: no need to wait for its end.
+        // A ClientHello, a frame or a keep-alive is not an HTTP head: no need to wait for its end.
         if bytes
             .first()
             .is_some_and(|first| !first.is_ascii_uppercase())
@@ -520,9 +535,9 @@ impl WebSocket {
     fn poll_frames(&mut self) -> Result<Option<Item>, WebSocketError> {
         while let Some((header, payload)) = self.take_frame()? {
             let item = match header.opcode {
-                Opcode::Text => self.begin(MessageKind::Text, header.fin, payload)?,
-                Opcode::Binary => self.begin(MessageKind::Binary, header.fin, payload)?,
-                Opcode::Continuation => self.go_on(header.fin, &payload)?,
+                Opcode::Text => self.begin_message(MessageKind::Text, header.fin, payload)?,
+                Opcode::Binary => self.begin_message(MessageKind::Binary, header.fin, payload)?,
+                Opcode::Continuation => self.continue_message(header.fin, &payload)?,
                 Opcode::Close => Some(self.closed_by_peer(&payload)?),
                 Opcode::Ping => {
                     self.answer_ping(payload);
@@ -537,10 +552,10 @@ impl WebSocket {
         Ok(None)
     }
 
-    /// Takes a frame out of the inbox, once it is all there. What its header says wrong is found
-    /// before the payload comes.
-    fn take_frame(&mut self) -> Result<Option<(Header, Bytes)>, WebSocketError> {
-        let Some(header) = Header::parse(self.inbox.unread(), self.side.role())? else {
+    /// Takes a frame out of the inbox, once it is complete. Errors in its header are found before
+    /// the payload arrives.
+    fn take_frame(&mut self) -> Result<Option<(ReceivedHeader, Bytes)>, WebSocketError> {
+        let Some(header) = ReceivedHeader::parse(self.inbox.unread(), self.side.role())? else {
             return Ok(None);
         };
         let end = header.len + self.payload_len(&header)?;
@@ -555,8 +570,8 @@ impl WebSocket {
         Ok(Some((header, payload)))
     }
 
-    /// The payload's length, if a frame of this kind and size may stand here.
-    fn payload_len(&self, header: &Header) -> Result<usize, WebSocketError> {
+    /// The payload's length, if a frame of this kind and size is allowed here.
+    fn payload_len(&self, header: &ReceivedHeader) -> Result<usize, WebSocketError> {
         let begun = match (header.opcode, &self.assembly) {
             (Opcode::Continuation, None) => return Err(ProtocolViolation::Continuation.into()),
             (Opcode::Text | Opcode::Binary, Some(_)) => {
@@ -572,7 +587,7 @@ impl WebSocket {
         }
     }
 
-    fn begin(
+    fn begin_message(
         &mut self,
         kind: MessageKind,
         fin: bool,
@@ -590,7 +605,7 @@ impl WebSocket {
         Ok(None)
     }
 
-    fn go_on(&mut self, fin: bool, data: &[u8]) -> Result<Option<Item>, WebSocketError> {
+    fn continue_message(&mut self, fin: bool, data: &[u8]) -> Result<Option<Item>, WebSocketError> {
         let Some(mut assembly) = self.assembly.take() else {
             return Err(ProtocolViolation::Continuation.into());
         };
@@ -608,7 +623,7 @@ impl WebSocket {
         Item::Message { kind, data }
     }
 
-    /// RFC 6455 §5.5.2. After a close frame of ours nothing is sent any more.
+    /// Queues a pong (RFC 6455 §5.5.2). After our close frame nothing more is sent.
     fn answer_ping(&mut self, payload: Bytes) {
         if !self.is_open() {
             return;
@@ -621,7 +636,7 @@ impl WebSocket {
         }
     }
 
-    /// RFC 6455 §5.5.1, §7.1.5.
+    /// Processes the peer's close frame (RFC 6455 §5.5.1, §7.1.5).
     fn closed_by_peer(&mut self, payload: &[u8]) -> Result<Item, WebSocketError> {
         let status = match payload {
             [] => None,
@@ -643,18 +658,18 @@ impl WebSocket {
                 None => self.write(Opcode::Close, &[]),
             }
         }
-        self.over(State::Closed);
+        self.finish(WebSocketState::Closed);
         Ok(Item::Closed(status.unwrap_or(NO_STATUS)))
     }
 }
 
-/// RFC 6455 §7.4: the registered ones that may stand in a frame, and those for libraries and
-/// applications.
+/// Returns true for a status that may be sent in a frame (RFC 6455 §7.4): the registered ones, and
+/// those for libraries and applications.
 fn may_be_sent(status: u16) -> bool {
     matches!(status, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// What the peer is told of an error after the handshake.
+/// The status for an error after the handshake.
 fn close_code(error: WebSocketError) -> CloseCode {
     match error {
         WebSocketError::NotUtf8 => CloseCode::NotUtf8,

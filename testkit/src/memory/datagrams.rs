@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use adapter_core::runtime::{DatagramFailure, Datagrams, RecvBatch, SendBatch, SocketOptions};
-use sip_transport_proto::sim::{Datagram, HostId, Network, Socket};
+use sip_transport_proto::sim::{Datagram, HostId, Network, SocketHandle};
 
 use super::executor::Shared;
 use super::faults::{Call, check};
@@ -19,7 +19,7 @@ const EMSGSIZE: i32 = 90;
 /// A bound address and the sockets on it: several with `reuse_port`, over which senders spread.
 #[derive(Debug)]
 pub(super) struct Port {
-    socket: Socket,
+    socket: SocketHandle,
     members: BTreeMap<u64, Member>,
     /// Who sent last to a destination, to hear of it when nobody is there.
     senders: BTreeMap<SocketAddr, u64>,
@@ -79,7 +79,7 @@ impl Member {
 pub(super) struct MemoryDatagrams {
     shared: Arc<Shared>,
     host: HostId,
-    socket: Socket,
+    socket: SocketHandle,
     local: SocketAddr,
     member: u64,
 }

@@ -11,7 +11,7 @@ use adapter_core::runtime::{
     SocketOptions, Stream, Timer,
 };
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
-use sip_transport_proto::sim::{HostId, Lookup};
+use sip_transport_proto::sim::{HostId, LookupHandle};
 
 use super::datagrams::MemoryDatagrams;
 use super::executor::{Shared, current};
@@ -163,7 +163,7 @@ impl Resolve for MemoryRuntime {
 /// A question that was asked, until it is forgotten.
 struct Asked {
     shared: Arc<Shared>,
-    lookup: Lookup,
+    lookup: LookupHandle,
 }
 
 impl Asked {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use adapter_core::runtime::{Listener, Stream};
-use sip_transport_proto::sim::{HostId, Socket};
+use sip_transport_proto::sim::{HostId, SocketHandle};
 
 use super::executor::Shared;
 use super::faults::{Call, check};
@@ -15,12 +15,12 @@ use super::world::{Readiness, Slot, World};
 /// A socket of the network, closed when this is dropped.
 struct Handle {
     shared: Arc<Shared>,
-    socket: Socket,
+    socket: SocketHandle,
     local: SocketAddr,
 }
 
 impl Handle {
-    fn new(shared: &Arc<Shared>, world: &mut World, socket: Socket) -> io::Result<Self> {
+    fn new(shared: &Arc<Shared>, world: &mut World, socket: SocketHandle) -> io::Result<Self> {
         let local = world.network.local_addr(socket);
         let local = local.ok_or(io::ErrorKind::NotConnected)?;
         world.slots.insert(socket, Slot::default());

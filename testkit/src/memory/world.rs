@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use sip_transport_proto::resolve::Answer;
-use sip_transport_proto::sim::{HostId, Lookup, Network, Ready, Socket};
+use sip_transport_proto::sim::{HostId, LookupHandle, Network, Ready, SocketHandle};
 
 use super::datagrams::Port;
 use super::faults::{Call, Fault};
@@ -19,11 +19,11 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) timers: BTreeMap<(Instant, u64), Waker>,
     /// Readiness of listeners and streams.
-    pub(super) slots: BTreeMap<Socket, Slot>,
-    pub(super) ports: BTreeMap<Socket, Port>,
+    pub(super) slots: BTreeMap<SocketHandle, Slot>,
+    pub(super) ports: BTreeMap<SocketHandle, Port>,
     /// Datagram ports that several sockets may share.
-    pub(super) shared: BTreeMap<(HostId, SocketAddr), Socket>,
-    pub(super) lookups: BTreeMap<Lookup, Question>,
+    pub(super) shared: BTreeMap<(HostId, SocketAddr), SocketHandle>,
+    pub(super) lookups: BTreeMap<LookupHandle, Question>,
     pub(super) faults: BTreeMap<(HostId, Call), Fault>,
     pub(super) calls: BTreeMap<(HostId, Call), usize>,
     pub(super) datagram_would_block: f64,
@@ -207,7 +207,7 @@ impl World {
         self.slots.values_mut().for_each(|slot| slot.read.set());
     }
 
-    pub(super) fn close(&mut self, socket: Socket) {
+    pub(super) fn close(&mut self, socket: SocketHandle) {
         self.slots.remove(&socket);
         self.network.close(socket);
     }

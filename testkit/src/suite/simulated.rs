@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use adapter_core::runtime::{Datagrams, Listener, RecvBatch, SendBatch, Stream};
 use sip_transport_proto::error::SendError;
 use sip_transport_proto::resolve::Family;
-use sip_transport_proto::sim::{HostId, Machine, Socket, World};
+use sip_transport_proto::sim::{HostId, Machine, SocketHandle, World};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
     Advertised, ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, Event, Outgoing,
@@ -237,7 +237,7 @@ impl<M: Machine> SimulatedHost<M> {
 
     fn bare(
         &self,
-        open: impl FnOnce(&mut Shared<M>) -> Result<Socket, io::ErrorKind>,
+        open: impl FnOnce(&mut Shared<M>) -> Result<SocketHandle, io::ErrorKind>,
     ) -> io::Result<Bare<M>> {
         let mut shared = self.lock();
         let socket = open(&mut shared)?;
@@ -369,13 +369,13 @@ impl<M: Machine> Endpoint for Simulated<M> {
 /// polled, and wakes nobody.
 struct Bare<M: Machine> {
     shared: Arc<Mutex<Shared<M>>>,
-    socket: Socket,
+    socket: SocketHandle,
     local: SocketAddr,
     remote: SocketAddr,
 }
 
 impl<M: Machine> Bare<M> {
-    fn new(shared: &Arc<Mutex<Shared<M>>>, locked: &Shared<M>, socket: Socket) -> Self {
+    fn new(shared: &Arc<Mutex<Shared<M>>>, locked: &Shared<M>, socket: SocketHandle) -> Self {
         let network = locked.world.network();
         let none = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {

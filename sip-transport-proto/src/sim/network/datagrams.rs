@@ -1,24 +1,26 @@
+//! Datagram sockets.
+
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
 
 use super::super::trace::Digest;
-use super::{Datagram, DatagramSocket, Happening, HostId, Network, Ready, Socket};
+use super::{Datagram, HostId, Network, NetworkEvent, Ready, SocketHandle, UdpSocket};
 
 /// The largest UDP payload.
 const MAX_DATAGRAM: usize = 65_507;
 
 impl Network {
-    /// Opens a datagram socket. Port 0 takes a free one.
+    /// Binds a datagram socket. Port 0 takes a free one.
     ///
     /// # Errors
-    /// The address is not the host's, is taken, or there are too many sockets.
-    pub fn bind(&mut self, host: HostId, local: SocketAddr) -> Result<Socket, ErrorKind> {
+    /// The address is not one of the host's, is in use, or there are too many sockets.
+    pub fn bind(&mut self, host: HostId, local: SocketAddr) -> Result<SocketHandle, ErrorKind> {
         let (socket, local) = self.take_address(host, false, local)?;
         let (groups, inbox) = (BTreeSet::new(), VecDeque::new());
         self.datagrams.insert(
             socket,
-            DatagramSocket {
+            UdpSocket {
                 host,
                 local,
                 groups,
@@ -28,12 +30,12 @@ impl Network {
         Ok(socket)
     }
 
-    /// Has a socket hear what is sent to a group and its port. Every host is on one network with
-    /// every other, whatever the TTL.
+    /// Joins a socket to a multicast group. All hosts are on one network with each other, whatever
+    /// the TTL.
     ///
     /// # Errors
-    /// The address is no group of the socket's family, or the socket is closed.
-    pub fn join(&mut self, socket: Socket, group: IpAddr) -> Result<(), ErrorKind> {
+    /// The address is not a multicast address of the socket's family, or the socket is closed.
+    pub fn join(&mut self, socket: SocketHandle, group: IpAddr) -> Result<(), ErrorKind> {
         let entry = self.datagrams.get_mut(&socket);
         let entry = entry.ok_or(ErrorKind::NotConnected)?;
         if !group.is_multicast() || group.is_ipv4() != entry.local.is_ipv4() {
@@ -46,11 +48,11 @@ impl Network {
     /// Sends a datagram, from `source` if the socket is bound to all addresses.
     ///
     /// # Errors
-    /// It is larger than a datagram can be (`InvalidInput`), there is no way there, or the socket
-    /// is closed. A datagram that is lost is no error.
+    /// The datagram is too large (`InvalidInput`), there is no route, or the socket is closed. The
+    /// loss of a datagram is not an error.
     pub fn send_datagram(
         &mut self,
-        socket: Socket,
+        socket: SocketHandle,
         source: Option<IpAddr>,
         destination: SocketAddr,
         data: &[u8],
@@ -99,9 +101,9 @@ impl Network {
         Ok(())
     }
 
-    /// The sockets that hear a group on a port, and their hosts.
-    fn members(&self, group: SocketAddr) -> Vec<(Socket, HostId)> {
-        let hears = |entry: &DatagramSocket| {
+    /// The sockets that have joined a group on a port, and their hosts.
+    fn members(&self, group: SocketAddr) -> Vec<(SocketHandle, HostId)> {
+        let hears = |entry: &UdpSocket| {
             entry.groups.contains(&group.ip()) && entry.local.port() == group.port()
         };
         let members = self.datagrams.iter().filter(|(_, entry)| hears(entry));
@@ -112,10 +114,10 @@ impl Network {
 
     fn send_packet(
         &mut self,
-        (from, host): (Socket, HostId),
+        (from, host): (SocketHandle, HostId),
         source: SocketAddr,
         destination: SocketAddr,
-        (member, to): (Option<Socket>, HostId),
+        (member, to): (Option<SocketHandle>, HostId),
         data: &[u8],
     ) -> &'static str {
         if self.is_cut(host, to) {
@@ -145,7 +147,7 @@ impl Network {
             let data = data.to_vec();
             self.plan(
                 at,
-                Happening::Datagram {
+                NetworkEvent::Datagram {
                     from: (host, from),
                     source,
                     destination,
@@ -157,19 +159,19 @@ impl Network {
         fate
     }
 
-    /// Takes the next datagram that came.
-    pub fn recv_datagram(&mut self, socket: Socket) -> Option<Datagram> {
+    /// Returns the next datagram received.
+    pub fn recv_datagram(&mut self, socket: SocketHandle) -> Option<Datagram> {
         self.datagrams.get_mut(&socket)?.inbox.pop_front()
     }
 
-    pub(super) fn group_datagram_came(
+    pub(super) fn group_datagram_arrived(
         &mut self,
-        member: Socket,
+        member: SocketHandle,
         source: SocketAddr,
         data: Vec<u8>,
     ) {
         let host = self.datagrams.get(&member).map(|entry| entry.host);
-        // The address that answers to its sender leave from.
+        // The source address of replies to the sender.
         let local = host.and_then(|host| self.local_address(host, source.ip()).ok());
         if let (Some(local), Some(entry)) = (local, self.datagrams.get_mut(&member)) {
             let remote = source;
@@ -182,9 +184,9 @@ impl Network {
         }
     }
 
-    pub(super) fn datagram_came(
+    pub(super) fn datagram_arrived(
         &mut self,
-        (sender, from): (HostId, Socket),
+        (sender, from): (HostId, SocketHandle),
         source: SocketAddr,
         destination: SocketAddr,
         data: Vec<u8>,
@@ -211,7 +213,7 @@ impl Network {
                 let at = self.now + self.delay(host, sender, 1);
                 self.plan(
                     at,
-                    Happening::Unreachable {
+                    NetworkEvent::Unreachable {
                         socket: from,
                         destination,
                     },

@@ -1,3 +1,5 @@
+//! The simulated network: hosts, addresses, links, names and virtual time.
+
 mod datagrams;
 mod segments;
 mod stream;
@@ -10,7 +12,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use stream::{State, Stream};
+use stream::{Stream, StreamState};
 
 use super::crash::Crash;
 use super::link::Link;
@@ -25,30 +27,30 @@ const FIRST_EPHEMERAL_PORT: u16 = 49_152;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct HostId(usize);
 
-/// A datagram socket, a listener or one end of a stream.
+/// A socket: for datagrams, a listener, or one end of a stream.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Socket(u64);
+pub struct SocketHandle(u64);
 
-/// A question for the records of a name.
+/// A lookup of the records of a name.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Lookup(u64);
+pub struct LookupHandle(u64);
 
-/// What a name has for an answer.
+/// The answer to lookups of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Answer {
+pub enum NameAnswer {
     /// These addresses.
     Addresses(Vec<IpAddr>),
     /// An error.
     Fails(ErrorKind),
-    /// None, ever.
+    /// No answer, ever.
     Never,
 }
 
-/// A datagram that came.
+/// A received datagram.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Datagram {
-    /// Where from.
+    /// The source.
     pub remote: SocketAddr,
     /// The address that it was sent to.
     pub local: IpAddr,
@@ -56,81 +58,80 @@ pub struct Datagram {
     pub data: Vec<u8>,
 }
 
-/// Something that an owner of sockets may act on. Ready or not, every call can be made at any
-/// time; a socket that was closed meanwhile may still be named.
+/// A notice to an owner of sockets that a call may succeed. Every call may be made at any time,
+/// with or without it; the socket may have been closed meanwhile.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Ready {
     /// [`Network::recv_datagram`] has something.
-    Datagram(Socket),
+    Datagram(SocketHandle),
     /// [`Network::accept`] has something.
-    Accept(Socket),
+    Accept(SocketHandle),
     /// A stream is open.
-    Connected(Socket),
+    Connected(SocketHandle),
     /// A stream could not be opened.
-    ConnectFailed(Socket, ErrorKind),
+    ConnectFailed(SocketHandle, ErrorKind),
     /// A stream has bytes, an end or an error to read.
-    Readable(Socket),
-    /// A stream that said `WouldBlock` to a write has room again.
-    Writable(Socket),
-    /// A datagram found nobody there, and word of it came back (ICMP).
+    Readable(SocketHandle),
+    /// A stream whose write returned `WouldBlock` has room again.
+    Writable(SocketHandle),
+    /// A datagram was sent to a port where nobody listens, and the error arrived (ICMP).
     Unreachable {
-        /// The socket that had sent it.
-        socket: Socket,
-        /// Where it had gone.
+        /// The socket that sent it.
+        socket: SocketHandle,
+        /// The destination of the datagram.
         destination: SocketAddr,
     },
-    /// An answer came.
+    /// A lookup was answered.
     LookedUp {
-        /// The question.
-        lookup: Lookup,
+        /// The lookup.
+        lookup: LookupHandle,
         /// The answer.
         answer: resolve::Answer,
     },
 }
 
-/// A network of hosts in virtual time: datagrams, streams, names, routes, and what goes wrong with
-/// them.
+/// A network of hosts in virtual time: datagrams, streams, names and routes, with their faults.
 ///
-/// Calls answer at once, as non-blocking system calls do. What takes time happens in
-/// [`advance`](Self::advance); what became possible is told by [`poll_ready`](Self::poll_ready).
+/// Calls return at once, as non-blocking system calls do. Whatever takes time happens in
+/// [`advance`](Self::advance), and is reported by [`poll_ready`](Self::poll_ready).
 #[derive(Debug)]
 pub struct Network {
     start: Instant,
     now: Instant,
     random: Random,
     trace: Trace,
-    hosts: Vec<Host>,
+    hosts: Vec<NetworkHost>,
     by_ip: BTreeMap<IpAddr, HostId>,
     default_link: Link,
     links: BTreeMap<(HostId, HostId), Link>,
     cuts: BTreeSet<(HostId, HostId)>,
-    names: BTreeMap<String, Answer>,
+    names: BTreeMap<String, NameAnswer>,
     zone: Zone,
     name_server: Option<HostId>,
-    datagrams: BTreeMap<Socket, DatagramSocket>,
-    listeners: BTreeMap<Socket, Listener>,
-    streams: BTreeMap<Socket, Stream>,
-    bound: BTreeMap<(HostId, bool, SocketAddr), Socket>,
-    agenda: BTreeMap<(Instant, u64), Happening>,
+    datagrams: BTreeMap<SocketHandle, UdpSocket>,
+    listeners: BTreeMap<SocketHandle, Listener>,
+    streams: BTreeMap<SocketHandle, Stream>,
+    bound: BTreeMap<(HostId, bool, SocketAddr), SocketHandle>,
+    agenda: BTreeMap<(Instant, u64), NetworkEvent>,
     ready: VecDeque<Ready>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Host {
+struct NetworkHost {
     name: String,
     addresses: Vec<IpAddr>,
     routes: BTreeMap<IpAddr, Result<IpAddr, ErrorKind>>,
     sockets: usize,
     max_sockets: usize,
     next_port: u16,
-    /// Its power is off.
+    /// True if its power is off.
     down: bool,
 }
 
 #[derive(Debug)]
-struct DatagramSocket {
+struct UdpSocket {
     host: HostId,
     local: SocketAddr,
     groups: BTreeSet<IpAddr>,
@@ -141,36 +142,36 @@ struct DatagramSocket {
 struct Listener {
     host: HostId,
     local: SocketAddr,
-    backlog: VecDeque<Socket>,
+    backlog: VecDeque<SocketHandle>,
 }
 
 #[derive(Debug)]
-enum Happening {
+enum NetworkEvent {
     Datagram {
-        /// The socket may have closed meanwhile; the datagram is on its way.
-        from: (HostId, Socket),
+        /// The sender. The socket may have been closed meanwhile; the datagram is still delivered.
+        from: (HostId, SocketHandle),
         source: SocketAddr,
         destination: SocketAddr,
-        /// Where it goes to a group: the member that this one is for.
-        member: Option<Socket>,
+        /// The member that this copy is for, if the destination is a multicast group.
+        member: Option<SocketHandle>,
         data: Vec<u8>,
     },
     Unreachable {
-        socket: Socket,
+        socket: SocketHandle,
         destination: SocketAddr,
     },
-    Syn(Socket),
-    Refused(Socket),
+    Syn(SocketHandle),
+    Refused(SocketHandle),
     /// The first segment of this stream's direction arrives.
-    Segment(Socket),
-    Writable(Socket),
-    Readable(Socket),
-    LookedUp(Lookup, resolve::Answer),
+    Segment(SocketHandle),
+    Writable(SocketHandle),
+    Readable(SocketHandle),
+    LookedUp(LookupHandle, resolve::Answer),
 }
 
 impl Network {
-    /// An empty network. All chance comes from `seed`; `start` is the first instant of virtual
-    /// time, any will do.
+    /// An empty network. All randomness comes from `seed`; `start` is the first instant of virtual
+    /// time, and may be any instant.
     pub fn new(seed: u64, start: Instant) -> Self {
         Self {
             start,
@@ -202,34 +203,34 @@ impl Network {
         self.now
     }
 
-    /// Virtual time since the start.
+    /// The virtual time since the start.
     pub fn elapsed(&self) -> Duration {
         self.now.saturating_duration_since(self.start)
     }
 
-    /// When the next thing happens by itself; `None` if nothing will.
+    /// The time of the next event; `None` if there is none.
     pub fn next_event_at(&self) -> Option<Instant> {
         self.agenda.first_key_value().map(|(&(at, _), _)| at)
     }
 
-    /// Lets everything happen that is due by `to`, and makes that the time. Never goes back.
+    /// Advances the time to `to`, with all events that are due by then. Time never goes back.
     pub fn advance(&mut self, to: Instant) {
         while let Some(entry) = self.agenda.first_entry()
             && entry.key().0 <= to
         {
-            let ((at, _), happening) = entry.remove_entry();
+            let ((at, _), event) = entry.remove_entry();
             self.now = self.now.max(at);
-            self.happen(happening);
+            self.handle(event);
         }
         self.now = self.now.max(to);
     }
 
-    /// What became possible since the last call, in order; `None` when all is told.
+    /// Returns the next notice; `None` if there are no more.
     pub fn poll_ready(&mut self) -> Option<Ready> {
         self.ready.pop_front()
     }
 
-    /// What happened so far.
+    /// The trace so far.
     pub fn trace(&self) -> &Trace {
         &self.trace
     }
@@ -240,7 +241,7 @@ impl Network {
         self.trace.note(at, what);
     }
 
-    /// Bytes that depend on the seed only, for the seeds of what runs on the network.
+    /// Random bytes that depend on the seed only, for the seeds of what runs on the network.
     pub fn random<const N: usize>(&mut self) -> [u8; N] {
         self.random.array()
     }
@@ -251,7 +252,7 @@ impl Network {
     pub fn add_host(&mut self, name: &str, addresses: &[IpAddr]) -> HostId {
         let id = HostId(self.hosts.len());
         self.by_ip.extend(addresses.iter().map(|&ip| (ip, id)));
-        self.hosts.push(Host {
+        self.hosts.push(NetworkHost {
             name: name.to_owned(),
             addresses: addresses.to_vec(),
             routes: BTreeMap::new(),
@@ -268,42 +269,42 @@ impl Network {
         self.hosts.get(host.0).map_or("", |host| &host.name)
     }
 
-    /// How many sockets of all kinds a host may have open; more give
-    /// [`ErrorKind::QuotaExceeded`], as `EMFILE` would be.
+    /// Sets the limit of open sockets of a host, of all kinds; beyond it calls fail with
+    /// [`ErrorKind::QuotaExceeded`], in place of `EMFILE`.
     pub fn set_socket_limit(&mut self, host: HostId, limit: usize) {
         if let Some(host) = self.hosts.get_mut(host.0) {
             host.max_sockets = limit;
         }
     }
 
-    /// How many sockets of all kinds a host has open.
+    /// The number of open sockets of a host, of all kinds.
     pub fn open_sockets(&self, host: HostId) -> usize {
         self.hosts.get(host.0).map_or(0, |host| host.sockets)
     }
 
-    /// Says how packets travel where no other link is set.
+    /// Sets the link between all hosts without a link of their own.
     pub fn set_default_link(&mut self, link: Link) {
         self.default_link = link;
     }
 
-    /// Says how packets travel between two hosts, both ways.
+    /// Sets the link between two hosts, in both directions.
     pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
         self.links.insert((a.min(b), a.max(b)), link);
     }
 
-    /// Cuts two hosts off from each other: datagrams are lost, streams stand still.
+    /// Partitions two hosts: datagrams are lost, streams stall.
     pub fn cut(&mut self, a: HostId, b: HostId) {
         self.cuts.insert((a.min(b), a.max(b)));
         self.note_cut("cut", a, b);
     }
 
-    /// Joins two hosts again.
+    /// Ends the partition of two hosts.
     pub fn heal(&mut self, a: HostId, b: HostId) {
         self.cuts.remove(&(a.min(b), a.max(b)));
         self.note_cut("healed", a, b);
     }
 
-    /// Closes all sockets of a host, as its crash does.
+    /// Crashes a host, which closes all its sockets.
     pub fn crash(&mut self, host: HostId, how: Crash) {
         let name = self.host_name(host).to_owned();
         self.note(format_args!("{name} crashes: {how:?}"));
@@ -312,9 +313,9 @@ impl Network {
         let datagrams = self.datagrams.iter().map(|(&id, d)| (id, d.host));
         let all = listeners.chain(streams).chain(datagrams);
         let own = all.filter(|&(_, owner)| owner == host);
-        let own: Vec<Socket> = own.map(|(socket, _)| socket).collect();
+        let own: Vec<SocketHandle> = own.map(|(socket, _)| socket).collect();
         if how == Crash::Power {
-            // Gone before they are closed, streams tell their far ends nothing.
+            // Removed before they are closed, streams do not notify their peers.
             self.streams.retain(|_, stream| stream.host != host);
         }
         for socket in own {
@@ -327,7 +328,7 @@ impl Network {
         }
     }
 
-    /// Gives a host its power back. It has no sockets yet.
+    /// Restores a host's power. It has no sockets yet.
     pub fn restart(&mut self, host: HostId) {
         let name = self.host_name(host).to_owned();
         self.note(format_args!("{name} is back"));
@@ -341,30 +342,31 @@ impl Network {
         self.note(format_args!("{what} {a} {b}"));
     }
 
-    /// Gives a name an answer, in place of what the zone says. Names without one are not found.
-    pub fn set_name(&mut self, name: &str, answer: Answer) {
+    /// Sets the answer for a name, in place of the zone's. Other names not in the zone are not
+    /// found.
+    pub fn set_name(&mut self, name: &str, answer: NameAnswer) {
         self.names.insert(name.to_ascii_lowercase(), answer);
     }
 
-    /// What the DNS says.
+    /// Sets the zone that DNS answers come from.
     pub fn set_zone(&mut self, zone: Zone) {
         self.zone = zone;
     }
 
-    /// What the DNS says, to be changed.
+    /// The zone that DNS answers come from, to be changed.
     pub fn zone_mut(&mut self) -> &mut Zone {
         &mut self.zone
     }
 
-    /// Says which host has the DNS: lookups go there and their answers come back as datagrams do,
-    /// late, or never where they are lost, cut off or the host is down. Without it, each host has
-    /// it at hand, two trips over its link to itself away.
+    /// Makes a host the name server: lookups go to it and their answers come back as datagrams do:
+    /// late, or never if they are lost, cut off, or the host is down. Without one, each host has a
+    /// server of its own, two trips over its link to itself away.
     pub fn set_name_server(&mut self, host: HostId) {
         self.name_server = Some(host);
     }
 
-    /// Says which address a host sends from towards `remote`, or that it has no way there.
-    /// Without it, the first address of the same family.
+    /// Sets the address that a host sends from towards `remote`, or an error for no route. Default:
+    /// the first address of the same family.
     pub fn set_route(&mut self, host: HostId, remote: IpAddr, local: Result<IpAddr, ErrorKind>) {
         if let Some(host) = self.hosts.get_mut(host.0) {
             host.routes.insert(remote, local);
@@ -374,7 +376,7 @@ impl Network {
     /// The address that a host sends from towards `remote`.
     ///
     /// # Errors
-    /// It has none of that family, or [`set_route`](Self::set_route) said so.
+    /// The host has no address of that family, or [`set_route`](Self::set_route) set an error.
     pub fn local_address(&self, host: HostId, remote: IpAddr) -> Result<IpAddr, ErrorKind> {
         if remote.is_loopback() {
             return Ok(remote);
@@ -388,14 +390,14 @@ impl Network {
         first.copied().ok_or(ErrorKind::NetworkUnreachable)
     }
 
-    /// Asks for the records of a name; [`Ready::LookedUp`] answers.
-    pub fn lookup(&mut self, host: HostId, kind: LookupKind, name: &DomainName) -> Lookup {
-        let lookup = Lookup(self.fresh());
+    /// Starts a lookup of the records of a name; [`Ready::LookedUp`] reports the answer.
+    pub fn lookup(&mut self, host: HostId, kind: LookupKind, name: &DomainName) -> LookupHandle {
+        let lookup = LookupHandle(self.fresh());
         let answer = match self.names.get(name.as_str()) {
             None => Some(self.zone.answer(kind, name)),
-            Some(Answer::Addresses(ips)) => Some(addresses(kind, ips)),
-            Some(Answer::Fails(error)) => Some(resolve::Answer::Failed(*error)),
-            Some(Answer::Never) => None,
+            Some(NameAnswer::Addresses(ips)) => Some(addresses(kind, ips)),
+            Some(NameAnswer::Fails(error)) => Some(resolve::Answer::Failed(*error)),
+            Some(NameAnswer::Never) => None,
         };
         self.note(format_args!("lookup {kind} {name}: {answer:?}"));
         let Some(answer) = answer else {
@@ -410,14 +412,14 @@ impl Network {
             return lookup;
         }
         let at = self.now + self.delay(host, server, 2);
-        self.plan(at, Happening::LookedUp(lookup, answer));
+        self.plan(at, NetworkEvent::LookedUp(lookup, answer));
         lookup
     }
 
     // Any socket.
 
     /// Closes a socket of any kind. A stream with bytes left to read breaks, as with TCP.
-    pub fn close(&mut self, socket: Socket) {
+    pub fn close(&mut self, socket: SocketHandle) {
         if let Some(gone) = self.datagrams.remove(&socket) {
             self.bound.remove(&(gone.host, false, gone.local));
             self.uncount_socket(gone.host);
@@ -428,7 +430,7 @@ impl Network {
                 .into_iter()
                 .for_each(|stream| self.abandon(stream));
         } else if let Some(entry) = self.streams.get(&socket)
-            && entry.state != State::Closed
+            && entry.state != StreamState::Closed
         {
             self.uncount_socket(entry.host);
             self.abandon(socket);
@@ -436,7 +438,7 @@ impl Network {
     }
 
     /// The address of a socket.
-    pub fn local_addr(&self, socket: Socket) -> Option<SocketAddr> {
+    pub fn local_addr(&self, socket: SocketHandle) -> Option<SocketAddr> {
         self.datagrams
             .get(&socket)
             .map(|socket| socket.local)
@@ -444,41 +446,41 @@ impl Network {
             .or_else(|| self.streams.get(&socket).map(|socket| socket.local))
     }
 
-    /// The address of a stream's far end.
-    pub fn remote_addr(&self, stream: Socket) -> Option<SocketAddr> {
+    /// The remote address of a stream.
+    pub fn remote_addr(&self, stream: SocketHandle) -> Option<SocketAddr> {
         self.streams.get(&stream).map(|stream| stream.remote)
     }
 
     // Inside: packets.
 
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Datagram {
+    fn handle(&mut self, event: NetworkEvent) {
+        match event {
+            NetworkEvent::Datagram {
                 source,
                 member: Some(member),
                 data,
                 ..
-            } => self.group_datagram_came(member, source, data),
-            Happening::Datagram {
+            } => self.group_datagram_arrived(member, source, data),
+            NetworkEvent::Datagram {
                 from,
                 source,
                 destination,
                 member: None,
                 data,
-            } => self.datagram_came(from, source, destination, data),
-            Happening::Unreachable {
+            } => self.datagram_arrived(from, source, destination, data),
+            NetworkEvent::Unreachable {
                 socket,
                 destination,
             } => self.ready.push_back(Ready::Unreachable {
                 socket,
                 destination,
             }),
-            Happening::Syn(stream) => self.syn_came(stream),
-            Happening::Refused(stream) => self.fail(stream, ErrorKind::ConnectionRefused),
-            Happening::Segment(stream) => self.segment_came(stream),
-            Happening::Writable(stream) => self.ready.push_back(Ready::Writable(stream)),
-            Happening::Readable(stream) => self.ready.push_back(Ready::Readable(stream)),
-            Happening::LookedUp(lookup, answer) => {
+            NetworkEvent::Syn(stream) => self.syn_arrived(stream),
+            NetworkEvent::Refused(stream) => self.fail(stream, ErrorKind::ConnectionRefused),
+            NetworkEvent::Segment(stream) => self.segment_arrived(stream),
+            NetworkEvent::Writable(stream) => self.ready.push_back(Ready::Writable(stream)),
+            NetworkEvent::Readable(stream) => self.ready.push_back(Ready::Readable(stream)),
+            NetworkEvent::LookedUp(lookup, answer) => {
                 self.ready.push_back(Ready::LookedUp { lookup, answer });
             }
         }
@@ -494,8 +496,8 @@ impl Network {
         self.by_ip.get(&ip).copied()
     }
 
-    /// The socket on an address: one bound to it, else one bound to all.
-    fn socket_at(&self, host: HostId, stream: bool, addr: SocketAddr) -> Option<Socket> {
+    /// The socket at an address: one bound to it, or else one bound to the unspecified address.
+    fn socket_at(&self, host: HostId, stream: bool, addr: SocketAddr) -> Option<SocketHandle> {
         let any = SocketAddr::new(unspecified(addr.ip()), addr.port());
         [addr, any]
             .into_iter()
@@ -519,7 +521,7 @@ impl Network {
         host: HostId,
         stream: bool,
         local: SocketAddr,
-    ) -> Result<(Socket, SocketAddr), ErrorKind> {
+    ) -> Result<(SocketHandle, SocketAddr), ErrorKind> {
         self.check_local(host, local.ip())?;
         let mut local = local;
         if local.port() == 0 {
@@ -534,7 +536,7 @@ impl Network {
             return Err(ErrorKind::AddrInUse);
         }
         self.count_socket(host)?;
-        let socket = Socket(self.fresh());
+        let socket = SocketHandle(self.fresh());
         self.bound.insert((host, stream, local), socket);
         Ok((socket, local))
     }
@@ -572,7 +574,7 @@ impl Network {
         self.hosts.get(host.0).is_some_and(|host| host.down)
     }
 
-    /// How long so many trips take.
+    /// The delay of this number of trips.
     fn delay(&mut self, a: HostId, b: HostId, trips: u32) -> Duration {
         let link = self.link(a, b);
         let (latency, jitter) = (link.latency, link.jitter);
@@ -580,9 +582,9 @@ impl Network {
         one.saturating_mul(trips)
     }
 
-    fn plan(&mut self, at: Instant, happening: Happening) {
+    fn plan(&mut self, at: Instant, event: NetworkEvent) {
         let order = self.fresh();
-        self.agenda.insert((at, order), happening);
+        self.agenda.insert((at, order), event);
     }
 
     fn fresh(&mut self) -> u64 {
@@ -599,7 +601,7 @@ fn unspecified(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The answer of a name that has these addresses and nothing else.
+/// The answer for a name with these addresses and no other records.
 fn addresses(kind: LookupKind, ips: &[IpAddr]) -> resolve::Answer {
     let of_kind = |ip: &&IpAddr| LookupKind::from(Family::of(**ip)) == kind;
     let records: Vec<_> = ips

@@ -1,17 +1,17 @@
-//! What travels between the two ends of a stream.
+//! The segments between the two ends of a stream.
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::ErrorKind;
 
-use super::stream::{Payload, Segment, State, Stream};
-use super::{Happening, HostId, Network, Ready, Socket};
+use super::stream::{Payload, Segment, Stream, StreamState};
+use super::{HostId, Network, NetworkEvent, Ready, SocketHandle};
 
-/// When a lost segment or a SYN comes again.
+/// The delay of a retransmission, of a segment or a SYN.
 const RETRANSMISSION: Duration = Duration::from_millis(200);
 
 impl Network {
-    pub(super) fn send_syn(&mut self, stream: Socket) {
+    pub(super) fn send_syn(&mut self, stream: SocketHandle) {
         let Some(entry) = self.streams.get(&stream) else {
             return;
         };
@@ -24,14 +24,14 @@ impl Network {
         if lost {
             at += RETRANSMISSION;
         }
-        self.plan(at, Happening::Syn(stream));
+        self.plan(at, NetworkEvent::Syn(stream));
     }
 
-    pub(super) fn syn_came(&mut self, stream: Socket) {
+    pub(super) fn syn_arrived(&mut self, stream: SocketHandle) {
         let Some(entry) = self.streams.get(&stream) else {
             return;
         };
-        if entry.state != State::Connecting {
+        if entry.state != StreamState::Connecting {
             return;
         }
         let (host, local, remote) = (entry.host, entry.local, entry.remote);
@@ -40,17 +40,17 @@ impl Network {
         };
         if self.is_cut(host, to) {
             let at = self.now + RETRANSMISSION;
-            self.plan(at, Happening::Syn(stream));
+            self.plan(at, NetworkEvent::Syn(stream));
             return;
         }
         let Some(listener) = self.socket_at(to, true, remote) else {
             self.note(format_args!("tcp {local} > {remote} refused"));
             let at = self.now + self.delay(to, host, 1);
-            self.plan(at, Happening::Refused(stream));
+            self.plan(at, NetworkEvent::Refused(stream));
             return;
         };
-        let far = Socket(self.fresh());
-        let mut end = Stream::new(to, remote, local, State::Open);
+        let far = SocketHandle(self.fresh());
+        let mut end = Stream::new(to, remote, local, StreamState::Open);
         end.peer = Some(stream);
         self.streams.insert(far, end);
         if let Some(entry) = self.streams.get_mut(&stream) {
@@ -63,8 +63,8 @@ impl Network {
         self.send_segment(far, Payload::Accepted);
     }
 
-    /// Puts a segment on its way behind those before it.
-    pub(super) fn send_segment(&mut self, stream: Socket, what: Payload) {
+    /// Sends a segment, in order behind those before it.
+    pub(super) fn send_segment(&mut self, stream: SocketHandle, what: Payload) {
         let Some(entry) = self.streams.get(&stream) else {
             return;
         };
@@ -84,11 +84,11 @@ impl Network {
             entry.outgoing.push_back(Segment { at, what });
         }
         if first {
-            self.plan(at, Happening::Segment(stream));
+            self.plan(at, NetworkEvent::Segment(stream));
         }
     }
 
-    pub(super) fn segment_came(&mut self, stream: Socket) {
+    pub(super) fn segment_arrived(&mut self, stream: SocketHandle) {
         let Some(entry) = self.streams.get(&stream) else {
             return;
         };
@@ -96,13 +96,13 @@ impl Network {
         let to = self.host_at(host, remote.ip());
         if to.is_some_and(|to| self.is_cut(host, to)) {
             let at = self.now + RETRANSMISSION;
-            self.plan(at, Happening::Segment(stream));
+            self.plan(at, NetworkEvent::Segment(stream));
             return;
         }
         let Some(entry) = self.streams.get_mut(&stream) else {
             return;
         };
-        // A segment that was given up meanwhile leaves one arrival too many.
+        // A segment that was dropped meanwhile leaves one arrival too many.
         if entry
             .outgoing
             .front()
@@ -115,8 +115,8 @@ impl Network {
         };
         if let Some(next) = entry.outgoing.front().map(|segment| segment.at) {
             let at = next.max(self.now);
-            self.plan(at, Happening::Segment(stream));
-        } else if entry.state == State::Closed {
+            self.plan(at, NetworkEvent::Segment(stream));
+        } else if entry.state == StreamState::Closed {
             self.streams.remove(&stream);
         }
         let Some(peer) = peer else {
@@ -129,22 +129,22 @@ impl Network {
                     return self.fail(stream, ErrorKind::ConnectionReset);
                 };
                 match (what, far.state) {
-                    (Payload::Accepted, State::Connecting) => {
-                        far.state = State::Open;
+                    (Payload::Accepted, StreamState::Connecting) => {
+                        far.state = StreamState::Open;
                         self.note(format_args!("tcp {remote} > {local} connected"));
                         self.ready.push_back(Ready::Connected(peer));
                     }
-                    (Payload::Data(data), State::Open) => {
+                    (Payload::Data(data), StreamState::Open) => {
                         far.inbox.extend(data);
                         self.ready.push_back(Ready::Readable(peer));
                     }
-                    (Payload::End, State::Open) => {
+                    (Payload::End, StreamState::Open) => {
                         far.eof = true;
                         self.note(format_args!("tcp {local} > {remote} end"));
                         self.ready.push_back(Ready::Readable(peer));
                     }
-                    // Nobody reads it any more.
-                    (Payload::Data(_) | Payload::Accepted, State::Closed) => {
+                    // The reader has closed the stream.
+                    (Payload::Data(_) | Payload::Accepted, StreamState::Closed) => {
                         self.fail(stream, ErrorKind::ConnectionReset);
                     }
                     _ => {}
@@ -153,36 +153,36 @@ impl Network {
         }
     }
 
-    /// A stream is over, for a reason that came from outside.
-    pub(super) fn fail(&mut self, stream: Socket, kind: ErrorKind) {
+    /// Ends a stream with an error from the network.
+    pub(super) fn fail(&mut self, stream: SocketHandle, kind: ErrorKind) {
         let Some(entry) = self.streams.get_mut(&stream) else {
             return;
         };
         let (local, remote) = (entry.local, entry.remote);
         match entry.state {
-            State::Closed | State::Failed(_) => return,
-            State::Connecting => self.ready.push_back(Ready::ConnectFailed(stream, kind)),
-            State::Open => {
+            StreamState::Closed | StreamState::Failed(_) => return,
+            StreamState::Connecting => self.ready.push_back(Ready::ConnectFailed(stream, kind)),
+            StreamState::Open => {
                 self.ready.push_back(Ready::Readable(stream));
                 self.ready.push_back(Ready::Writable(stream));
             }
         }
-        entry.state = State::Failed(kind);
+        entry.state = StreamState::Failed(kind);
         entry.outgoing.clear();
         self.note(format_args!("tcp {local} > {remote} failed: {kind:?}"));
     }
 
-    /// The owner of a stream is done with it.
-    pub(super) fn abandon(&mut self, stream: Socket) {
+    /// Closes a stream on behalf of its owner.
+    pub(super) fn abandon(&mut self, stream: SocketHandle) {
         let Some(entry) = self.streams.get_mut(&stream) else {
             return;
         };
         let last = match entry.state {
-            State::Open if entry.inbox.is_empty() => (!entry.shut).then_some(Payload::End),
-            State::Open => Some(Payload::Reset),
-            State::Connecting | State::Failed(_) | State::Closed => None,
+            StreamState::Open if entry.inbox.is_empty() => (!entry.shut).then_some(Payload::End),
+            StreamState::Open => Some(Payload::Reset),
+            StreamState::Connecting | StreamState::Failed(_) | StreamState::Closed => None,
         };
-        entry.state = State::Closed;
+        entry.state = StreamState::Closed;
         entry.inbox.clear();
         let (local, remote) = (entry.local, entry.remote);
         match last {
@@ -195,8 +195,8 @@ impl Network {
         self.note(format_args!("tcp {local} > {remote} close"));
     }
 
-    /// Bytes were read at this end: its far end may have room to write again.
-    pub(super) fn unblock(&mut self, host: HostId, remote: SocketAddr, peer: Option<Socket>) {
+    /// Notifies the peer of a stream that bytes were read, so that it may have room to write again.
+    pub(super) fn unblock(&mut self, host: HostId, remote: SocketAddr, peer: Option<SocketHandle>) {
         let Some(peer) = peer else {
             return;
         };
@@ -208,16 +208,16 @@ impl Network {
         }
         let to = self.host_at(host, remote.ip()).unwrap_or(host);
         let at = self.now + self.delay(host, to, 1);
-        self.plan(at, Happening::Writable(peer));
+        self.plan(at, NetworkEvent::Writable(peer));
     }
 
-    pub(super) fn set_blocked(&mut self, stream: Socket) {
+    pub(super) fn set_blocked(&mut self, stream: SocketHandle) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.blocked = true;
         }
     }
 
-    pub(super) fn unread(&self, peer: Option<Socket>) -> usize {
+    pub(super) fn unread(&self, peer: Option<SocketHandle>) -> usize {
         let far = peer.and_then(|peer| self.streams.get(&peer));
         far.map_or(0, |far| far.inbox.len())
     }

@@ -1,9 +1,11 @@
+//! One end of a stream.
+
 use core::net::SocketAddr;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 
-use super::{HostId, Socket};
+use super::{HostId, SocketHandle};
 
 /// One end of a stream.
 #[derive(Debug)]
@@ -12,26 +14,27 @@ pub(super) struct Stream {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     /// The other end, once there is one.
-    pub(super) peer: Option<Socket>,
-    pub(super) state: State,
-    /// What came and was not read.
+    pub(super) peer: Option<SocketHandle>,
+    pub(super) state: StreamState,
+    /// The bytes received and not read.
     pub(super) inbox: VecDeque<u8>,
-    /// The far end will send no more.
+    /// True if the peer will send no more.
     pub(super) eof: bool,
-    /// What is on its way to the far end, in order.
+    /// The segments in flight to the peer, in order.
     pub(super) outgoing: VecDeque<Segment>,
-    /// A write found no room: its owner waits to hear of some.
+    /// True if a write found no room and its owner waits for
+    /// [`Ready::Writable`](super::Ready::Writable).
     pub(super) blocked: bool,
-    /// Our direction is closed.
+    /// True if our direction is closed.
     pub(super) shut: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum State {
+pub(super) enum StreamState {
     Connecting,
     Open,
     Failed(io::ErrorKind),
-    /// Its owner has closed it; what is on its way still goes.
+    /// Closed by its owner; segments in flight still arrive.
     Closed,
 }
 
@@ -43,7 +46,7 @@ pub(super) struct Segment {
 
 #[derive(Debug)]
 pub(super) enum Payload {
-    /// The far end has accepted.
+    /// The peer accepted the stream.
     Accepted,
     Data(Vec<u8>),
     End,
@@ -51,7 +54,12 @@ pub(super) enum Payload {
 }
 
 impl Stream {
-    pub(super) fn new(host: HostId, local: SocketAddr, remote: SocketAddr, state: State) -> Self {
+    pub(super) fn new(
+        host: HostId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        state: StreamState,
+    ) -> Self {
         Self {
             host,
             local,
@@ -66,7 +74,7 @@ impl Stream {
         }
     }
 
-    /// Bytes on their way to the far end.
+    /// The number of bytes in flight to the peer.
     pub(super) fn in_flight(&self) -> usize {
         let len = |segment: &Segment| match &segment.what {
             Payload::Data(data) => data.len(),

@@ -1,20 +1,22 @@
+//! Listeners and streams.
+
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 
-use super::stream::{Payload, State, Stream};
-use super::{Happening, HostId, Listener, Network, Ready, Socket};
+use super::stream::{Payload, Stream, StreamState};
+use super::{HostId, Listener, Network, NetworkEvent, Ready, SocketHandle};
 
-/// How long a socket stays blocked that is so by chance.
+/// The time for which a socket blocks by chance.
 const BLOCKED: Duration = Duration::from_millis(1);
 
 impl Network {
-    /// Starts to listen. Port 0 takes a free one.
+    /// Opens a listener. Port 0 takes a free one.
     ///
     /// # Errors
     /// As for [`bind`](Self::bind).
-    pub fn listen(&mut self, host: HostId, local: SocketAddr) -> Result<Socket, ErrorKind> {
+    pub fn listen(&mut self, host: HostId, local: SocketAddr) -> Result<SocketHandle, ErrorKind> {
         let (socket, local) = self.take_address(host, true, local)?;
         let backlog = VecDeque::new();
         self.listeners.insert(
@@ -28,11 +30,14 @@ impl Network {
         Ok(socket)
     }
 
-    /// Takes the next stream that a listener has, with the address of its far end.
+    /// Accepts the next stream of a listener, and returns it with its remote address.
     ///
     /// # Errors
     /// `WouldBlock` if there is none, `QuotaExceeded` if there are too many sockets.
-    pub fn accept(&mut self, listener: Socket) -> Result<(Socket, SocketAddr), ErrorKind> {
+    pub fn accept(
+        &mut self,
+        listener: SocketHandle,
+    ) -> Result<(SocketHandle, SocketAddr), ErrorKind> {
         let entry = self
             .listeners
             .get(&listener)
@@ -47,58 +52,60 @@ impl Network {
         Ok((stream, remote))
     }
 
-    /// Opens a stream, from `local` or the address that the routes say. [`Ready::Connected`] or
-    /// [`Ready::ConnectFailed`] tells how it ended; to a host that is not there or cut off it never
-    /// ends.
+    /// Opens a stream from `local`, or from the address given by the routes. [`Ready::Connected`]
+    /// or [`Ready::ConnectFailed`] reports the result, which never comes from a host that does not
+    /// exist or is cut off.
     ///
     /// # Errors
-    /// There is no way there, or there are too many sockets.
+    /// There is no route, or there are too many sockets.
     pub fn connect(
         &mut self,
         host: HostId,
         local: Option<IpAddr>,
         remote: SocketAddr,
-    ) -> Result<Socket, ErrorKind> {
+    ) -> Result<SocketHandle, ErrorKind> {
         let ip = match local {
             Some(ip) => ip,
             None => self.local_address(host, remote.ip())?,
         };
         let (socket, local) = self.take_address(host, true, SocketAddr::new(ip, 0))?;
-        // An ephemeral port of a stream is no listener's.
+        // A stream's ephemeral port is not bound as a listener's is.
         self.bound.remove(&(host, true, local));
-        self.streams
-            .insert(socket, Stream::new(host, local, remote, State::Connecting));
+        self.streams.insert(
+            socket,
+            Stream::new(host, local, remote, StreamState::Connecting),
+        );
         self.note(format_args!("tcp {local} > {remote} connect"));
         self.send_syn(socket);
         Ok(socket)
     }
 
-    /// Whether a stream is open yet.
+    /// Returns true once a stream is open.
     ///
     /// # Errors
-    /// What it failed of.
-    pub fn is_connected(&self, stream: Socket) -> Result<bool, ErrorKind> {
+    /// The error that the stream failed with.
+    pub fn is_connected(&self, stream: SocketHandle) -> Result<bool, ErrorKind> {
         match self.streams.get(&stream).map(|stream| stream.state) {
-            Some(State::Connecting) => Ok(false),
-            Some(State::Open) => Ok(true),
-            Some(State::Failed(kind)) => Err(kind),
-            Some(State::Closed) | None => Err(ErrorKind::NotConnected),
+            Some(StreamState::Connecting) => Ok(false),
+            Some(StreamState::Open) => Ok(true),
+            Some(StreamState::Failed(kind)) => Err(kind),
+            Some(StreamState::Closed) | None => Err(ErrorKind::NotConnected),
         }
     }
 
-    /// Writes some of `data` and says how much.
+    /// Writes some of `data` and returns how much.
     ///
     /// # Errors
-    /// `WouldBlock` while there is no room, [`Ready::Writable`] then follows; or what the stream
-    /// failed of.
-    pub fn write(&mut self, stream: Socket, data: &[u8]) -> Result<usize, ErrorKind> {
+    /// `WouldBlock` while there is no room, followed by [`Ready::Writable`]; or the error that the
+    /// stream failed with.
+    pub fn write(&mut self, stream: SocketHandle, data: &[u8]) -> Result<usize, ErrorKind> {
         let entry = self.streams.get(&stream).ok_or(ErrorKind::NotConnected)?;
         match entry.state {
-            State::Open if entry.shut => return Err(ErrorKind::BrokenPipe),
-            State::Open => {}
-            State::Connecting => return Err(ErrorKind::WouldBlock),
-            State::Failed(kind) => return Err(kind),
-            State::Closed => return Err(ErrorKind::NotConnected),
+            StreamState::Open if entry.shut => return Err(ErrorKind::BrokenPipe),
+            StreamState::Open => {}
+            StreamState::Connecting => return Err(ErrorKind::WouldBlock),
+            StreamState::Failed(kind) => return Err(kind),
+            StreamState::Closed => return Err(ErrorKind::NotConnected),
         }
         if data.is_empty() {
             return Ok(0);
@@ -113,7 +120,7 @@ impl Network {
         }
         if self.random.chance(link.would_block) {
             let at = self.now + BLOCKED;
-            self.plan(at, Happening::Writable(stream));
+            self.plan(at, NetworkEvent::Writable(stream));
             return Err(ErrorKind::WouldBlock);
         }
         if self.random.chance(link.reset) {
@@ -124,24 +131,24 @@ impl Network {
         let most = self.random.within(&link.write_sizes).max(1);
         let n = data.len().min(room).min(most);
         let taken = data.get(..n).unwrap_or_default();
-        // How many, not which: encrypted ones differ from run to run.
+        // The number, not the bytes: encrypted ones differ from run to run.
         self.note(format_args!("tcp {local} > {remote} {} bytes", taken.len()));
         self.send_segment(stream, Payload::Data(taken.to_vec()));
         Ok(n)
     }
 
-    /// Reads into `buffer` and says how much; 0 at the end.
+    /// Reads into `buffer` and returns how much; 0 at the end.
     ///
     /// # Errors
-    /// `WouldBlock` while there is nothing, [`Ready::Readable`] then follows; or what the stream
-    /// failed of, once everything before that is read.
-    pub fn read(&mut self, stream: Socket, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+    /// `WouldBlock` while there is nothing to read, followed by [`Ready::Readable`]; or the error
+    /// that the stream failed with, once everything before it is read.
+    pub fn read(&mut self, stream: SocketHandle, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         let entry = self.streams.get(&stream).ok_or(ErrorKind::NotConnected)?;
         let (host, remote, peer) = (entry.host, entry.remote, entry.peer);
         if entry.inbox.is_empty() {
             return match entry.state {
-                State::Failed(kind) => Err(kind),
-                State::Closed => Err(ErrorKind::NotConnected),
+                StreamState::Failed(kind) => Err(kind),
+                StreamState::Closed => Err(ErrorKind::NotConnected),
                 _ if entry.eof => Ok(0),
                 _ => Err(ErrorKind::WouldBlock),
             };
@@ -149,7 +156,7 @@ impl Network {
         let link = self.link_to(host, remote.ip()).clone();
         if self.random.chance(link.would_block) {
             let at = self.now + BLOCKED;
-            self.plan(at, Happening::Readable(stream));
+            self.plan(at, NetworkEvent::Readable(stream));
             return Err(ErrorKind::WouldBlock);
         }
         let most = self.random.within(&link.read_sizes).max(1);
@@ -164,21 +171,21 @@ impl Network {
         Ok(n)
     }
 
-    /// Closes our direction of a stream. What was written still arrives.
-    pub fn shutdown(&mut self, stream: Socket) {
+    /// Closes our direction of a stream. Bytes written before still arrive.
+    pub fn shutdown(&mut self, stream: SocketHandle) {
         if let Some(entry) = self.streams.get_mut(&stream)
-            && entry.state == State::Open
+            && entry.state == StreamState::Open
             && !core::mem::replace(&mut entry.shut, true)
         {
             self.send_segment(stream, Payload::End);
         }
     }
 
-    /// Breaks a stream: the far end gets `ConnectionReset` once it has read what came before.
-    pub fn reset(&mut self, stream: Socket) {
+    /// Resets a stream: the peer gets `ConnectionReset` once it has read what came before.
+    pub fn reset(&mut self, stream: SocketHandle) {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.outgoing.clear();
-            entry.state = State::Failed(ErrorKind::ConnectionReset);
+            entry.state = StreamState::Failed(ErrorKind::ConnectionReset);
             self.ready.push_back(Ready::Readable(stream));
             self.send_segment(stream, Payload::Reset);
         }

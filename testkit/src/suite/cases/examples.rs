@@ -318,7 +318,7 @@ pub async fn ping_tells_connecting_from_the_handshake_and_names_what_would_trust
 pub async fn ping_names_dns_where_a_name_leads_nowhere<H: AdapterHost>(host: &H) {
     let (result, text) = ping(host, &["nowhere.invalid", "--count", "1"]).await;
     result.unwrap_err();
-    let error = "seq=1: DNS knows no nowhere.invalid (NXDOMAIN)";
+    let error = "seq=1: nowhere.invalid does not exist in DNS (NXDOMAIN)";
     assert!(text.contains(error), "{text}");
 }
 

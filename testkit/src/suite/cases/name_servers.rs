@@ -195,7 +195,7 @@ pub async fn a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name
                 assert!(error.contains("DNS") && error.contains(name), "{error}");
             }
             let error = look_up::<H>(&alice, "missing.test").await.unwrap_err();
-            assert_eq!(error, "DNS knows no missing.test (NXDOMAIN)");
+            assert_eq!(error, "missing.test does not exist in DNS (NXDOMAIN)");
             if let Some((name, ip)) = known_to_this_host() {
                 // The hosts file comes before any server.
                 let found = look_up::<H>(&alice, &name).await.unwrap();
