@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::resolver::PlanId;
 use super::turns::Turns;
 use super::{Answer, DomainName, LookupKind, ResolveConfig};
 
-/// One lookup, until it is answered or too late.
+/// One lookup, until it is answered, too late, or has to wait for another turn.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct LookupId(u64);
 
@@ -29,6 +29,8 @@ pub struct ResolveStats {
     /// Lookups that waited for their turn, as [`ResolveConfig::max_asked_lookups`] were asked or
     /// their domain had its share.
     pub waited: u64,
+    /// Lookups that were asked and had to wait once more, as others had not been asked yet.
+    pub paused: u64,
     /// Answers to nothing that is open: late, or given twice.
     pub stray_answers: u64,
     /// Lookups left out because a plan had [`ResolveConfig::max_lookups`].
@@ -48,6 +50,7 @@ pub(super) type Key = (LookupKind, DomainName);
 pub(super) struct Dns {
     cache: Memory<Key, Known>,
     open: BTreeMap<LookupId, Lookup>,
+    by_age: BTreeSet<(Instant, LookupId)>,
     by_key: BTreeMap<Key, LookupId>,
     turns: Turns,
     /// Those whose turn it is, until the outside is asked.
@@ -67,8 +70,10 @@ pub(super) struct Lookup {
     pub(super) key: Key,
     domain: DomainName,
     opened: Instant,
-    /// Since when it is asked, unless it waits for its turn.
+    /// Since when it is asked, less the time that it waited in between; unless it waits.
     asked: Option<Instant>,
+    /// For how long it was asked before it had to wait once more.
+    before: Duration,
     pub(super) plans: Vec<PlanId>,
 }
 
@@ -77,8 +82,9 @@ impl Dns {
         Self {
             cache: Memory::new(config.cache_names, config.cache_bytes),
             open: BTreeMap::new(),
+            by_age: BTreeSet::new(),
             by_key: BTreeMap::new(),
-            turns: Turns::new(config.max_asked_lookups),
+            turns: Turns::new(config),
             fresh: VecDeque::new(),
             crowded_out: VecDeque::new(),
             cancelled: VecDeque::new(),
@@ -117,10 +123,11 @@ impl Dns {
 
     /// Has those asked whose turn it is.
     fn take_turns(&mut self, now: Instant) {
-        while let Some(id) = self.turns.next(now) {
+        while let Some((since, id)) = self.turns.next(now) {
             if let Some(lookup) = self.open.get_mut(&id) {
-                lookup.asked = Some(now);
-                self.stats.waited += u64::from(lookup.opened < now);
+                lookup.asked = Some(since);
+                let waited = lookup.before.is_zero() && lookup.opened < now;
+                self.stats.waited += u64::from(waited);
                 self.fresh.push_back((id, lookup.key.clone()));
             }
         }
@@ -131,17 +138,16 @@ impl Dns {
         self.cancelled.pop_front()
     }
 
-    /// When something is to be given up. All have the same time, so the first is due first.
+    /// When something is to be given up, or to wait once more.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let crowded_out = self.crowded_out.front().map(|lookup| lookup.opened);
-        let late = self
-            .open
-            .values()
-            .next()
-            .map(|l| l.opened + self.lookup_timeout);
+        let oldest = self.by_age.first();
+        let late = oldest.map(|(opened, _)| *opened + self.lookup_timeout);
         let held_up = self.turns.held_up_since();
         let cut_short = held_up.map(|(since, _)| since + self.crowded_timeout);
-        crowded_out.into_iter().chain(late).chain(cut_short).min()
+        let paused = self.turns.next_pause().map(|(at, _)| at);
+        let given_up = late.into_iter().chain(cut_short);
+        given_up.chain(crowded_out).chain(paused).min()
     }
 
     /// The next lookup that made room for another.
@@ -151,9 +157,9 @@ impl Dns {
 
     /// Gives up a lookup that is late.
     pub(super) fn give_up(&mut self, now: Instant) -> Option<Lookup> {
-        let first = self.open.first_key_value();
-        let late = first.filter(|(_, lookup)| lookup.opened + self.lookup_timeout <= now);
-        let late = late.map(|(id, _)| *id);
+        let oldest = self.by_age.first();
+        let late = oldest.filter(|(opened, _)| *opened + self.lookup_timeout <= now);
+        let late = late.map(|(_, id)| *id);
         let held_up = self.turns.held_up_since();
         let cut_short = held_up.filter(|(since, _)| *since + self.crowded_timeout <= now);
         let id = late.or_else(|| cut_short.map(|(_, id)| id))?;
@@ -162,9 +168,28 @@ impl Dns {
         let lookup = self.close(id)?;
         match lookup.asked {
             Some(_) => self.cancelled.push_back(id),
-            None => self.stats.waited += 1,
+            None => self.stats.waited += u64::from(lookup.before.is_zero()),
         }
         Some(lookup)
+    }
+
+    /// Has lookups wait once more where newcomers need their places. When they are asked again they
+    /// are others to the outside.
+    pub(super) fn pause(&mut self, now: Instant) {
+        while let Some((at, id)) = self.turns.next_pause()
+            && at <= now
+            && let Some(mut lookup) = self.close(id)
+        {
+            self.turns.paused(at);
+            self.cancelled.push_back(id);
+            self.stats.paused += 1;
+            let since = lookup.asked.take();
+            lookup.before = since.map_or(Duration::ZERO, |since| now - since);
+            if !lookup.plans.is_empty() {
+                self.wait(lookup);
+            }
+            self.take_turns(now);
+        }
     }
 
     /// Takes an answer in, unless nothing waits for it.
@@ -225,21 +250,27 @@ impl Dns {
                 None => return Some(Known::Failed(io::ErrorKind::ResourceBusy)),
             }
         }
-        let id = LookupId(self.next);
-        self.next = self.next.wrapping_add(1);
         self.stats.lookups += 1;
-        let lookup = Lookup {
+        self.wait(Lookup {
             key: key.clone(),
             domain,
             opened: now,
             asked: None,
+            before: Duration::ZERO,
             plans: vec![plan],
-        };
-        self.turns.wait(id, &lookup.domain);
-        self.open.insert(id, lookup);
-        self.by_key.insert(key.clone(), id);
+        });
         self.take_turns(now);
         None
+    }
+
+    /// Has a lookup wait for its turn.
+    fn wait(&mut self, lookup: Lookup) {
+        let id = LookupId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.turns.wait(id, &lookup.domain, lookup.before);
+        self.by_age.insert((lookup.opened, id));
+        self.by_key.insert(lookup.key.clone(), id);
+        self.open.insert(id, lookup);
     }
 
     /// A plan that has ended waits no more. Lookups for nobody are not asked; those that are asked
@@ -260,6 +291,7 @@ impl Dns {
 
     fn close(&mut self, id: LookupId) -> Option<Lookup> {
         let lookup = self.open.remove(&id)?;
+        self.by_age.remove(&(lookup.opened, id));
         self.by_key.remove(&lookup.key);
         self.turns.end(id, &lookup.domain, lookup.asked);
         Some(lookup)

@@ -137,7 +137,7 @@ impl Resolver {
         lookup.into_iter().chain(plan).min()
     }
 
-    /// Gives up what has waited for too long.
+    /// Gives up what has waited for too long, or has others take turns.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.tell_crowded_out(now);
         while let Some(lookup) = self.dns.give_up(now) {
@@ -152,6 +152,7 @@ impl Resolver {
                 self.go_on(now, id, plan);
             }
         }
+        self.dns.pause(now);
         self.emit_lookups(now);
     }
 
