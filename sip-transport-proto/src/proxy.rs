@@ -103,6 +103,11 @@ impl Header {
         }
     }
 
+    /// How many bytes of it have come.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Takes bytes up to the end of the header, and says how many; and what the header says, once
     /// it is complete. Each byte is looked at when it comes, so that it does not matter how they
     /// are cut.
