@@ -219,9 +219,9 @@ pub enum AttemptCause {
     /// The connection was refused or failed otherwise.
     #[error("could not connect: {0}")]
     Connect(io::ErrorKind),
-    /// The connection could not be opened for want of something here. No target is to blame, and so
-    /// none is tried last for it.
-    #[error("could not connect, by a fault of this machine: {0}")]
+    /// The connection or socket could not be opened for want of something here. No target is to
+    /// blame, and so none is tried last for it.
+    #[error("a fault of this machine: {0}")]
     LocalFault(LocalFault),
     /// The operating system has no route there.
     #[error("no route: {0}")]
@@ -355,7 +355,7 @@ pub enum CloseReason {
     Shutdown,
 }
 
-/// What was missing on this machine to open a connection.
+/// What was missing on this machine to open a connection or socket.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum LocalFault {
