@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
+use std::sync::Barrier;
 
 use crate::Failure;
 use crate::link::{Connector, Link, Over};
@@ -32,11 +33,12 @@ pub struct Outcome {
     pub problems: Vec<String>,
 }
 
-/// Makes the calls, a thread for each connection.
+/// Makes the calls, a thread for each connection, once all are connected.
 pub fn run(connector: &Connector, load: Load) -> Outcome {
     let share =
         |n: usize| load.calls / load.connections + usize::from(n < load.calls % load.connections);
     let mut outcome = Outcome::default();
+    let connected = &Barrier::new(load.connections);
     std::thread::scope(|scope| {
         let caller = |n: usize| {
             let mut caller = Caller::new(Load {
@@ -44,7 +46,10 @@ pub fn run(connector: &Connector, load: Load) -> Outcome {
                 ..load
             });
             scope.spawn(move || {
-                if let Err(error) = caller.converse(connector, n) {
+                let link = connector.connect();
+                connected.wait();
+                let conversation = link.and_then(|link| caller.converse(link, connector.to, n));
+                if let Err(error) = conversation {
                     caller.problems.push(error.to_string());
                 }
                 caller
@@ -99,12 +104,11 @@ impl Caller {
         }
     }
 
-    fn converse(&mut self, connector: &Connector, n: usize) -> Result<(), Failure> {
-        let mut link = connector.connect()?;
+    fn converse(&mut self, mut link: Link, to: SocketAddr, n: usize) -> Result<(), Failure> {
         let mut started = 0;
         while started < self.load.calls || !self.waiting.is_empty() {
             while started < self.load.calls && self.waiting.len() < self.load.window {
-                let dialogue = Dialogue::new(&link, connector.to, format!("{n}-{started}"));
+                let dialogue = Dialogue::new(&link, to, format!("{n}-{started}"));
                 self.request(&mut link, dialogue, INVITE)?;
                 started += 1;
             }
@@ -115,7 +119,7 @@ impl Caller {
             }
         }
         // A connection keeps order: what was answered twice is found before the answer to this.
-        ping(&mut link, connector.to, &n.to_string())?;
+        ping(&mut link, to, &n.to_string())?;
         link.close()
     }
 

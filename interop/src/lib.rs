@@ -3,6 +3,7 @@
 
 pub mod calls;
 pub mod crowd;
+pub mod flood;
 pub mod link;
 pub mod message;
 pub mod siege;

@@ -17,6 +17,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::Failure;
 use crate::message::Frames;
+use crate::tls::Trust;
 
 /// How long anything may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -84,6 +85,21 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// Plain TCP, from any address.
+    ///
+    /// # Errors
+    /// The configuration of TLS, which is not used, cannot be made.
+    pub fn tcp(to: SocketAddr) -> Result<Self, Failure> {
+        Ok(Self {
+            to,
+            from: None,
+            over: Over::Tcp,
+            name: "localhost".to_owned(),
+            tls: Trust::default().config()?,
+            framing: Framing::Text,
+        })
+    }
+
     /// Connects, with whatever handshakes that takes.
     ///
     /// # Errors

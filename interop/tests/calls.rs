@@ -6,9 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use interop::calls::{Load, Outcome, run};
-use interop::link::{Connector, Framing, Over};
+use interop::link::Connector;
 use interop::message::Frames;
-use interop::tls::Trust;
 
 /// Calls a callee on TCP whose 200s are first changed by `edit`, which gets the request's method.
 fn outcome(edit: fn(&str, String) -> String) -> Outcome {
@@ -27,15 +26,7 @@ fn outcome(edit: fn(&str, String) -> String) -> Outcome {
             callee(stream, from, edit);
         });
     }
-    let connector = Connector {
-        to,
-        from: None,
-        over: Over::Tcp,
-        name: "localhost".to_owned(),
-        tls: Trust::default().config().unwrap(),
-        framing: Framing::Text,
-    };
-    run(&connector, load)
+    run(&Connector::tcp(to).unwrap(), load)
 }
 
 fn callee(mut stream: TcpStream, from: SocketAddr, edit: fn(&str, String) -> String) {

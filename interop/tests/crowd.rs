@@ -1,17 +1,19 @@
 //! The crowd notices a server that keeps too many, or that gives up those who behave.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use common::answer_all;
 use interop::crowd::{Crowd, Outcome, run};
-use interop::link::{Connector, Framing, Over};
+use interop::link::Connector;
 use interop::message::Frames;
-use interop::tls::Trust;
 
 const ALLOWED: usize = 4;
 
@@ -49,28 +51,15 @@ fn answer(mut stream: TcpStream, from: SocketAddr, silent: &Silent) {
     }
     while let Ok(read @ 1..) = len {
         frames.push(&data[..read]);
-        while let Some(request) = frames.take().unwrap() {
-            let request = String::from_utf8(request).unwrap();
-            let (_, headers) = request.split_once("\r\n").unwrap();
-            let headers = headers.replacen(";rport", &format!(";rport={}", from.port()), 1);
-            let response = format!("SIP/2.0 200 OK\r\n{headers}");
-            if stream.write_all(response.as_bytes()).is_err() {
-                return;
-            }
+        if answer_all(&mut stream, from, &mut frames).is_err() {
+            return;
         }
         len = stream.read(&mut data);
     }
 }
 
 fn outcome(room: fn(IpAddr) -> usize) -> Result<Outcome, String> {
-    let connector = Connector {
-        to: serve(room),
-        from: None,
-        over: Over::Tcp,
-        name: "localhost".to_owned(),
-        tls: Trust::default().config().unwrap(),
-        framing: Framing::Text,
-    };
+    let connector = Connector::tcp(serve(room)).unwrap();
     let crowd = Crowd {
         from: Ipv4Addr::LOCALHOST.into(),
         other: Ipv4Addr::new(127, 0, 0, 2).into(),

@@ -1,16 +1,18 @@
 //! The siege notices a server that gives up those who behave, or keeps newcomers out.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod common;
+
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use interop::link::{Connector, Framing, Over};
+use common::answer_all;
+use interop::link::Connector;
 use interop::message::Frames;
 use interop::siege::{Outcome, Siege, run};
-use interop::tls::Trust;
 
 /// Which of the connections makes room for one from there, if that is let in.
 type Rule = fn(&VecDeque<(IpAddr, TcpStream)>, IpAddr) -> Option<usize>;
@@ -45,29 +47,14 @@ fn answer(mut stream: TcpStream, from: SocketAddr) {
             continue;
         }
         frames.push(&data[..len]);
-        while let Some(request) = frames.take().unwrap() {
-            let request = String::from_utf8(request).unwrap();
-            let (_, headers) = request.split_once("\r\n").unwrap();
-            let headers = headers.replacen(";rport", &format!(";rport={}", from.port()), 1);
-            if stream
-                .write_all(format!("SIP/2.0 200 OK\r\n{headers}").as_bytes())
-                .is_err()
-            {
-                return;
-            }
+        if answer_all(&mut stream, from, &mut frames).is_err() {
+            return;
         }
     }
 }
 
 fn outcome(rule: Rule) -> Result<Outcome, String> {
-    let connector = Connector {
-        to: serve(16, rule),
-        from: None,
-        over: Over::Tcp,
-        name: "localhost".to_owned(),
-        tls: Trust::default().config().unwrap(),
-        framing: Framing::Text,
-    };
+    let connector = Connector::tcp(serve(16, rule)).unwrap();
     let siege = Siege {
         honest: 5,
         idle: Duration::ZERO,

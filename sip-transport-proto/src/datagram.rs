@@ -202,10 +202,11 @@ impl DatagramSocket {
         data: &[u8],
     ) -> Option<Event> {
         self.shared.counters.keepalives_in.one();
-        let Some(answer) = stun::answer(data, remote) else {
+        let Some(request) = stun::BindingRequest::read(data) else {
             let key = (self.id.channel, normalise(remote));
             return self.kept.answered(now, key, data, &self.shared);
         };
+        // Asked before the answer is made, which costs more than asking.
         let from = self.shared.rate_request(now, remote.ip());
         if remote.port() == 0 || !self.shared.rates.stun.take(from) {
             self.shared.counters.stun_answers_suppressed.one();
@@ -216,7 +217,7 @@ impl DatagramSocket {
             destination: remote,
             source: self.source(local_ip),
             ttl: None,
-            bytes: answer.into(),
+            bytes: request.answer(remote).into(),
             send: None,
         });
         None

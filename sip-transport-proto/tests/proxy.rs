@@ -107,6 +107,19 @@ fn remotes(events: &[Event]) -> Vec<(&'static str, SocketAddr)> {
     ends.collect()
 }
 
+#[test]
+fn what_has_come_of_a_header_counts_as_received() {
+    let (mut host, channel) = host();
+    for header in [v1(CLIENT), v2_raw(0x21, 0x11, &[0; 12])] {
+        let id = accept(&mut host, channel, BALANCER).unwrap();
+        let (first, rest) = header.split_at(20);
+        host.feed(id, first);
+        assert_eq!(host.transport.stats().received_bytes, 20);
+        host.feed(id, rest);
+        assert_eq!(host.transport.stats().received_bytes, 0);
+    }
+}
+
 // bad-inputs: C17
 #[test]
 fn the_source_that_the_header_names_is_the_peer_everywhere() {

@@ -10,8 +10,10 @@ use proptest::prelude::*;
 use sip_transport_proto::resolve::{PlanError, PlanId, Progress, ResolveConfig};
 use zone::{World, lines};
 
-const LIVE: &str = "live.example.org A 192.0.2.1";
+const LIVE: &str = "live.example.org A 192.0.2.1
+                    slow.example.net A 192.0.2.2";
 const LIMIT: Duration = Duration::from_secs(2);
+const SHORTEST_TURN: Duration = Duration::from_millis(50);
 
 fn world(set: impl FnOnce(&mut ResolveConfig)) -> World {
     let mut config = ResolveConfig::default();
@@ -104,13 +106,121 @@ fn a_thousand_sends_to_names_of_one_domain_that_nobody_answers_hold_up_no_other(
 }
 
 #[test]
-fn among_dead_names_of_a_thousand_domains_a_name_waits_for_the_crowded_timeout_at_most() {
+fn among_dead_names_of_a_thousand_domains_a_name_waits_for_a_shortest_turn_at_most() {
+    let milliseconds = Duration::from_millis;
+    for (since, waits) in [(0, 50), (20, 30), (49, 1), (50, 4), (300, 4)] {
+        let mut world = world(|_| {});
+        for i in 0..1_000 {
+            world.start(&format!("sip:sip.dead{i}.example"), "all");
+        }
+        assert_eq!(world.resolver.asked_lookups(), 64);
+        for _ in 0..since {
+            world.pass(milliseconds(1));
+        }
+        let waited = live(&mut world);
+        assert!(waited <= milliseconds(waits), "{waited:?} after {since} ms");
+    }
+}
+
+#[test]
+fn among_a_thousand_dead_domains_a_lookup_is_asked_for_three_shortest_turns() {
     let mut world = world(|_| {});
     for i in 0..1_000 {
-        world.start(&format!("sip:sip.dead{i}.example"), "all");
+        dead(&mut world, &format!("sip.dead{i}.example"));
     }
-    assert_eq!(world.resolver.asked_lookups(), 64);
-    assert!(live(&mut world) <= Duration::from_millis(700));
+    let plan = dead(&mut world, "slow.example.net");
+    let slow = |name: &str| name == "slow.example.net";
+    while world.position(slow).is_none() {
+        world.jump();
+    }
+    for _ in 0..148 {
+        world.pass(Duration::from_millis(1));
+    }
+    let at = world.position(slow).unwrap();
+    world.answer_one(at);
+    assert_eq!(lines(&world.result(plan).unwrap()), "udp 192.0.2.2:5060");
+}
+
+#[test]
+fn sixteen_make_room_in_a_shortest_turn_and_a_quarter_never_does() {
+    let mut world = world(|_| {});
+    for i in 0..500 {
+        dead(&mut world, &format!("sip.dead{i}.example"));
+    }
+    let first: Vec<_> = world.asked.clone();
+    world.pass(SHORTEST_TURN - Duration::from_millis(1));
+    for turn in 0..12 {
+        assert_eq!(world.resolver.stats().paused, 16 * turn);
+        assert_eq!(world.resolver.asked_lookups(), 64);
+        world.pass(SHORTEST_TURN);
+    }
+    let held = |name: &String| world.position(|open| name.ends_with(open)).is_some();
+    assert!(first[..16].iter().all(held));
+    assert!(!first[16..].iter().any(held));
+}
+
+#[test]
+fn a_lookup_that_makes_room_is_asked_once_more() {
+    let mut world = world(|config| {
+        config.max_asked_lookups(4).unwrap();
+    });
+    dead(&mut world, "a.a.example");
+    let slow = dead(&mut world, "slow.example.net");
+    dead(&mut world, "b.b.example.com");
+    dead(&mut world, "c.example.org");
+    // Nobody needs its place.
+    world.pass(SHORTEST_TURN);
+    assert_eq!(world.resolver.stats().paused, 0);
+    dead(&mut world, "d.example.test");
+    world.pass(Duration::ZERO);
+    assert_eq!(world.resolver.stats().paused, 1);
+    assert!(world.position(|name| name == "slow.example.net").is_none());
+    let newcomer = world.position(|name| name == "d.example.test").unwrap();
+    world.answer_one(newcomer);
+    let again = world.position(|name| name == "slow.example.net").unwrap();
+    world.answer_one(again);
+    assert_eq!(lines(&world.result(slow).unwrap()), "udp 192.0.2.2:5060");
+    let stats = world.resolver.stats();
+    // It is no other for that.
+    assert_eq!((stats.lookups, stats.waited, stats.paused), (5, 0, 1));
+}
+
+#[test]
+fn a_lookup_that_waits_once_more_ends_in_its_time() {
+    let mut world = world(|config| {
+        config.max_asked_lookups(4).unwrap();
+        config.crowded_timeout(2 * LIMIT).unwrap();
+    });
+    let begin = world.now;
+    let plans: Vec<_> = (0..8)
+        .map(|i| dead(&mut world, &format!("sip{i}.dead{i}")))
+        .collect();
+    while world.resolver.plans() > 0 {
+        world.jump();
+    }
+    assert_eq!(world.now - begin, LIMIT);
+    for plan in plans {
+        assert_eq!(failure(&mut world, plan), ErrorKind::TimedOut);
+    }
+    // Once for each of those that could not be asked at first.
+    assert_eq!(world.resolver.stats().paused, 4);
+    assert_eq!(world.resolver.open_lookups(), 0);
+    assert_eq!(world.resolver.deadline(), None);
+}
+
+#[test]
+fn a_lookup_for_nobody_does_not_wait_once_more() {
+    let mut world = world(|config| {
+        config.max_asked_lookups(4).unwrap();
+    });
+    let plans: Vec<_> = (0..4)
+        .map(|i| dead(&mut world, &format!("sip{i}.dead{i}")))
+        .collect();
+    world.resolver.cancel(plans[1]);
+    world.pass(SHORTEST_TURN);
+    assert_eq!(world.resolver.open_lookups(), 4);
+    assert_eq!(live(&mut world), Duration::ZERO);
+    assert_eq!(world.resolver.open_lookups(), 3);
 }
 
 #[test]
@@ -206,29 +316,34 @@ fn what_no_plan_waits_for_is_not_asked() {
 }
 
 proptest! {
-    /// Whatever is asked for: the limits hold, and as long as no more than all but one of the
-    /// lookups at one time are asked, whose domain has none asked is asked at once.
+    /// Whatever is asked for, and whenever: the limits hold, and a name of a domain that has none
+    /// asked is asked at once if there is room, else within a shortest turn, unless all places are
+    /// kept.
     #[test]
     fn a_domain_that_asks_for_little_finds_a_turn(
-        names in proptest::collection::vec((0..12_u8, 0..200_u8), 0..400),
+        names in proptest::collection::vec((0..60_u8, 0..20_u8, 0..30_u64), 0..200),
         max_asked in 1..40_usize,
     ) {
         let mut world = world(|config| {
             config.max_asked_lookups(max_asked).unwrap();
             config.max_open_lookups(100).unwrap();
         });
-        for (domain, host) in names {
+        for (domain, host, wait) in names {
             world.start(&format!("sip:h{host}.d{domain}.example:5060"), "udp4");
             prop_assert!(world.resolver.asked_lookups() <= max_asked);
             prop_assert!(world.resolver.open_lookups() <= 100);
+            world.pass(Duration::from_millis(wait));
         }
-        if world.resolver.asked_lookups() < max_asked {
-            prop_assert_eq!(live(&mut world), Duration::ZERO);
+        let has_room = world.resolver.asked_lookups() < max_asked;
+        if has_room || max_asked > 1 {
+            let most = if has_room { Duration::ZERO } else { SHORTEST_TURN };
+            prop_assert!(live(&mut world) <= most);
         }
         while world.resolver.deadline().is_some() {
             world.jump();
         }
         prop_assert_eq!(world.resolver.plans(), 0);
         prop_assert_eq!(world.resolver.asked_lookups(), 0);
+        prop_assert_eq!(world.resolver.open_lookups(), 0);
     }
 }

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use common::{Host, addr, header, invite, ip, ok, options, tcp, to, udp, wire_request};
-use sip_transport_proto::error::{AttemptCause, SendCause};
+use sip_transport_proto::error::{AttemptCause, LocalFault, SendCause};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind, PlanError};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
@@ -317,6 +317,23 @@ fn a_socket_that_cannot_be_bound_fails_what_waits_for_it() {
     assert_eq!(
         error.tried()[0].cause,
         AttemptCause::NoRoute(ErrorKind::PermissionDenied)
+    );
+    assert_eq!(host.transport.router().load(), (0, 0));
+}
+
+#[test]
+fn a_socket_that_cannot_be_bound_by_a_fault_of_this_machine_blames_no_route() {
+    let mut host = Host::new();
+    let send = host.waits(options("sip:192.0.2.9"), SendOptions::new());
+    let (channel, _) = host.binds.pop_front().unwrap();
+    let (now, fault) = (host.now, LocalFault::ProcessFiles);
+    host.transport.handle_bind_fault(now, channel, fault);
+    host.drain();
+    let error = host.completed(send).unwrap_err();
+    assert_eq!(error.tried()[0].cause, AttemptCause::LocalFault(fault));
+    assert_eq!(
+        error.tried()[0].cause.to_string(),
+        "a fault of this machine: this process has too many open files"
     );
     assert_eq!(host.transport.router().load(), (0, 0));
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::future::{IntoFuture as _, poll_fn};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -373,6 +374,36 @@ fn a_socket_that_cannot_receive_for_long_is_left_in_peace_and_works_again() {
         let freed = alice.now();
         assert!(matches!(bobs.recv().await, Some(Event::Request { .. })));
         assert!(alice.now() - freed <= Duration::from_secs(1));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_that_cannot_be_bound_for_want_of_files_is_a_fault_of_this_machine() {
+    let simulation = Simulation::new(8);
+    let alice = simulation.add_host("alice", &[ip("192.0.2.1")]);
+    let bob = simulation.add_host("bob", &[ip("192.0.2.2")]);
+    alice.block_on(async {
+        // Without a channel for UDP it binds a socket once it has something to send.
+        let builder = SipTransport::builder().worker_runtimes([alice.clone()]);
+        let (transport, _incoming) = builder.bind().await.unwrap();
+        let (_bob, mut bobs) = start(&bob, "192.0.2.2:5060").await;
+        for (fault, cause) in [
+            (EMFILE, AttemptCause::LocalFault(LocalFault::ProcessFiles)),
+            (ENFILE, AttemptCause::LocalFault(LocalFault::SystemFiles)),
+            (
+                ECONNREFUSED,
+                AttemptCause::NoRoute(ErrorKind::ConnectionRefused),
+            ),
+        ] {
+            alice.set_fault(Call::BindDatagrams, Some(fault));
+            let sent = transport.send_request(options("sip:192.0.2.2")).await;
+            assert_eq!(sent.unwrap_err().tried()[0].cause, cause);
+        }
+        alice.set_fault(Call::BindDatagrams, None);
+        let sent = transport.send_request(options("sip:192.0.2.2")).await;
+        assert!(!sent.unwrap().target().unwrap().reason.grey);
+        assert!(matches!(bobs.recv().await, Some(Event::Request { .. })));
     });
 }
 

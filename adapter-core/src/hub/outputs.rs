@@ -12,6 +12,7 @@ use sip_transport_proto::{Event, SendId};
 use super::{Hub, RouterOutputs};
 use crate::hub::tasks;
 use crate::sync::{lock, read};
+use crate::sys;
 
 impl Hub {
     /// Does what the router asked for.
@@ -68,20 +69,19 @@ impl Hub {
             RouterOutput::Bind { channel, local } => {
                 let mut options = self.socket_options.clone();
                 options.dual_stack = false;
-                let bound = self.workers.first().map(|worker| {
-                    worker
-                        .runtime
-                        .bind_datagrams(local, &options)
-                        .map_err(|error| error.kind())
-                });
-                let bound = bound.unwrap_or(Err(io::ErrorKind::Unsupported));
-                let local = bound
-                    .as_ref()
-                    .map(|socket| socket.local_addr())
-                    .map_err(|kind| *kind);
+                let worker = self.workers.first();
+                let bound = worker
+                    .ok_or_else(|| io::ErrorKind::Unsupported.into())
+                    .and_then(|worker| worker.runtime.bind_datagrams(local, &options));
                 let id = channel.socket(0);
                 let (socket, asked) = self.ask(|router| {
-                    router.handle_bound(now, channel, local);
+                    match &bound {
+                        Ok(socket) => router.handle_bound(now, channel, Ok(socket.local_addr())),
+                        Err(error) => match sys::local_fault(error) {
+                            Some(fault) => router.handle_bind_fault(now, channel, fault),
+                            None => router.handle_bound(now, channel, Err(error.kind())),
+                        },
+                    }
                     // Before the lock is free: sends that waited go out on it at once.
                     Some(self.keep_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
                 });

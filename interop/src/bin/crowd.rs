@@ -7,8 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use interop::Failure;
 use interop::crowd::{Crowd, Outcome, Served, run};
-use interop::link::{Connector, Framing, Over};
-use interop::tls::Trust;
+use interop::link::Connector;
 
 /// How long the server may take to close what is too much.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,14 +70,7 @@ fn told(what: &str, served: Served) -> String {
 }
 
 fn crowd(args: &Args) -> Result<Outcome, Failure> {
-    let connector = Connector {
-        to: args.to,
-        from: None,
-        over: Over::Tcp,
-        name: "localhost".to_owned(),
-        tls: Trust::default().config()?,
-        framing: Framing::Text,
-    };
+    let connector = Connector::tcp(args.to)?;
     let crowd = Crowd {
         from: args.from,
         other: args.other,

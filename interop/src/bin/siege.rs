@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use interop::Failure;
-use interop::link::{Connector, Framing, Over};
+use interop::link::Connector;
 use interop::siege::{Outcome, Siege, run};
-use interop::tls::Trust;
 
 /// Honest peers idle, then an attacker connects from one address and from many, each connection with a request;
 /// newcomers are to be served behind it, and the honest ones are to be connected still.
@@ -57,14 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn siege(args: &Args) -> Result<Outcome, Failure> {
-    let connector = Connector {
-        to: args.to,
-        from: None,
-        over: Over::Tcp,
-        name: "localhost".to_owned(),
-        tls: Trust::default().config()?,
-        framing: Framing::Text,
-    };
+    let connector = Connector::tcp(args.to)?;
     let siege = Siege {
         honest: args.honest,
         idle: Duration::from_secs(args.idle),

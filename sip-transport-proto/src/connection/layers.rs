@@ -398,8 +398,11 @@ impl Layers {
             held = held.saturating_add(tls.held());
         }
         #[cfg(feature = "proxy")]
-        if let Some(Preface::Source(_, behind) | Preface::Asked(behind)) = self.preface.as_deref() {
-            held = held.saturating_add(behind.len());
+        if let Some(preface) = self.preface.as_deref() {
+            held = held.saturating_add(match preface {
+                Preface::Header(header) => header.len(),
+                Preface::Source(_, behind) | Preface::Asked(behind) => behind.len(),
+            });
         }
         held
     }

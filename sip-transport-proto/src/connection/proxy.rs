@@ -34,6 +34,11 @@ impl Header {
         }
     }
 
+    /// The number of bytes received so far.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Takes bytes up to the end of the header, and returns their number and, once the header is
     /// complete, its source. Each byte is examined as it arrives, so the result does not depend on
     /// how the bytes are split.

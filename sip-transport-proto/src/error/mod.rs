@@ -215,9 +215,9 @@ pub enum AttemptCause {
     /// The connection was refused or failed otherwise.
     #[error("could not connect: {0}")]
     Connect(io::ErrorKind),
-    /// The connection could not be opened for lack of a local resource. The target is not at fault,
-    /// and is not deferred for it.
-    #[error("could not connect, for a local reason: {0}")]
+    /// The connection or socket could not be opened for lack of a local resource. The target is not
+    /// at fault, and is not deferred for it.
+    #[error("a fault of this machine: {0}")]
     LocalFault(LocalFault),
     /// The operating system has no route there.
     #[error("no route: {0}")]
@@ -353,7 +353,7 @@ pub enum CloseReason {
     Shutdown,
 }
 
-/// The local resource that was lacking for a connection.
+/// The local resource that was lacking for a connection or socket.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum LocalFault {

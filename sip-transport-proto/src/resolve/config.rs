@@ -13,6 +13,7 @@ pub struct ResolveConfig {
     pub(super) later_orders: bool,
     pub(super) lookup_timeout: Duration,
     pub(super) crowded_timeout: Duration,
+    pub(super) shortest_turn: Duration,
     pub(super) plan_timeout: Duration,
     pub(super) other_family_wait: Duration,
     pub(super) later_wait: Duration,
@@ -38,6 +39,7 @@ impl Default for ResolveConfig {
             later_orders: false,
             lookup_timeout: Duration::from_secs(2),
             crowded_timeout: Duration::from_millis(700),
+            shortest_turn: Duration::from_millis(50),
             plan_timeout: Duration::from_secs(6),
             other_family_wait: Duration::from_millis(50),
             later_wait: Duration::from_millis(500),
@@ -88,6 +90,10 @@ impl ResolveConfig {
         /// Time limit for one lookup while others wait for their turn, so that names for which
         /// nobody answers do not hold up the others. Default: 700 ms.
         crowded_timeout: ABOVE_ZERO, "more than zero";
+        /// Shortest time for which a lookup is asked while more domains wait than can be asked at one
+        /// time. Lookups asked for longer make room then, up to 16 in this time, and wait once more; so
+        /// a name that is answered soon does not wait for others that are not. Default: 50 ms.
+        shortest_turn: ABOVE_ZERO, "more than zero";
         /// Time limit for a plan. Default: 6 s.
         plan_timeout: ABOVE_ZERO, "more than zero";
         /// Time to wait for the addresses of the other family once a host has some of one (RFC 8305

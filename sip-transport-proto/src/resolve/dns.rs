@@ -1,6 +1,6 @@
 //! The cache of DNS answers, and the lookups that are open.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ pub struct ResolveStats {
     /// Lookups that waited for their turn, as [`ResolveConfig::max_asked_lookups`] were being asked
     /// or their domain had its share.
     pub waited: u64,
+    /// Lookups that were asked and had to wait once more, as others had not been asked yet.
+    pub paused: u64,
     /// Answers to lookups that are not open: late, or given twice.
     pub stray_answers: u64,
     /// Lookups omitted because a plan had [`ResolveConfig::max_lookups`].
@@ -46,6 +48,7 @@ pub(super) type LookupKey = (LookupKind, DomainName);
 pub(super) struct Dns {
     cache: Memory<LookupKey, CheckedAnswer>,
     open: BTreeMap<LookupId, OpenLookup>,
+    by_age: BTreeSet<(Instant, LookupId)>,
     by_key: BTreeMap<LookupKey, LookupId>,
     turns: Turns,
     /// Lookups whose turn has come, until they are output.
@@ -65,8 +68,10 @@ pub(super) struct OpenLookup {
     pub(super) key: LookupKey,
     domain: DomainName,
     opened: Instant,
-    /// The time at which it was asked, unless it waits for its turn.
+    /// The time since which it is asked, less the time that it waited in between; `None` while it waits.
     asked: Option<Instant>,
+    /// For how long it was asked before it had to wait once more.
+    before: Duration,
     pub(super) plans: Vec<PlanId>,
 }
 
@@ -75,8 +80,9 @@ impl Dns {
         Self {
             cache: Memory::new(config.cache_names, config.cache_bytes),
             open: BTreeMap::new(),
+            by_age: BTreeSet::new(),
             by_key: BTreeMap::new(),
-            turns: Turns::new(config.max_asked_lookups),
+            turns: Turns::new(config),
             fresh: VecDeque::new(),
             crowded_out: VecDeque::new(),
             cancelled: VecDeque::new(),
@@ -115,10 +121,11 @@ impl Dns {
 
     /// Marks the lookups whose turn has come as asked.
     fn start_turns(&mut self, now: Instant) {
-        while let Some(id) = self.turns.next(now) {
+        while let Some((since, id)) = self.turns.next(now) {
             if let Some(lookup) = self.open.get_mut(&id) {
-                lookup.asked = Some(now);
-                self.stats.waited += u64::from(lookup.opened < now);
+                lookup.asked = Some(since);
+                let waited = lookup.before.is_zero() && lookup.opened < now;
+                self.stats.waited += u64::from(waited);
                 self.fresh.push_back((id, lookup.key.clone()));
             }
         }
@@ -129,18 +136,16 @@ impl Dns {
         self.cancelled.pop_front()
     }
 
-    /// The time of the next timeout. All lookups have the same time limit, so the first opened is
-    /// due first.
+    /// The time of the next timeout or pause.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let crowded_out = self.crowded_out.front().map(|lookup| lookup.opened);
-        let late = self
-            .open
-            .values()
-            .next()
-            .map(|l| l.opened + self.lookup_timeout);
+        let oldest = self.by_age.first();
+        let late = oldest.map(|(opened, _)| *opened + self.lookup_timeout);
         let held_up = self.turns.held_up_since();
         let cut_short = held_up.map(|(since, _)| since + self.crowded_timeout);
-        crowded_out.into_iter().chain(late).chain(cut_short).min()
+        let paused = self.turns.next_pause().map(|(at, _)| at);
+        let given_up = late.into_iter().chain(cut_short);
+        given_up.chain(crowded_out).chain(paused).min()
     }
 
     /// The next lookup that made room for another.
@@ -150,9 +155,9 @@ impl Dns {
 
     /// Removes the next lookup that has timed out.
     pub(super) fn give_up(&mut self, now: Instant) -> Option<OpenLookup> {
-        let first = self.open.first_key_value();
-        let late = first.filter(|(_, lookup)| lookup.opened + self.lookup_timeout <= now);
-        let late = late.map(|(id, _)| *id);
+        let oldest = self.by_age.first();
+        let late = oldest.filter(|(opened, _)| *opened + self.lookup_timeout <= now);
+        let late = late.map(|(_, id)| *id);
         let held_up = self.turns.held_up_since();
         let cut_short = held_up.filter(|(since, _)| *since + self.crowded_timeout <= now);
         let id = late.or_else(|| cut_short.map(|(_, id)| id))?;
@@ -161,9 +166,28 @@ impl Dns {
         let lookup = self.close(id)?;
         match lookup.asked {
             Some(_) => self.cancelled.push_back(id),
-            None => self.stats.waited += 1,
+            None => self.stats.waited += u64::from(lookup.before.is_zero()),
         }
         Some(lookup)
+    }
+
+    /// Makes lookups wait once more where newcomers need their places. They get new ids for it, so that
+    /// late answers to the old ones are strays.
+    pub(super) fn pause(&mut self, now: Instant) {
+        while let Some((at, id)) = self.turns.next_pause()
+            && at <= now
+            && let Some(mut lookup) = self.close(id)
+        {
+            self.turns.paused(at);
+            self.cancelled.push_back(id);
+            self.stats.paused += 1;
+            let since = lookup.asked.take();
+            lookup.before = since.map_or(Duration::ZERO, |since| now - since);
+            if !lookup.plans.is_empty() {
+                self.wait(lookup);
+            }
+            self.start_turns(now);
+        }
     }
 
     /// Processes an answer, unless no lookup waits for it.
@@ -224,21 +248,27 @@ impl Dns {
                 None => return Some(CheckedAnswer::Failed(io::ErrorKind::ResourceBusy)),
             }
         }
-        let id = LookupId(self.next);
-        self.next = self.next.wrapping_add(1);
         self.stats.lookups += 1;
-        let lookup = OpenLookup {
+        self.wait(OpenLookup {
             key: key.clone(),
             domain,
             opened: now,
             asked: None,
+            before: Duration::ZERO,
             plans: vec![plan],
-        };
-        self.turns.wait(id, &lookup.domain);
-        self.open.insert(id, lookup);
-        self.by_key.insert(key.clone(), id);
+        });
         self.start_turns(now);
         None
+    }
+
+    /// Adds a lookup that waits for its turn.
+    fn wait(&mut self, lookup: OpenLookup) {
+        let id = LookupId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.turns.wait(id, &lookup.domain, lookup.before);
+        self.by_age.insert((lookup.opened, id));
+        self.by_key.insert(lookup.key.clone(), id);
+        self.open.insert(id, lookup);
     }
 
     /// Removes an ended plan from a lookup. A lookup without plans is not asked; one that is being
@@ -259,6 +289,7 @@ impl Dns {
 
     fn close(&mut self, id: LookupId) -> Option<OpenLookup> {
         let lookup = self.open.remove(&id)?;
+        self.by_age.remove(&(lookup.opened, id));
         self.by_key.remove(&lookup.key);
         self.turns.end(id, &lookup.domain, lookup.asked);
         Some(lookup)

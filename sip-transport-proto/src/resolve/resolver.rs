@@ -140,7 +140,7 @@ impl Resolver {
         lookup.into_iter().chain(plan).min()
     }
 
-    /// Times out the lookups and waits that are due.
+    /// Times out the lookups and waits that are due, and lets other lookups take turns.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.report_crowded_out(now);
         while let Some(lookup) = self.dns.give_up(now) {
@@ -155,6 +155,7 @@ impl Resolver {
                 self.resume(now, id, plan);
             }
         }
+        self.dns.pause(now);
         self.emit_lookups(now);
     }
 

@@ -2,9 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{DomainName, LookupId};
+use super::{DomainName, LookupId, ResolveConfig};
+
+/// The number of lookups that may make room within the shortest turn.
+const PAUSES: u32 = 16;
 
 /// The open lookups being asked, and those waiting for their turn.
 ///
@@ -12,11 +15,23 @@ use super::{DomainName, LookupId};
 /// half of all when it is the only one, a third each for two, so that the next domain always finds
 /// some free. The next lookup is one of the domain with the fewest; among equals the newest, since
 /// one that has waited for long behind many unanswered ones is likely to wait in vain.
+///
+/// Where a domain waits that has none asked, and no place is free, a lookup makes room: of those
+/// asked for at least the shortest turn, the one asked for longest waits once more, behind all that
+/// were not asked yet. So a name that is answered soon finds its turn soon, whatever the others do.
+/// The rate of this is limited, and a quarter of the places takes no part in it: for slow answers,
+/// and for the next name server where the first is silent.
 #[derive(Debug)]
 pub(super) struct Turns {
     max_asked: usize,
+    shortest: Duration,
+    /// The earliest time at which the next makes room.
+    next_pause: Option<Instant>,
+    /// The time since which each is asked, less the time that it waited in between.
     asked: BTreeSet<(Instant, LookupId)>,
     waiting: usize,
+    /// The number of domains that are newcomers.
+    newcomers: usize,
     domains: BTreeMap<DomainName, DomainLookups>,
 }
 
@@ -24,21 +39,47 @@ pub(super) struct Turns {
 #[derive(Debug, Default)]
 struct DomainLookups {
     asked: usize,
-    waiting: BTreeSet<LookupId>,
+    new: BTreeSet<LookupId>,
+    /// Those that made room, with the time for which they were asked.
+    paused: BTreeMap<LookupId, Duration>,
 }
 
 impl DomainLookups {
+    fn waiting(&self) -> usize {
+        self.new.len().saturating_add(self.paused.len())
+    }
+
     fn open(&self) -> usize {
-        self.asked.saturating_add(self.waiting.len())
+        self.asked.saturating_add(self.waiting())
+    }
+
+    /// Returns true if none is being asked, and one has not been asked yet.
+    fn is_newcomer(&self) -> bool {
+        self.asked == 0 && !self.new.is_empty()
+    }
+
+    /// Which is asked next, and whether it was asked before.
+    fn next(&self) -> Option<(bool, LookupId)> {
+        let new = self.new.last().map(|id| (false, *id));
+        new.or_else(|| Some((true, *self.paused.keys().next_back()?)))
+    }
+
+    /// The lookup to evict for others: the oldest that waits, those that were asked before first.
+    fn oldest(&self) -> Option<LookupId> {
+        let paused = self.paused.keys().next();
+        paused.or_else(|| self.new.first()).copied()
     }
 }
 
 impl Turns {
-    pub(super) fn new(max_asked: usize) -> Self {
+    pub(super) fn new(config: &ResolveConfig) -> Self {
         Self {
-            max_asked,
+            max_asked: config.max_asked_lookups,
+            shortest: config.shortest_turn,
+            next_pause: None,
             asked: BTreeSet::new(),
             waiting: 0,
+            newcomers: 0,
             domains: BTreeMap::new(),
         }
     }
@@ -53,28 +94,51 @@ impl Turns {
         self.asked.first().filter(|_| self.waiting > 0).copied()
     }
 
-    /// Adds a lookup that waits for its turn.
-    pub(super) fn wait(&mut self, id: LookupId, domain: &DomainName) {
-        let lookups = self.domains.entry(domain.clone()).or_default();
-        if lookups.waiting.insert(id) {
-            self.waiting = self.waiting.saturating_add(1);
+    /// The lookup that is to wait once more if a newcomer needs its place, and the time for it.
+    pub(super) fn next_pause(&self) -> Option<(Instant, LookupId)> {
+        if self.newcomers == 0 || self.asked.len() < self.max_asked {
+            return None;
         }
+        let kept = self.max_asked.div_ceil(4);
+        let (since, id) = *self.asked.iter().nth(kept)?;
+        let at = self.next_pause.max(Some(since + self.shortest))?;
+        Some((at, id))
     }
 
-    /// The next lookup to ask, if any may be asked; it counts as asked from now on.
-    pub(super) fn next(&mut self, now: Instant) -> Option<LookupId> {
+    /// Records that a lookup made room at the time due for it.
+    pub(super) fn paused(&mut self, at: Instant) {
+        self.next_pause = Some(at + self.shortest / PAUSES);
+    }
+
+    /// Adds a lookup that waits for its turn, and was asked for `before` already.
+    pub(super) fn wait(&mut self, id: LookupId, domain: &DomainName, before: Duration) {
+        self.change(domain, |lookups| match before.is_zero() {
+            true => drop(lookups.new.insert(id)),
+            false => drop(lookups.paused.insert(id, before)),
+        });
+    }
+
+    /// The next lookup to ask, if any may be asked, and the time since which it counts as asked.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(Instant, LookupId)> {
         if self.waiting == 0 {
             return None;
         }
         let free = self.max_asked.saturating_sub(self.asked.len());
-        let may = self.domains.values_mut().filter(|d| d.asked < free);
-        let turns = may.filter_map(|domain| Some((*domain.waiting.last()?, domain)));
-        let (id, domain) = turns.min_by_key(|(id, domain)| (domain.asked, Reverse(*id)))?;
-        domain.waiting.remove(&id);
-        domain.asked = domain.asked.saturating_add(1);
-        self.waiting = self.waiting.saturating_sub(1);
-        self.asked.insert((now, id));
-        Some(id)
+        let may = self.domains.iter().filter(|(_, d)| d.asked < free);
+        let turns = may.filter_map(|(name, domain)| {
+            let (paused, id) = domain.next()?;
+            Some((domain.asked, paused, Reverse(id), name))
+        });
+        let (.., Reverse(id), domain) = turns.min()?;
+        let mut since = now;
+        self.change(&domain.clone(), |lookups| {
+            lookups.new.remove(&id);
+            let before = lookups.paused.remove(&id);
+            since = before.and_then(|b| now.checked_sub(b)).unwrap_or(now);
+            lookups.asked = lookups.asked.saturating_add(1);
+        });
+        self.asked.insert((since, id));
+        Some((since, id))
     }
 
     /// The lookup to evict for one more of this domain: the oldest waiting one of the domain with
@@ -85,28 +149,35 @@ impl Turns {
         let rank = |open: usize| open.max(few);
         let full = |(name, domain): (&DomainName, &DomainLookups)| {
             let open = domain.open().saturating_add(usize::from(name == newcomer));
-            let oldest = *domain.waiting.first()?;
-            (rank(open) >= rank(own.saturating_add(1))).then_some((rank(open), Reverse(oldest)))
+            let oldest = domain.oldest()?;
+            let paused = !domain.paused.is_empty();
+            let may = rank(open) >= rank(own.saturating_add(1));
+            may.then_some((rank(open), paused, Reverse(oldest)))
         };
-        let (_, Reverse(oldest)) = self.domains.iter().filter_map(full).max()?;
+        let (.., Reverse(oldest)) = self.domains.iter().filter_map(full).max()?;
         Some(oldest)
     }
 
     /// Removes a lookup, which was waiting, or has been asked since then.
     pub(super) fn end(&mut self, id: LookupId, domain: &DomainName, asked: Option<Instant>) {
-        let Some(lookups) = self.domains.get_mut(domain) else {
-            return;
-        };
-        match asked {
-            Some(since) => {
-                self.asked.remove(&(since, id));
-                lookups.asked = lookups.asked.saturating_sub(1);
-            }
-            None if lookups.waiting.remove(&id) => {
-                self.waiting = self.waiting.saturating_sub(1);
-            }
-            None => {}
-        }
+        let was_asked = asked.is_some_and(|since| self.asked.remove(&(since, id)));
+        self.change(domain, |lookups| {
+            lookups.asked = lookups.asked.saturating_sub(usize::from(was_asked));
+            lookups.new.remove(&id);
+            lookups.paused.remove(&id);
+        });
+    }
+
+    /// Changes the lookups of a domain, and keeps the counts.
+    fn change(&mut self, domain: &DomainName, change: impl FnOnce(&mut DomainLookups)) {
+        let lookups = self.domains.entry(domain.clone()).or_default();
+        let waiting = self.waiting.saturating_sub(lookups.waiting());
+        let newcomers = self
+            .newcomers
+            .saturating_sub(usize::from(lookups.is_newcomer()));
+        change(lookups);
+        self.waiting = waiting.saturating_add(lookups.waiting());
+        self.newcomers = newcomers.saturating_add(usize::from(lookups.is_newcomer()));
         if lookups.open() == 0 {
             self.domains.remove(domain);
         }

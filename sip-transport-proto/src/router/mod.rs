@@ -41,7 +41,7 @@ use crate::connection;
 use crate::connection::{Connection, LayerPlan};
 use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, normalise};
-use crate::error::{AcceptError, AttemptCause, CloseReason, SendCause, SendError};
+use crate::error::{AcceptError, AttemptCause, CloseReason, LocalFault, SendCause, SendError};
 use crate::ids::{ChannelId, ConnectionId, QueryId, TransportId};
 use crate::incoming::flow;
 use crate::keep::KeptFlows;
@@ -289,13 +289,20 @@ impl Router {
                     self.resume(now, waiting);
                 }
             }
-            Err(kind) => {
-                warn!(target: SOCKET, id = %channel, error = %kind, "cannot bind to send");
-                self.channels.remove(now, channel, &self.shared);
-                for waiting in self.queries.bound(channel) {
-                    self.fail_target(now, waiting, AttemptCause::NoRoute(kind));
-                }
-            }
+            Err(kind) => self.cannot_bind(now, channel, AttemptCause::NoRoute(kind)),
+        }
+    }
+
+    /// A client-only datagram channel cannot be bound for want of something here.
+    pub fn handle_bind_fault(&mut self, now: Instant, channel: ChannelId, fault: LocalFault) {
+        self.cannot_bind(now, channel, AttemptCause::LocalFault(fault));
+    }
+
+    fn cannot_bind(&mut self, now: Instant, channel: ChannelId, cause: AttemptCause) {
+        warn!(target: SOCKET, id = %channel, %cause, "cannot bind to send");
+        self.channels.remove(now, channel, &self.shared);
+        for waiting in self.queries.bound(channel) {
+            self.fail_target(now, waiting, cause.clone());
         }
     }
 

@@ -382,6 +382,12 @@ impl Transport {
         self.drain_router(now);
     }
 
+    /// The answer to an [`Output::Bind`] that fails for want of something here.
+    pub fn handle_bind_fault(&mut self, now: Instant, channel: ChannelId, fault: LocalFault) {
+        self.router.handle_bind_fault(now, channel, fault);
+        self.drain_router(now);
+    }
+
     /// The answer to an [`Output::Lookup`].
     pub fn handle_lookup(&mut self, now: Instant, id: LookupId, answer: Answer) {
         self.router.handle_lookup(now, id, answer);

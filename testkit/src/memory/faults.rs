@@ -11,6 +11,7 @@ use super::runtime::MemoryRuntime;
 #[allow(missing_docs)]
 pub enum Call {
     Accept,
+    BindDatagrams,
     Connect,
     Receive,
 }

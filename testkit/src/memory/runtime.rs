@@ -15,6 +15,7 @@ use sip_transport_proto::sim::{HostId, LookupHandle};
 
 use super::datagrams::MemoryDatagrams;
 use super::executor::{Shared, current};
+use super::faults::{Call, check};
 use super::stream::{MemoryListener, connect};
 use super::world::Question;
 
@@ -95,6 +96,7 @@ impl Runtime for MemoryRuntime {
         local: SocketAddr,
         options: &SocketOptions,
     ) -> io::Result<Box<dyn Datagrams>> {
+        check(&self.shared, self.host, Call::BindDatagrams)?;
         let socket = MemoryDatagrams::bind(&self.shared, self.host, local, options)?;
         Ok(Box::new(socket))
     }
