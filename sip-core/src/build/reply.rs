@@ -4,10 +4,10 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::chars::{self, VISIBLE, ascii, is_lws, run};
+use crate::chars::{self, ascii, is_lws};
 use crate::header::{self, Via, list};
 use crate::message::Stamp;
-use crate::{Method, Name, StatusCode};
+use crate::{Method, Name, StatusCode, steps};
 
 /// What a request that cannot be used still tells: enough to answer it.
 #[derive(Clone, Debug)]
@@ -75,6 +75,10 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
     let mut vias = Vec::new();
     let mut fields = Fields::default();
     for line in lines {
+        // No other name starts so, in full or in compact form.
+        if !matches!(line.first(), Some(first) if b"vftic".contains(&(first | 0x20))) {
+            continue;
+        }
         let Some(colon) = memchr::memchr(b':', line) else {
             continue;
         };
@@ -162,7 +166,7 @@ impl<'a> Salvaged<'a> {
         if let Some(to) = self.fields.to {
             let mut to = to.to_vec();
             // RFC 3261 §8.2.6.2: a tag, unless it has one or cannot be read.
-            if !compact && header::tag(&to) == Ok(None) {
+            if !compact && header::read_tagged(&to) == Ok(None) {
                 if !to.ends_with(b";") {
                     to.push(b';');
                 }
@@ -209,16 +213,24 @@ fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
 /// Copies a value onto one line: white space with line ends in it as one space, other control
 /// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < value.len() {
-        let end = run::<VISIBLE>(value, at);
-        out.extend_from_slice(value.get(at..end).unwrap_or_default());
-        match (value.get(end), out.last()) {
-            (Some(b' ' | b'\t' | b'\r' | b'\n'), Some(b' ')) => {}
-            (Some(b' ' | b'\t' | b'\r' | b'\n'), _) | (Some(_), Some(b'\\')) => out.push(b' '),
-            _ => {}
+    out.reserve(value.len());
+    // Blocks of text as they are; the others byte by byte, as a run may be short.
+    for block in value.chunks(32) {
+        steps::count(1);
+        let is_visible = |&b: &u8| (b > b' ') & (b != 0x7f);
+        if block.iter().fold(true, |all, b| all & is_visible(b)) {
+            out.extend_from_slice(block);
+            continue;
         }
-        at = end + 1;
+        steps::count(block.len());
+        for &b in block {
+            match (b, out.last()) {
+                _ if is_visible(&b) => out.push(b),
+                (b' ' | b'\t' | b'\r' | b'\n', Some(b' ')) => {}
+                (b' ' | b'\t' | b'\r' | b'\n', _) | (_, Some(b'\\')) => out.push(b' '),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::memchr3;
 
 use super::Header;
 use crate::chars::is_lws;
@@ -59,59 +59,13 @@ impl<'a> Iterator for Split<'a> {
 #[inline]
 pub(crate) fn comma(row: &[u8]) -> Option<usize> {
     let found = memchr3(b',', b'"', b'<', row)?;
-    steps::count(found + 1);
+    steps::count(found / BLOCK + 1);
     match row.get(found)? {
         b',' => Some(found),
-        _ => comma_behind(row, found),
+        _ => find_comma(row.get(found..)?, |_| true)
+            .ok()
+            .map(|at| found + at),
     }
-}
-
-/// The same where a quote or an angle bracket stands at `at`, which may be one of many: byte by
-/// byte until none stands near.
-#[inline(never)]
-fn comma_behind(row: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at = match row.get(at)? {
-            b',' => return Some(at),
-            b'<' => find(row, at + 1, |b| b == b'>', |rest| memchr(b'>', rest))? + 1,
-            _ => quoted_end(row, at)?,
-        };
-        let special = |b| matches!(b, b',' | b'"' | b'<');
-        at = find(row, at, special, |rest| memchr3(b',', b'"', b'<', rest))?;
-    }
-}
-
-/// Where the quoted-string ends that starts at `at`.
-fn quoted_end(row: &[u8], mut at: usize) -> Option<usize> {
-    at += 1;
-    loop {
-        let special = |b| matches!(b, b'"' | b'\\');
-        at = find(row, at, special, |rest| memchr2(b'"', b'\\', rest))?;
-        match row.get(at)? {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
-        }
-    }
-}
-
-/// The first byte from `at` on that is wanted. To set out on a vector search takes as long as to
-/// look at some bytes, so those are looked at first.
-#[inline(always)]
-fn find(
-    row: &[u8],
-    at: usize,
-    is_wanted: impl Fn(u8) -> bool,
-    search: impl Fn(&[u8]) -> Option<usize>,
-) -> Option<usize> {
-    const NEAR: usize = 8;
-    let rest = row.get(at..)?;
-    let near = rest.get(..NEAR).unwrap_or(rest);
-    let found = match near.iter().position(|&b| is_wanted(b)) {
-        Some(found) => found,
-        None => near.len() + search(rest.get(near.len()..)?)?,
-    };
-    steps::count(found + 1);
-    Some(at + found)
 }
 
 /// The first value of a row's rest that starts at `at`, and the rest behind its comma, each with
@@ -126,6 +80,83 @@ pub(crate) fn first_at(at: usize, rest: &[u8]) -> (At<'_>, Option<At<'_>>) {
     let behind = behind.map(|behind| (at + value.len() + 1, behind));
     ((at + blanks, trim(value)), behind)
 }
+
+/// Where the first value of a row's rest ends that is empty.
+pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
+    match find_comma(row, |state| state == EMPTY) {
+        Ok(at) => Some(at),
+        Err(EMPTY) => Some(row.len()),
+        Err(_) => None,
+    }
+}
+
+/// The first comma outside quotes and angle brackets that is wanted behind a value in that state;
+/// without one, the state at the end of the row.
+///
+/// However the row is written, each byte takes one step from state to state, and those far from
+/// quotes, brackets and commas none.
+#[inline(always)]
+fn find_comma(row: &[u8], is_wanted: impl Fn(u8) -> bool) -> Result<usize, u8> {
+    let mut state = EMPTY;
+    for (index, block) in row.chunks(BLOCK).enumerate() {
+        let is_plain = |b: u8| (b != b',') & (b != b'"') & (b != b'<');
+        if state == VALUE && block.iter().fold(true, |all, &b| all & is_plain(b)) {
+            steps::count(1);
+            continue;
+        }
+        steps::count(block.len());
+        for (at, &b) in block.iter().enumerate() {
+            if b == b',' && state <= VALUE && is_wanted(state) {
+                return Ok(index * BLOCK + at);
+            }
+            let class = CLASSES[usize::from(b)];
+            state = NEXT[usize::from(state % STATES)][usize::from(class % BYTES)];
+        }
+    }
+    Err(state)
+}
+
+const BLOCK: usize = 32;
+
+/// Nothing of a value yet but white space.
+const EMPTY: u8 = 0;
+const VALUE: u8 = 1;
+const BRACKETS: u8 = 2;
+const QUOTES: u8 = 3;
+const PAIR: u8 = 4;
+/// A power of two above them, so that no state is out of bounds.
+const STATES: u8 = 8;
+
+/// The kinds of bytes: others, white space, and those of this list.
+const MARKS: [u8; 5] = *b",\"<>\\";
+const BYTES: u8 = 8;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut b = 0;
+    while b < 256 {
+        classes[b] = matches!(b as u8, b' ' | b'\t' | b'\r' | b'\n') as u8;
+        b += 1;
+    }
+    let mut mark = 0;
+    while mark < MARKS.len() {
+        classes[MARKS[mark] as usize] = mark as u8 + 2;
+        mark += 1;
+    }
+    classes
+};
+
+#[rustfmt::skip]
+static NEXT: [[u8; BYTES as usize]; STATES as usize] = {
+    let mut next = [[VALUE; BYTES as usize]; STATES as usize];
+    //                        other     space     ,         "         <         >         \
+    next[EMPTY as usize] =    [VALUE,    EMPTY,    EMPTY,    QUOTES,   BRACKETS, VALUE,    VALUE,    0];
+    next[VALUE as usize] =    [VALUE,    VALUE,    EMPTY,    QUOTES,   BRACKETS, VALUE,    VALUE,    0];
+    next[BRACKETS as usize] = [BRACKETS, BRACKETS, BRACKETS, BRACKETS, BRACKETS, VALUE,    BRACKETS, 0];
+    next[QUOTES as usize] =   [QUOTES,   QUOTES,   QUOTES,   VALUE,    QUOTES,   QUOTES,   PAIR,     0];
+    next[PAIR as usize] =     [QUOTES,   QUOTES,   QUOTES,   QUOTES,   QUOTES,   QUOTES,   QUOTES,   0];
+    next
+};
 
 /// A part of a row and where it starts.
 pub(crate) type At<'a> = (usize, &'a [u8]);

@@ -149,7 +149,9 @@ impl<'a> RoutingUri<'a> {
     fn check_maddr(&self) -> Result<(), ValueError> {
         let mut first = None;
         for (offset, name, value) in self.params() {
-            if value.is_empty() || !same_text(name, b"maddr") {
+            // Either is told by its first letter, which may be escaped.
+            let may_be = matches!(name.first(), Some(b'm' | b'M' | b'%'));
+            if !may_be || value.is_empty() || !same_text(name, b"maddr") {
                 continue;
             }
             let what = "maddr";
