@@ -171,6 +171,12 @@ pub(crate) fn skip_lws(data: &[u8], at: usize) -> usize {
     }
 }
 
+/// How many spaces and tabs come first.
+#[inline]
+pub(crate) fn blanks<'a>(text: impl Iterator<Item = &'a u8>) -> usize {
+    text.take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
 /// The same where white space stands before `at`: mostly a blank or two.
 #[inline(never)]
 fn lws_end(data: &[u8], at: usize) -> usize {

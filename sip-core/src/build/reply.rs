@@ -213,24 +213,34 @@ fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
 /// Copies a value onto one line: white space with line ends in it as one space, other control
 /// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
+    const BLOCK: usize = 32;
     out.reserve(value.len());
-    // Blocks of text as they are; the others byte by byte, as a run may be short.
-    for block in value.chunks(32) {
-        steps::count(1);
+    for block in value.chunks(BLOCK) {
         let is_visible = |&b: &u8| (b > b' ') & (b != 0x7f);
         if block.iter().fold(true, |all, b| all & is_visible(b)) {
+            steps::count(1);
             out.extend_from_slice(block);
             continue;
         }
         steps::count(block.len());
-        for &b in block {
-            match (b, out.last()) {
-                _ if is_visible(&b) => out.push(b),
-                (b' ' | b'\t' | b'\r' | b'\n', Some(b' ')) => {}
-                (b' ' | b'\t' | b'\r' | b'\n', _) | (_, Some(b'\\')) => out.push(b' '),
-                _ => {}
-            }
+        let mut last = out.last().copied().unwrap_or_default();
+        let mut kept = [0; BLOCK];
+        let mut len = 0;
+        // Without a branch on what a byte is.
+        for b in block {
+            let is_blank = (*b == b' ') | (*b == b'\t') | (*b == b'\r') | (*b == b'\n');
+            let leaves_space = if is_blank {
+                last != b' '
+            } else {
+                last == b'\\'
+            };
+            let is_kept = is_visible(b) | leaves_space;
+            let byte = if is_visible(b) { *b } else { b' ' };
+            kept[len % BLOCK] = byte;
+            len += usize::from(is_kept);
+            last = if is_kept { byte } else { last };
         }
+        out.extend_from_slice(kept.get(..len).unwrap_or_default());
     }
 }
 

@@ -59,12 +59,10 @@ impl<'a> Iterator for Split<'a> {
 #[inline]
 pub(crate) fn comma(row: &[u8]) -> Option<usize> {
     let found = memchr3(b',', b'"', b'<', row)?;
-    steps::count(found / BLOCK + 1);
+    steps::count(found / 32 + 1);
     match row.get(found)? {
         b',' => Some(found),
-        _ => find_comma(row.get(found..)?, |_| true)
-            .ok()
-            .map(|at| found + at),
+        _ => Some(found + find_comma::<true>(row.get(found..)?).ok()?),
     }
 }
 
@@ -83,20 +81,22 @@ pub(crate) fn first_at(at: usize, rest: &[u8]) -> (At<'_>, Option<At<'_>>) {
 
 /// Where the first value of a row's rest ends that is empty.
 pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
-    match find_comma(row, |state| state == EMPTY) {
+    match find_comma::<false>(row) {
         Ok(at) => Some(at),
         Err(EMPTY) => Some(row.len()),
         Err(_) => None,
     }
 }
 
-/// The first comma outside quotes and angle brackets that is wanted behind a value in that state;
-/// without one, the state at the end of the row.
+/// The first comma outside quotes and angle brackets, `ANY` or behind an empty value only; without
+/// one, the state at the end of the row.
 ///
 /// However the row is written, each byte takes one step from state to state, and those far from
 /// quotes, brackets and commas none.
 #[inline(always)]
-fn find_comma(row: &[u8], is_wanted: impl Fn(u8) -> bool) -> Result<usize, u8> {
+fn find_comma<const ANY: bool>(row: &[u8]) -> Result<usize, u8> {
+    const BLOCK: usize = 32;
+    let next = const { &states(ANY) };
     let mut state = EMPTY;
     for (index, block) in row.chunks(BLOCK).enumerate() {
         let is_plain = |b: u8| (b != b',') & (b != b'"') & (b != b'<');
@@ -106,57 +106,54 @@ fn find_comma(row: &[u8], is_wanted: impl Fn(u8) -> bool) -> Result<usize, u8> {
         }
         steps::count(block.len());
         for (at, &b) in block.iter().enumerate() {
-            if b == b',' && state <= VALUE && is_wanted(state) {
+            state = next[usize::from(state % STATES)][usize::from(b)];
+            if state == FOUND {
                 return Ok(index * BLOCK + at);
             }
-            let class = CLASSES[usize::from(b)];
-            state = NEXT[usize::from(state % STATES)][usize::from(class % BYTES)];
         }
     }
     Err(state)
 }
-
-const BLOCK: usize = 32;
 
 /// Nothing of a value yet but white space.
 const EMPTY: u8 = 0;
 const VALUE: u8 = 1;
 const BRACKETS: u8 = 2;
 const QUOTES: u8 = 3;
+/// Behind a backslash in quotes.
 const PAIR: u8 = 4;
-/// A power of two above them, so that no state is out of bounds.
+const FOUND: u8 = 5;
+/// A power of two, so that no state is out of bounds.
 const STATES: u8 = 8;
 
-/// The kinds of bytes: others, white space, and those of this list.
-const MARKS: [u8; 5] = *b",\"<>\\";
-const BYTES: u8 = 8;
-
-static CLASSES: [u8; 256] = {
-    let mut classes = [0; 256];
+/// The state behind each byte in each state.
+const fn states(any: bool) -> [[u8; 256]; STATES as usize] {
+    let mut next = [[VALUE; 256]; STATES as usize];
     let mut b = 0;
     while b < 256 {
-        classes[b] = matches!(b as u8, b' ' | b'\t' | b'\r' | b'\n') as u8;
+        next[BRACKETS as usize][b] = BRACKETS;
+        next[QUOTES as usize][b] = QUOTES;
+        next[PAIR as usize][b] = QUOTES;
+        if matches!(b as u8, b' ' | b'\t' | b'\r' | b'\n') {
+            next[EMPTY as usize][b] = EMPTY;
+        }
         b += 1;
     }
-    let mut mark = 0;
-    while mark < MARKS.len() {
-        classes[MARKS[mark] as usize] = mark as u8 + 2;
-        mark += 1;
+    let mut outside = 0;
+    while outside <= VALUE as usize {
+        next[outside][b'"' as usize] = QUOTES;
+        next[outside][b'<' as usize] = BRACKETS;
+        next[outside][b',' as usize] = EMPTY;
+        if any || outside == EMPTY as usize {
+            next[outside][b',' as usize] = FOUND;
+        }
+        outside += 1;
     }
-    classes
-};
-
-#[rustfmt::skip]
-static NEXT: [[u8; BYTES as usize]; STATES as usize] = {
-    let mut next = [[VALUE; BYTES as usize]; STATES as usize];
-    //                        other     space     ,         "         <         >         \
-    next[EMPTY as usize] =    [VALUE,    EMPTY,    EMPTY,    QUOTES,   BRACKETS, VALUE,    VALUE,    0];
-    next[VALUE as usize] =    [VALUE,    VALUE,    EMPTY,    QUOTES,   BRACKETS, VALUE,    VALUE,    0];
-    next[BRACKETS as usize] = [BRACKETS, BRACKETS, BRACKETS, BRACKETS, BRACKETS, VALUE,    BRACKETS, 0];
-    next[QUOTES as usize] =   [QUOTES,   QUOTES,   QUOTES,   VALUE,    QUOTES,   QUOTES,   PAIR,     0];
-    next[PAIR as usize] =     [QUOTES,   QUOTES,   QUOTES,   QUOTES,   QUOTES,   QUOTES,   QUOTES,   0];
+    next[BRACKETS as usize][b'>' as usize] = VALUE;
+    next[QUOTES as usize][b'"' as usize] = VALUE;
+    next[QUOTES as usize][b'\\' as usize] = PAIR;
     next
-};
+}
 
 /// A part of a row and where it starts.
 pub(crate) type At<'a> = (usize, &'a [u8]);

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
 use super::{Line, LintKind, Packed, ParseError, ParseErrorKind, Row, Tolerated};
-use crate::chars::{self, TOKEN};
+use crate::chars::{self, TOKEN, blanks};
 use crate::{Limits, Name, Reading, steps};
 
 pub(crate) type Rows = SmallVec<[Packed; 48]>;
@@ -413,15 +413,10 @@ const ROUTING: [Name; 14] = [
 /// The range of `text[from..]` without blanks around it.
 #[inline]
 fn trim(text: &[u8], from: usize) -> (usize, usize) {
-    let mut start = from;
-    while let Some(b' ' | b'\t') = text.get(start) {
-        start += 1;
-    }
-    let mut end = text.len();
-    while end > start && matches!(text[end - 1], b' ' | b'\t') {
-        end -= 1;
-    }
-    (start, end)
+    let value = text.get(from..).unwrap_or_default();
+    let start = from + blanks(value.iter());
+    let behind = blanks(text.get(start..).unwrap_or_default().iter().rev());
+    (start, text.len() - behind)
 }
 
 /// `1*DIGIT` without sign, saturating far above every limit.

@@ -148,10 +148,13 @@ impl<'a> RoutingUri<'a> {
 
     fn check_maddr(&self) -> Result<(), ValueError> {
         let mut first = None;
+        // One is told by its first letter, which may be escaped.
+        let is_start = |pair: &[u8]| matches!(pair, [b';', b'm' | b'M' | b'%']);
+        if !self.params.windows(2).any(is_start) {
+            return Ok(());
+        }
         for (offset, name, value) in self.params() {
-            // Either is told by its first letter, which may be escaped.
-            let may_be = matches!(name.first(), Some(b'm' | b'M' | b'%'));
-            if !may_be || value.is_empty() || !same_text(name, b"maddr") {
+            if value.is_empty() || !same_text(name, b"maddr") {
                 continue;
             }
             let what = "maddr";
