@@ -10,8 +10,8 @@ use sip_core::{
 
 /// Steps that any message may cost, and those for each of its bytes: one that is scanned a few times
 /// costs less.
-const FIXED: usize = 4_000;
-const PER_BYTE: usize = 24;
+const FIXED: usize = 2_000;
+const PER_BYTE: usize = 20;
 
 /// Reading a message, stamping, forwarding and answering it costs no more than a fixed number of
 /// steps for each of its bytes.

@@ -32,8 +32,6 @@ pub(crate) const LOOSE_URI_PARAMS: u8 = 11;
 pub(crate) const LOOSE_URI: u8 = 12;
 /// What the password of a URI is let in with, without `escaped`.
 pub(crate) const LOOSE_PASSWORD: u8 = 13;
-/// All but white space and control characters.
-pub(crate) const VISIBLE: u8 = 14;
 
 const UNRESERVED: &[u8] = b"-_.!~*'()";
 /// No character of a URI (RFC 3986), and yet seen in them.
@@ -67,7 +65,6 @@ const fn table(class: u8) -> [u8; 256] {
         let byte = b as u8;
         let others = match class {
             QUOTED => byte >= b' ' && !matches!(byte, b'"' | b'\\' | 0x7f),
-            VISIBLE => byte > b' ' && byte != 0x7f,
             LOOSE_VALUE => byte > b' ' && !matches!(byte, b';' | b',' | b'"' | b'<' | b'>' | 0x7f),
             LOOSE_USER | LOOSE_PASSWORD | LOOSE_URI_PARAMS | LOOSE_URI => !byte.is_ascii(),
             _ => false,
@@ -166,15 +163,39 @@ pub(crate) fn escaped_run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
 
 /// The end of the linear white space that starts at `at`, if any does.
 #[inline(always)]
-pub(crate) fn skip_lws(data: &[u8], mut at: usize) -> usize {
+pub(crate) fn skip_lws(data: &[u8], at: usize) -> usize {
     steps::count(1);
-    while let Some(&b) = data.get(at)
-        && is_lws(b)
-    {
-        steps::count(1);
-        at += 1;
+    match data.get(at) {
+        Some(&b) if is_lws(b) => lws_end(data, at + 1),
+        _ => at,
     }
-    at
+}
+
+/// How many spaces and tabs come first.
+#[inline]
+pub(crate) fn blanks<'a>(text: impl Iterator<Item = &'a u8>) -> usize {
+    text.take_while(|b| matches!(b, b' ' | b'\t')).count()
+}
+
+/// The same where white space stands before `at`: mostly a blank or two.
+#[inline(never)]
+fn lws_end(data: &[u8], at: usize) -> usize {
+    const BLOCK: usize = 16;
+    let rest = data.get(at..).unwrap_or_default();
+    let blanks = |text: &[u8]| text.iter().take_while(|&&b| is_lws(b)).count();
+    let near = blanks(rest.get(..4).unwrap_or(rest));
+    if near < 4 {
+        steps::count(near);
+        return at + near;
+    }
+    let is_blank = |&b: &u8| (b == b' ') | (b == b'\t') | (b == b'\r') | (b == b'\n');
+    let (blocks, _) = rest.as_chunks::<BLOCK>();
+    let whole = blocks
+        .iter()
+        .take_while(|block| block.iter().fold(true, |all, b| all & is_blank(b)))
+        .count();
+    steps::count(whole + BLOCK);
+    at + whole * BLOCK + blanks(rest.get(whole * BLOCK..).unwrap_or_default())
 }
 
 /// `1*DIGIT` at `at`, and where it ends. Leading zeros are legal; values over `max` are not.

@@ -243,6 +243,9 @@ fn without_zone(text: &[u8]) -> &[u8] {
 
 /// An IPv6 address without brackets.
 pub(crate) fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
+    if let Some(ip) = groups(text) {
+        return Some(ip);
+    }
     if let Ok(ip) = core::str::from_utf8(text).ok()?.parse() {
         return Some(ip);
     }
@@ -257,6 +260,49 @@ pub(crate) fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
     left.copy_from_slice(head);
     right.copy_from_slice(tail);
     ascii(buffer.get(..text.len() - 1)?).parse().ok()
+}
+
+/// An IPv6 address of groups alone, as nearly all are written; `None` says nothing.
+fn groups(text: &[u8]) -> Option<Ipv6Addr> {
+    let mut groups = [0; 8];
+    let mut len = 0;
+    // How many groups stand before the two colons.
+    let mut gap = None;
+    let mut rest = text;
+    if let [b':', b':', behind @ ..] = text {
+        (gap, rest) = (Some(0), behind);
+    }
+    while !rest.is_empty() {
+        let (mut value, mut digits) = (0, 0);
+        while let Some(digit) = rest.get(digits).and_then(|&b| char::from(b).to_digit(16)) {
+            value = value << 4 | digit;
+            digits += 1;
+            if digits > 4 {
+                return None;
+            }
+        }
+        *groups.get_mut(len).filter(|_| digits > 0)? = value as u16;
+        len += 1;
+        rest = match rest.get(digits..)? {
+            [] => break,
+            [b':', b':', behind @ ..] if gap.is_none() => {
+                gap = Some(len);
+                behind
+            }
+            [b':', behind @ ..] if !behind.is_empty() => behind,
+            _ => return None,
+        };
+    }
+    match gap {
+        None if len == 8 => {}
+        // RFC 4291 §2.2: the colons stand for one group at least.
+        Some(gap) if len < 8 => {
+            groups.copy_within(gap..len, 8 - (len - gap));
+            groups.get_mut(gap..8 - (len - gap))?.fill(0);
+        }
+        _ => return None,
+    }
+    Some(Ipv6Addr::from(groups))
 }
 
 impl fmt::Display for Host<'_> {

@@ -130,8 +130,9 @@ impl Name {
         if same { name } else { Self::Other }
     }
 
-    /// The known name at the start of a header line that has its colon right behind it within
-    /// these bytes, and the name's length. `None` says nothing: look closer.
+    /// The name at the start of a header line that has a colon within these bytes, and how many
+    /// stand before the colon, which need not be of a name for [`Name::Other`]. `None` says nothing:
+    /// look closer.
     #[inline]
     pub(crate) fn at_start(line: &[u8; KEY_LEN]) -> Option<(Self, usize)> {
         // The lowest zero byte of `colons` gives the lowest bit that is set in `found`.
@@ -141,10 +142,7 @@ impl Name {
         if len == 0 || len >= KEY_LEN {
             return None;
         }
-        match find(fold(line, len), len) {
-            Self::Other => None,
-            name => Some((name, len)),
-        }
+        Some((find(fold(line, len), len), len))
     }
 
     /// The name of a row's id, the reverse of `name as u8`.

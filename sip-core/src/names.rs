@@ -1,6 +1,8 @@
 //! Whether a name comes twice in a list of parameters, at a cost that does not grow with the
 //! square of what a peer sends.
 
+use core::cmp::Ordering;
+
 use smallvec::SmallVec;
 
 use crate::span::range_of;
@@ -47,48 +49,79 @@ impl Names {
     }
 }
 
-/// Fails if a name in `text` comes twice, or if there are too many. `canonical` appends a name in
-/// the form in which equal ones have equal bytes.
+/// How names are compared.
+#[derive(Clone, Copy)]
+pub(crate) struct Spelling {
+    /// A number that equal names have in common, and hardly any others.
+    pub(crate) key: fn(&[u8]) -> u64,
+    pub(crate) order: fn(&[u8], &[u8]) -> Ordering,
+}
+
+/// Names that differ in case only are equal.
+pub(crate) const CASELESS: Spelling = Spelling {
+    key: caseless_key,
+    order: |a, b| {
+        let [a, b] = [a, b].map(|name| name.iter().map(u8::to_ascii_lowercase));
+        a.cmp(b)
+    },
+};
+
+/// Fails if a name in `text` comes twice, or if there are too many.
+///
+/// Keys are sorted, which is cheap; who finds names that share one gains the sorting of the names.
 pub(crate) fn check_unique<'a>(
     text: &[u8],
-    names: impl Iterator<Item = &'a [u8]>,
-    canonical: impl Fn(&[u8], &mut SmallVec<[u8; 256]>),
+    list: impl Iterator<Item = &'a [u8]>,
+    spelling: Spelling,
 ) -> Result<(), ValueError> {
-    let mut bytes = SmallVec::new();
-    let mut sorted = SmallVec::<[Entry; MAX_PARAMS]>::new();
-    for name in names {
-        let offset = range_of(text, name).map_or(0, |range| range.start);
-        if sorted.len() == MAX_PARAMS {
-            return Err(too_many(offset));
+    let offset = |name: &[u8]| range_of(text, name).map_or(0, |range| range.start);
+    let mut names = SmallVec::<[&[u8]; MAX_PARAMS]>::new();
+    let mut keys = SmallVec::<[u64; MAX_PARAMS]>::new();
+    for name in list {
+        if names.len() == MAX_PARAMS {
+            return Err(too_many(offset(name)));
         }
-        let start = bytes.len();
-        canonical(name, &mut bytes);
-        steps::count(bytes.len() - start);
-        sorted.push(Entry {
-            key: key(bytes.get(start..).unwrap_or_default()),
-            start,
-            end: bytes.len(),
-            offset,
-        });
+        steps::count(1 + name.len() / 8);
+        keys.push((spelling.key)(name) & !INDEX | names.len() as u64);
+        names.push(name);
     }
-    let name = |entry: &Entry| bytes.get(entry.start..entry.end).unwrap_or_default();
-    sorted.sort_unstable_by(|a, b| {
+    let index = |key: &u64| (key & INDEX) as usize;
+    let name = |key: &u64| names.get(index(key)).copied().unwrap_or_default();
+    let order = |a: &u64, b: &u64| {
         steps::count(1);
-        let by_name = a.key.cmp(&b.key).then_with(|| name(a).cmp(name(b)));
-        by_name.then(a.offset.cmp(&b.offset))
-    });
-    let repeats = sorted.windows(2).filter_map(|pair| match pair {
-        [a, b] if a.key == b.key && name(a) == name(b) => Some(b.offset),
+        (spelling.order)(name(a), name(b))
+    };
+    // The order of two neighbours with one key.
+    let twins = |pair: &[u64]| match pair {
+        [a, b] if a & !INDEX == b & !INDEX => match name(a) == name(b) {
+            true => Some(Ordering::Equal),
+            false => Some(order(a, b)),
+        },
         _ => None,
-    });
-    match repeats.min() {
-        Some(offset) => Err(ValueError::Repeated {
+    };
+    steps::count(keys.len());
+    keys.sort_unstable();
+    if keys
+        .windows(2)
+        .any(|pair| twins(pair).is_some_and(Ordering::is_ne))
+    {
+        keys.sort_unstable_by(|a, b| order(a, b).then(index(a).cmp(&index(b))));
+    }
+    let repeats = keys
+        .windows(2)
+        .filter(|pair| twins(pair).is_some_and(Ordering::is_eq));
+    match repeats.filter_map(|pair| pair.last().map(index)).min() {
+        Some(index) => Err(ValueError::Repeated {
             what: "parameter",
-            offset,
+            offset: names.get(index).map_or(0, |name| offset(name)),
         }),
         None => Ok(()),
     }
 }
+
+/// The bits of a key in which the place of its name in the list stands.
+const INDEX: u64 = MAX_PARAMS as u64 - 1;
+const _: () = assert!(MAX_PARAMS.is_power_of_two(), "the index has whole bits");
 
 /// The error for more than [`MAX_PARAMS`], the first of which stands at `offset`.
 pub(crate) const fn too_many(offset: usize) -> ValueError {
@@ -98,28 +131,19 @@ pub(crate) const fn too_many(offset: usize) -> ValueError {
     }
 }
 
-/// One name of a list.
-struct Entry {
-    key: u64,
-    /// Where its canonical form is.
-    start: usize,
-    end: usize,
-    /// Where it stands in the list.
-    offset: usize,
-}
-
-/// The first bytes of a name as a number, which tells most names apart.
-fn key(name: &[u8]) -> u64 {
-    let mut key = [0; 8];
-    key.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-    u64::from_be_bytes(key)
-}
-
-/// Letters in lower case.
-pub(crate) fn lower_case(name: &[u8], out: &mut SmallVec<[u8; 256]>) {
-    let start = out.len();
-    out.extend_from_slice(name);
-    out.get_mut(start..)
-        .unwrap_or_default()
-        .make_ascii_lowercase();
+/// The key of a name whose case does not count.
+pub(crate) fn caseless_key(name: &[u8]) -> u64 {
+    const CASE: u64 = u64::MAX / 0xff * 0x20;
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |key: u64, eight: u64| (key ^ (eight | CASE)).wrapping_mul(FACTOR).rotate_left(29);
+    let (eights, _) = name.as_chunks();
+    let key = eights.iter().fold(name.len() as u64, |key, eight| {
+        mix(key, u64::from_le_bytes(*eight))
+    });
+    // The bytes behind the last eight, or some of them once more.
+    let last = match name.last_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => name.iter().fold(0, |last, &b| last << 8 | u64::from(b)),
+    };
+    mix(key, last).wrapping_mul(FACTOR)
 }

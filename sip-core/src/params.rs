@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::chars::{LOOSE_VALUE, Line, TOKEN, ascii, is_lws, run, skip_lws};
-use crate::names::{MAX_PARAMS, Names, check_unique, lower_case, too_many};
+use crate::names::{CASELESS, MAX_PARAMS, Names, check_unique, too_many};
 use crate::{Host, ValueError, host, quoted};
 
 /// One parameter of a header field.
@@ -141,7 +141,7 @@ impl<'a> Params<'a> {
                     text: value,
                     at: offset,
                 };
-                check_unique(value, all.map(|step| step.name), lower_case)
+                check_unique(value, all.map(|step| step.name), CASELESS)
             })?;
             each(name, step.value, start)?;
             at = step.end;
@@ -304,18 +304,13 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
 /// The same with what peers write besides. What [`step`] reads to its end reads the same here.
 #[inline(always)]
 fn loose_step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
-    match step(text, at) {
-        Ok(Some(step)) if is_end(text, step.end) => Ok(Some(step)),
-        Ok(None) => Ok(None),
-        _ => read_loosely(text, at),
-    }
-}
-
-#[cold]
-fn read_loosely(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
-    let mut start = skip_lws(text, at);
-    if !is_end(text, start) {
-        return Err(ValueError::unexpected("';'", text, start));
+    let mut start = at;
+    // Nearly all parameters are written without white space: see to those first.
+    if text.get(at) != Some(&b';') {
+        start = skip_lws(text, at);
+        if !is_end(text, start) {
+            return Err(ValueError::unexpected("';'", text, start));
+        }
     }
     while text.get(start) == Some(&b';') {
         start = skip_lws(text, start + 1);
@@ -327,8 +322,13 @@ fn read_loosely(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> 
     let Some(name @ [_, ..]) = text.get(start..end) else {
         return Err(ValueError::unexpected("a parameter name", text, start));
     };
+    let from = match text.get(end) {
+        None | Some(b';') => None,
+        Some(b'=') => Some(end + 1),
+        _ => behind_equals(text, end),
+    };
     let mut value = None;
-    if let Some(from) = behind_equals(text, end) {
+    if let Some(from) = from {
         let from = skip_lws(text, from);
         end = match text.get(from) {
             Some(b'"') => quoted::scan(text, from)?,

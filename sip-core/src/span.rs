@@ -55,6 +55,10 @@ impl Span {
         self.start.into()
     }
 
+    pub(crate) fn end(self) -> usize {
+        self.start() + usize::from(self.len)
+    }
+
     pub(crate) fn moved(mut self, by: i32) -> Self {
         self.start = shifted(self.start, by);
         self

@@ -12,6 +12,16 @@ fn is_host(text: &str) -> bool {
 }
 
 proptest! {
+    /// But for the third colon of RFC 5118 §4.10.
+    #[test]
+    fn an_ipv6_address_reads_as_the_standard_library_reads_it(
+        text in prop_oneof!["[0-9a-fA-F:.]{0,20}", "([0-9a-f]{0,5}:){1,9}[0-9a-f]{0,5}"]
+            .prop_filter("three colons", |text| !text.contains(":::")),
+    ) {
+        let host = Host::try_from(format!("[{text}]").as_str()).ok().and_then(|host| host.ip());
+        prop_assert_eq!(host, text.parse().ok().map(IpAddr::V6));
+    }
+
     // conformance: 59, 64
     #[test]
     fn every_address_round_trips_in_canonical_form(ip: IpAddr) {

@@ -41,6 +41,18 @@ fn parts(owned: &[(String, Option<String>)]) -> Vec<Param<'_>> {
 }
 
 proptest! {
+    #[test]
+    fn the_first_name_that_comes_again_is_told(
+        names in prop::collection::vec(prop_oneof!["[abAB]{1,2}", "[aA]{7,9}[abA]{1,9}"], 1..40),
+    ) {
+        let text: String = names.iter().map(|name| format!(";{name}")).collect();
+        let lower: Vec<_> = names.iter().map(|name| name.to_lowercase()).collect();
+        let again = (0..names.len()).find(|&at| lower[..at].contains(&lower[at]));
+        let offset = again.map(|at| names[..at].iter().map(|name| name.len() + 1).sum::<usize>() + 1);
+        let found = Params::parse(text.as_bytes()).err().map(|error| error.offset());
+        prop_assert_eq!(found, offset);
+    }
+
     // conformance: 50
     #[test]
     fn what_is_printed_parses_to_the_same(owned in params()) {

@@ -36,7 +36,7 @@ impl Tokens {
 
     /// A tag of 80 random bits; RFC 3261 §19.3 requires 32.
     pub fn tag(&mut self) -> Tag {
-        Tag(self.array::<16>().map(letter))
+        Tag::of_random(self.array())
     }
 }
 
@@ -78,6 +78,10 @@ impl Branch {
 }
 
 impl Tag {
+    pub(crate) fn of_random(random: [u8; 16]) -> Self {
+        Self(random.map(letter))
+    }
+
     /// The token as text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()

@@ -11,8 +11,8 @@ use sip_transport_proto::{Event, SendId};
 
 use super::{Hub, RouterOutputs};
 use crate::hub::tasks;
+use crate::runtime::sys;
 use crate::sync::{lock, read};
-use crate::sys;
 
 impl Hub {
     /// Does what the router asked for.

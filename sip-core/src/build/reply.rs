@@ -4,10 +4,10 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::chars::{self, VISIBLE, ascii, is_lws, run};
+use crate::chars::{self, ascii, is_lws};
 use crate::header::{self, Via, list};
 use crate::message::Stamp;
-use crate::{Method, Name, StatusCode};
+use crate::{Method, Name, StatusCode, steps};
 
 /// What a request that cannot be used still tells: enough to answer it.
 #[derive(Clone, Debug)]
@@ -75,6 +75,10 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
     let mut vias = Vec::new();
     let mut fields = Fields::default();
     for line in lines {
+        // No other name starts so, in full or in compact form.
+        if !matches!(line.first(), Some(first) if b"vftic".contains(&(first | 0x20))) {
+            continue;
+        }
         let Some(colon) = memchr::memchr(b':', line) else {
             continue;
         };
@@ -162,7 +166,7 @@ impl<'a> Salvaged<'a> {
         if let Some(to) = self.fields.to {
             let mut to = to.to_vec();
             // RFC 3261 §8.2.6.2: a tag, unless it has one or cannot be read.
-            if !compact && header::tag(&to) == Ok(None) {
+            if !compact && header::read_tagged(&to) == Ok(None) {
                 if !to.ends_with(b";") {
                     to.push(b';');
                 }
@@ -209,16 +213,34 @@ fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
 /// Copies a value onto one line: white space with line ends in it as one space, other control
 /// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
-    let mut at = 0;
-    while at < value.len() {
-        let end = run::<VISIBLE>(value, at);
-        out.extend_from_slice(value.get(at..end).unwrap_or_default());
-        match (value.get(end), out.last()) {
-            (Some(b' ' | b'\t' | b'\r' | b'\n'), Some(b' ')) => {}
-            (Some(b' ' | b'\t' | b'\r' | b'\n'), _) | (Some(_), Some(b'\\')) => out.push(b' '),
-            _ => {}
+    const BLOCK: usize = 32;
+    out.reserve(value.len());
+    for block in value.chunks(BLOCK) {
+        let is_visible = |&b: &u8| (b > b' ') & (b != 0x7f);
+        if block.iter().fold(true, |all, b| all & is_visible(b)) {
+            steps::count(1);
+            out.extend_from_slice(block);
+            continue;
         }
-        at = end + 1;
+        steps::count(block.len());
+        let mut last = out.last().copied().unwrap_or_default();
+        let mut kept = [0; BLOCK];
+        let mut len = 0;
+        // Without a branch on what a byte is.
+        for b in block {
+            let is_blank = (*b == b' ') | (*b == b'\t') | (*b == b'\r') | (*b == b'\n');
+            let leaves_space = if is_blank {
+                last != b' '
+            } else {
+                last == b'\\'
+            };
+            let is_kept = is_visible(b) | leaves_space;
+            let byte = if is_visible(b) { *b } else { b' ' };
+            kept[len % BLOCK] = byte;
+            len += usize::from(is_kept);
+            last = if is_kept { byte } else { last };
+        }
+        out.extend_from_slice(kept.get(..len).unwrap_or_default());
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use super::text::Text;
 use super::{Header, known, scan::Scan};
 use crate::chars::{Line, ascii};
-use crate::names::{Names, check_unique, lower_case};
+use crate::names::{CASELESS, Names, check_unique};
 use crate::{Name, ValueError};
 
 /// One `name=value` of an authentication header.
@@ -103,7 +103,7 @@ impl<'a> AuthParams<'a> {
             let param = AuthParam::read(&mut scan)?;
             names.add(param.name, || {
                 let all = Self(Source::Wire(value));
-                check_unique(value, all.iter().map(|param| param.name), lower_case)
+                check_unique(value, all.iter().map(|param| param.name), CASELESS)
             })?;
             check(&param, start)?;
             if !scan.separator(b',') {

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::memchr3;
 
 use super::Header;
 use crate::chars::is_lws;
@@ -59,59 +59,11 @@ impl<'a> Iterator for Split<'a> {
 #[inline]
 pub(crate) fn comma(row: &[u8]) -> Option<usize> {
     let found = memchr3(b',', b'"', b'<', row)?;
-    steps::count(found + 1);
+    steps::count(found / 32 + 1);
     match row.get(found)? {
         b',' => Some(found),
-        _ => comma_behind(row, found),
+        _ => Some(found + find_comma::<true>(row.get(found..)?).ok()?),
     }
-}
-
-/// The same where a quote or an angle bracket stands at `at`, which may be one of many: byte by
-/// byte until none stands near.
-#[inline(never)]
-fn comma_behind(row: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at = match row.get(at)? {
-            b',' => return Some(at),
-            b'<' => find(row, at + 1, |b| b == b'>', |rest| memchr(b'>', rest))? + 1,
-            _ => quoted_end(row, at)?,
-        };
-        let special = |b| matches!(b, b',' | b'"' | b'<');
-        at = find(row, at, special, |rest| memchr3(b',', b'"', b'<', rest))?;
-    }
-}
-
-/// Where the quoted-string ends that starts at `at`.
-fn quoted_end(row: &[u8], mut at: usize) -> Option<usize> {
-    at += 1;
-    loop {
-        let special = |b| matches!(b, b'"' | b'\\');
-        at = find(row, at, special, |rest| memchr2(b'"', b'\\', rest))?;
-        match row.get(at)? {
-            b'"' => return Some(at + 1),
-            _ => at += 2,
-        }
-    }
-}
-
-/// The first byte from `at` on that is wanted. To set out on a vector search takes as long as to
-/// look at some bytes, so those are looked at first.
-#[inline(always)]
-fn find(
-    row: &[u8],
-    at: usize,
-    is_wanted: impl Fn(u8) -> bool,
-    search: impl Fn(&[u8]) -> Option<usize>,
-) -> Option<usize> {
-    const NEAR: usize = 8;
-    let rest = row.get(at..)?;
-    let near = rest.get(..NEAR).unwrap_or(rest);
-    let found = match near.iter().position(|&b| is_wanted(b)) {
-        Some(found) => found,
-        None => near.len() + search(rest.get(near.len()..)?)?,
-    };
-    steps::count(found + 1);
-    Some(at + found)
 }
 
 /// The first value of a row's rest that starts at `at`, and the rest behind its comma, each with
@@ -125,6 +77,82 @@ pub(crate) fn first_at(at: usize, rest: &[u8]) -> (At<'_>, Option<At<'_>>) {
     let blanks = value.iter().take_while(|&&byte| is_lws(byte)).count();
     let behind = behind.map(|behind| (at + value.len() + 1, behind));
     ((at + blanks, trim(value)), behind)
+}
+
+/// Where the first value of a row's rest ends that is empty.
+pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
+    match find_comma::<false>(row) {
+        Ok(at) => Some(at),
+        Err(EMPTY) => Some(row.len()),
+        Err(_) => None,
+    }
+}
+
+/// The first comma outside quotes and angle brackets, `ANY` or behind an empty value only; without
+/// one, the state at the end of the row.
+///
+/// However the row is written, each byte takes one step from state to state, and those far from
+/// quotes, brackets and commas none.
+#[inline(always)]
+fn find_comma<const ANY: bool>(row: &[u8]) -> Result<usize, u8> {
+    const BLOCK: usize = 32;
+    let next = const { &states(ANY) };
+    let mut state = EMPTY;
+    for (index, block) in row.chunks(BLOCK).enumerate() {
+        let is_plain = |b: u8| (b != b',') & (b != b'"') & (b != b'<');
+        if state == VALUE && block.iter().fold(true, |all, &b| all & is_plain(b)) {
+            steps::count(1);
+            continue;
+        }
+        steps::count(block.len());
+        for (at, &b) in block.iter().enumerate() {
+            state = next[usize::from(state % STATES)][usize::from(b)];
+            if state == FOUND {
+                return Ok(index * BLOCK + at);
+            }
+        }
+    }
+    Err(state)
+}
+
+/// Nothing of a value yet but white space.
+const EMPTY: u8 = 0;
+const VALUE: u8 = 1;
+const BRACKETS: u8 = 2;
+const QUOTES: u8 = 3;
+/// Behind a backslash in quotes.
+const PAIR: u8 = 4;
+const FOUND: u8 = 5;
+/// A power of two, so that no state is out of bounds.
+const STATES: u8 = 8;
+
+/// The state behind each byte in each state.
+const fn states(any: bool) -> [[u8; 256]; STATES as usize] {
+    let mut next = [[VALUE; 256]; STATES as usize];
+    let mut b = 0;
+    while b < 256 {
+        next[BRACKETS as usize][b] = BRACKETS;
+        next[QUOTES as usize][b] = QUOTES;
+        next[PAIR as usize][b] = QUOTES;
+        if matches!(b as u8, b' ' | b'\t' | b'\r' | b'\n') {
+            next[EMPTY as usize][b] = EMPTY;
+        }
+        b += 1;
+    }
+    let mut outside = 0;
+    while outside <= VALUE as usize {
+        next[outside][b'"' as usize] = QUOTES;
+        next[outside][b'<' as usize] = BRACKETS;
+        next[outside][b',' as usize] = EMPTY;
+        if any || outside == EMPTY as usize {
+            next[outside][b',' as usize] = FOUND;
+        }
+        outside += 1;
+    }
+    next[BRACKETS as usize][b'>' as usize] = VALUE;
+    next[QUOTES as usize][b'"' as usize] = VALUE;
+    next[QUOTES as usize][b'\\' as usize] = PAIR;
+    next
 }
 
 /// A part of a row and where it starts.

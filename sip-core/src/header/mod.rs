@@ -46,7 +46,7 @@ pub use privacy::Privacy;
 pub use product::{Product, Products, Server, UserAgent};
 pub use reason::{Reason, Warning};
 pub use replaces::Replaces;
-pub(crate) use tagged::{bracketed, read_tagged, tag};
+pub(crate) use tagged::{bracketed, read_tagged};
 pub use timer::{MinSe, Refresher, RetryAfter, SessionExpires};
 pub use token::{Allow, ContentEncoding, Priority, ProxyRequire, Require, Supported, Unsupported};
 pub use via::Via;

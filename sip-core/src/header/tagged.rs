@@ -2,23 +2,17 @@
 
 use memchr::{memchr, memrchr};
 
-use super::{check_tagged, known};
+use super::known;
 use crate::chars::{LOOSE_URI, escaped_run, is_keyword, is_lws, skip_lws};
 use crate::{Params, ValueError, quoted};
 
-/// The tag of a From or To, one that follows its grammar or not: what
-/// [`check`](crate::Message::check) lets in has the same tag whoever asks.
-#[inline]
-pub(crate) fn tag(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
-    check_tagged(value).or_else(|_| read_tagged(value))
-}
-
-/// The tag of a From or To that need not follow its grammar.
+/// The tag of a From or To that need not follow its grammar. Of one that does it is what
+/// [`check_tagged`](super::check_tagged) gives: what [`check`](crate::Message::check) lets in has
+/// the same tag whoever asks.
 ///
 /// What is let in: any display name up to the last `<` outside quotes; characters in the URI that
 /// no URI has, and a URI without scheme; parameters as [`Params::walk_loosely`] reads them. A tag
 /// that is empty or comes twice with two values would leave the dialog open to guesses.
-#[cold]
 pub(crate) fn read_tagged(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
     let start = skip_lws(value, 0);
     let open = bracket(value, start)?;

@@ -67,6 +67,11 @@ impl ViaSpans {
         self.rport
     }
 
+    /// Where its value ends, which does so with the parameters.
+    pub(crate) fn end(&self) -> usize {
+        self.params.end()
+    }
+
     /// The same after `received` and `rport` were written: `params_grown` bytes more of them, and
     /// each place moved.
     pub(crate) fn stamped(

@@ -253,14 +253,20 @@ impl<'a> View<'a> {
             let mut rest = Some((0, self.value(row)));
             while let Some((at, text)) = rest {
                 let value;
-                (value, rest) = list::first_at(at, text);
+                if is_top || judge.reading == Reading::Strict {
+                    (value, rest) = list::first_at(at, text);
+                } else {
+                    let Some(empty) = list::first_empty(text) else {
+                        break;
+                    };
+                    (value, rest) = ((at + empty, &[][..]), None);
+                }
                 let (at, value) = value;
-                let error = match is_top || judge.reading == Reading::Strict {
-                    _ if value.is_empty() => Err(ValueError::unexpected("a Via", value, 0)),
-                    true => self.check_via(value, is_top, &mut top, judge),
-                    false => Ok(()),
-                };
-                error.map_err(|error| ParseError::of_value(row, error.shifted(at)))?;
+                match value.is_empty() {
+                    true => Err(ValueError::unexpected("a Via", value, 0)),
+                    false => self.check_via(value, is_top, &mut top, judge),
+                }
+                .map_err(|error| ParseError::of_value(row, error.shifted(at)))?;
                 is_top = false;
             }
         }
@@ -306,7 +312,7 @@ impl<'a> View<'a> {
         };
         Some(Facts {
             request_host,
-            via: via?,
+            via,
             from_tag: Span::of_some(self.base, from_tag)?,
             to_tag: Span::of_some(self.base, to_tag)?,
             call_id: Span::of(self.base, call_id)?,
@@ -367,7 +373,8 @@ pub(crate) struct Checked {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) request_host: Option<HostPortSpan>,
-    pub(crate) via: ViaSpans,
+    /// `None`: it is read anew, for its rare parameters or because an edit changed it.
+    pub(crate) via: Option<ViaSpans>,
     pub(crate) from_tag: Option<Span>,
     pub(crate) to_tag: Option<Span>,
     pub(crate) call_id: Span,
@@ -378,11 +385,14 @@ impl Facts {
     /// The same after the top Via was stamped.
     pub(crate) fn stamped(self, stamp: &Stamp, via: usize) -> Self {
         let moved = |span: Span| stamp.moved(span, via);
-        let (received, rport) = stamp.values(&self.via);
+        let stamped = |via: ViaSpans| {
+            let (received, rport) = stamp.values(&via);
+            via.stamped(received, rport, stamp.grown(), moved)
+        };
         Self {
             // It stands before the Via.
             request_host: self.request_host,
-            via: self.via.stamped(received, rport, stamp.grown(), moved),
+            via: self.via.map(stamped),
             from_tag: self.from_tag.map(moved),
             to_tag: self.to_tag.map(moved),
             call_id: moved(self.call_id),

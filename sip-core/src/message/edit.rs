@@ -40,7 +40,7 @@ impl Message {
             None => self.view().rows.len(),
         };
         let row = self.add_row(name, value.as_ref())?;
-        self.own_rows().insert(index, row);
+        self.own_rows(name.known()).insert(index, row);
         Ok(())
     }
 
@@ -50,8 +50,9 @@ impl Message {
         name: impl Into<HeaderName<'n>>,
         value: impl AsRef<[u8]>,
     ) -> Result<(), EditError> {
-        let row = self.add_row(name.into(), value.as_ref())?;
-        self.own_rows().push(row);
+        let name = name.into();
+        let row = self.add_row(name, value.as_ref())?;
+        self.own_rows(name.known()).push(row);
         Ok(())
     }
 
@@ -64,7 +65,7 @@ impl Message {
         let name = name.into();
         let new = self.add_row(name, value.as_ref())?;
         let old: Vec<usize> = self.view().find_any(name).map(|(index, _)| index).collect();
-        let rows = self.own_rows();
+        let rows = self.own_rows(name.known());
         match old.split_first() {
             None => rows.push(new),
             Some((&first, others)) => {
@@ -79,13 +80,10 @@ impl Message {
 
     /// Removes all rows of that name and says how many.
     pub fn remove<'n>(&mut self, name: impl Into<HeaderName<'n>>) -> usize {
-        let old: Vec<usize> = self
-            .view()
-            .find_any(name.into())
-            .map(|(index, _)| index)
-            .collect();
+        let name = name.into();
+        let old: Vec<usize> = self.view().find_any(name).map(|(index, _)| index).collect();
         for &index in old.iter().rev() {
-            self.own_rows().remove(index);
+            self.own_rows(name.known()).remove(index);
         }
         old.len()
     }
@@ -108,7 +106,7 @@ impl Message {
                 self.splice_at(index, 0..blanks, b"")
             }
             None => {
-                self.own_rows().remove(index);
+                self.own_rows(name.known()).remove(index);
                 Ok(())
             }
         }
@@ -227,7 +225,7 @@ impl Message {
             value: (start + value.start) as u16,
             end: (start + value.end) as u16,
         };
-        self.own_rows()[index] = new.pack();
+        self.own_rows(new.name())[index] = new.pack();
         Ok(())
     }
 
@@ -279,8 +277,17 @@ impl Message {
         Ok(())
     }
 
-    fn own_rows(&mut self) -> &mut Vec<Packed> {
-        self.facts = None;
+    /// The rows for a change of those of that name.
+    fn own_rows(&mut self, name: Name) -> &mut Vec<Packed> {
+        match name {
+            Name::CallId | Name::CSeq | Name::From | Name::To => self.facts = None,
+            Name::Via => {
+                if let Some(facts) = &mut self.facts {
+                    facts.via = None;
+                }
+            }
+            _ => {}
+        }
         let own = self
             .edits
             .as_ref()

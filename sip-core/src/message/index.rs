@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
 use super::{Line, LintKind, Packed, ParseError, ParseErrorKind, Row, Tolerated};
-use crate::{Limits, Name, Reading, chars, steps};
+use crate::chars::{self, TOKEN, blanks};
+use crate::{Limits, Name, Reading, steps};
 
 pub(crate) type Rows = SmallVec<[Packed; 48]>;
 
@@ -154,8 +155,10 @@ impl Indexer {
         // The bytes behind a short line do no harm: no known name has a line end in it.
         let bytes = data.get(start..).and_then(<[u8]>::first_chunk);
         let (name, colon) = match bytes.and_then(Name::at_start) {
-            Some(known) => known,
-            None => match other_name(text) {
+            Some((name, len)) if name != Name::Other || chars::run::<TOKEN>(text, 0) == len => {
+                (name, len)
+            }
+            _ => match other_name(text) {
                 Ok(other) => other,
                 Err(at) => return self.no_header(text, start, at, limits),
             },
@@ -221,7 +224,6 @@ impl Indexer {
 
     /// A line that starts with a blank continues the row before it (RFC 3261 §7.3.1); one of
     /// blanks only is white space of that row and does not end the head.
-    #[cold]
     fn fold(&mut self, text: &[u8], start: usize) -> Result<(), ParseError> {
         let Some(last) = self.rows.last_mut() else {
             return Err(ParseError::new(ParseErrorKind::Fold, start));
@@ -269,7 +271,9 @@ impl Indexer {
             let end = next.map_or(head.len(), |row| row.start.into());
             let text = head.get(start..end).unwrap_or_default();
             steps::count(text.len());
-            for (at, b) in controls(text) {
+            // Of most rows the quotes need no look.
+            let any = text.iter().fold(false, |any, &b| any | is_control(b));
+            for (at, b) in controls(if any { text } else { &[] }) {
                 // NUL hides what follows from some readers.
                 if reading == Reading::Strict || is_read || b == 0 {
                     return Err(self.error(ParseErrorKind::Control(b), start + at));
@@ -353,17 +357,17 @@ fn other_name(text: &[u8]) -> Result<(Name, usize), usize> {
 pub(crate) fn controls(row: &[u8]) -> impl Iterator<Item = (usize, u8)> {
     let mut quoted = false;
     let mut escaped = false;
+    // Without a branch on what a byte is.
     row.iter().copied().enumerate().filter(move |&(_, b)| {
-        let control = b == 0x7f || (b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'));
-        let is_bad = control && !escaped;
-        (quoted, escaped) = match b {
-            _ if escaped => (quoted, false),
-            b'"' => (!quoted, false),
-            b'\\' => (quoted, quoted),
-            _ => (quoted, false),
-        };
+        let is_bad = is_control(b) & !escaped;
+        quoted ^= (b == b'"') & !escaped;
+        escaped = (b == b'\\') & quoted & !escaped;
         is_bad
     })
+}
+
+fn is_control(b: u8) -> bool {
+    (b == 0x7f) | ((b < b' ') & (b != b'\t') & (b != b'\r') & (b != b'\n'))
 }
 
 /// Whether another reader may find in a line that is no header one that messages are framed, routed
@@ -409,15 +413,10 @@ const ROUTING: [Name; 14] = [
 /// The range of `text[from..]` without blanks around it.
 #[inline]
 fn trim(text: &[u8], from: usize) -> (usize, usize) {
-    let mut start = from;
-    while let Some(b' ' | b'\t') = text.get(start) {
-        start += 1;
-    }
-    let mut end = text.len();
-    while end > start && matches!(text[end - 1], b' ' | b'\t') {
-        end -= 1;
-    }
-    (start, end)
+    let value = text.get(from..).unwrap_or_default();
+    let start = from + blanks(value.iter());
+    let behind = blanks(text.get(start..).unwrap_or_default().iter().rev());
+    (start, text.len() - behind)
 }
 
 /// `1*DIGIT` without sign, saturating far above every limit.

@@ -127,7 +127,7 @@ pub struct Message {
     line: Line,
     /// Boxed: most messages have none, and messages are moved a lot.
     edits: Option<Box<Edits>>,
-    /// Until the first edit of a header.
+    /// Until an edit changes what they tell of.
     facts: Option<Facts>,
     flow: Option<Flow>,
     built: bool,
@@ -381,7 +381,7 @@ impl Message {
     pub(crate) fn has_to_tag(&self) -> Result<bool, ValueError> {
         match (&self.facts, self.raw(Name::To)) {
             (Some(facts), _) => Ok(facts.to_tag.is_some()),
-            (None, Some(to)) => Ok(header::tag(to)?.is_some()),
+            (None, Some(to)) => Ok(header::read_tagged(to)?.is_some()),
             (None, None) => Ok(false),
         }
     }

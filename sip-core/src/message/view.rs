@@ -68,6 +68,9 @@ impl<'a> View<'a> {
     #[inline]
     pub(crate) fn top_via_value(self) -> Option<(usize, &'a [u8])> {
         let (index, row) = self.find(Name::Via).next()?;
+        if let Some(via) = self.facts.and_then(|facts| facts.via.as_ref()) {
+            return Some((index, self.base.get(row.value.into()..via.end())?));
+        }
         let value = self.value(row);
         let end = list::comma(value).unwrap_or(value.len());
         Some((index, value.get(..end)?.trim_ascii_end()))
@@ -77,13 +80,13 @@ impl<'a> View<'a> {
     #[inline]
     pub(crate) fn tag(self, name: Name) -> Option<&'a [u8]> {
         let (_, row) = self.find(name).next()?;
-        header::tag(self.value(row)).ok()?
+        header::read_tagged(self.value(row)).ok()?
     }
 
     #[inline(always)]
     pub(crate) fn top_via(self) -> Result<Via<'a>, HeaderError> {
-        if let Some(facts) = self.facts {
-            return Ok(Via::from_spans(&facts.via, self.base));
+        if let Some(via) = self.facts.and_then(|facts| facts.via.as_ref()) {
+            return Ok(Via::from_spans(via, self.base));
         }
         let (_, value) = self
             .top_via_value()

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{Message, Row, View};
+use crate::chars::blanks;
 
 impl Message {
     /// Appends the message to `out` as it goes on the wire.
@@ -77,7 +78,7 @@ impl<'a> View<'a> {
         loop {
             match text.get(at..) {
                 Some([b'\r', b'\n', b' ' | b'\t', ..]) => at += 3,
-                Some([b' ' | b'\t', ..]) => at += 1,
+                Some(rest @ [b' ' | b'\t', ..]) => at += blanks(rest.iter()),
                 _ => return at + 2,
             }
         }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::escape::Octets;
 use super::{SipUri, UriHeaders, UriParams};
 use crate::Host;
-use crate::names::lower_case;
+use crate::names::{Spelling, caseless_key};
 
 impl SipUri<'_> {
     /// Whether two URIs are equivalent by RFC 3261 §19.1.4: what they are compared by in a
@@ -89,24 +89,24 @@ pub(super) fn same_text(a: &[u8], b: &[u8]) -> bool {
     if !a.contains(&b'%') && !b.contains(&b'%') {
         return a.eq_ignore_ascii_case(b);
     }
-    let folded = |(byte, reserved): (u8, bool)| (byte.to_ascii_lowercase(), reserved);
-    octets(a).map(folded).eq(octets(b).map(folded))
+    folded(a).eq(folded(b))
 }
 
-/// Appends a text in the form in which equal ones have equal bytes: letters in lower case, no
-/// escapes but those of reserved octets, and of `%` itself.
-pub(super) fn canonical(text: &[u8], out: &mut SmallVec<[u8; 256]>) {
-    if !text.contains(&b'%') {
-        return lower_case(text, out);
-    }
-    for (byte, reserved) in octets(text) {
-        if reserved || byte == b'%' {
-            out.extend_from_slice(&[b'%', byte >> 4, byte & 15]);
-        } else {
-            out.push(byte.to_ascii_lowercase());
-        }
-    }
+fn folded(text: &[u8]) -> impl Iterator<Item = (u8, bool)> {
+    octets(text).map(|(byte, reserved)| (byte.to_ascii_lowercase(), reserved))
 }
+
+/// Names are equal that [`same_text`] finds equal.
+pub(super) const PERCENT_ENCODED: Spelling = Spelling {
+    key: |name| {
+        if !name.contains(&b'%') {
+            return caseless_key(name);
+        }
+        let bytes: SmallVec<[u8; 64]> = octets(name).map(|(byte, _)| byte).collect();
+        caseless_key(&bytes)
+    },
+    order: |a, b| folded(a).cmp(folded(b)),
+};
 
 /// The octets for comparison: an escape equals the octet that it stands for, unless that is a
 /// reserved one (RFC 2396 §2.2).

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::compare::{canonical, same_text};
+use super::compare::{PERCENT_ENCODED, same_text};
 use crate::chars::{self, URI_PARAM, ascii, escaped_run, is_keyword, run};
 use crate::names::{Names, check_unique};
 use crate::{Host, ValueError};
@@ -93,7 +93,7 @@ impl<'a> UriParams<'a> {
             let start = end + 1;
             let check_all = || {
                 let all = Steps { text, at };
-                check_unique(text, all.map(|step| step.name), canonical)
+                check_unique(text, all.map(|step| step.name), PERCENT_ENCODED)
             };
             names.add(step.name, check_all)?;
             if step.is_escaped {

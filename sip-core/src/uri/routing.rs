@@ -148,6 +148,11 @@ impl<'a> RoutingUri<'a> {
 
     fn check_maddr(&self) -> Result<(), ValueError> {
         let mut first = None;
+        // One is told by its first letter, which may be escaped.
+        let is_start = |pair: &[u8]| matches!(pair, [b';', b'm' | b'M' | b'%']);
+        if !self.params.windows(2).any(is_start) {
+            return Ok(());
+        }
         for (offset, name, value) in self.params() {
             if value.is_empty() || !same_text(name, b"maddr") {
                 continue;

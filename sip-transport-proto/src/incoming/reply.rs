@@ -4,13 +4,13 @@
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 use sip_core::Method;
 use sip_core::build::{Salvaged, salvage};
 use sip_core::message::ParseError;
+use siphasher::sip128::SipHasher13;
 
 use crate::protocol::Protocol;
-use crate::tokens::{Tag, Tokens};
+use crate::tokens::Tag;
 
 /// A malformed request that can be answered.
 ///
@@ -66,6 +66,7 @@ impl<'a> Answerable<'a> {
 /// first 1,024 bytes.
 fn tag(seed: &[u8; 32], request: &[u8]) -> Tag {
     let start = request.get(..1024).unwrap_or(request);
-    let hash = Sha256::new().chain_update(seed).chain_update(start);
-    Tokens::new(hash.finalize().into()).tag()
+    let key = seed.first_chunk().unwrap_or(&[0; 16]);
+    let hash = SipHasher13::new_with_key(key).hash(start);
+    Tag::of_random(hash.as_bytes())
 }
