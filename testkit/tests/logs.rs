@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use adapter_core::sip_transport_proto::Config;
 use adapter_core::sip_transport_proto::trace::LIMIT;
-use adapter_core::{SipTransport, sys};
+use adapter_core::SipTransport;
+use adapter_core::runtime::sys;
 use testkit::memory::Simulation;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
