@@ -57,7 +57,7 @@ struct World {
     /// Datagrams that have to come out next.
     due: Vec<(SocketId, Transmit)>,
     /// Some of what was sent, to be sent again or on.
-    kept: Vec<(Ask, Box<Sent>)>,
+    kept: Vec<(Ask, Sent)>,
     requests: Vec<(SipEndpoint, SipEndpoint, Request)>,
     questions: Vec<Question>,
     closing: bool,

@@ -457,7 +457,7 @@ impl World {
         // The connection has had its try.
         ask.hints.connection = None;
         let before = self.before();
-        match self.sip.try_next(self.now, *sent) {
+        match self.sip.try_next(self.now, sent) {
             Err(NextError::NoTargetLeft(_)) => assert_eq!(left, 0),
             Err(other) => panic!("{other}"),
             Ok(outgoing) => {

@@ -2,6 +2,7 @@ pub(crate) mod derive;
 pub(crate) mod dispatch;
 pub(crate) mod next_hop;
 pub(crate) mod options;
+pub(crate) mod outcome;
 pub(crate) mod send_ids;
 pub(crate) mod sent;
 pub(crate) mod size_rule;

@@ -51,12 +51,7 @@ impl Router {
 
     /// A load balancer has said that this is the far end of a connection: it is found by that
     /// address, and counts towards its share.
-    ///
-    /// # Errors
-    /// That address has as many connections as it may, all of them in use, or the connection is
-    /// being closed already.
-    #[cfg(feature = "proxy")]
-    pub fn handle_announced(
+    pub(super) fn announced(
         &mut self,
         now: Instant,
         connection: ConnectionId,

@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::dispatch::TargetOutcome;
 use super::targets::TargetLookup;
-use super::{Routed, Router, RouterOutput};
+use super::{Router, RouterOutput};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
 use crate::ids::Carrier;
@@ -15,6 +15,7 @@ use crate::incoming::flow::ReturnPath;
 use crate::observe::trace::{CONNECTION, LIMIT};
 use crate::outgoing::dispatch::Dispatch;
 use crate::outgoing::next_hop::{NextHop, ViaFacts};
+use crate::outgoing::outcome::{Returned, Routed};
 use crate::outgoing::send_ids::SendIds;
 use crate::outgoing::sent::{HintOutcome, HintReport, NextError, Overruled, Sent};
 use crate::outgoing::{ChosenCarrier, Outgoing};
@@ -49,19 +50,17 @@ impl Router {
         self.advance(now, outgoing)
     }
 
-    /// Sends a message on to its next target, after the one at hand failed of `cause`. If that was
-    /// a connection found open and closed meanwhile, its target is tried once more, over a new one;
+    /// Sends a message on to its next target, after the one at hand failed. If that was a connection found open and closed meanwhile, its target is tried once more, over a new one;
     /// if the message is too large for UDP, over TCP.
     ///
     /// # Errors
     /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A
     /// full queue is an error at once.
-    pub fn retry(
-        &mut self,
-        now: Instant,
-        mut outgoing: Box<Outgoing>,
-        cause: AttemptCause,
-    ) -> Result<Routed, SendError> {
+    pub fn retry(&mut self, now: Instant, returned: Returned) -> Result<Routed, SendError> {
+        let Returned {
+            mut outgoing,
+            cause,
+        } = returned;
         match cause {
             AttemptCause::Send(cause) => {
                 self.keep_no_more(&outgoing);

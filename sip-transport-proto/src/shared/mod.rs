@@ -1,3 +1,4 @@
+pub(crate) mod accept_filter;
 pub(crate) mod callbacks;
 pub(crate) mod own_names;
 pub(crate) mod rates;
