@@ -65,6 +65,9 @@ mod tokens;
 mod transport;
 #[cfg(feature = "ws")]
 pub mod websocket;
+#[cfg(not(feature = "ws"))]
+#[path = "websocket/absent.rs"]
+mod websocket;
 
 pub use ipnet;
 pub use sip_core;

@@ -12,7 +12,6 @@ use crate::outgoing::outcome::Returned;
 use crate::protocol::Protocol;
 use crate::shared::ChannelContext;
 use crate::shared::tap::TapCall;
-#[cfg(feature = "ws")]
 use crate::websocket::UpgradeCheck;
 
 /// An event of a [`Connection`](crate::Connection), for its owner to see to before the next one. All
@@ -54,17 +53,12 @@ pub struct Call(pub(super) CallKind);
 pub(super) enum CallKind {
     Tap(TapCall),
     /// The accept filter, about the peer that a load balancer has announced.
-    #[cfg_attr(
-        not(feature = "proxy"),
-        expect(dead_code, reason = "nobody announces one")
-    )]
     Screen {
         shared: Arc<ChannelContext>,
         channel: (ChannelId, Protocol),
         local: SocketAddr,
         remote: SocketAddr,
     },
-    #[cfg(feature = "ws")]
     Upgrade(UpgradeCheck),
 }
 
@@ -86,7 +80,6 @@ impl Call {
             } => CommandKind::Screened {
                 allowed: shared.allows_accepted(channel, local, remote),
             },
-            #[cfg(feature = "ws")]
             CallKind::Upgrade(check) => CommandKind::Decide(check.run()),
         };
         Some(Command(answer))

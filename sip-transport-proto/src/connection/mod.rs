@@ -6,11 +6,13 @@ pub(crate) mod info;
 mod keeping;
 mod layers;
 pub(crate) mod notice;
-#[cfg(feature = "proxy")]
+#[cfg_attr(not(feature = "proxy"), path = "absent_proxy.rs")]
 pub(crate) mod proxy;
 mod queue;
 mod reading;
 mod sending;
+#[cfg_attr(not(feature = "ws"), path = "absent_websocket.rs")]
+mod websocket;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -40,17 +42,11 @@ use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
 use crate::protocol::Protocol;
 use crate::shared::ChannelContext;
-#[cfg(feature = "ws")]
 use crate::shared::callbacks::Callback;
-#[cfg(feature = "ws")]
 use crate::websocket::Refusal;
 
 pub use event::{Call, ConnectionEvent};
-pub(crate) use layers::LayerPlan;
-#[cfg(feature = "tls")]
-pub(crate) use layers::TlsSide;
-#[cfg(feature = "ws")]
-pub(crate) use layers::WebSocketSide;
+pub(crate) use layers::{LayerPlan, TlsSide, WebSocketSide};
 
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
@@ -384,7 +380,6 @@ impl Connection {
             }
             CommandKind::Admit(Ok(())) => self.layers.admit(),
             CommandKind::Admit(Err(_)) => self.close(now, CloseReason::Limit),
-            #[cfg(feature = "ws")]
             CommandKind::Decide(decision) => {
                 if decision.as_ref().is_err_and(Refusal::is_panic) {
                     self.shared.panicked(Callback::UpgradeCheck);

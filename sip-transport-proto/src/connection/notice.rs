@@ -9,7 +9,6 @@ use crate::config::keep::Keep;
 use crate::error::{AcceptError, CloseReason};
 use crate::ids::ConnectionId;
 use crate::tls::Identity;
-#[cfg(feature = "ws")]
 use crate::websocket::Refusal;
 
 /// A message of a [`Connection`](crate::Connection) to its router:
@@ -94,7 +93,6 @@ pub(crate) enum CommandKind {
     /// Whether the limits do.
     Admit(Result<(), AcceptError>),
     /// What the application says to an upgrade.
-    #[cfg(feature = "ws")]
     Decide(Result<(), Refusal>),
 }
 

@@ -10,7 +10,6 @@ use super::event::CallKind;
 use super::layers::{Inbound, LayerFault};
 use super::notice::NoticeKind;
 use super::{Connection, ConnectionEvent, State, keeping};
-#[cfg(feature = "proxy")]
 use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::event::Event;
@@ -31,9 +30,7 @@ impl Connection {
                 Ok(Some(Inbound::Message { mut head, data })) => {
                     (head.check(data).map(|()| head), data)
                 }
-                #[cfg(feature = "ws")]
                 Ok(Some(Inbound::Whole(data))) => (whole(data, &self.shared.limits), data),
-                #[cfg(feature = "proxy")]
                 Ok(Some(Inbound::Announced(source))) => {
                     self.remote = source.map_or(self.remote, normalise);
                     self.ask(CallKind::Screen {
@@ -49,12 +46,10 @@ impl Connection {
                     self.open(now, arrival.local);
                     return None;
                 }
-                #[cfg(feature = "ws")]
                 Ok(Some(Inbound::Asked(check))) => {
                     self.ask(CallKind::Upgrade(check));
                     return None;
                 }
-                #[cfg(feature = "ws")]
                 Ok(Some(Inbound::Alive)) => {
                     self.keepalive(now);
                     continue;
@@ -257,7 +252,6 @@ impl Connection {
 
 /// Indexes and checks what must be one message and nothing else (RFC 7118 §5). Content-Length may
 /// be missing.
-#[cfg(feature = "ws")]
 fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
     let mut head = Head::default();
     head.read_whole(data, limits)?;

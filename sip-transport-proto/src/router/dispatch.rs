@@ -52,10 +52,6 @@ pub(super) struct ConnectRequest {
     pub(super) options: SendOptions,
     is_request: bool,
     /// What the peer is called in a WebSocket upgrade.
-    #[cfg_attr(
-        not(feature = "ws"),
-        expect(dead_code, reason = "nothing else needs it")
-    )]
     pub(super) name: Option<TlsName>,
 }
 

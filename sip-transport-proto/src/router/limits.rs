@@ -26,7 +26,6 @@ impl Router {
         Some(AcceptFilter {
             shared: Arc::clone(&found.scope),
             channel: (channel, found.protocol()),
-            #[cfg(feature = "proxy")]
             proxy: found.config.proxy.clone(),
         })
     }

@@ -3,7 +3,6 @@
 use core::net::SocketAddr;
 use std::sync::Arc;
 
-#[cfg(feature = "proxy")]
 use crate::config::proxy::ProxyProtocol;
 use crate::endpoint::normalise;
 use crate::ids::ChannelId;
@@ -17,7 +16,6 @@ use crate::shared::callbacks::Callback;
 pub struct AcceptFilter {
     pub(crate) shared: Arc<ChannelContext>,
     pub(crate) channel: (ChannelId, Protocol),
-    #[cfg(feature = "proxy")]
     pub(crate) proxy: Option<ProxyProtocol>,
 }
 
@@ -26,7 +24,6 @@ impl AcceptFilter {
     /// once; it is counted. One from a trusted load balancer stays until that has said whose it is.
     #[must_use]
     pub fn allows(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        #[cfg(feature = "proxy")]
         if let Some(proxy) = &self.proxy
             && proxy.trusts(remote.ip())
         {

@@ -1,12 +1,10 @@
-#[cfg(feature = "tls")]
 use super::TlsConfig;
 
 /// A TLS configuration to connect under, where there is one. A connection is for those messages only
 /// that would open one under the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TlsChoice(#[cfg(feature = "tls")] pub(crate) Option<TlsConfig>);
+pub(crate) struct TlsChoice(pub(crate) Option<TlsConfig>);
 
-#[cfg(feature = "tls")]
 impl TlsChoice {
     /// Whether there is one.
     pub(crate) fn is_given(&self) -> bool {
@@ -26,17 +24,5 @@ impl TlsChoice {
             (Some(one), Some(other)) => one.connects_as(other),
             _ => false,
         }
-    }
-}
-
-/// There is none to choose.
-#[cfg(not(feature = "tls"))]
-impl TlsChoice {
-    pub(crate) fn is_given(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn is(&self, _: &Self) -> bool {
-        true
     }
 }

@@ -11,6 +11,8 @@
 //!
 //! Without the feature `tls` only the names, identities and errors are here.
 
+#[cfg(not(feature = "tls"))]
+mod absent;
 #[cfg(feature = "tls")]
 mod certificate_names;
 #[cfg(feature = "tls")]
@@ -34,6 +36,8 @@ pub use error::{CertificateProblem, TlsAlert, TlsError};
 pub use identity::{Identity, NamePolicy};
 pub use name::{TlsName, TlsNameError};
 
+#[cfg(not(feature = "tls"))]
+pub(crate) use absent::{Tls, TlsConfig};
 pub(crate) use choice::TlsChoice;
 
 #[cfg(feature = "tls")]
