@@ -14,7 +14,7 @@ use sip_transport_proto::{
 };
 use thiserror::Error;
 
-use crate::hub::{Hub, Submitted};
+use crate::hub::{Ended, Hub};
 use crate::sync::block_on;
 
 /// A message about to be sent: say how, then `.await` it, [`start`](Self::start) it, or wait for it
@@ -208,7 +208,7 @@ impl IntoFuture for Send<'_> {
 
     fn into_future(self) -> Sending {
         match self.hub.submit(self.outgoing) {
-            Ok(submitted) => submitted.into(),
+            Ok(ended) => ended.into(),
             Err(error) => Sending(State::Ended(Some(Err(error)))),
         }
     }
@@ -227,11 +227,11 @@ enum State {
     Waiting(oneshot::Receiver<Result<Sent, SendError>>),
 }
 
-impl From<Submitted> for Sending {
-    fn from(submitted: Submitted) -> Self {
-        Self(match submitted {
-            Submitted::Sent(sent) => State::Ended(Some(Ok(sent))),
-            Submitted::Waiting(receiver) => State::Waiting(receiver),
+impl From<Ended> for Sending {
+    fn from(ended: Ended) -> Self {
+        Self(match ended {
+            Ended::Sent(sent) => State::Ended(Some(Ok(sent))),
+            Ended::Later(receiver) => State::Waiting(receiver),
         })
     }
 }

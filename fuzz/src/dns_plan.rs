@@ -6,14 +6,11 @@ use std::{
 };
 
 use sip_transport_proto::{
-    Protocol, Tokens,
-    resolve::{
-        AddressRule, Answer, Capabilities, DomainName, Family, LookupId, LookupKind, NaptrRecord,
-        PlanError, PlanId, Progress, Question, Record, ResolveConfig, ResolveOutput, Resolver,
-        SrvRecord, Target,
-    },
-    sip_core::uri::SipUri,
-    tls::TlsName,
+    Protocol, Tokens, resolve::AddressRule, resolve::Answer, resolve::Capabilities,
+    resolve::DomainName, resolve::Family, resolve::LookupId, resolve::LookupKind,
+    resolve::NaptrRecord, resolve::PlanError, resolve::PlanId, resolve::Progress,
+    resolve::Question, resolve::Record, resolve::ResolveConfig, resolve::ResolveOutput,
+    resolve::Resolver, resolve::SrvRecord, resolve::Target, sip_core::uri::SipUri, tls::TlsName,
 };
 
 /// Whatever URIs ask and DNS answers, and whenever, each plan ends once, in time, within its

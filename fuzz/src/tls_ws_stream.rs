@@ -8,12 +8,8 @@ use std::{
 
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, SendId,
-    SendOptions, Submitted, Transport,
-    sip_core::{
-        Method, Request, StatusCode,
-        build::{RequestBuilder, ResponseBuilder},
-    },
-    tls::TlsConfig,
+    SendOptions, Submitted, Transport, sip_core::Method, sip_core::Request, sip_core::StatusCode,
+    sip_core::build::RequestBuilder, sip_core::build::ResponseBuilder, tls::TlsConfig,
 };
 
 use crate::{certificates::Certificates, message::never};

@@ -12,10 +12,8 @@ use std::{
 
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConfigError, ConnectionId, Hints, Protocol, QueryId, SendId,
-    Sent, SipEndpoint, SizeRule, SocketId, Substitution, Transmit, Transport,
-    resolve::{LookupId, LookupKind},
-    sip_core::Request,
-    tls::TlsConfig,
+    Sent, SipEndpoint, SizeRule, SocketId, Substitution, Transmit, Transport, resolve::LookupId,
+    resolve::LookupKind, sip_core::Request, tls::TlsConfig,
 };
 
 use crate::certificates::Certificates;
@@ -57,7 +55,7 @@ struct World {
     /// Datagrams that have to come out next.
     due: Vec<(SocketId, Transmit)>,
     /// Some of what was sent, to be sent again or on.
-    kept: Vec<(Ask, Box<Sent>)>,
+    kept: Vec<(Ask, Sent)>,
     requests: Vec<(SipEndpoint, SipEndpoint, Request)>,
     questions: Vec<Question>,
     closing: bool,

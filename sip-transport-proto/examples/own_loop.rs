@@ -13,8 +13,10 @@ use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Events, Interest, Poll, Registry, Token};
 use sip_transport_proto::sip_core::{Method, Name, Request, StatusCode, build::ResponseBuilder};
 use sip_transport_proto::tls::{LocalCertificate, TlsConfig, TlsServer, rustls};
-use sip_transport_proto::{ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing};
-use sip_transport_proto::{Output, Protocol, SendOptions, Transport};
+use sip_transport_proto::{
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Output, Protocol, SendOptions,
+    Transport,
+};
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 const USAGE: &str =

@@ -66,6 +66,9 @@ mod tokens;
 mod transport;
 #[cfg(feature = "ws")]
 pub mod websocket;
+#[cfg(not(feature = "ws"))]
+#[path = "websocket/absent.rs"]
+mod websocket;
 
 pub use ipnet;
 pub use sip_core;
@@ -90,6 +93,7 @@ pub use observe::trace;
 pub use outgoing::Outgoing;
 pub use outgoing::derive::Derived;
 pub use outgoing::options::SendOptions;
+pub use outgoing::outcome::Submitted;
 pub use outgoing::sent::{HintOutcome, HintReport, Overruled, Sent};
 pub use outgoing::size_rule::SizeOutcome;
 pub use outgoing::substitute::Filled;
@@ -97,7 +101,7 @@ pub use protocol::Protocol;
 pub use resolve::Family;
 pub use setting::ConfigError;
 pub use tokens::{Branch, Tag, Tokens};
-pub use transport::{Output, Submitted, Transport};
+pub use transport::{Output, Transport};
 
 /// The parts that a [`Transport`](crate::Transport) is made of, for adapters that give each of them a
 /// task of its own.
@@ -106,12 +110,15 @@ pub use transport::{Output, Submitted, Transport};
 /// [`DatagramSocket`] one UDP socket. A message is prepared by [`SendIds`], routed by [`Router::send`]
 /// and rendered by its [`Dispatch`]; the bytes go to the [`Carrier`] that it names.
 pub mod parts {
-    pub use crate::connection::{Connection, ConnectionEvent, Pushed};
+    pub use crate::connection::notice::{Command, Notice};
+    pub use crate::connection::{Call, Connection, ConnectionEvent};
     pub use crate::datagram::DatagramSocket;
     pub use crate::ids::Carrier;
     pub use crate::observe::log_limiter::LogLimiter;
     pub use crate::outgoing::dispatch::Dispatch;
+    pub use crate::outgoing::outcome::{Returned, Routed};
     pub use crate::outgoing::send_ids::SendIds;
-    pub use crate::router::{AcceptFilter, Held, Routed, Router, RouterOutput};
+    pub use crate::router::{Held, Router, RouterOutput};
+    pub use crate::shared::accept_filter::AcceptFilter;
     pub use crate::shared::tap::TapCall;
 }

@@ -164,7 +164,7 @@ impl Run {
                 let mut submitted = self.host.submit(message, options);
                 while let Ok(Submitted::Sent(sent)) = submitted {
                     self.ended(sent.id());
-                    submitted = match self.host.transport.try_next(now, *sent) {
+                    submitted = match self.host.transport.try_next(now, sent) {
                         Ok(outgoing) => self.host.transport.send(now, outgoing),
                         Err(NextError::NoTargetLeft(sent)) => {
                             self.sent.push(*sent);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use common::{Host, Received, addr, hints, ip, numbered, ok, options, tcp, to};
 use sip_transport_proto::error::{AttemptCause, ChannelError, CloseReason, SendCause, SendFailure};
-use sip_transport_proto::parts::{Pushed, Routed, Router};
+use sip_transport_proto::parts::{
+    Connection, ConnectionEvent, Routed, Router, RouterOutput,
+};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
     ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, SendOptions,
@@ -162,26 +164,50 @@ fn a_send_waits_behind_one_that_is_being_rendered() {
             Routed::Waiting(send) => panic!("{send}"),
         }
     };
+    // What its owner does until there is a message to be rendered.
+    let next_ready = |router: &mut Router, machine: &mut Connection| {
+        loop {
+            match machine.poll_event(now)? {
+                ConnectionEvent::Ready(dispatch, outgoing) => return Some((dispatch, outgoing)),
+                ConnectionEvent::Notice(notice) => router.handle_notice(now, machine.id(), notice),
+                _ => {}
+            }
+            while let Some(output) = router.poll_output() {
+                if let RouterOutput::Command { command, .. } = output {
+                    machine.handle_command(now, command);
+                }
+            }
+        }
+    };
     let (first, message) = route(&mut router);
     let mut machine = router.take_machine().unwrap();
-    assert!(matches!(machine.push(first, message), Pushed::Waiting));
+    assert!(matches!(
+        machine.push(first, message),
+        Ok(Routed::Waiting(_))
+    ));
     machine.handle_connected(now, addr("192.0.2.1:40000"));
-    let (first, message) = machine.next_pending().unwrap();
+    let (first, message) = next_ready(&mut router, &mut machine).unwrap();
     // While the owner renders it, outside of all locks, another one comes.
     let (second, other) = route(&mut router);
-    assert!(matches!(machine.push(second, other), Pushed::Waiting));
+    assert!(matches!(
+        machine.push(second, other),
+        Ok(Routed::Waiting(_))
+    ));
     let first = first.render(now, &message).unwrap();
     machine.queue(now, first.bytes(), first.id()).unwrap();
-    let (second, other) = machine.next_pending().unwrap();
+    let (second, other) = next_ready(&mut router, &mut machine).unwrap();
     let second = second.render(now, &other).unwrap();
     machine.queue(now, second.bytes(), second.id()).unwrap();
-    assert!(machine.next_pending().is_none());
+    assert!(next_ready(&mut router, &mut machine).is_none());
     assert_eq!(
         machine.transmit(),
         [&first.bytes()[..], second.bytes()].concat()
     );
     let (third, message) = route(&mut router);
-    assert!(matches!(machine.push(third, message), Pushed::Ready(..)));
+    assert!(matches!(
+        machine.push(third, message),
+        Ok(Routed::Ready(..))
+    ));
 }
 
 // conformance: 184

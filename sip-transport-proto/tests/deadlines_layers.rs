@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use common::{Host, addr, numbered, options};
 use peer::{Peer, frame};
 use sip_transport_proto::error::{AttemptCause, CloseReason, SendCause, SendFailure};
-use sip_transport_proto::parts::{Connection, ConnectionEvent, Router};
+use sip_transport_proto::parts::{Call, Connection, ConnectionEvent, Router};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::tls::TlsError;
@@ -709,20 +709,23 @@ fn machine(protocol: Protocol) -> (Instant, Router, Connection, Peer) {
     (now, router, machine, Peer::client(protocol))
 }
 
+fn answer(now: Instant, machine: &mut Connection, call: Call) {
+    if let Some(answer) = call.run() {
+        machine.handle_command(now, answer);
+    }
+}
+
 fn shake(now: Instant, machine: &mut Connection, peer: &mut Peer) -> usize {
     let mut requests = 0;
     loop {
         let up = peer.take();
         assert_eq!(machine.handle_data(now, &up), up.len());
         while let Some(event) = machine.poll_event(now) {
-            if let ConnectionEvent::Upgrade(check) = event {
-                machine.decide(check.run());
-                continue;
+            match event {
+                ConnectionEvent::Event(Event::Request { .. }) => requests += 1,
+                ConnectionEvent::Call(call) => answer(now, machine, call),
+                _ => {}
             }
-            requests += usize::from(matches!(
-                event,
-                ConnectionEvent::Event(Event::Request { .. })
-            ));
         }
         let down = machine.transmit().to_vec();
         machine.handle_written(now, down.len());
@@ -746,9 +749,10 @@ fn a_handshake_goes_on_while_the_application_is_behind() {
             let up = peer.take();
             assert_eq!(machine.handle_data(start, &up), up.len());
             while let Some(event) = machine.poll_control(start) {
-                opened += usize::from(matches!(event, ConnectionEvent::Connected { .. }));
-                if let ConnectionEvent::Upgrade(check) = event {
-                    machine.decide(check.run());
+                match event {
+                    ConnectionEvent::Event(Event::ConnectionOpened { .. }) => opened += 1,
+                    ConnectionEvent::Call(call) => answer(start, &mut machine, call),
+                    _ => {}
                 }
             }
             let down = machine.transmit().to_vec();
@@ -760,7 +764,10 @@ fn a_handshake_goes_on_while_the_application_is_behind() {
         let up = peer.take();
         machine.handle_data(start, &up);
         while let Some(event) = machine.poll_control(start) {
-            opened += usize::from(matches!(event, ConnectionEvent::Connected { .. }));
+            opened += usize::from(matches!(
+                event,
+                ConnectionEvent::Event(Event::ConnectionOpened { .. })
+            ));
         }
         let tickets = machine.transmit().to_vec();
         machine.handle_written(start, tickets.len());

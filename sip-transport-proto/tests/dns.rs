@@ -46,7 +46,7 @@ fn host() -> Host {
 /// Sends by the zone, which may be known already.
 fn send(host: &mut Host, uri: &str) -> Sent {
     match host.submit(options(uri), SendOptions::new()).unwrap() {
-        Submitted::Sent(sent) => *sent,
+        Submitted::Sent(sent) => sent,
         Submitted::Waiting(send) => {
             host.resolve_from(&zone());
             host.completed(send).unwrap()
@@ -56,7 +56,7 @@ fn send(host: &mut Host, uri: &str) -> Sent {
 
 fn next(host: &mut Host, sent: Sent) -> Sent {
     match host.next(sent).unwrap() {
-        Submitted::Sent(sent) => *sent,
+        Submitted::Sent(sent) => sent,
         Submitted::Waiting(send) => panic!("{send}"),
     }
 }
@@ -459,7 +459,7 @@ fn the_same_bytes_to_draw_by_find_the_same_server_in_any_transport() {
             let options = SendOptions::new().draw_by([bytes; 32]);
             let uri = "sip:bob@example.com;transport=udp";
             let sent = match host.submit(common::options(uri), options).unwrap() {
-                Submitted::Sent(sent) => *sent,
+                Submitted::Sent(sent) => sent,
                 Submitted::Waiting(send) => {
                     host.resolve_from(&zone);
                     host.completed(send).unwrap()

@@ -91,7 +91,7 @@ struct Call {
     secure: bool,
     /// The attempt at hand.
     send: Option<SendId>,
-    sent: Option<Box<Sent>>,
+    sent: Option<Sent>,
     over: bool,
 }
 
@@ -514,7 +514,7 @@ impl<M: Machine> Run<M> {
         }
     }
 
-    fn client_sent(&mut self, sent: Box<Sent>) {
+    fn client_sent(&mut self, sent: Sent) {
         let send = sent.id();
         self.ended(self.client, send, Fate::Sent);
         let local = sent.local();
@@ -542,7 +542,7 @@ impl<M: Machine> Run<M> {
         let Some(sent) = self.calls[number].sent.take() else {
             return;
         };
-        match self.world.try_next(self.client, *sent) {
+        match self.world.try_next(self.client, sent) {
             Ok(outgoing) => {
                 let submitted = self.world.send(self.client, outgoing);
                 self.submitted(number, submitted);
@@ -606,7 +606,7 @@ impl<M: Machine> Run<M> {
             Event::SendCompleted { send, result } => match result {
                 Ok(sent) if host == self.client => {
                     assert_eq!(sent.id(), send);
-                    self.client_sent(sent);
+                    self.client_sent(*sent);
                 }
                 Ok(sent) => self.ended(host, sent.id(), Fate::Sent),
                 Err(error) => {

@@ -70,7 +70,7 @@ impl Pair {
     fn send(&mut self, from: HostId, uri: &str) -> (Option<Sent>, Vec<(HostId, Event)>) {
         let outgoing = Outgoing::new(options(uri), SendOptions::new());
         let mut sent = match self.world.send(from, outgoing).unwrap() {
-            Submitted::Sent(sent) => Some(*sent),
+            Submitted::Sent(sent) => Some(sent),
             Submitted::Waiting(_) => None,
         };
         let mut events = Vec::new();

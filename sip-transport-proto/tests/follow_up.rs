@@ -100,7 +100,7 @@ fn the_next_target_gets_the_message_with_a_branch_of_its_own() {
             break;
         }
         sent = match host.next(sent).unwrap() {
-            Submitted::Sent(sent) => *sent,
+            Submitted::Sent(sent) => sent,
             Submitted::Waiting(send) => panic!("{send}"),
         };
     }
@@ -186,7 +186,7 @@ fn a_cancel_has_the_via_and_goes_the_way_of_its_request() {
         let mut request = invite("sip:bob@example.com");
         request.prepend("Route", "<sip:one.example;lr>").unwrap();
         let sent = match host.submit(request, to(destination)).unwrap() {
-            Submitted::Sent(sent) => *sent,
+            Submitted::Sent(sent) => sent,
             Submitted::Waiting(send) => {
                 host.connected("192.0.2.1:40000");
                 host.completed(send).unwrap()

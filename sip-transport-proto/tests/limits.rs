@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{Host, addr, ip, numbered, options};
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason, SendCause};
-use sip_transport_proto::parts::{Router, RouterOutput};
+use sip_transport_proto::parts::{Notice, Router, RouterOutput};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, ConnectionInfo, ConnectionState, Event,
     Outgoing, Protocol, SendOptions, Submitted,
@@ -707,12 +707,12 @@ proptest! {
                     ids.extend(router.take_machine().map(|machine| machine.id()));
                 }
                 (4, Some(id)) if peer > 2 => assert!(router.trust(id) || !lives(&router, id)),
-                (4, Some(id)) => router.handle_first_message(id),
+                (4, Some(id)) => router.handle_notice(now, id, Notice::first_message()),
                 (5, Some(id)) => drop(router.close(id)),
-                (6, Some(id)) => router.handle_active(now, id),
-                (7, Some(id)) => router.handle_behind(id, (peer > 1).then_some(now)),
+                (6, Some(id)) => router.handle_notice(now, id, Notice::active()),
+                (7, Some(id)) => router.handle_notice(now, id, Notice::behind((peer > 1).then_some(now))),
                 (8, Some(id)) => {
-                    router.handle_closed(now, id, CloseReason::Peer);
+                    router.handle_notice(now, id, Notice::closed(CloseReason::Peer));
                     ids.swap_remove(at);
                 }
                 _ => now += Duration::from_secs(u64::from(peer) * 20),
@@ -721,13 +721,13 @@ proptest! {
             within_limits(&router)?;
         }
         for id in ids {
-            router.handle_closed(now, id, CloseReason::Peer);
+            router.handle_notice(now, id, Notice::closed(CloseReason::Peer));
             // What comes late is about nothing.
-            router.handle_active(now, id);
-            router.handle_behind(id, Some(now));
-            router.handle_first_message(id);
+            router.handle_notice(now, id, Notice::active());
+            router.handle_notice(now, id, Notice::behind(Some(now)));
+            router.handle_notice(now, id, Notice::first_message());
             assert!(!router.trust(id));
-            router.handle_closed(now, id, CloseReason::Peer);
+            router.handle_notice(now, id, Notice::closed(CloseReason::Peer));
         }
         prop_assert_eq!(router.load(), (0, 0));
         // Each address has all of its room.
@@ -738,10 +738,10 @@ proptest! {
                 .collect();
             let kept = all.iter().filter(|id| lives(&router, **id)).count();
             prop_assert_eq!(kept, if peer == EXEMPT { 5 } else { 3 });
-            all.into_iter().for_each(|id| router.handle_closed(now, id, CloseReason::Peer));
+            all.into_iter().for_each(|id| router.handle_notice(now, id, Notice::closed(CloseReason::Peer)));
             while let Some(output) = router.poll_output() {
-                if let RouterOutput::Close { connection, .. } = output {
-                    router.handle_closed(now, connection, CloseReason::Peer);
+                if let RouterOutput::Command { connection, .. } = output {
+                    router.handle_notice(now, connection, Notice::closed(CloseReason::Peer));
                 }
             }
         }

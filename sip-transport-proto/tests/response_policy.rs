@@ -170,7 +170,7 @@ fn without_received_a_response_goes_by_its_sent_by() {
         let submitted = host.submit(response, SendOptions::new().responses(SENT_BY));
         assert_eq!(!host.lookups.is_empty(), lookups, "{via}");
         let sent = match submitted.unwrap() {
-            Submitted::Sent(sent) => *sent,
+            Submitted::Sent(sent) => sent,
             Submitted::Waiting(send) => {
                 host.resolve_from(&zone());
                 if via.starts_with("TCP") {
@@ -248,7 +248,7 @@ fn where_the_source_does_not_listen_the_next_target_is_the_sent_by() {
         assert_eq!(third.remote().addr, addr("198.51.100.8:5090"));
         let tried: Vec<_> = third.tried().iter().map(|attempt| &attempt.cause).collect();
         assert_eq!(tried, [&AttemptCause::Left; 2]);
-        let none = host.transport.try_next(host.now, *third).unwrap_err();
+        let none = host.transport.try_next(host.now, third).unwrap_err();
         assert!(matches!(none, NextError::NoTargetLeft(_)), "{none}");
         // The Via is as it was.
         for (_, transmit) in &host.datagrams {

@@ -48,7 +48,7 @@ fn sent(host: &mut Host, outgoing: Box<Outgoing>) -> Sent {
     let result = host.transport.send(host.now, outgoing).unwrap();
     host.drain();
     match result {
-        Submitted::Sent(sent) => *sent,
+        Submitted::Sent(sent) => sent,
         Submitted::Waiting(send) => host.completed(send).unwrap(),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{Host, addr, numbered};
 use proptest::prelude::*;
 use sip_transport_proto::error::{AcceptError, CloseReason};
-use sip_transport_proto::parts::{Router, RouterOutput};
+use sip_transport_proto::parts::{Notice, Router, RouterOutput};
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, ConnectionState, Protocol,
 };
@@ -136,11 +136,16 @@ fn all_of_65_536_connections_may_be_an_attackers_and_others_are_let_in() {
     let accept = |router: &mut Router, from: &str, after: u64| {
         let now = now + Duration::from_secs(after);
         let id = router.accept(now, channel, local, addr(from)).ok()?.id();
-        router.handle_first_message(id);
-        router.handle_active(now, id);
+        router.handle_notice(now, id, Notice::first_message());
+        router.handle_notice(now, id, Notice::active());
         while let Some(output) = router.poll_output() {
-            if let RouterOutput::Close { connection, reason } = output {
-                router.handle_closed(now, connection, reason);
+            if let RouterOutput::Command {
+                connection,
+                command,
+            } = output
+                && let Some(reason) = command.close_reason()
+            {
+                router.handle_notice(now, connection, Notice::closed(reason));
             }
         }
         Some(id)
@@ -280,14 +285,15 @@ proptest! {
                         prop_assert!(party.is_some() || parties().next().is_none(), "trusted");
                     }
                 }
-                (4, Some(id)) => router.handle_first_message(id),
+                (4, Some(id)) => router.handle_notice(now, id, Notice::first_message()),
                 (5, Some(id)) => drop(router.trust(id)),
-                (6, Some(id)) => router.handle_closed(now, id, CloseReason::Peer),
+                (6, Some(id)) => router.handle_notice(now, id, Notice::closed(CloseReason::Peer)),
                 _ => now += Duration::from_secs(u64::from(peer) * 20),
             }
             while let Some(output) = router.poll_output() {
-                if let RouterOutput::Close { connection, reason } = output {
-                    router.handle_closed(now, connection, reason);
+                if let RouterOutput::Command { connection, command } = output
+&& let Some(reason) = command.close_reason() {
+                    router.handle_notice(now, connection, Notice::closed(reason));
                 }
             }
         }

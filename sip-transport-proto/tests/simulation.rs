@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use sip_transport_proto::error::{CloseReason, SendError};
 use sip_transport_proto::sim::{HostId, Link, Machine, NameAnswer, SocketHandle, Trace, World};
 use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
+use sip_transport_proto::sip_core::message::ParseErrorKind;
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::{
@@ -223,8 +224,13 @@ impl Account {
                 remote,
                 response,
             } => self.came(local, remote, &response),
-            // A connection that breaks inside a message is broken; the message is not malformed.
-            Event::Malformed { error, .. } => panic!("{error}"),
+            // A connection that breaks inside a message is broken; the message is not malformed. One
+            // that is closed there to make room ends like any other.
+            Event::Malformed { remote, error, .. } => {
+                use ParseErrorKind::{BodyShort, Incomplete};
+                let cut = matches!(error.kind(), Incomplete | BodyShort { .. });
+                assert!(cut && remote.connection.is_some(), "{error}");
+            }
             Event::ConnectionOpened { local, .. } => {
                 let id = (host, local.connection.unwrap());
                 assert!(self.opened.insert(id), "opened twice");

@@ -11,8 +11,8 @@ use sip_transport_proto::error::{
     AcceptError, AttemptCause, ChannelError, NextError, SendCause, SendError,
 };
 use sip_transport_proto::parts::{
-    Carrier, Connection, ConnectionEvent, DatagramSocket, Dispatch, Pushed, Routed, Router,
-    RouterOutput,
+    Carrier, Connection, ConnectionEvent, DatagramSocket, Dispatch, Returned, Routed,
+    Router, RouterOutput,
 };
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;
@@ -31,6 +31,8 @@ pub struct Split {
     tasks: Vec<Task>,
     /// Connections that may have events.
     touched: BTreeSet<ConnectionId>,
+    /// Connections that have handed out a send, which is being rendered.
+    rendering: BTreeSet<ConnectionId>,
     outputs: VecDeque<Output>,
     /// When the tasks go on: other inputs may come before.
     asleep: Option<Instant>,
@@ -41,12 +43,12 @@ pub struct Split {
 enum Task {
     Router,
     Push(Dispatch, Box<Outgoing>),
-    /// A message of this connection's queue, being rendered.
-    Queue(ConnectionId, Dispatch, Box<Outgoing>),
-    NextPending(ConnectionId),
+    Give(Dispatch, Box<Outgoing>),
+    /// The same of one that waited in this connection, whose next event comes after it.
+    Render(ConnectionId, Dispatch, Box<Outgoing>),
     /// Order within one connection's events is kept.
     Connection(ConnectionId),
-    Retry(Box<Outgoing>, AttemptCause),
+    Retry(Returned),
 }
 
 impl Split {
@@ -68,76 +70,72 @@ impl Split {
         Some(call(machine))
     }
 
-    fn complete(&mut self, send: SendId, result: Result<Sent, SendError>) {
+    fn complete(&mut self, result: Result<Sent, SendError>) {
+        let send = match &result {
+            Ok(sent) => sent.id(),
+            Err(error) => error.send(),
+        };
         let result = result.map(Box::new);
         let event = Event::SendCompleted { send, result };
         self.outputs.push_back(Output::Event(event));
     }
 
-    fn routed(&mut self, send: SendId, routed: Result<Routed, SendError>) {
+    fn routed(&mut self, routed: Result<Routed, SendError>) {
         match routed {
             Ok(Routed::Ready(dispatch, outgoing)) => {
                 self.tasks.push(Task::Push(dispatch, outgoing))
             }
             Ok(Routed::Waiting(_)) => {}
-            Err(error) => self.complete(send, Err(error)),
+            Err(error) => self.complete(Err(error)),
         }
         self.tasks.push(Task::Router);
     }
 
     fn push(&mut self, now: Instant, dispatch: Dispatch, outgoing: Box<Outgoing>) {
-        let send = outgoing.id();
         let Carrier::Connection(id) = dispatch.carrier() else {
-            match dispatch.render(now, &outgoing) {
-                Ok(sent) => {
-                    if let Some((socket, transmit)) = sent.datagram() {
-                        if let Some(call) = sent.tap(now) {
-                            call.run();
-                        }
-                        self.outputs
-                            .push_back(Output::Datagram { socket, transmit });
-                    }
-                    self.complete(send, Ok(sent.keep(outgoing)));
-                }
-                Err(cause) => self.tasks.push(Task::Retry(outgoing, cause)),
-            }
-            return;
+            return self.give(now, &dispatch, outgoing);
         };
         self.keep_machines();
+        self.touched.insert(id);
         let pushed = match self.connections.get_mut(&id) {
             Some(machine) => machine.push(dispatch, outgoing),
-            None => Pushed::Returned(outgoing, AttemptCause::Gone),
+            None => Err(Returned::new(outgoing, AttemptCause::Gone)),
         };
-        self.touched.insert(id);
         match pushed {
-            Pushed::Waiting => {}
+            Ok(Routed::Waiting(_)) => {}
             // Others may get in between the push and the bytes.
-            Pushed::Ready(dispatch, outgoing) if self.die(2) == 0 => {
-                self.tasks.push(Task::Queue(id, dispatch, outgoing));
+            Ok(Routed::Ready(dispatch, outgoing)) if self.die(2) == 0 => {
+                self.tasks.push(Task::Give(dispatch, outgoing));
             }
-            Pushed::Ready(dispatch, outgoing) => self.queue(now, id, dispatch, outgoing),
-            Pushed::Returned(outgoing, cause) => self.tasks.push(Task::Retry(outgoing, cause)),
+            Ok(Routed::Ready(dispatch, outgoing)) => self.give(now, &dispatch, outgoing),
+            Err(returned) => self.tasks.push(Task::Retry(returned)),
         }
     }
 
-    fn queue(
-        &mut self,
-        now: Instant,
-        id: ConnectionId,
-        dispatch: Dispatch,
-        outgoing: Box<Outgoing>,
-    ) {
-        let send = outgoing.id();
-        let queued = dispatch.render(now, &outgoing).and_then(|sent| {
-            let queue = |machine: &mut Connection| machine.queue(now, sent.bytes(), sent.id());
-            self.with(id, queue)
-                .unwrap_or(Err(SendCause::ConnectionClosed))?;
+    fn give(&mut self, now: Instant, dispatch: &Dispatch, outgoing: Box<Outgoing>) {
+        let given = dispatch.render(now, &outgoing).and_then(|sent| {
+            self.put(now, &sent)?;
             Ok(sent)
         });
-        match queued {
-            Ok(sent) => self.complete(send, Ok(sent.keep(outgoing))),
-            Err(cause) => self.tasks.push(Task::Retry(outgoing, cause)),
+        match given {
+            Ok(sent) => self.complete(Ok(sent.keep(outgoing))),
+            Err(cause) => self.tasks.push(Task::Retry(Returned::new(outgoing, cause))),
         }
+    }
+
+    fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+        if let Some((socket, transmit)) = sent.datagram() {
+            if let Some(call) = sent.tap(now) {
+                call.run();
+            }
+            self.outputs
+                .push_back(Output::Datagram { socket, transmit });
+        }
+        let Carrier::Connection(id) = sent.carrier() else {
+            return Ok(());
+        };
+        self.with(id, |machine| machine.queue(now, sent.bytes(), sent.id()))
+            .unwrap_or(Err(SendCause::ConnectionClosed))
     }
 
     fn connection_event(&mut self, now: Instant, id: ConnectionId) {
@@ -152,57 +150,26 @@ impl Split {
             }
             return;
         };
-        self.tasks.push(Task::Connection(id));
         match event {
             ConnectionEvent::Event(event) => self.outputs.push_back(Output::Event(event)),
-            ConnectionEvent::Reached => {
-                self.router.handle_reached(id);
+            ConnectionEvent::Notice(notice) => {
+                self.router.handle_notice(now, id, notice);
                 self.tasks.push(Task::Router);
             }
-            ConnectionEvent::Connected { local, identity } => {
-                if self.router.handle_connected(id, local, identity) {
-                    self.tasks.push(Task::NextPending(id));
-                }
-                self.tasks.push(Task::Router);
-            }
-            ConnectionEvent::Upgrade(check) => {
-                if let Some(machine) = self.connections.get_mut(&id) {
-                    machine.decide(check.run());
+            ConnectionEvent::Call(call) => {
+                if let Some(answer) = call.run() {
+                    machine.handle_command(now, answer);
                 }
             }
-            ConnectionEvent::Tap(call) => call.run(),
-            ConnectionEvent::Announced {
-                channel,
-                local,
-                remote,
-            } => {
-                let filter = self.router.accept_filter(channel);
-                let answer =
-                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
-                        true => self.router.handle_announced(now, id, remote),
-                        false => Err(AcceptError::Filtered),
-                    };
-                self.with(id, |machine| machine.admit(now, answer));
+            ConnectionEvent::Ready(dispatch, outgoing) => {
+                // It is seen to before the next event.
+                self.rendering.insert(id);
+                return self.tasks.push(Task::Render(id, dispatch, outgoing));
             }
-            ConnectionEvent::FirstMessage => self.router.handle_first_message(id),
-            ConnectionEvent::Alias { port } => self.router.handle_alias(id, port),
-            ConnectionEvent::Active => self.router.handle_active(now, id),
-            ConnectionEvent::Alive => self.router.handle_alive(now, id),
-            ConnectionEvent::Behind(since) => self.router.handle_behind(id, since),
-            ConnectionEvent::ReceiveFull(closes) => {
-                self.router.handle_receive_full(now, closes);
-                self.tasks.push(Task::Router);
-            }
-            ConnectionEvent::Closed { reason } => {
-                self.router.handle_closed(now, id, reason);
-                self.outputs.push_back(Output::Close(id));
-                self.tasks.push(Task::Router);
-            }
-            ConnectionEvent::Returned(outgoing, cause) => {
-                self.tasks.push(Task::Retry(outgoing, cause));
-            }
-            other => panic!("new: {other:?}"),
+            ConnectionEvent::Returned(returned) => self.tasks.push(Task::Retry(returned)),
+            ConnectionEvent::Closed => self.outputs.push_back(Output::Close(id)),
         }
+        self.tasks.push(Task::Connection(id));
     }
 
     fn router_output(&mut self, now: Instant, output: RouterOutput) {
@@ -220,11 +187,11 @@ impl Split {
                     local,
                 });
             }
-            RouterOutput::Close { connection, reason } => {
-                self.with(connection, |machine| machine.close(now, reason));
-            }
-            RouterOutput::Keep { connection, keep } => {
-                self.with(connection, |machine| machine.keep(now, keep));
+            RouterOutput::Command {
+                connection,
+                command,
+            } => {
+                self.with(connection, |machine| machine.handle_command(now, command));
             }
             RouterOutput::Datagram { socket, transmit } => {
                 self.outputs
@@ -249,8 +216,7 @@ impl Split {
             RouterOutput::Routed(dispatch, outgoing) => {
                 self.tasks.push(Task::Push(dispatch, outgoing))
             }
-            RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
-            other => panic!("new: {other:?}"),
+            RouterOutput::Failed(error) => self.complete(Err(error)),
         }
     }
 
@@ -278,21 +244,17 @@ impl Split {
                 }
             }
             Task::Push(dispatch, outgoing) => self.push(now, dispatch, outgoing),
-            Task::Queue(id, dispatch, outgoing) => {
-                self.queue(now, id, dispatch, outgoing);
-                self.tasks.push(Task::NextPending(id));
+            Task::Give(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
+            Task::Render(id, dispatch, outgoing) => {
+                self.give(now, &dispatch, outgoing);
+                self.rendering.remove(&id);
+                self.tasks.push(Task::Connection(id));
             }
-            Task::NextPending(id) => {
-                let machine = self.connections.get_mut(&id);
-                if let Some((dispatch, outgoing)) = machine.and_then(Connection::next_pending) {
-                    self.tasks.push(Task::Queue(id, dispatch, outgoing));
-                }
-            }
+            Task::Connection(id) if self.rendering.contains(&id) => {}
             Task::Connection(id) => self.connection_event(now, id),
-            Task::Retry(outgoing, cause) => {
-                let send = outgoing.id();
-                let routed = self.router.retry(now, outgoing, cause);
-                self.routed(send, routed);
+            Task::Retry(returned) => {
+                let routed = self.router.retry(now, returned);
+                self.routed(routed);
             }
         }
         true
@@ -313,6 +275,7 @@ impl Machine for Split {
             connections: BTreeMap::new(),
             tasks: Vec::new(),
             touched: BTreeSet::new(),
+            rendering: BTreeSet::new(),
             outputs: VecDeque::new(),
             asleep: None,
             dice: Tokens::new(seed),
@@ -365,7 +328,7 @@ impl Machine for Split {
             Routed::Waiting(send) => *send,
             Routed::Ready(_, outgoing) => outgoing.id(),
         };
-        self.routed(send, Ok(routed));
+        self.routed(Ok(routed));
         Ok(Submitted::Waiting(send))
     }
 

@@ -5,10 +5,10 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
-use adapter_core::sip_transport_proto::Config;
-use adapter_core::sip_transport_proto::trace::LIMIT;
 use adapter_core::SipTransport;
 use adapter_core::runtime::sys;
+use adapter_core::sip_transport_proto::Config;
+use adapter_core::sip_transport_proto::trace::LIMIT;
 use testkit::memory::Simulation;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};

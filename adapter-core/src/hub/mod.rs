@@ -20,7 +20,7 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 use futures_channel::oneshot;
 use sip_transport_proto::error::{CloseReason, SendCause, SendError};
-use sip_transport_proto::parts::{Connection, Router, RouterOutput, SendIds};
+use sip_transport_proto::parts::{Connection, Notice, Router, RouterOutput, SendIds};
 use sip_transport_proto::resolve::{Answer, LookupId, Target};
 use sip_transport_proto::{
     ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, QueryId, SendId, Sent, SipEndpoint,
@@ -48,13 +48,13 @@ pub(crate) struct RouterOutputs(Vec<RouterOutput>);
 /// What a plan came to.
 pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;
 
-/// What became of a send.
+/// The end of a send, now or later.
 #[derive(Debug)]
 // Boxing the common case would cost an allocation for each message.
 #[allow(clippy::large_enum_variant)]
-pub(crate) enum Submitted {
+pub(crate) enum Ended {
     Sent(Sent),
-    Waiting(oneshot::Receiver<Result<Sent, SendError>>),
+    Later(oneshot::Receiver<Result<Sent, SendError>>),
 }
 
 #[derive(Debug)]
@@ -223,10 +223,21 @@ impl Hub {
         link
     }
 
-    pub(crate) fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
+    /// Ends a connection whose task ends, whatever its machine had to say.
+    fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
+        self.remove_link(id);
+        self.notify(id, Notice::closed(reason));
+    }
+
+    /// Sees that nothing more is given to a connection.
+    fn remove_link(&self, id: ConnectionId) {
         write(&self.links).remove(&id);
+    }
+
+    /// Passes a connection's word on to the router.
+    fn notify(self: &Arc<Self>, id: ConnectionId, notice: Notice) {
         let now = self.now();
-        let ((), asked) = self.ask(|router| router.handle_closed(now, id, reason));
+        let ((), asked) = self.ask(|router| router.handle_notice(now, id, notice));
         self.run(asked);
     }
 

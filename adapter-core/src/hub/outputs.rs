@@ -47,15 +47,12 @@ impl Hub {
                     tasks::connect(Arc::clone(self), link, remote, local),
                 );
             }
-            RouterOutput::Close { connection, reason } => {
+            RouterOutput::Command {
+                connection,
+                command,
+            } => {
                 if let Some(link) = self.link(connection) {
-                    lock(&link.machine).close(now, reason);
-                    link.task.wake();
-                }
-            }
-            RouterOutput::Keep { connection, keep } => {
-                if let Some(link) = self.link(connection) {
-                    lock(&link.machine).keep(now, keep);
+                    lock(&link.machine).handle_command(now, command);
                     link.task.wake();
                 }
             }
@@ -116,11 +113,12 @@ impl Hub {
                 self.run(asked);
             }
             RouterOutput::Routed(dispatch, outgoing) => {
-                let send = outgoing.id();
-                self.carry_on_waiting(now, send, Ok(Routed::Ready(dispatch, outgoing)));
+                let attempt = self.attempt(now, Routed::Ready(dispatch, outgoing));
+                self.finish(now, attempt);
             }
-            RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
-            _ => {}
+            RouterOutput::Failed(error) => self.complete(Err(error)),
+            // The router's task looks again once all is done.
+            RouterOutput::Rearm => {}
         }
     }
 

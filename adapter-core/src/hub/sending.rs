@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use futures_channel::oneshot;
 use sip_transport_proto::error::{AttemptCause, NextError, SendCause, SendError};
-use sip_transport_proto::parts::{Carrier, Dispatch, Pushed, Routed};
+use sip_transport_proto::parts::{Carrier, Dispatch, Returned, Routed};
 use sip_transport_proto::sip_core::Message;
-use sip_transport_proto::{ConnectionId, Event, Outgoing, QueryId, SendId, SendOptions, Sent};
+use sip_transport_proto::{Event, Outgoing, QueryId, SendId, SendOptions, Sent, Submitted};
 
-use super::{Hub, PlanResult, RouterOutputs, Submitted, Waiter};
+use super::{Ended, Hub, PlanResult, RouterOutputs, Waiter};
 use crate::sync::{lock, read};
 
 impl Hub {
@@ -26,40 +26,44 @@ impl Hub {
         self.with_router(|router| router.try_next(now, sent))
     }
 
-    /// Sends a message of whose end an event is to tell.
+    /// Sends a message whose end an event reports.
     pub(crate) fn start(self: &Arc<Self>, outgoing: Box<Outgoing>) -> SendId {
-        let (now, send) = (self.now(), outgoing.id());
+        let send = outgoing.id();
         // Before it can end.
         lock(&self.waiters).insert(send, Waiter::Started);
-        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
-        self.carry_on_waiting(now, send, routed);
-        self.run(asked);
+        let submitted = self.send(outgoing);
+        self.report_end(submitted);
         send
     }
 
-    /// Sends a message as far as that goes without waiting.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        outgoing: Box<Outgoing>,
-    ) -> Result<Submitted, SendError> {
-        let now = self.now();
-        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
-        let carried = self.carry_on(now, routed);
-        self.run(asked);
-        match carried? {
-            Ok(sent) => Ok(Submitted::Sent(sent)),
-            Err(send) => self.wait_for(send),
+    /// Sends a message whose end the caller waits for.
+    pub(crate) fn submit(self: &Arc<Self>, outgoing: Box<Outgoing>) -> Result<Ended, SendError> {
+        match self.send(outgoing)? {
+            Submitted::Sent(sent) => Ok(Ended::Sent(sent)),
+            Submitted::Waiting(send) => self.wait_for(send),
         }
     }
 
-    fn wait_for(&self, send: SendId) -> Result<Submitted, SendError> {
+    /// Sends a message as far as that goes without waiting.
+    fn send(self: &Arc<Self>, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
+        let now = self.now();
+        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
+        let submitted = routed.and_then(|routed| {
+            let attempt = self.attempt(now, routed);
+            self.carry_on(now, attempt)
+        });
+        self.run(asked);
+        submitted
+    }
+
+    fn wait_for(&self, send: SendId) -> Result<Ended, SendError> {
         let mut waiters = lock(&self.waiters);
         if let Some(Waiter::Ended(result)) = waiters.remove(&send) {
-            return result.map(Submitted::Sent);
+            return result.map(Ended::Sent);
         }
         let (sender, receiver) = oneshot::channel();
         waiters.insert(send, Waiter::Waiting(sender));
-        Ok(Submitted::Waiting(receiver))
+        Ok(Ended::Later(receiver))
     }
 
     /// Asks where a message would go.
@@ -82,7 +86,11 @@ impl Hub {
         }
     }
 
-    pub(crate) fn complete(&self, send: SendId, result: Result<Sent, SendError>) {
+    pub(super) fn complete(&self, result: Result<Sent, SendError>) {
+        let send = match &result {
+            Ok(sent) => sent.id(),
+            Err(error) => error.send(),
+        };
         let mut waiters = lock(&self.waiters);
         match waiters.remove(&send) {
             Some(Waiter::Waiting(sender)) => {
@@ -99,76 +107,84 @@ impl Hub {
         }
     }
 
-    /// Takes a routed message as far as it goes: sent, or waiting under its id.
-    fn carry_on(
-        self: &Arc<Self>,
-        now: Instant,
-        routed: Result<Routed, SendError>,
-    ) -> Result<Result<Sent, SendId>, SendError> {
-        let mut asked = RouterOutputs(Vec::new());
-        let result = self.try_targets(now, routed, &mut asked);
-        self.run(asked);
-        result
+    /// Takes a send that waited as far as it goes, and reports its end.
+    pub(super) fn finish(self: &Arc<Self>, now: Instant, attempt: Result<Submitted, Returned>) {
+        let submitted = self.carry_on(now, attempt);
+        self.report_end(submitted);
     }
 
-    fn try_targets(
-        &self,
-        now: Instant,
-        mut routed: Result<Routed, SendError>,
-        asked: &mut RouterOutputs,
-    ) -> Result<Result<Sent, SendId>, SendError> {
-        loop {
-            let (dispatch, outgoing) = match routed? {
-                Routed::Waiting(id) => return Ok(Err(id)),
-                Routed::Ready(dispatch, outgoing) => (dispatch, outgoing),
-            };
-            let send = outgoing.id();
-            let pushed = match dispatch.carrier() {
-                Carrier::Connection(id) => self.push(id, dispatch, outgoing),
-                Carrier::Datagram { .. } => Pushed::Ready(dispatch, outgoing),
-            };
-            let given = match pushed {
-                Pushed::Waiting => return Ok(Err(send)),
-                Pushed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
-                Pushed::Returned(outgoing, cause) => Err((outgoing, cause)),
-            };
-            let (outgoing, cause) = match given {
-                Ok(sent) => return Ok(Ok(sent)),
-                Err(returned) => returned,
-            };
-            let (next, more) = self.ask(|router| router.retry(now, outgoing, cause));
-            asked.0.extend(more.0);
-            routed = next;
+    fn report_end(&self, submitted: Result<Submitted, SendError>) {
+        match submitted {
+            Ok(Submitted::Sent(sent)) => self.complete(Ok(sent)),
+            Ok(Submitted::Waiting(_)) => {}
+            Err(error) => self.complete(Err(error)),
         }
     }
 
-    fn push(&self, id: ConnectionId, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Pushed {
+    /// Takes a message on to its next targets, until one takes it or it has to wait.
+    fn carry_on(
+        self: &Arc<Self>,
+        now: Instant,
+        mut attempt: Result<Submitted, Returned>,
+    ) -> Result<Submitted, SendError> {
+        let mut asked = RouterOutputs(Vec::new());
+        let submitted = loop {
+            let returned = match attempt {
+                Ok(submitted) => break Ok(submitted),
+                Err(returned) => returned,
+            };
+            let (routed, more) = self.ask(|router| router.retry(now, returned));
+            asked.0.extend(more.0);
+            attempt = match routed {
+                Ok(routed) => self.attempt(now, routed),
+                Err(error) => break Err(error),
+            };
+        };
+        self.run(asked);
+        submitted
+    }
+
+    /// Takes a routed message as far as it goes without another target.
+    pub(super) fn attempt(&self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
+        let pushed = match routed {
+            Routed::Ready(dispatch, outgoing) => self.push(dispatch, outgoing)?,
+            waiting @ Routed::Waiting(_) => waiting,
+        };
+        match pushed {
+            Routed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
+            Routed::Waiting(send) => Ok(Submitted::Waiting(send)),
+        }
+    }
+
+    fn push(&self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Result<Routed, Returned> {
+        let Carrier::Connection(id) = dispatch.carrier() else {
+            return Ok(Routed::Ready(dispatch, outgoing));
+        };
         let Some(link) = self.link(id) else {
-            return Pushed::Returned(outgoing, AttemptCause::Gone);
+            return Err(Returned::new(outgoing, AttemptCause::Gone));
         };
         let pushed = lock(&link.machine).push(dispatch, outgoing);
-        if matches!(pushed, Pushed::Waiting) {
+        if matches!(pushed, Ok(Routed::Waiting(_))) {
             // It may not wait as long as others.
             link.task.wake();
         }
         pushed
     }
 
-    /// Renders a message, outside all locks, and queues it on its socket or connection. If that
-    /// fails, the message comes back with the cause.
-    pub(crate) fn give(
+    /// Renders a message, outside all locks, and queues it on its socket or connection.
+    pub(super) fn give(
         &self,
         now: Instant,
         dispatch: &Dispatch,
         outgoing: Box<Outgoing>,
-    ) -> Result<Sent, (Box<Outgoing>, AttemptCause)> {
+    ) -> Result<Submitted, Returned> {
         let queued = dispatch.render(now, &outgoing).and_then(|sent| {
             self.put(now, &sent)?;
             Ok(sent)
         });
         match queued {
-            Ok(sent) => Ok(sent.keep(outgoing)),
-            Err(cause) => Err((outgoing, cause)),
+            Ok(sent) => Ok(Submitted::Sent(sent.keep(outgoing))),
+            Err(cause) => Err(Returned::new(outgoing, cause)),
         }
     }
 
@@ -193,31 +209,5 @@ impl Hub {
     pub(crate) fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
         self.with_router(|router| router.resend(sent))?;
         self.put(self.now(), sent)
-    }
-
-    /// A send comes back from a connection: on to the next target.
-    pub(crate) fn retry(
-        self: &Arc<Self>,
-        now: Instant,
-        outgoing: Box<Outgoing>,
-        cause: AttemptCause,
-    ) {
-        let send = outgoing.id();
-        let (routed, asked) = self.ask(|router| router.retry(now, outgoing, cause));
-        self.carry_on_waiting(now, send, routed);
-        self.run(asked);
-    }
-
-    pub(super) fn carry_on_waiting(
-        self: &Arc<Self>,
-        now: Instant,
-        send: SendId,
-        routed: Result<Routed, SendError>,
-    ) {
-        match self.carry_on(now, routed) {
-            Ok(Ok(sent)) => self.complete(send, Ok(sent)),
-            Ok(Err(_)) => {}
-            Err(error) => self.complete(send, Err(error)),
-        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use sip_transport_proto::parts::{Carrier, Held};
 use sip_transport_proto::{
     ConnectionId, Event, HintOutcome, Output, Sent, SipEndpoint, SocketId, Submitted, Transmit,
-    error::{SendCause, SendError},
+    error::SendCause, error::SendError,
 };
 
 use super::model::{Ask, Channel, Connection, Next, Verdict};
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// A send has ended well: where it went and what it says is what the model says.
-    pub(super) fn sent(&mut self, ask: Ask, sent: Box<Sent>, at_once: bool) {
+    pub(super) fn sent(&mut self, ask: Ask, sent: Sent, at_once: bool) {
         let by_name = matches!(ask.next, Next::Name(_)) && ask.to.is_none();
         let target = sent.target().map(|target| (target.protocol, target.addr));
         let (verdict, report) = self
@@ -383,7 +383,7 @@ impl World {
                 match result {
                     Ok(sent) => {
                         assert_eq!(sent.id(), send);
-                        self.sent(ask, sent, false);
+                        self.sent(ask, *sent, false);
                     }
                     Err(error) => {
                         let returned = error.message().to_bytes();

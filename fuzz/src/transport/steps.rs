@@ -10,14 +10,11 @@ use std::{
 use sip_transport_proto::parts::Carrier;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, ConnectionState, HintOutcome, Hints,
-    Outgoing, Protocol, SendOptions, SipEndpoint, Substitution,
-    error::{AcceptError, NextError},
-    resolve::{Answer, LookupKind, Record, SrvRecord},
-    sip_core::{
-        Message, Method, Name, StatusCode,
-        build::{PLACEHOLDER, RequestBuilder, ResponseBuilder},
-        header::Contact,
-    },
+    Outgoing, Protocol, SendOptions, SipEndpoint, Substitution, error::AcceptError,
+    error::NextError, resolve::Answer, resolve::LookupKind, resolve::Record, resolve::SrvRecord,
+    sip_core::Message, sip_core::Method, sip_core::Name, sip_core::StatusCode,
+    sip_core::build::PLACEHOLDER, sip_core::build::RequestBuilder,
+    sip_core::build::ResponseBuilder, sip_core::header::Contact,
 };
 
 use super::model::{Ask, Channel, Connection, Fill, Next, Verdict, route};
@@ -458,7 +455,7 @@ impl World {
         // The connection has had its try.
         ask.hints.connection = None;
         let before = self.before();
-        match self.sip.try_next(self.now, *sent) {
+        match self.sip.try_next(self.now, sent) {
             Err(NextError::NoTargetLeft(_)) => assert_eq!(left, 0),
             Err(other) => panic!("{other}"),
             Ok(outgoing) => {

@@ -8,14 +8,11 @@ use crate::config::advertised::{Advertised, PerFamily};
 use crate::config::keep::Keep;
 use crate::config::multicast;
 use crate::config::multicast::Membership;
-#[cfg(feature = "proxy")]
 use crate::config::proxy::ProxyProtocol;
 use crate::config::response_policy::ResponsePolicy;
 use crate::protocol::Protocol;
 use crate::resolve::Family;
-#[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
-#[cfg(feature = "ws")]
 use crate::websocket::WebSocketConfig;
 
 /// The settings of a channel to add: a protocol on a bound address.
@@ -37,11 +34,8 @@ pub struct ChannelConfig {
     pub(crate) responses: Option<ResponsePolicy>,
     pub(crate) source_rate: Option<(u32, u32)>,
     pub(crate) detailed_reason: bool,
-    #[cfg(feature = "proxy")]
     pub(crate) proxy: Option<ProxyProtocol>,
-    #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
-    #[cfg(feature = "ws")]
     pub(crate) websocket: Option<WebSocketConfig>,
 }
 
@@ -65,11 +59,8 @@ impl ChannelConfig {
             responses: None,
             source_rate: None,
             detailed_reason: protocol.is_stream(),
-            #[cfg(feature = "proxy")]
             proxy: None,
-            #[cfg(feature = "tls")]
             tls: None,
-            #[cfg(feature = "ws")]
             websocket: None,
         }
     }

@@ -3,7 +3,6 @@
 use super::{ChannelConfig, Config};
 use crate::tls::TlsChoice;
 
-#[cfg(feature = "tls")]
 impl Config {
     /// The configuration of the transport.
     pub(crate) fn client_tls(&self) -> TlsChoice {
@@ -11,25 +10,10 @@ impl Config {
     }
 }
 
-#[cfg(feature = "tls")]
 impl ChannelConfig {
     /// The configuration of the channel if it has one, otherwise that of the transport.
     pub(crate) fn client_tls(&self, transport: &Config) -> TlsChoice {
         let own = self.tls.as_ref().filter(|tls| tls.is_client());
         TlsChoice(own.or(transport.tls.as_ref()).cloned())
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-impl Config {
-    pub(crate) fn client_tls(&self) -> TlsChoice {
-        TlsChoice::default()
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-impl ChannelConfig {
-    pub(crate) fn client_tls(&self, _: &Config) -> TlsChoice {
-        TlsChoice::default()
     }
 }

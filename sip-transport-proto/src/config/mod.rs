@@ -7,7 +7,7 @@ mod client_tls;
 pub(crate) mod keep;
 pub(crate) mod multicast;
 pub(crate) mod party;
-#[cfg(feature = "proxy")]
+#[cfg_attr(not(feature = "proxy"), path = "absent_proxy.rs")]
 pub(crate) mod proxy;
 pub(crate) mod response_policy;
 pub(crate) mod size_rule;
@@ -25,9 +25,7 @@ use crate::config::size_rule::SizeRule;
 use crate::endpoint::SipEndpoint;
 use crate::resolve::ResolveConfig;
 use crate::setting::{ABOVE_ZERO, ConfigError, check_duration, durations, positive, shares};
-#[cfg(feature = "tls")]
 use crate::tls::TlsConfig;
-#[cfg(feature = "ws")]
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
 
 pub use channel::ChannelConfig;
@@ -77,10 +75,9 @@ pub struct Config {
     pub(crate) size_rule_targets: usize,
     pub(crate) hook: Option<Hook>,
     pub(crate) tap: Option<Tap>,
-    #[cfg(feature = "tls")]
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
-    pub(crate) websocket: WebSocketConfig,
+    websocket: WebSocketConfig,
     #[cfg(feature = "ws")]
     websocket_limits: WebSocketLimits,
 }
@@ -130,7 +127,6 @@ impl Default for Config {
             size_rule_targets: 4_096,
             hook: None,
             tap: None,
-            #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "ws")]
             websocket: WebSocketConfig::default(),
@@ -351,12 +347,25 @@ impl Config {
         self
     }
 
+    /// What a WebSocket on a channel with these settings of its own goes by.
     #[cfg(feature = "ws")]
-    pub(crate) fn limits_of_websocket(&self) -> WebSocketLimits {
+    pub(crate) fn websocket_of(
+        &self,
+        own: Option<&WebSocketConfig>,
+    ) -> Option<(WebSocketConfig, WebSocketLimits)> {
+        let config = own.unwrap_or(&self.websocket).clone();
         let mut limits = self.websocket_limits;
         // Zero would be refused, and then the default stays; the parser has no limit of zero.
         let _ = limits.message(self.limits.message());
-        limits
+        Some((config, limits))
+    }
+
+    #[cfg(not(feature = "ws"))]
+    pub(crate) fn websocket_of(
+        &self,
+        own: Option<&WebSocketConfig>,
+    ) -> Option<(WebSocketConfig, WebSocketLimits)> {
+        own.map(|config| match *config {})
     }
 
     /// Lowers [`max_connections`](Self::max_connections) to what a process with this many file

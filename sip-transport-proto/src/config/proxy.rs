@@ -29,7 +29,7 @@ use crate::setting::ConfigError;
 pub struct ProxyProtocol {
     trusted: Vec<IpNet>,
     pub(crate) max_header: usize,
-    pub(crate) refuse_others: bool,
+    refuse_others: bool,
 }
 
 impl ProxyProtocol {
@@ -68,6 +68,10 @@ impl ProxyProtocol {
     pub(crate) fn trusts(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         self.trusted.iter().any(|network| network.contains(&ip))
+    }
+
+    pub(crate) fn refuses(&self, ip: IpAddr) -> bool {
+        self.refuse_others && !self.trusts(ip)
     }
 }
 

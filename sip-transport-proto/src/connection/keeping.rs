@@ -56,7 +56,6 @@ impl Connection {
         };
         // Where not even four bytes fit, the peer's not reading is what ends the connection.
         let sent = match keeping.kind(self.protocol) {
-            #[cfg(feature = "ws")]
             crate::KeepKind::WebSocketPing => self.ping_frame(now),
             _ => self.push_bytes(now, PING, None).is_ok(),
         };
@@ -66,7 +65,6 @@ impl Connection {
         }
     }
 
-    #[cfg(feature = "ws")]
     fn ping_frame(&mut self, now: Instant) -> bool {
         if self.out.len() >= self.queue_limit() {
             return false;

@@ -5,11 +5,14 @@ mod event;
 pub(crate) mod info;
 mod keeping;
 mod layers;
-#[cfg(feature = "proxy")]
+pub(crate) mod notice;
+#[cfg_attr(not(feature = "proxy"), path = "absent_proxy.rs")]
 pub(crate) mod proxy;
 mod queue;
 mod reading;
 mod sending;
+#[cfg_attr(not(feature = "ws"), path = "absent_websocket.rs")]
+mod websocket;
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -19,7 +22,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use deadlines::Deadlines;
+use event::CallKind;
 use layers::Layers;
+use notice::{Command, CommandKind, Notice, NoticeKind};
 use queue::SendQueue;
 use tracing::debug;
 
@@ -27,8 +32,6 @@ use crate::config::keep::Keep;
 use crate::connection::info::ConnectionInfo;
 use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, normalise};
-#[cfg(feature = "proxy")]
-use crate::error::AcceptError;
 use crate::error::{CloseReason, LocalFault, SendFailure};
 use crate::event::Event;
 use crate::ids::{ChannelId, ConnectionId};
@@ -39,17 +42,11 @@ use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
 use crate::protocol::Protocol;
 use crate::shared::ChannelContext;
-#[cfg(feature = "ws")]
 use crate::shared::callbacks::Callback;
-#[cfg(feature = "ws")]
 use crate::websocket::Refusal;
 
-pub use event::{ConnectionEvent, Pushed};
-pub(crate) use layers::LayerPlan;
-#[cfg(feature = "tls")]
-pub(crate) use layers::TlsSide;
-#[cfg(feature = "ws")]
-pub(crate) use layers::WebSocketSide;
+pub use event::{Call, ConnectionEvent};
+pub(crate) use layers::{LayerPlan, TlsSide, WebSocketSide};
 
 /// How long the last bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
@@ -73,8 +70,9 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///   [`handle_error`](Self::handle_error), [`handle_local_fault`](Self::handle_local_fault),
 ///   [`handle_written`](Self::handle_written),
 ///   [`handle_timeout`](Self::handle_timeout).
-/// - **Commands**: [`push`](Self::push), [`next_pending`](Self::next_pending),
-///   [`queue`](Self::queue), [`close`](Self::close), [`pause`](Self::pause).
+/// - **Commands**: [`push`](Self::push), [`queue`](Self::queue),
+///   [`handle_command`](Self::handle_command) with what its router has to say,
+///   [`close`](Self::close), [`pause`](Self::pause).
 /// - **Outputs**, each of which may change after any of these:
 ///   [`poll_event`](Self::poll_event) until `None`, then [`transmit`](Self::transmit), then
 ///   [`poll_timeout`](Self::poll_timeout).
@@ -104,8 +102,7 @@ pub struct Connection {
     /// Sends that came before the connection was open, and the bytes they are charged with.
     pending: VecDeque<(Dispatch, Box<Outgoing>, usize)>,
     pending_bytes: usize,
-    /// One of them is being rendered, or may be: later ones have to wait behind it.
-    rendering: bool,
+    backlog: Backlog,
     /// There may be another to the same server before it is open.
     races: bool,
     control: VecDeque<ConnectionEvent>,
@@ -136,6 +133,17 @@ pub(crate) struct ConnectionSetup {
     pub(crate) layers: LayerPlan,
     /// Others to the same server are opened at the same time.
     pub(crate) races: bool,
+}
+
+/// What becomes of the sends that came before the connection was open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Backlog {
+    /// There are none, or it is not open.
+    None,
+    /// They wait for the router's word.
+    Held,
+    /// They are rendered one after the other. Later ones have to wait behind them.
+    Leaving,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -186,7 +194,7 @@ impl Connection {
             opened: None,
             pending: VecDeque::new(),
             pending_bytes: 0,
-            rendering: false,
+            backlog: Backlog::None,
             races,
             control: VecDeque::new(),
             deadlines,
@@ -358,24 +366,27 @@ impl Connection {
 
     // Commands.
 
-    /// Lets the peer that was [announced](ConnectionEvent::Announced) go on, or closes the
-    /// connection.
-    #[cfg(feature = "proxy")]
-    pub fn admit(&mut self, now: Instant, answer: Result<(), AcceptError>) {
-        match answer {
-            Ok(()) => self.layers.admit(),
-            Err(AcceptError::Filtered) => self.close(now, CloseReason::Application),
-            Err(_) => self.close(now, CloseReason::Limit),
+    /// Takes a message of the router's, from
+    /// [`RouterOutput::Command`](crate::parts::RouterOutput::Command), or the answer to a [`Call`].
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command.0 {
+            CommandKind::Serve => self.serve(),
+            CommandKind::Close(reason) => self.close(now, reason),
+            CommandKind::Keep(keep) => self.keep(now, keep),
+            CommandKind::Screened { allowed: false } => self.close(now, CloseReason::Application),
+            CommandKind::Screened { allowed: true } => {
+                let remote = self.remote;
+                self.notify(NoticeKind::Announced { remote });
+            }
+            CommandKind::Admit(Ok(())) => self.layers.admit(),
+            CommandKind::Admit(Err(_)) => self.close(now, CloseReason::Limit),
+            CommandKind::Decide(decision) => {
+                if decision.as_ref().is_err_and(Refusal::is_panic) {
+                    self.shared.panicked(Callback::UpgradeCheck);
+                }
+                self.layers.decide(decision);
+            }
         }
-    }
-
-    /// Says what the application's check said to a [`ConnectionEvent::Upgrade`].
-    #[cfg(feature = "ws")]
-    pub fn decide(&mut self, decision: Result<(), Refusal>) {
-        if decision.as_ref().is_err_and(Refusal::is_panic) {
-            self.shared.panicked(Callback::UpgradeCheck);
-        }
-        self.layers.decide(decision);
     }
 
     /// Closes it. What is queued is still written, and the peer told, for up to 2 s, unless it has
@@ -423,7 +434,7 @@ impl Connection {
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.next_control() {
+            if let Some(event) = self.next_event() {
                 return Some(event);
             }
             let event = match self.state {
@@ -449,7 +460,7 @@ impl Connection {
     #[must_use]
     pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
-            if let Some(event) = self.next_control() {
+            if let Some(event) = self.next_event() {
                 return Some(event);
             }
             match self.state {
@@ -467,7 +478,10 @@ impl Connection {
         }
     }
 
-    fn next_control(&mut self) -> Option<ConnectionEvent> {
+    fn next_event(&mut self) -> Option<ConnectionEvent> {
+        if let Some((dispatch, outgoing)) = self.next_pending() {
+            return Some(ConnectionEvent::Ready(dispatch, outgoing));
+        }
         let event = self.control.pop_front()?;
         if self.control.is_empty() {
             // An idle connection keeps no room for what is rare.
@@ -505,7 +519,7 @@ impl Connection {
         } else {
             self.change(|this| this.state = State::Handshaking);
             if self.races {
-                self.control.push_back(ConnectionEvent::Reached);
+                self.notify(NoticeKind::Reached);
             }
             self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
             self.flush_layers(now);
@@ -528,7 +542,10 @@ impl Connection {
             self.shared.counters.connected.one();
         }
         // One that races sends nothing before the router has said that it may.
-        self.rendering = self.races || !self.pending.is_empty();
+        let waits = self.races || !self.pending.is_empty();
+        if waits {
+            self.backlog = Backlog::Held;
+        }
         let identity = self.layers.identity();
         debug!(
             target: CONNECTION,
@@ -540,9 +557,10 @@ impl Connection {
             verified = identity.is_some(),
             "open"
         );
-        self.control.push_back(ConnectionEvent::Connected {
+        self.notify(NoticeKind::Connected {
             local,
             identity: identity.clone(),
+            waits,
         });
         self.control
             .push_back(ConnectionEvent::Event(Event::ConnectionOpened {
@@ -554,13 +572,22 @@ impl Connection {
             }));
     }
 
+    fn notify(&mut self, notice: NoticeKind) {
+        self.control
+            .push_back(ConnectionEvent::Notice(Notice(notice)));
+    }
+
+    fn ask(&mut self, call: CallKind) {
+        self.control.push_back(ConnectionEvent::Call(Call(call)));
+    }
+
     /// It carries a message, either way. The router hears of that now and then, so that no message
     /// costs a look at its index.
     fn active(&mut self, now: Instant) {
         if self.is_news(now) || !self.told_by_message {
             self.told_active = now;
             self.told_by_message = true;
-            self.control.push_back(ConnectionEvent::Active);
+            self.notify(NoticeKind::Active);
         }
     }
 
@@ -569,7 +596,7 @@ impl Connection {
         if self.is_news(now) {
             self.told_active = now;
             self.told_by_message = false;
-            self.control.push_back(ConnectionEvent::Alive);
+            self.notify(NoticeKind::Alive);
         }
     }
 
@@ -627,7 +654,8 @@ impl Connection {
         self.deadlines = Deadlines::default();
         self.layers = Layers::new(LayerPlan::default(), self.shared.limits);
         self.hold_nothing();
-        self.control.push_back(ConnectionEvent::Closed { reason });
+        self.control.push_back(ConnectionEvent::Closed);
+        self.notify(NoticeKind::Closed(reason));
         for send in self.out.clear() {
             self.shared.counters.send_failures_reported.one();
             let cause = SendFailure::Closed(reason);

@@ -4,7 +4,7 @@
 
 use core::net::SocketAddr;
 
-use crate::config::proxy::FIXED;
+use crate::config::proxy::{FIXED, ProxyProtocol};
 use crate::error::ProxyError;
 
 const SIGNATURE_V2: &[u8] = ppp::v2::PROTOCOL_PREFIX;
@@ -27,10 +27,10 @@ pub(crate) struct Header {
 pub(crate) type Source = Option<SocketAddr>;
 
 impl Header {
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn of(proxy: &ProxyProtocol) -> Self {
         Self {
             bytes: Vec::new(),
-            max,
+            max: proxy.max_header,
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_core::message::{Head, ParseError};
 
+use super::event::CallKind;
 use super::layers::{Inbound, LayerFault};
+use super::notice::NoticeKind;
 use super::{Connection, ConnectionEvent, State, keeping};
-#[cfg(feature = "proxy")]
 use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::event::Event;
@@ -29,13 +30,12 @@ impl Connection {
                 Ok(Some(Inbound::Message { mut head, data })) => {
                     (head.check(data).map(|()| head), data)
                 }
-                #[cfg(feature = "ws")]
                 Ok(Some(Inbound::Whole(data))) => (whole(data, &self.shared.limits), data),
-                #[cfg(feature = "proxy")]
                 Ok(Some(Inbound::Announced(source))) => {
                     self.remote = source.map_or(self.remote, normalise);
-                    self.control.push_back(ConnectionEvent::Announced {
-                        channel: self.channel,
+                    self.ask(CallKind::Screen {
+                        shared: Arc::clone(&self.shared),
+                        channel: (self.channel, self.protocol),
                         local: arrival.local,
                         remote: self.remote,
                     });
@@ -46,12 +46,10 @@ impl Connection {
                     self.open(now, arrival.local);
                     return None;
                 }
-                #[cfg(feature = "ws")]
                 Ok(Some(Inbound::Asked(check))) => {
-                    self.control.push_back(ConnectionEvent::Upgrade(check));
+                    self.ask(CallKind::Upgrade(check));
                     return None;
                 }
-                #[cfg(feature = "ws")]
                 Ok(Some(Inbound::Alive)) => {
                     self.keepalive(now);
                     continue;
@@ -94,7 +92,7 @@ impl Connection {
             match head {
                 Ok(head) => {
                     let call = self.shared.tap(|| arrival.tapped(now, data, None));
-                    self.control.extend(call.map(ConnectionEvent::Tap));
+                    self.control.extend(call.map(ConnectionEvent::tap));
                     let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
                     let ours = event.is_some() && negotiates;
@@ -143,7 +141,7 @@ impl Connection {
         if self.silent {
             self.change(|this| this.silent = false);
             self.deadlines.first_message = None;
-            self.control.push_back(ConnectionEvent::FirstMessage);
+            self.notify(NoticeKind::FirstMessage);
         }
     }
 
@@ -153,7 +151,7 @@ impl Connection {
             && *known != Some(port)
         {
             *known = Some(port);
-            self.control.push_back(ConnectionEvent::Alias { port });
+            self.notify(NoticeKind::Alias { port });
         }
     }
 
@@ -212,8 +210,9 @@ impl Connection {
             .shared
             .receiving
             .set(self.id, held, config.total_receive_buffer);
-        let closing = closing.into_iter().map(ConnectionEvent::ReceiveFull);
-        self.control.extend(closing);
+        for id in closing {
+            self.notify(NoticeKind::ReceiveFull(id));
+        }
     }
 
     /// Everything that came is passed on, or of no use any more.
@@ -226,7 +225,7 @@ impl Connection {
     }
 
     fn refuse(&mut self, now: Instant, refused: Refused) -> Event {
-        let tap = refused.tap.map(ConnectionEvent::Tap);
+        let tap = refused.tap.map(ConnectionEvent::tap);
         self.control.extend(tap);
         if let Some(reply) = refused.reply {
             if self.push_bytes(now, &reply, None).is_ok() {
@@ -253,7 +252,6 @@ impl Connection {
 
 /// Indexes and checks what must be one message and nothing else (RFC 7118 §5). Content-Length may
 /// be missing.
-#[cfg(feature = "ws")]
 fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
     let mut head = Head::default();
     head.read_whole(data, limits)?;

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use tracing::warn;
 
-use super::{ANSWER_ROOM, BEHIND, Connection, ConnectionEvent, Pushed, State};
+use super::notice::NoticeKind;
+use super::{ANSWER_ROOM, BEHIND, Backlog, Connection, ConnectionEvent, State};
 use crate::config::calls::{Direction, Tapped};
 use crate::deadline::Deadline;
 use crate::error::{AttemptCause, CloseReason, SendCause};
@@ -13,11 +14,18 @@ use crate::keep::KeepState;
 use crate::observe::trace::LIMIT;
 use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
+use crate::outgoing::outcome::{Returned, Routed};
 
 impl Connection {
     /// Takes a send, in order: at once if the connection is open, else when it will be.
-    #[must_use]
-    pub fn push(&mut self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Pushed {
+    ///
+    /// # Errors
+    /// It cannot be sent here, and comes back.
+    pub fn push(
+        &mut self,
+        dispatch: Dispatch,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Routed, Returned> {
         if let Some(keep) = outgoing.options.keep
             && self.keeping.is_none_or(|keeping| !keeping.is(keep))
         {
@@ -28,10 +36,10 @@ impl Connection {
         }
         match self.state {
             State::Closing(reason) | State::Closed(reason) => {
-                return Pushed::Returned(outgoing, reason.into());
+                return Err(Returned::new(outgoing, reason));
             }
-            State::Open if !self.rendering => {
-                return Pushed::Ready(self.complete(dispatch), outgoing);
+            State::Open if self.backlog == Backlog::None => {
+                return Ok(Routed::Ready(self.complete(dispatch), outgoing));
             }
             _ => {}
         }
@@ -45,8 +53,7 @@ impl Connection {
         if !fits || !self.shared.queued.take(len, total) {
             let limit = if fits { total } else { limit };
             self.shared.counters.send_queue_full.one();
-            let cause = AttemptCause::Send(Box::new(SendCause::QueueFull { limit }));
-            return Pushed::Returned(outgoing, cause);
+            return Err(Returned::new(outgoing, SendCause::QueueFull { limit }));
         }
         self.shared.counters.queued_bytes.up(len);
         self.pending_bytes = self.pending_bytes.saturating_add(len);
@@ -57,20 +64,27 @@ impl Connection {
             let first = self.deadlines.size_rule.unwrap_or(until);
             self.deadlines.size_rule = Some(first.min(until));
         }
+        let send = outgoing.id;
         self.pending.push_back((dispatch, outgoing, len));
-        Pushed::Waiting
+        Ok(Routed::Waiting(send))
     }
 
-    /// The next send that waited for the connection to open: render it, outside any lock, and
-    /// [`queue`](Self::queue) it; then ask again. Others wait meanwhile, so that order holds.
-    #[must_use]
-    pub fn next_pending(&mut self) -> Option<(Dispatch, Box<Outgoing>)> {
-        if !self.rendering {
+    /// The router lets go what waited for the connection to open.
+    pub(super) fn serve(&mut self) {
+        if self.backlog == Backlog::Held {
+            self.backlog = Backlog::Leaving;
+        }
+    }
+
+    /// The next send that waited. The one before it is queued by now.
+    pub(super) fn next_pending(&mut self) -> Option<(Dispatch, Box<Outgoing>)> {
+        if self.backlog != Backlog::Leaving {
             return None;
         }
-        let next = self.pending.pop_front();
-        self.rendering = next.is_some();
-        let (dispatch, outgoing, len) = next?;
+        let Some((dispatch, outgoing, len)) = self.pending.pop_front() else {
+            self.backlog = Backlog::None;
+            return None;
+        };
         self.discharge(len);
         Some((self.complete(dispatch), outgoing))
     }
@@ -106,7 +120,7 @@ impl Connection {
             direction: Direction::Out,
             ..self.arrival().tapped(at, bytes, None)
         });
-        self.control.extend(call.map(ConnectionEvent::Tap));
+        self.control.extend(call.map(ConnectionEvent::tap));
     }
 
     pub(super) fn push_bytes(
@@ -174,7 +188,7 @@ impl Connection {
         let since = self.out.waiting_since(now);
         if self.told_behind.is_some() && self.told_behind != since {
             self.told_behind = None;
-            self.control.push_back(ConnectionEvent::Behind(None));
+            self.notify(NoticeKind::Behind(None));
         }
         let late = since.filter(|_| self.told_behind.is_none());
         self.deadlines.behind = late.map(|since| since + BEHIND);
@@ -184,16 +198,15 @@ impl Connection {
     pub(super) fn fall_behind(&mut self, now: Instant) {
         self.deadlines.behind = None;
         self.told_behind = self.out.waiting_since(now);
-        let event = ConnectionEvent::Behind(self.told_behind);
-        self.control.push_back(event);
+        self.notify(NoticeKind::Behind(self.told_behind));
     }
 
     /// Gives back the sends that waited here.
     pub(super) fn return_pending(&mut self, reason: CloseReason) {
         while let Some((_, outgoing, len)) = self.pending.pop_front() {
             self.discharge(len);
-            self.control
-                .push_back(ConnectionEvent::Returned(outgoing, reason.into()));
+            let returned = Returned::new(outgoing, reason);
+            self.control.push_back(ConnectionEvent::Returned(returned));
         }
     }
 
@@ -205,8 +218,8 @@ impl Connection {
                 Some(until) if until <= now => {
                     self.discharge(len);
                     let cause = AttemptCause::Deadline(Deadline::SizeRule);
-                    self.control
-                        .push_back(ConnectionEvent::Returned(outgoing, cause));
+                    let returned = Returned::new(outgoing, cause);
+                    self.control.push_back(ConnectionEvent::Returned(returned));
                 }
                 until => {
                     let next = self.deadlines.size_rule.into_iter().chain(until).min();

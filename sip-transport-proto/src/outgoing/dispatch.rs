@@ -1,4 +1,4 @@
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,12 +11,11 @@ use crate::error::{AttemptCause, SendCause};
 use crate::ids::{Carrier, ChannelId, SendId};
 use crate::outgoing::sent::{HintReport, Sent};
 use crate::outgoing::size_rule::{SizeLimit, SizeOutcome, max_datagram, must_avoid_udp};
-use crate::outgoing::substitute::{Fill, ViaMarks};
+use crate::outgoing::substitute::{Fill, Filled, ViaMarks};
 use crate::outgoing::{Outgoing, substitute};
 use crate::protocol::Protocol;
 use crate::shared::ChannelContext;
 use crate::shared::callbacks::Callback;
-use crate::shared::own_names::SentByKey;
 use crate::shared::tap::TapCall;
 
 /// The way out that was chosen for a message. [`Dispatch::render`] makes the bytes for it.
@@ -63,17 +62,6 @@ impl Dispatch {
         Self(Arc::new(chosen))
     }
 
-    /// Our own end, where it is known.
-    pub(crate) fn local(&self) -> SipEndpoint {
-        let local = self.0.local;
-        self.endpoint(local.unwrap_or_else(|| SocketAddr::new(self.unspecified(), 0)))
-    }
-
-    /// The peer's end.
-    pub(crate) fn remote_endpoint(&self) -> SipEndpoint {
-        self.endpoint(self.0.remote)
-    }
-
     pub(crate) fn hints(&self) -> HintReport {
         self.0.hints
     }
@@ -84,6 +72,16 @@ impl Dispatch {
 
     pub(crate) fn channel(&self) -> ChannelId {
         self.0.channel
+    }
+
+    /// Our own end, where it is known.
+    pub(crate) fn local(&self) -> SipEndpoint {
+        self.0.local_endpoint()
+    }
+
+    /// The peer's end.
+    pub(crate) fn remote_endpoint(&self) -> SipEndpoint {
+        self.0.endpoint(self.remote())
     }
 
     pub(crate) fn size_outcome(&self, len: usize) -> SizeOutcome {
@@ -140,14 +138,19 @@ impl Dispatch {
     /// the header hook panicked:
     /// for [`Router::retry`](crate::parts::Router::retry), which goes on or ends the send.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
-        let local = self.local();
-        let host = self
-            .0
-            .sent_by
-            .host
-            .clone()
-            .unwrap_or_else(|| HostText::Ip(local.addr.ip().to_canonical()));
-        let port = match self.0.sent_by.port {
+        let (bytes, filled) = self.0.render(now, outgoing)?;
+        Ok(Sent::new(self.clone(), bytes, filled))
+    }
+}
+
+impl DispatchParts {
+    fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<(Bytes, Filled), AttemptCause> {
+        let local = self.local_endpoint();
+        let host = match &self.sent_by.host {
+            Some(host) => host.clone(),
+            None => HostText::Ip(local.addr.ip().to_canonical()),
+        };
+        let port = match self.sent_by.port {
             SentByPort::Absent => None,
             SentByPort::Port(port) => Some(port),
             SentByPort::Own => Some(local.addr.port()),
@@ -155,59 +158,54 @@ impl Dispatch {
         let fill = Fill {
             host: host.as_host(),
             port,
-            protocol: self.0.protocol,
+            protocol: self.protocol,
             secure: outgoing.secure,
             branch: outgoing.branch.as_ref(),
             new_branch: outgoing.new_branch,
-            marks: self.0.marks,
+            marks: self.marks,
             mode: outgoing.mode(),
-            transport_tls: self.0.shared.config.contact_transport_tls,
+            transport_tls: self.shared.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,
         };
-        let (bytes, filled, sent_by) = match &self.0.shared.config.hook {
+        let (bytes, filled, sent_by) = match &self.shared.config.hook {
             None => substitute::render(&outgoing.message, &fill)?,
             Some(hook) => {
                 let mut message = outgoing.message.clone();
-                let edit = || hook.call(&mut message, local, self.remote_endpoint());
-                let edited = self.0.shared.call(Callback::HeaderHook, edit);
+                let edit = || hook.call(&mut message, local, self.endpoint(self.remote));
+                let edited = self.shared.call(Callback::HeaderHook, edit);
                 edited.map_err(|_| SendCause::HookPanicked)?;
                 substitute::render(&message, &fill)?
             }
         };
-        self.check_size(&bytes, outgoing)?;
-        if let Some(name) = sent_by {
-            self.remember(now, &name);
+        self.check_size(bytes.len(), outgoing)?;
+        let counters = &self.shared.counters;
+        if let Some(name) = sent_by
+            && self.shared.names.saw(now, &name)
+        {
+            counters.sent_by_forgotten.one();
         }
-        let counters = &self.0.shared.counters;
         if outgoing.message.is_request() {
             counters.requests_out.one();
         } else {
             counters.responses_out.one();
         }
         counters.bytes_out.add(bytes.len());
-        Ok(Sent::new(self.clone(), bytes, filled))
+        Ok((bytes, filled))
     }
 
-    fn remember(&self, now: Instant, sent_by: &SentByKey) {
-        if self.0.shared.names.saw(now, sent_by) {
-            self.0.shared.counters.sent_by_forgotten.one();
-        }
-    }
-
-    fn check_size(&self, bytes: &Bytes, outgoing: &Outgoing) -> Result<(), AttemptCause> {
-        let counters = &self.0.shared.counters;
-        if let Carrier::Connection(_) = self.0.carrier {
-            if let SizeLimit::Tcp = self.0.sizing {
+    fn check_size(&self, len: usize, outgoing: &Outgoing) -> Result<(), AttemptCause> {
+        let counters = &self.shared.counters;
+        if let Carrier::Connection(_) = self.carrier {
+            if let SizeLimit::Tcp = self.sizing {
                 counters.size_rule_tcp.one();
             }
             return Ok(());
         }
-        let len = bytes.len();
-        match self.0.sizing {
+        match self.sizing {
             SizeLimit::Limit(limit) if len > limit && must_avoid_udp(outgoing.message()) => {
                 return Err(AttemptCause::TooLargeForUdp { len, limit });
             }
-            _ if len > max_datagram(self.0.remote.ip()) => {
+            _ if len > max_datagram(self.remote.ip()) => {
                 return Err(SendCause::TooLarge { len }.into());
             }
             SizeLimit::Failed(_) => counters.size_rule_udp.one(),
@@ -217,23 +215,25 @@ impl Dispatch {
         Ok(())
     }
 
+    fn local_endpoint(&self) -> SipEndpoint {
+        let unspecified = match self.remote {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let local = self.local;
+        self.endpoint(local.unwrap_or_else(|| SocketAddr::new(unspecified, 0)))
+    }
+
     fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
-        let connection = match self.0.carrier {
+        let connection = match self.carrier {
             Carrier::Connection(id) => Some(id),
             Carrier::Datagram { .. } => None,
         };
         SipEndpoint {
-            protocol: self.0.protocol,
+            protocol: self.protocol,
             addr,
-            channel: Some(self.0.channel),
+            channel: Some(self.channel),
             connection,
-        }
-    }
-
-    fn unspecified(&self) -> IpAddr {
-        match self.0.remote {
-            SocketAddr::V4(_) => core::net::Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => core::net::Ipv6Addr::UNSPECIFIED.into(),
         }
     }
 }

@@ -2,6 +2,7 @@ pub(crate) mod derive;
 pub(crate) mod dispatch;
 pub(crate) mod next_hop;
 pub(crate) mod options;
+pub(crate) mod outcome;
 pub(crate) mod send_ids;
 pub(crate) mod sent;
 pub(crate) mod size_rule;
@@ -183,21 +184,20 @@ impl Outgoing {
         self.target()
     }
 
-    /// Tells that another address of the server at hand was connected first. The target stays one,
-    /// in case that fails; false if it has been so before.
-    pub(crate) fn overtaken(&mut self, cause: &AttemptCause) -> bool {
-        let Some(target) = self.target() else {
-            return false;
-        };
-        let place = (target.protocol, target.addr);
-        let before = self.tried.iter().any(|Attempt { target, cause: of }| {
-            of == cause && (target.protocol, target.addr) == place
-        });
-        if !before {
-            let cause = cause.clone();
-            self.tried.push(Attempt { target, cause });
-        }
-        !before
+    /// Whether the target at hand has failed of this before, or there is none.
+    pub(crate) fn was_failed_by(&self, cause: &AttemptCause) -> bool {
+        self.target().is_none_or(|Target { protocol, addr, .. }| {
+            self.tried.iter().any(|Attempt { target, cause: of }| {
+                of == cause && (target.protocol, target.addr) == (protocol, addr)
+            })
+        })
+    }
+
+    /// Notes that another address of the server at hand was connected first. The target stays one,
+    /// in case that fails.
+    pub(crate) fn overtaken(&mut self, cause: AttemptCause) {
+        let attempt = self.target().map(|target| Attempt { target, cause });
+        self.tried.extend(attempt);
     }
 
     /// Whether it must not go over a connection that was there before it.

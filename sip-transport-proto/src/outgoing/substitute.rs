@@ -5,7 +5,7 @@ use core::ops::Range;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use sip_core::header::{Contact, From, Header, RecordRoute, list};
+use sip_core::header::{Contact, From, Header, RecordRoute, Via, list};
 use sip_core::message::{EditError, HeaderRow, Message};
 use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
@@ -155,60 +155,39 @@ impl Fill<'_> {
         let (row, header) = via_row(message).ok_or(SendCause::Missing("Via"))?;
         let value = list::split(header.value()).next().unwrap_or_default();
         let via = top_via(message)?;
-        let sent_by = via.sent_by();
         let default_port = self.protocol.default_port();
         if !is_to_be_filled(message, header, self.mode) {
-            return Ok(SentByKey::new(sent_by, default_port));
+            return Ok(SentByKey::new(via.sent_by(), default_port));
         }
-        let place = sent_by.host().is_unspecified() && self.mode != Substitution::Off;
-        let token = self.protocol.via_token();
-        let branch = self
-            .branch
-            .filter(|_| request && (self.new_branch || via.branch().is_none()));
-        let group = self.marks.group;
-        let missing = |wanted: bool, name| wanted && request && !via.params().contains(name);
-        let keep = missing(self.marks.keep, "keep");
-        let alias = missing(self.marks.alias, "alias");
-        let named = !request || via.transport().eq_ignore_ascii_case(token);
-        let new = if place {
-            HostPort::new(self.host, self.port)
-        } else {
-            sent_by
-        };
-        let goes = |name: &str| {
-            let is = |other: &str| name.eq_ignore_ascii_case(other);
-            branch.is_some() && is("branch") || group.is_some() && (is("maddr") || is("ttl"))
-        };
-        if place || !named || branch.is_some() || group.is_some() || keep || alias {
-            let token = if request { token } else { via.transport() };
-            let mut text = format!("SIP/2.0/{token} {new}").into_bytes();
-            if via.params().iter().any(|param| goes(param.name())) {
-                for param in via.params().iter().filter(|param| !goes(param.name())) {
-                    text.push(b';');
-                    text.extend_from_slice(param.name().as_bytes());
-                    text.extend(param.value().map(|_| b'='));
-                    push_unfolded(&mut text, param.value().unwrap_or_default());
-                }
-            } else {
-                let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
-                push_unfolded(&mut text, value.get(at..).unwrap_or_default());
-            }
-            // Writing to a vector cannot fail.
-            if let Some(branch) = branch {
-                let _ = write!(text, ";branch={}", branch.as_str());
-            }
-            if let Some((ip, ttl)) = group {
-                let _ = write!(text, ";maddr={}", Host::from(ip));
-                let _ = ttl.map(|ttl| write!(text, ";ttl={ttl}"));
-            }
-            for (_, name) in [(keep, "keep"), (alias, "alias")].iter().filter(|m| m.0) {
-                let _ = write!(text, ";{name}");
-            }
+        let edit = self.via_edit(&via, request);
+        if edit.changes(&via) {
             let range = range_in(header.value(), value);
+            let text = edit.write(&via, value);
             edits.push(Edit { row, range, text });
         }
-        filled.via = place;
-        Ok(SentByKey::new(new, default_port))
+        filled.via = edit.fills;
+        Ok(SentByKey::new(edit.sent_by, default_port))
+    }
+
+    fn via_edit<'v>(&'v self, via: &Via<'v>, request: bool) -> ViaEdit<'v> {
+        let fills = via.sent_by().host().is_unspecified() && self.mode != Substitution::Off;
+        let needs_branch = request && (self.new_branch || via.branch().is_none());
+        let lacks = |name| request && !via.params().contains(name);
+        ViaEdit {
+            fills,
+            token: match request {
+                true => self.protocol.via_token(),
+                false => via.transport(),
+            },
+            sent_by: match fills {
+                true => HostPort::new(self.host, self.port),
+                false => via.sent_by(),
+            },
+            branch: self.branch.filter(|_| needs_branch),
+            group: self.marks.group,
+            keep: self.marks.keep && lacks("keep"),
+            alias: self.marks.alias && lacks("alias"),
+        }
     }
 
     /// The From: the host only, as RFC 3261 §19.1.1 allows no port there.
@@ -311,6 +290,64 @@ impl Fill<'_> {
             .with_secure(secure)
             .with_params(UriParams::of(&params))
             .to_string()
+    }
+}
+
+/// What becomes of a top Via.
+struct ViaEdit<'a> {
+    /// The sent-by is a placeholder, and filled in.
+    fills: bool,
+    token: &'a str,
+    sent_by: HostPort<'a>,
+    branch: Option<&'a Branch>,
+    group: Option<(IpAddr, Option<u8>)>,
+    keep: bool,
+    alias: bool,
+}
+
+impl ViaEdit<'_> {
+    fn changes(&self, via: &Via<'_>) -> bool {
+        let same_token = self.token.eq_ignore_ascii_case(via.transport());
+        let adds = self.branch.is_some() || self.group.is_some() || self.keep || self.alias;
+        self.fills || !same_token || adds
+    }
+
+    /// Whether a parameter has to make room for one of the same name.
+    fn replaces(&self, name: &str) -> bool {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        self.branch.is_some() && is("branch") || self.group.is_some() && (is("maddr") || is("ttl"))
+    }
+
+    /// Writes the new Via in the place of `value`.
+    fn write(&self, via: &Via<'_>, value: &[u8]) -> Vec<u8> {
+        let mut text = format!("SIP/2.0/{} {}", self.token, self.sent_by).into_bytes();
+        if via.params().iter().any(|param| self.replaces(param.name())) {
+            let others = via.params().iter();
+            for param in others.filter(|param| !self.replaces(param.name())) {
+                text.push(b';');
+                text.extend_from_slice(param.name().as_bytes());
+                text.extend(param.value().map(|_| b'='));
+                push_unfolded(&mut text, param.value().unwrap_or_default());
+            }
+        } else {
+            let at = value.iter().position(|&b| b == b';').unwrap_or(value.len());
+            push_unfolded(&mut text, value.get(at..).unwrap_or_default());
+        }
+        // Writing to a vector cannot fail.
+        if let Some(branch) = self.branch {
+            let _ = write!(text, ";branch={}", branch.as_str());
+        }
+        if let Some((ip, ttl)) = self.group {
+            let _ = write!(text, ";maddr={}", Host::from(ip));
+            let _ = ttl.map(|ttl| write!(text, ";ttl={ttl}"));
+        }
+        if self.keep {
+            text.extend_from_slice(b";keep");
+        }
+        if self.alias {
+            text.extend_from_slice(b";alias");
+        }
+        text
     }
 }
 

@@ -153,7 +153,6 @@ impl Connections {
     }
 
     /// Its far end is another than was thought, and it counts towards the share of that one.
-    #[cfg(feature = "proxy")]
     pub(crate) fn announced(&mut self, id: ConnectionId, remote: SocketAddr, party: Option<Party>) {
         let Some(record) = self.records.get(&id) else {
             return;

@@ -26,12 +26,17 @@ use crate::outgoing::{Outgoing, SizeState};
 use crate::resolve::Target;
 use crate::tls::TlsName;
 
-/// What trying one target came to.
-pub(super) enum TargetOutcome {
-    Dispatched(Dispatch),
+/// Why a target cannot be tried, or not yet.
+pub(super) enum Obstacle {
     NeedsLocal(SocketAddr),
     NeedsBind(ChannelId),
     Failed(SendCause),
+}
+
+impl From<SendCause> for Obstacle {
+    fn from(cause: SendCause) -> Self {
+        Self::Failed(cause)
+    }
 }
 
 /// It takes the local address towards a target to say which channel is a message's own, and so under
@@ -47,11 +52,18 @@ pub(super) struct ConnectRequest {
     pub(super) options: SendOptions,
     is_request: bool,
     /// What the peer is called in a WebSocket upgrade.
-    #[cfg_attr(
-        not(feature = "ws"),
-        expect(dead_code, reason = "nothing else needs it")
-    )]
     pub(super) name: Option<TlsName>,
+}
+
+/// Where a datagram leaves from.
+struct DatagramSource {
+    socket: SocketId,
+    /// The address that it is given, where its socket is bound to all.
+    source: Option<IpAddr>,
+    /// Its address as the peer sees it.
+    local: SocketAddr,
+    /// What became of the hint of a local address.
+    hint: HintOutcome,
 }
 
 impl Router {
@@ -61,7 +73,7 @@ impl Router {
         target: Target,
         outgoing: &Outgoing,
         mut report: HintReport,
-    ) -> TargetOutcome {
+    ) -> Result<Dispatch, Obstacle> {
         let hinted = self.hinted_channel_to(&target, outgoing);
         if let Some(hinted) = &hinted {
             report.channel = hinted.into();
@@ -81,65 +93,16 @@ impl Router {
         outgoing: &Outgoing,
         hinted: Option<ChannelId>,
         mut report: HintReport,
-    ) -> TargetOutcome {
+    ) -> Result<Dispatch, Obstacle> {
         let remote = target.addr;
         if remote.is_ipv6() && remote.ip().is_multicast() && !self.shared.config.ipv6_multicast {
-            return TargetOutcome::Failed(SendCause::Ipv6Multicast(remote.ip()));
+            return Err(SendCause::Ipv6Multicast(remote.ip()).into());
         }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
-        let arrival = self.arrival(outgoing, remote);
-        let usable = |ip: &IpAddr| may_leave_from(*ip, remote);
-        let hint = outgoing.options.hints.local;
-        let known = hint
-            .filter(usable)
-            .or_else(|| arrival.map(|(_, ip)| ip).filter(usable));
-        let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
-        let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
-        let channel = match chosen.and_then(|id| self.channels.get(id)) {
-            Some(channel) => channel,
-            None => match self.channel_for(
-                &target,
-                outgoing.message.is_request(),
-                &outgoing.options,
-                local,
-            ) {
-                Ok(ChannelChoice::Channel(id)) => match self.channels.get(id) {
-                    Some(channel) => channel,
-                    None => return TargetOutcome::Failed(SendCause::ChannelRemoved),
-                },
-                Ok(_) => return TargetOutcome::NeedsLocal(remote),
-                Err(cause) => return TargetOutcome::Failed(cause),
-            },
-        };
-        if !channel.ready {
-            return TargetOutcome::NeedsBind(channel.id);
-        }
-        let bound = channel.config.local;
-        let source = if channel.is_wildcard() {
-            let joined = multicast::member(&channel.config.groups, remote.ip());
-            let interface = joined.map(|joined| joined.interface.into());
-            known.or_else(|| interface.filter(usable))
-        } else {
-            None
-        };
-        report.local = match hint {
-            None => HintOutcome::NotGiven,
-            Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
-            Some(_) => HintOutcome::Overruled(Overruled::Bound),
-        };
-        let ip = match (channel.is_wildcard(), source.or(local)) {
-            (false, _) => bound.ip(),
-            (true, Some(ip)) => ip,
-            (true, None) => return TargetOutcome::NeedsLocal(remote),
-        };
-        let index = match arrival {
-            Some((socket, _)) if socket.channel == channel.id => socket.index,
-            _ => 0,
-        };
-        let socket = SocketId {
-            channel: channel.id,
-            index,
-        };
+        let from = self.choose_source(now, &target, outgoing, hinted)?;
+        report.local = from.hint;
+        let id = from.socket.channel;
+        let channel = self.channels.get(id).ok_or(SendCause::ChannelRemoved)?;
         let keep = keep_of(Some(&channel.config), outgoing);
         let mut marks = via_marks(Some(&channel.config), target.protocol, outgoing);
         let mut ttl = None;
@@ -148,28 +111,89 @@ impl Router {
             let request = outgoing.message.is_request();
             marks.group = request.then_some((remote.ip(), ttl));
             // The group is heard on the bound port, whatever is advertised.
-            own_sent_by(channel, Some(ip))
+            own_sent_by(channel, Some(from.local.ip()))
         } else {
-            sent_by(channel, Some(ip), remote.ip())
+            sent_by(channel, Some(from.local.ip()), remote.ip())
         };
         let shared = Arc::clone(&channel.scope);
-        let channel = channel.id;
-        let from = keep::KeepSource { socket, source };
-        self.keep_if_asked(now, from, remote, keep, outgoing.id);
-        TargetOutcome::Dispatched(Dispatch::new(DispatchParts {
+        let (socket, source) = (from.socket, from.source);
+        self.keep_if_asked(
+            now,
+            keep::KeepSource { socket, source },
+            remote,
+            keep,
+            outgoing.id,
+        );
+        Ok(Dispatch::new(DispatchParts {
             shared,
             send: outgoing.id,
             carrier: Carrier::Datagram { socket, source },
             protocol: target.protocol,
-            channel,
+            channel: id,
             remote,
-            local: Some(SocketAddr::new(ip, bound.port())),
+            local: Some(from.local),
             sent_by,
             marks,
             ttl,
             hints: report,
             sizing,
         }))
+    }
+
+    /// Chooses where a datagram leaves from. A response leaves from where its request came in, if
+    /// nothing else is asked for (RFC 3581 §4).
+    fn choose_source(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        outgoing: &Outgoing,
+        hinted: Option<ChannelId>,
+    ) -> Result<DatagramSource, Obstacle> {
+        let remote = target.addr;
+        let arrival = self.arrival(outgoing, remote);
+        let usable = |ip: &IpAddr| may_leave_from(*ip, remote);
+        let hint = outgoing.options.hints.local;
+        let known = hint
+            .filter(usable)
+            .or_else(|| arrival.map(|(_, ip)| ip).filter(usable));
+        let local = known.or_else(|| self.queries.local_address(now, remote.ip()));
+        let chosen = hinted.or_else(|| arrival.map(|(socket, _)| socket.channel));
+        let id = match chosen.filter(|id| self.channels.get(*id).is_some()) {
+            Some(id) => id,
+            None => {
+                let is_request = outgoing.message.is_request();
+                self.channel_for(target, is_request, &outgoing.options, local)?
+            }
+        };
+        let channel = self.channels.get(id).ok_or(SendCause::ChannelRemoved)?;
+        if !channel.ready {
+            return Err(Obstacle::NeedsBind(id));
+        }
+        let bound = channel.config.local;
+        let (source, ip) = if channel.is_wildcard() {
+            let joined = multicast::member(&channel.config.groups, remote.ip());
+            let interface = joined.map(|joined| joined.interface.into());
+            let source = known.or_else(|| interface.filter(usable));
+            (source, source.or(local))
+        } else {
+            (None, Some(bound.ip()))
+        };
+        let socket = match arrival {
+            Some((socket, _)) if socket.channel == id => socket,
+            _ => id.socket(0),
+        };
+        let hint = match hint {
+            None => HintOutcome::NotGiven,
+            Some(ip) if source == Some(ip) || bound.ip() == ip => HintOutcome::Honoured,
+            Some(_) => HintOutcome::Overruled(Overruled::Bound),
+        };
+        let ip = ip.ok_or(Obstacle::NeedsLocal(remote))?;
+        Ok(DatagramSource {
+            socket,
+            source,
+            local: SocketAddr::new(ip, bound.port()),
+            hint,
+        })
     }
 
     /// With what TTL a message to a group goes: as asked for, else as the URI or Via says
@@ -206,14 +230,12 @@ impl Router {
         outgoing: &Outgoing,
         hinted: Option<ChannelId>,
         report: HintReport,
-    ) -> TargetOutcome {
-        let Ok(found) = self.connection_to(now, &target, hinted, outgoing) else {
-            return TargetOutcome::NeedsLocal(target.addr);
-        };
-        let id = match found {
+    ) -> Result<Dispatch, Obstacle> {
+        let found = self.connection_to(now, &target, hinted, outgoing);
+        let id = match found.map_err(|LocalUnknown| Obstacle::NeedsLocal(target.addr))? {
             Some(id) => id,
             None if !self.may_connect(outgoing, target.protocol) => {
-                return TargetOutcome::Failed(SendCause::ConnectionClosed);
+                return Err(SendCause::ConnectionClosed.into());
             }
             None => {
                 let request = ConnectRequest {
@@ -223,22 +245,14 @@ impl Router {
                     name: outgoing.peer_name(target.protocol),
                 };
                 let rivals: VecDeque<_> = self.rivals(outgoing, hinted).cloned().collect();
-                let opened = self.open(now, &target, &request, !rivals.is_empty());
-                match opened {
-                    Ok(id) => {
-                        self.begin_race(now, id, rivals, request);
-                        id
-                    }
-                    Err(step) => return step,
-                }
+                let id = self.open(now, &target, &request, !rivals.is_empty())?;
+                self.begin_race(now, id, rivals, request);
+                id
             }
         };
-        match self.connections.get(id).cloned() {
-            Some(record) => {
-                TargetOutcome::Dispatched(self.dispatch_over(id, &record, outgoing, report))
-            }
-            None => TargetOutcome::Failed(SendCause::ConnectionClosed),
-        }
+        let record = self.connections.get(id);
+        let record = record.ok_or(SendCause::ConnectionClosed)?;
+        Ok(self.dispatch_over(id, record, outgoing, report))
     }
 
     /// A connection to a target that a message may use.
@@ -332,31 +346,23 @@ impl Router {
         target: &Target,
         request: &ConnectRequest,
         races: bool,
-    ) -> Result<ConnectionId, TargetOutcome> {
+    ) -> Result<ConnectionId, Obstacle> {
         let (protocol, remote) = (target.protocol, target.addr);
         let channel = match request.channel {
             Some(id) if self.channels.get(id).is_none() => {
-                return Err(TargetOutcome::Failed(SendCause::ChannelRemoved));
+                return Err(SendCause::ChannelRemoved.into());
             }
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
-                let choice = self.channel_for(target, request.is_request, &request.options, local);
-                match choice.map_err(TargetOutcome::Failed)? {
-                    ChannelChoice::Channel(id) => id,
-                    _ => return Err(TargetOutcome::NeedsLocal(remote)),
-                }
+                self.channel_for(target, request.is_request, &request.options, local)?
             }
         };
         if self.make_room(now, channel, None).is_err() {
             let limit = self.shared.config.max_connections;
-            return Err(TargetOutcome::Failed(SendCause::TooManyConnections {
-                limit,
-            }));
+            return Err(SendCause::TooManyConnections { limit }.into());
         }
-        let layers = self
-            .client_layers(channel, target, request)
-            .map_err(TargetOutcome::Failed)?;
+        let layers = self.client_layers(channel, target, request)?;
         let tls = self.client_tls(Some(channel), &request.options).clone();
         let (peer, proof) = ((protocol, remote), (target.tls_name.clone(), tls));
         let mut plan = self.plan_connection(now, channel, peer, None, proof, layers);
@@ -385,18 +391,18 @@ impl Router {
         is_request: bool,
         options: &SendOptions,
         local: Option<IpAddr>,
-    ) -> Result<ChannelChoice, SendCause> {
+    ) -> Result<ChannelId, Obstacle> {
         let &Target { protocol, addr, .. } = target;
         match self.channels.choose(protocol, addr.ip(), local) {
+            ChannelChoice::Channel(id) => Ok(id),
+            ChannelChoice::NeedsLocal => Err(Obstacle::NeedsLocal(addr)),
             ChannelChoice::None => {
                 let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
                 // A channel made on demand hears no group, and no stream leads to one.
                 let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
                 if !may || group || !is_request {
-                    return Err(SendCause::NoChannel {
-                        protocol,
-                        remote: addr.ip(),
-                    });
+                    let remote = addr.ip();
+                    return Err(SendCause::NoChannel { protocol, remote }.into());
                 }
                 self.check_client(protocol, options)?;
                 let made = self
@@ -407,9 +413,8 @@ impl Router {
                     self.outputs
                         .push_back(RouterOutput::Bind { channel: id, local });
                 }
-                Ok(ChannelChoice::Channel(id))
+                Ok(id)
             }
-            choice => Ok(choice),
         }
     }
 

@@ -9,6 +9,7 @@ use super::channels::Channel;
 use super::{Router, RouterOutput};
 use crate::config::ChannelConfig;
 use crate::config::keep::Keep;
+use crate::connection::notice::CommandKind;
 use crate::endpoint::{Hints, SipEndpoint, normalise};
 use crate::error::KeepError;
 use crate::ids::{Carrier, ConnectionId, SendId};
@@ -35,9 +36,7 @@ impl Router {
     ) -> Result<(), KeepError> {
         if remote.protocol.is_stream() {
             let connection = self.kept_connection(remote).ok_or(KeepError::UnknownFlow)?;
-            let keep = Some(keep);
-            self.outputs
-                .push_back(RouterOutput::Keep { connection, keep });
+            self.command(connection, CommandKind::Keep(Some(keep)));
             return Ok(());
         }
         let addr = normalise(remote.addr);
@@ -85,11 +84,9 @@ impl Router {
     pub fn stop_keeping(&mut self, remote: &SipEndpoint) -> bool {
         if remote.protocol.is_stream() {
             let connection = self.kept_connection(remote);
-            self.outputs
-                .extend(connection.map(|connection| RouterOutput::Keep {
-                    connection,
-                    keep: None,
-                }));
+            if let Some(connection) = connection {
+                self.command(connection, CommandKind::Keep(None));
+            }
             return connection.is_some();
         }
         let addr = normalise(remote.addr);
@@ -105,7 +102,7 @@ impl Router {
 
     /// A peer that proved who it is wants requests over its connection too (RFC 5923 §8.2): those
     /// for this port of its address.
-    pub fn handle_alias(&mut self, connection: ConnectionId, port: u16) {
+    pub(super) fn offered(&mut self, connection: ConnectionId, port: u16) {
         let record = self.connections.get(connection);
         let Some(channel) = record.and_then(|record| self.channels.get(record.channel)) else {
             return;

@@ -1,11 +1,5 @@
 //! The layers of a new connection: what TLS and WebSocket start from.
 
-// Each feature that is left out takes the use of something with it.
-#![cfg_attr(
-    not(all(feature = "proxy", feature = "tls", feature = "ws")),
-    allow(unused_mut, unused_variables, clippy::needless_pass_by_ref_mut)
-)]
-
 use core::net::SocketAddr;
 use std::time::Instant;
 
@@ -13,29 +7,21 @@ use super::Router;
 use super::channels::ChannelChoice;
 use super::dispatch::ConnectRequest;
 use crate::config::ChannelConfig;
-use crate::connection::LayerPlan;
-#[cfg(feature = "tls")]
-use crate::connection::TlsSide;
-#[cfg(feature = "ws")]
-use crate::connection::WebSocketSide;
+use crate::connection::proxy::Header;
+use crate::connection::{LayerPlan, TlsSide, WebSocketSide};
 use crate::error::{ChannelError, SendCause};
 use crate::ids::ChannelId;
 use crate::outgoing::options::SendOptions;
 use crate::protocol::Protocol;
 use crate::resolve::Target;
-use crate::tls::TlsChoice;
-#[cfg(feature = "tls")]
-use crate::tls::TlsConfig;
-#[cfg(feature = "ws")]
-use crate::websocket::WebSocketConfig;
+use crate::tls::{TlsChoice, TlsConfig};
+use crate::websocket::{WebSocketConfig, WebSocketLimits};
 
 impl Router {
     /// Whether a channel has what its listener needs.
     pub(super) fn check_certificate(&self, config: &ChannelConfig) -> Result<(), ChannelError> {
-        let secure = config.protocol.is_secure();
-        #[cfg(feature = "tls")]
-        let secure = secure && !config.tls.as_ref().is_some_and(TlsConfig::is_server);
-        if secure && config.listener {
+        let is_server = config.tls.as_ref().is_some_and(TlsConfig::is_server);
+        if config.listener && config.protocol.is_secure() && !is_server {
             return Err(ChannelError::NoCertificate(config.protocol));
         }
         Ok(())
@@ -47,7 +33,6 @@ impl Router {
         protocol: Protocol,
         options: &SendOptions,
     ) -> Result<(), SendCause> {
-        #[cfg(feature = "tls")]
         if protocol.is_secure() {
             let tls = self.client_tls(None, options).client();
             tls.ok_or(SendCause::NoTlsConfig)?;
@@ -61,20 +46,19 @@ impl Router {
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
     ) -> LayerPlan {
-        let mut plan = LayerPlan::default();
-        #[cfg(feature = "proxy")]
-        {
-            plan.proxy = self.awaited_header(channel, remote.ip());
-        }
-        #[cfg(feature = "tls")]
+        let proxy = self.awaited_header(channel, remote.ip());
+        let mut plan = LayerPlan {
+            proxy: proxy.map(Header::of),
+            ..LayerPlan::default()
+        };
         if protocol.is_secure() {
             let config = self.tls_of(channel).cloned();
             plan.tls = config.map(|config| TlsSide::Server(config, protocol));
         }
-        #[cfg(feature = "ws")]
         if protocol.is_websocket() {
-            let side = WebSocketSide::Server(self.websocket_of(channel).clone());
-            plan.websocket = Some((side, self.shared.config.limits_of_websocket()));
+            let settings = self.websocket_of(channel);
+            plan.websocket =
+                settings.map(|(config, limits)| (WebSocketSide::Server(config), limits));
         }
         plan
     }
@@ -87,25 +71,27 @@ impl Router {
         request: &ConnectRequest,
     ) -> Result<LayerPlan, SendCause> {
         let mut plan = LayerPlan::default();
-        #[cfg(feature = "tls")]
         if target.protocol.is_secure() {
             let name = target.tls_name.clone().ok_or(SendCause::NoTlsName)?;
             let config = self.client_tls(Some(channel), &request.options).client();
-            let config = config.ok_or(SendCause::NoTlsConfig)?.clone();
+            let Some(config) = config.cloned() else {
+                return Err(SendCause::NoTlsConfig);
+            };
             plan.tls = Some(TlsSide::Client(config, target.protocol, name));
         }
-        #[cfg(feature = "ws")]
-        if target.protocol.is_websocket() {
+        if target.protocol.is_websocket()
+            && let Some((config, limits)) = self.websocket_of(channel)
+        {
             let host = match &request.name {
                 Some(name) => name.to_string(),
                 None => target.addr.ip().to_string(),
             };
             let side = WebSocketSide::Client {
-                config: self.websocket_of(channel).clone(),
+                config,
                 host: with_port(host, target),
                 seed: self.tokens.array(),
             };
-            plan.websocket = Some((side, self.shared.config.limits_of_websocket()));
+            plan.websocket = Some((side, limits));
         }
         Ok(plan)
     }
@@ -149,22 +135,18 @@ impl Router {
         }
     }
 
-    #[cfg(feature = "tls")]
     fn tls_of(&self, channel: ChannelId) -> Option<&TlsConfig> {
         self.channels.get(channel)?.config.tls.as_ref()
     }
 
-    #[cfg(feature = "ws")]
-    fn websocket_of(&self, channel: ChannelId) -> &WebSocketConfig {
+    fn websocket_of(&self, channel: ChannelId) -> Option<(WebSocketConfig, WebSocketLimits)> {
         let channel = self.channels.get(channel);
-        channel
-            .and_then(|channel| channel.config.websocket.as_ref())
-            .unwrap_or(&self.shared.config.websocket)
+        let own = channel.and_then(|channel| channel.config.websocket.as_ref());
+        self.shared.config.websocket_of(own)
     }
 }
 
 /// The Host header of an upgrade: without a port where it is the default (RFC 6455 §4.1).
-#[cfg(feature = "ws")]
 fn with_port(host: String, target: &Target) -> String {
     let port = target.addr.port();
     let host = if host.contains(':') {

@@ -1,7 +1,7 @@
 //! How many connections there may be, which of them makes room for another, and which for bytes.
 
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,63 +11,11 @@ use super::Router;
 use super::shares::Candidate;
 use crate::config::SHORTEST_IDLE;
 use crate::config::party::Party;
-#[cfg(feature = "proxy")]
-use crate::config::proxy::ProxyProtocol;
-use crate::endpoint::normalise;
 use crate::error::{AcceptError, CloseReason};
 use crate::ids::{ChannelId, ConnectionId};
 use crate::observe::counters::{Counter, Counters};
 use crate::observe::trace::LIMIT;
-use crate::protocol::Protocol;
-use crate::shared::ChannelContext;
-use crate::shared::callbacks::Callback;
-
-/// What the application says to connections that a listener accepts
-/// ([`Config::accept_filter`](crate::Config::accept_filter)), to be asked with no lock held.
-#[derive(Clone, Debug)]
-pub struct AcceptFilter {
-    shared: Arc<ChannelContext>,
-    channel: (ChannelId, Protocol),
-    #[cfg(feature = "proxy")]
-    proxy: Option<ProxyProtocol>,
-}
-
-impl AcceptFilter {
-    /// Whether a connection that was accepted between these addresses may stay. If not, close it at
-    /// once; it is counted. One from a trusted load balancer stays until that has said whose it is.
-    #[must_use]
-    pub fn allows(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        #[cfg(feature = "proxy")]
-        if let Some(proxy) = &self.proxy
-            && proxy.trusts(remote.ip())
-        {
-            return true;
-        }
-        self.allows_peer(local, remote)
-    }
-
-    /// The same of one whose peer a load balancer [has announced](crate::parts::ConnectionEvent::Announced).
-    #[cfg(feature = "proxy")]
-    #[must_use]
-    pub fn allows_announced(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.allows_peer(local, remote)
-    }
-
-    fn allows_peer(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        let filter = self.shared.config.accept_filter.as_ref();
-        let (local, remote) = (normalise(local), normalise(remote));
-        let allowed = filter.is_none_or(|filter| {
-            let asked = || filter.allows(self.channel, local, remote);
-            self.shared
-                .call(Callback::AcceptFilter, asked)
-                .unwrap_or(false)
-        });
-        if !allowed {
-            self.shared.counters.accepts_filtered.one();
-        }
-        allowed
-    }
-}
+use crate::shared::accept_filter::AcceptFilter;
 
 impl Router {
     /// The filter for the connections that a channel accepts, if the application has one: to be
@@ -78,26 +26,8 @@ impl Router {
         Some(AcceptFilter {
             shared: Arc::clone(&found.scope),
             channel: (channel, found.protocol()),
-            #[cfg(feature = "proxy")]
             proxy: found.config.proxy.clone(),
         })
-    }
-
-    /// A connection carries messages.
-    pub fn handle_active(&mut self, now: Instant, connection: ConnectionId) {
-        self.connections.active(now, connection);
-    }
-
-    /// A connection carries keep-alives: that it is active is to be believed of one that we opened,
-    /// or that the application [trusts](Self::trust).
-    pub fn handle_alive(&mut self, now: Instant, connection: ConnectionId) {
-        self.connections.alive(now, connection);
-    }
-
-    /// Since when bytes have waited for a connection's peer to take them; `None` if none do any
-    /// more.
-    pub fn handle_behind(&mut self, connection: ConnectionId, since: Option<Instant>) {
-        self.connections.behind(connection, since);
     }
 
     /// Sees to it that one more connection may be on a channel, accepted from `from` or, without

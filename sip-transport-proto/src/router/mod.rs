@@ -10,6 +10,7 @@ mod info;
 mod keeping;
 mod layers;
 mod limits;
+mod notices;
 mod output;
 mod proxied;
 mod queries;
@@ -38,6 +39,7 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::connection;
+use crate::connection::notice::CommandKind;
 use crate::connection::{Connection, LayerPlan};
 use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, normalise};
@@ -56,12 +58,11 @@ use crate::shared::own_names::{OwnNames, SentByKey};
 use crate::shared::rates::Sources;
 use crate::shared::receiving::Receiving;
 use crate::shared::{Budget, ChannelContext, TransportContext, Warnings};
-use crate::tls::{Identity, TlsChoice, TlsName};
+use crate::tls::{TlsChoice, TlsName};
 use crate::tokens::Tokens;
 
 pub use held::Held;
-pub use limits::AcceptFilter;
-pub use output::{Routed, RouterOutput};
+pub use output::RouterOutput;
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
 /// every call is a bounded number of tree look-ups, so it can stand behind one lock.
@@ -69,8 +70,8 @@ pub use output::{Routed, RouterOutput};
 /// - **Commands**: [`add_channel`](Self::add_channel), [`remove_channel`](Self::remove_channel),
 ///   [`send`](Self::send), [`retry`](Self::retry), [`trust`](Self::trust), [`close`](Self::close),
 ///   [`shutdown`](Self::shutdown).
-/// - **Inputs**: [`accept`](Self::accept) and the `handle_…` methods, each the answer to an output
-///   or a notice of a [`Connection`].
+/// - **Inputs**: [`accept`](Self::accept), [`handle_notice`](Self::handle_notice) with what a
+///   [`Connection`] has to say, and the other `handle_…` methods, each the answer to an output.
 /// - **Outputs**: after any of these, [`poll_output`](Self::poll_output) until `None`; then
 ///   [`poll_timeout`](Self::poll_timeout) says when to call
 ///   [`handle_timeout`](Self::handle_timeout).
@@ -223,52 +224,6 @@ impl Router {
     #[must_use]
     pub fn has_output(&self) -> bool {
         !self.outputs.is_empty()
-    }
-
-    /// The socket of a connection that races with others is connected: it has won.
-    pub fn handle_reached(&mut self, connection: ConnectionId) {
-        self.race_won(connection);
-    }
-
-    /// A connection is open, from this address of ours, to a peer that has proved to be this. False
-    /// if it is not to be used: it is being closed, and what waits in it will come back.
-    #[must_use]
-    pub fn handle_connected(
-        &mut self,
-        connection: ConnectionId,
-        local: SocketAddr,
-        identity: Option<Arc<Identity>>,
-    ) -> bool {
-        self.race_won(connection);
-        self.connections.opened(connection, local, identity);
-        let Some(record) = self.connections.get(connection) else {
-            return false;
-        };
-        let name = record.name.clone();
-        self.resolver
-            .worked_at(record.protocol, record.remote, name);
-        if record.protocol == Protocol::Tcp {
-            self.without_tcp.remove(&record.remote);
-        }
-        !record.is_closing()
-    }
-
-    /// The first valid message came over an accepted connection: it is silent no longer.
-    pub fn handle_first_message(&mut self, connection: ConnectionId) {
-        self.connections.heard(connection);
-    }
-
-    /// A connection is gone. Says so once for each connection, also for one that failed to open.
-    pub fn handle_closed(&mut self, now: Instant, connection: ConnectionId, reason: CloseReason) {
-        let Some(record) = self.connections.remove(connection) else {
-            return;
-        };
-        let failed = record.local.is_none() && AttemptCause::from(reason).is_of_target();
-        if failed && !self.closing {
-            self.resolver
-                .failed_at(now, record.protocol, record.remote, record.name);
-        }
-        self.racer_gone(now, connection);
     }
 
     /// A client-only datagram channel is bound, or cannot be.
@@ -464,8 +419,7 @@ impl Router {
     fn close_with(&mut self, connection: ConnectionId, reason: CloseReason) -> bool {
         let news = self.connections.close(connection);
         if news {
-            self.outputs
-                .push_back(RouterOutput::Close { connection, reason });
+            self.command(connection, CommandKind::Close(reason));
         }
         news
     }

@@ -2,33 +2,22 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use crate::config::keep::Keep;
 #[cfg(doc)]
 use crate::connection::Connection;
+use crate::connection::notice::Command;
 use crate::endpoint::Transmit;
-use crate::error::{CloseReason, SendCause, SendError};
+use crate::error::{SendCause, SendError};
 use crate::event::Event;
-use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
+use crate::ids::{ChannelId, ConnectionId, QueryId, SocketId};
 use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
 use crate::resolve::{DomainName, LookupId, LookupKind, Target};
 #[cfg(doc)]
 use crate::router::Router;
 
-/// What became of a send.
+/// Something the router asks of its owner. All kinds there are: an owner who leaves one out does not
+/// compile.
 #[derive(Debug)]
-// A message is kept where it is: boxing it would cost an allocation for each.
-#[allow(clippy::large_enum_variant)]
-pub enum Routed {
-    /// The way is known: render, and give the bytes to what [`Dispatch::carrier`] names.
-    Ready(Dispatch, Box<Outgoing>),
-    /// It waits; [`RouterOutput::Routed`] or [`RouterOutput::Failed`] will end that.
-    Waiting(SendId),
-}
-
-/// Something the router asks of its owner.
-#[derive(Debug)]
-#[non_exhaustive]
 #[allow(clippy::large_enum_variant)]
 pub enum RouterOutput {
     /// Open a connection, and report to its machine, which is to be had from
@@ -41,12 +30,12 @@ pub enum RouterOutput {
         /// The local address to connect from, if not any.
         local: Option<IpAddr>,
     },
-    /// Close a connection: tell its machine.
-    Close {
+    /// A message to a connection: give it to [`Connection::handle_command`].
+    Command {
         /// The connection.
         connection: ConnectionId,
-        /// Why.
-        reason: CloseReason,
+        /// The message.
+        command: Command,
     },
     /// Bind a datagram socket for a channel that only sends, and answer with
     /// [`Router::handle_bound`].
@@ -82,13 +71,6 @@ pub enum RouterOutput {
         query: QueryId,
         /// The destination.
         remote: SocketAddr,
-    },
-    /// Keep a connection alive in this way, or no longer: tell its machine.
-    Keep {
-        /// The connection.
-        connection: ConnectionId,
-        /// How.
-        keep: Option<Keep>,
     },
     /// Send a datagram: a keep-alive. If that fails, say so by [`Router::send_failed`].
     Datagram {

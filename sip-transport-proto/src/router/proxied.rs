@@ -1,22 +1,13 @@
 //! Connections that load balancers pass on: where they may come from, and whose they are.
 
-// Without the feature nobody is trusted.
-#![cfg_attr(
-    not(feature = "proxy"),
-    allow(unused_variables, clippy::unnecessary_wraps)
-)]
-
 use core::net::{IpAddr, SocketAddr};
-#[cfg(feature = "proxy")]
 use std::time::Instant;
 
 use super::Router;
-#[cfg(feature = "proxy")]
+use crate::config::proxy::ProxyProtocol;
 use crate::endpoint::normalise;
 use crate::error::AcceptError;
-use crate::ids::ChannelId;
-#[cfg(feature = "proxy")]
-use crate::{ConnectionId, ProxyProtocol};
+use crate::ids::{ChannelId, ConnectionId};
 
 impl Router {
     /// Whether a channel takes connections from there.
@@ -25,10 +16,8 @@ impl Router {
         channel: ChannelId,
         remote: SocketAddr,
     ) -> Result<(), AcceptError> {
-        #[cfg(feature = "proxy")]
         if let Some(proxy) = self.proxy_of(channel)
-            && proxy.refuse_others
-            && !proxy.trusts(remote.ip())
+            && proxy.refuses(remote.ip())
         {
             let scope = self.channels.scope(channel, &self.shared);
             scope.counters.accepts_filtered.one();
@@ -37,26 +26,19 @@ impl Router {
         Ok(())
     }
 
-    /// How long a header may be that a connection from there has to begin with, if it has to: whose
-    /// it is shows only then.
-    pub(super) fn awaited_header(&self, channel: ChannelId, from: IpAddr) -> Option<usize> {
-        #[cfg(feature = "proxy")]
-        return self
-            .proxy_of(channel)
-            .filter(|proxy| proxy.trusts(from))
-            .map(|proxy| proxy.max_header);
-        #[cfg(not(feature = "proxy"))]
-        None
+    /// The settings of the header that a connection from there has to begin with, if it has to:
+    /// whose it is shows only then.
+    pub(super) fn awaited_header(
+        &self,
+        channel: ChannelId,
+        from: IpAddr,
+    ) -> Option<&ProxyProtocol> {
+        self.proxy_of(channel).filter(|proxy| proxy.trusts(from))
     }
 
     /// A load balancer has said that this is the far end of a connection: it is found by that
     /// address, and counts towards its share.
-    ///
-    /// # Errors
-    /// That address has as many connections as it may, all of them in use, or the connection is
-    /// being closed already.
-    #[cfg(feature = "proxy")]
-    pub fn handle_announced(
+    pub(super) fn announced(
         &mut self,
         now: Instant,
         connection: ConnectionId,
@@ -75,7 +57,6 @@ impl Router {
         Ok(())
     }
 
-    #[cfg(feature = "proxy")]
     fn proxy_of(&self, channel: ChannelId) -> Option<&ProxyProtocol> {
         self.channels.get(channel)?.config.proxy.as_ref()
     }

@@ -1,3 +1,8 @@
+//! Questions that sends wait for, and who waits.
+
+// A message comes and goes in its box.
+#![allow(clippy::vec_box)]
+
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::dispatch::{ConnectRequest, TargetOutcome};
+use super::dispatch::{ConnectRequest, Obstacle};
 use super::{Router, RouterOutput};
 use crate::error::CloseReason;
 use crate::ids::ConnectionId;
@@ -188,7 +188,7 @@ impl Router {
                     let due = now + self.attempt_delay();
                     return self.races.set_due(race, Some(due));
                 }
-                Err(TargetOutcome::NeedsLocal(remote)) => {
+                Err(Obstacle::NeedsLocal(remote)) => {
                     self.races.put_back(race, target);
                     let query = self.queries.find_local_for_race(now, remote, race);
                     let ask = query.map(|query| RouterOutput::LocalAddress { query, remote });

@@ -10,7 +10,7 @@ use crate::observe::trace::LIMIT;
 
 impl Router {
     /// All connections together have received more than they may: this one has to close.
-    pub fn handle_receive_full(&mut self, now: Instant, connection: ConnectionId) {
+    pub(super) fn receive_full(&mut self, now: Instant, connection: ConnectionId) {
         let record = self.connections.get(connection);
         let Some(record) = record.filter(|record| !record.is_closing()) else {
             return;

@@ -1,25 +1,67 @@
 //! A message on its way: hints, targets one after the other, waiting.
 
+use core::ops::ControlFlow;
 use std::time::Instant;
 
 use tracing::warn;
 
-use super::dispatch::TargetOutcome;
+use super::connections::ConnectionRecord;
+use super::dispatch::Obstacle;
 use super::targets::TargetLookup;
-use super::{Routed, Router, RouterOutput};
+use super::{Router, RouterOutput};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, AttemptCause, CloseReason, SendCause, SendError};
-use crate::ids::Carrier;
+use crate::ids::{Carrier, ChannelId, ConnectionId};
 use crate::incoming::flow;
-use crate::incoming::flow::ReturnPath;
 use crate::observe::trace::{CONNECTION, LIMIT};
 use crate::outgoing::dispatch::Dispatch;
 use crate::outgoing::next_hop::{NextHop, ViaFacts};
+use crate::outgoing::outcome::{Returned, Routed};
 use crate::outgoing::send_ids::SendIds;
 use crate::outgoing::sent::{HintOutcome, HintReport, NextError, Overruled, Sent};
 use crate::outgoing::{ChosenCarrier, Outgoing};
 use crate::resolve::Target;
 use crate::tls::TlsError;
+
+/// Where a message goes after an attempt has failed.
+enum AfterFailure {
+    /// Nowhere.
+    End(SendCause),
+    /// To the target at hand, as a request that is too large for UDP.
+    OverTcp { len: usize },
+    /// To the target at hand, over another connection.
+    SameTarget,
+    /// To the target after it.
+    NextTarget,
+    /// The same, from a connection that is still being opened, for others.
+    NoLongerWaiting,
+}
+
+impl AfterFailure {
+    fn of(cause: &AttemptCause, outgoing: &Outgoing) -> Self {
+        let was_open = outgoing.carrier.is_some_and(|carrier| carrier.open);
+        match cause {
+            AttemptCause::Send(cause) => Self::End((**cause).clone()),
+            AttemptCause::TooLargeForUdp { len, .. } => Self::OverTcp { len: *len },
+            AttemptCause::Deadline(Deadline::SizeRule) => Self::NoLongerWaiting,
+            AttemptCause::Closed(CloseReason::Overtaken) if outgoing.was_failed_by(cause) => {
+                Self::NextTarget
+            }
+            AttemptCause::Closed(CloseReason::Overtaken) => Self::SameTarget,
+            AttemptCause::Closed(_) if was_open => Self::SameTarget,
+            AttemptCause::Gone if !outgoing.missed => Self::SameTarget,
+            _ => Self::NextTarget,
+        }
+    }
+}
+
+/// The connection that the request of a response came in on, as a way back.
+enum RequestFlow {
+    Dispatched(Dispatch),
+    /// It could serve, and the application asks for another channel.
+    PassedOver,
+    None,
+}
 
 impl Router {
     /// Where ids and branches come from, for those who want them before they call
@@ -49,49 +91,43 @@ impl Router {
         self.advance(now, outgoing)
     }
 
-    /// Sends a message on to its next target, after the one at hand failed of `cause`. If that was
-    /// a connection found open and closed meanwhile, its target is tried once more, over a new one;
+    /// Sends a message on to its next target, after the one at hand failed. If that was a connection found open and closed meanwhile, its target is tried once more, over a new one;
     /// if the message is too large for UDP, over TCP.
     ///
     /// # Errors
     /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A
     /// full queue is an error at once.
-    pub fn retry(
-        &mut self,
-        now: Instant,
-        mut outgoing: Box<Outgoing>,
-        cause: AttemptCause,
-    ) -> Result<Routed, SendError> {
-        match cause {
-            AttemptCause::Send(cause) => {
+    pub fn retry(&mut self, now: Instant, returned: Returned) -> Result<Routed, SendError> {
+        let Returned {
+            mut outgoing,
+            cause,
+        } = returned;
+        let next = AfterFailure::of(&cause, &outgoing);
+        match next {
+            AfterFailure::End(cause) => {
                 self.keep_no_more(&outgoing);
-                return Err(self.failed(*cause, outgoing));
+                return Err(self.failed(cause, outgoing));
             }
-            AttemptCause::TooLargeForUdp { len, .. } => {
+            AfterFailure::OverTcp { len } => {
                 self.keep_no_more(&outgoing);
                 if !self.avoid_udp(now, &mut outgoing, len) {
                     return Err(self.failed(SendCause::TooLarge { len }, outgoing));
                 }
             }
-            // The connection is still being opened, for others.
-            AttemptCause::Deadline(Deadline::SizeRule) => {
-                self.target_failed(now, &mut outgoing, cause);
-            }
-            cause => {
+            AfterFailure::NoLongerWaiting => self.target_failed(now, &mut outgoing, cause),
+            AfterFailure::SameTarget | AfterFailure::NextTarget => {
                 let carrier = outgoing.carrier.take();
                 if let Some(id) = carrier.and_then(|carrier| carrier.connection) {
                     // Its machine knows before the router does: nothing more goes there.
                     self.connections.close(id);
                 }
-                outgoing.has_opened &= cause == AttemptCause::Closed(CloseReason::Overtaken);
-                let stays = match cause {
-                    AttemptCause::Closed(CloseReason::Overtaken) => outgoing.overtaken(&cause),
-                    AttemptCause::Closed(_) => carrier.is_some_and(|carrier| carrier.open),
-                    AttemptCause::Gone => !core::mem::replace(&mut outgoing.missed, true),
-                    _ => false,
-                };
-                if !stays {
-                    self.target_failed(now, &mut outgoing, cause);
+                outgoing.missed |= cause == AttemptCause::Gone;
+                let overtaken = cause == AttemptCause::Closed(CloseReason::Overtaken);
+                outgoing.has_opened &= overtaken;
+                match next {
+                    AfterFailure::SameTarget if overtaken => outgoing.overtaken(cause),
+                    AfterFailure::SameTarget => {}
+                    _ => self.target_failed(now, &mut outgoing, cause),
                 }
             }
         }
@@ -212,110 +248,33 @@ impl Router {
         );
     }
 
+    /// Takes a message on: over the connection that is hinted or that its request came in on, else
+    /// to its targets.
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         // First, so that the message does not go over the connection that has to go.
         self.relieve_queues();
         let mut report = HintReport::default();
-        if let Some(id) = outgoing.wanted_hints().connection {
-            let hinted = self.hinted_connection(id, &outgoing);
-            report.connection = (&hinted).into();
-            if let Ok(record) = hinted {
-                report.channel = match outgoing.options.hints.channel {
-                    None => HintOutcome::NotGiven,
-                    Some(channel) if channel == record.channel => HintOutcome::Honoured,
-                    Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
-                };
-                let dispatch = self.dispatch_over(id, &record, &outgoing, report);
-                return Ok(ready(dispatch, outgoing));
-            }
+        if let Some(dispatch) = self.try_hinted_connection(&outgoing, &mut report) {
+            return Ok(ready(dispatch, outgoing));
         }
-        let mut passed_over = false;
-        if let NextHop::Flow(flow) = &outgoing.next_hop
-            && outgoing.options.to.is_none()
-            && let Some(ReturnPath {
-                carrier: Carrier::Connection(id),
-                ..
-            }) = flow::decode(flow, self.shared.id)
-            && let Some(record) = self
-                .connections
-                .get(id)
-                .filter(|record| !record.is_closing())
-        {
-            // RFC 3261 §18.2.2: a response goes back over the connection of its request, unless
-            // the application asks for another channel that can carry it.
-            let record = record.clone();
-            let hint = outgoing.options.hints.channel;
-            let hinted = hint.map(|id| {
-                let hinted = self.hinted_channel(id, &outgoing, Some(record.remote.ip()))?;
-                if id == record.channel {
-                    return Ok(hinted);
-                }
-                if !outgoing.tried.is_empty() {
-                    // It had its turn.
-                    return Err(Overruled::Unreachable);
-                }
-                if !self.may_connect(&outgoing, hinted.protocol()) {
-                    return Err(Overruled::NoConnection);
-                }
-                Ok(hinted)
-            });
-            passed_over = matches!(&hinted, Some(Ok(channel)) if channel.id != record.channel);
-            if !passed_over {
-                report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
-                outgoing.sent_by_left = false;
-                let dispatch = self.dispatch_over(id, &record, &outgoing, report);
-                return Ok(ready(dispatch, outgoing));
+        loop {
+            let passed_over = match self.try_request_flow(&mut outgoing, report) {
+                RequestFlow::Dispatched(dispatch) => return Ok(ready(dispatch, outgoing)),
+                RequestFlow::PassedOver => true,
+                RequestFlow::None => false,
+            };
+            outgoing = match self.try_targets(now, outgoing, report) {
+                ControlFlow::Break(routed) => return routed,
+                ControlFlow::Continue(outgoing) => outgoing,
+            };
+            let more = match passed_over {
+                // It is passed over only once, before any target was tried.
+                true => !outgoing.tried.is_empty(),
+                false => self.turn_to_sent_by(&mut outgoing),
+            };
+            if !more {
+                break;
             }
-        }
-        if outgoing.targets.is_none() {
-            match self.find_targets(now, &mut outgoing) {
-                Ok(TargetLookup::Targets(targets)) => outgoing.targets = Some(targets),
-                Ok(TargetLookup::Waits(plan)) => {
-                    if !self.has_room() {
-                        self.resolver.cancel(plan);
-                    }
-                    return self.wait(now, outgoing, |router, outgoing| {
-                        router.queries.wait_for_plan(plan, outgoing);
-                        None
-                    });
-                }
-                Err(cause) => return Err(self.failed(cause, outgoing)),
-            }
-        }
-        while let Some(mut target) = outgoing.target() {
-            if let Some(rival) = self.connected_rival(now, &outgoing) {
-                target = outgoing.prefer(rival).unwrap_or(target);
-            }
-            match self.try_target(now, target, &outgoing, report) {
-                TargetOutcome::Dispatched(dispatch) => {
-                    outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
-                    return Ok(ready(dispatch, outgoing));
-                }
-                TargetOutcome::NeedsLocal(remote) => {
-                    return self.wait(now, outgoing, |router, outgoing| {
-                        let query = router.queries.find_local(now, remote, outgoing);
-                        query.map(|query| RouterOutput::LocalAddress { query, remote })
-                    });
-                }
-                TargetOutcome::NeedsBind(channel) => {
-                    return self.wait(now, outgoing, |router, outgoing| {
-                        router.queries.wait_for_bind(channel, outgoing);
-                        None
-                    });
-                }
-                TargetOutcome::Failed(cause) => {
-                    let cause = AttemptCause::Send(Box::new(cause));
-                    self.target_failed(now, &mut outgoing, cause);
-                }
-            }
-        }
-        if passed_over {
-            // The hinted channel has had its turn, so not once more.
-            return self.advance(now, outgoing);
-        }
-        if self.turn_to_sent_by(&mut outgoing) {
-            // A host now, so not once more.
-            return self.advance(now, outgoing);
         }
         // One target that could not even be tried: its cause is the whole story.
         let cause = match outgoing.tried.as_slice() {
@@ -328,6 +287,128 @@ impl Router {
             _ => SendCause::AllTargetsFailed,
         };
         Err(self.failed(cause, outgoing))
+    }
+
+    fn try_hinted_connection(
+        &self,
+        outgoing: &Outgoing,
+        report: &mut HintReport,
+    ) -> Option<Dispatch> {
+        let id = outgoing.wanted_hints().connection?;
+        let hinted = self.hinted_connection(id, outgoing);
+        report.connection = (&hinted).into();
+        let record = hinted.ok()?;
+        report.channel = match outgoing.options.hints.channel {
+            None => HintOutcome::NotGiven,
+            Some(channel) if channel == record.channel => HintOutcome::Honoured,
+            Some(_) => HintOutcome::Overruled(Overruled::ConnectionWins),
+        };
+        Some(self.dispatch_over(id, &record, outgoing, *report))
+    }
+
+    /// RFC 3261 §18.2.2: a response goes back over the connection of its request, unless the
+    /// application asks for another channel that can carry it.
+    fn try_request_flow(&self, outgoing: &mut Outgoing, mut report: HintReport) -> RequestFlow {
+        let Some((id, record)) = self.request_connection(outgoing) else {
+            return RequestFlow::None;
+        };
+        let hint = outgoing.options.hints.channel;
+        let hinted = hint.map(|hint| self.hinted_over_flow(hint, outgoing, record));
+        if matches!(hinted, Some(Ok(channel)) if channel != record.channel) {
+            return RequestFlow::PassedOver;
+        }
+        report.channel = hinted.as_ref().map_or(HintOutcome::NotGiven, Into::into);
+        outgoing.sent_by_left = false;
+        RequestFlow::Dispatched(self.dispatch_over(id, record, outgoing, report))
+    }
+
+    /// The connection that the request of a response came in on, if it is to go back over it.
+    pub(super) fn request_connection(
+        &self,
+        outgoing: &Outgoing,
+    ) -> Option<(ConnectionId, &ConnectionRecord)> {
+        let NextHop::Flow(flow) = &outgoing.next_hop else {
+            return None;
+        };
+        let Carrier::Connection(id) = flow::decode(flow, self.shared.id)?.carrier else {
+            return None;
+        };
+        let record = self.connections.get(id)?;
+        let serves = !record.is_closing() && outgoing.options.to.is_none();
+        serves.then_some((id, record))
+    }
+
+    /// Whether a hinted channel can carry a response whose request's connection is there.
+    fn hinted_over_flow(
+        &self,
+        hint: ChannelId,
+        outgoing: &Outgoing,
+        record: &ConnectionRecord,
+    ) -> Result<ChannelId, Overruled> {
+        let hinted = self.hinted_channel(hint, outgoing, Some(record.remote.ip()))?;
+        if hint == record.channel {
+            return Ok(hint);
+        }
+        if !outgoing.tried.is_empty() {
+            // It had its turn.
+            return Err(Overruled::Unreachable);
+        }
+        if !self.may_connect(outgoing, hinted.protocol()) {
+            return Err(Overruled::NoConnection);
+        }
+        Ok(hint)
+    }
+
+    /// Tries the targets one after the other. The message comes back if all have failed.
+    fn try_targets(
+        &mut self,
+        now: Instant,
+        mut outgoing: Box<Outgoing>,
+        report: HintReport,
+    ) -> ControlFlow<Result<Routed, SendError>, Box<Outgoing>> {
+        if outgoing.targets.is_none() {
+            match self.find_targets(now, &mut outgoing) {
+                Ok(TargetLookup::Targets(targets)) => outgoing.targets = Some(targets),
+                Ok(TargetLookup::Waits(plan)) => {
+                    if !self.has_room() {
+                        self.resolver.cancel(plan);
+                    }
+                    return ControlFlow::Break(self.wait(now, outgoing, |router, outgoing| {
+                        router.queries.wait_for_plan(plan, outgoing);
+                        None
+                    }));
+                }
+                Err(cause) => return ControlFlow::Break(Err(self.failed(cause, outgoing))),
+            }
+        }
+        while let Some(mut target) = outgoing.target() {
+            if let Some(rival) = self.connected_rival(now, &outgoing) {
+                target = outgoing.prefer(rival).unwrap_or(target);
+            }
+            match self.try_target(now, target, &outgoing, report) {
+                Ok(dispatch) => {
+                    outgoing.sent_by_left = self.sent_by_hop(&outgoing).is_some();
+                    return ControlFlow::Break(Ok(ready(dispatch, outgoing)));
+                }
+                Err(Obstacle::NeedsLocal(remote)) => {
+                    return ControlFlow::Break(self.wait(now, outgoing, |router, outgoing| {
+                        let query = router.queries.find_local(now, remote, outgoing);
+                        query.map(|query| RouterOutput::LocalAddress { query, remote })
+                    }));
+                }
+                Err(Obstacle::NeedsBind(channel)) => {
+                    return ControlFlow::Break(self.wait(now, outgoing, |router, outgoing| {
+                        router.queries.wait_for_bind(channel, outgoing);
+                        None
+                    }));
+                }
+                Err(Obstacle::Failed(cause)) => {
+                    let cause = AttemptCause::Send(Box::new(cause));
+                    self.target_failed(now, &mut outgoing, cause);
+                }
+            }
+        }
+        ControlFlow::Continue(outgoing)
     }
 
     /// Whether one more may wait.

@@ -14,7 +14,7 @@ use crate::config::multicast;
 use crate::config::multicast::Membership;
 use crate::endpoint::{is_one_host, normalise};
 use crate::error::{Attempt, SendCause};
-use crate::ids::{Carrier, QueryId};
+use crate::ids::QueryId;
 use crate::incoming::flow;
 use crate::outgoing::Outgoing;
 use crate::outgoing::next_hop::{NextHop, ViaFacts};
@@ -216,17 +216,8 @@ impl Router {
         let hinted = outgoing.wanted_hints().connection;
         let hinted = hinted.and_then(|id| self.hinted_connection(id, outgoing).ok());
         let record = hinted.or_else(|| {
-            let NextHop::Flow(flow) = &outgoing.next_hop else {
-                return None;
-            };
-            match flow::decode(flow, self.shared.id)?.carrier {
-                Carrier::Connection(id) if outgoing.options.to.is_none() => self
-                    .connections
-                    .get(id)
-                    .filter(|r| !r.is_closing())
-                    .cloned(),
-                _ => None,
-            }
+            let (_, record) = self.request_connection(outgoing)?;
+            Some(record.clone())
         })?;
         let (protocol, remote) = (record.protocol, record.remote);
         let address = AddressRule::Connection;

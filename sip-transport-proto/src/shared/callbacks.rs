@@ -17,7 +17,6 @@ pub(crate) enum Callback {
     Tap,
     AcceptFilter,
     HeaderHook,
-    #[cfg(feature = "ws")]
     UpgradeCheck,
 }
 
@@ -27,7 +26,6 @@ impl fmt::Display for Callback {
             Self::Tap => "the tap",
             Self::AcceptFilter => "the accept filter",
             Self::HeaderHook => "the header hook",
-            #[cfg(feature = "ws")]
             Self::UpgradeCheck => "the upgrade check",
         })
     }

@@ -1,5 +1,6 @@
 //! The state that all parts of one transport, or of one channel, share.
 
+pub(crate) mod accept_filter;
 pub(crate) mod callbacks;
 pub(crate) mod own_names;
 pub(crate) mod rates;

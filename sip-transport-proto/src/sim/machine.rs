@@ -9,10 +9,11 @@ use crate::config::{ChannelConfig, Config};
 use crate::error::{AcceptError, ChannelError, SendError};
 use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
 use crate::outgoing::Outgoing;
+use crate::outgoing::outcome::Submitted;
 use crate::outgoing::sent::{NextError, Sent};
 use crate::resolve::{Answer, Family, LookupId};
 use crate::router::Router;
-use crate::transport::{Output, Submitted, Transport};
+use crate::transport::{Output, Transport};
 
 macro_rules! machine {
     ($(fn $name:ident(&mut self $(, $arg:ident: $type:ty)*) $(-> $out:ty)?;)+) => {

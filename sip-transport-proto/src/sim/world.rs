@@ -19,10 +19,11 @@ use crate::error::{ChannelError, SendError};
 use crate::event::Event;
 use crate::ids::{ChannelId, ConnectionId, SendId, SocketId};
 use crate::outgoing::Outgoing;
+use crate::outgoing::outcome::Submitted;
 use crate::outgoing::sent::{NextError, Sent};
 use crate::protocol::Protocol;
 use crate::resolve::{Family, LookupId};
-use crate::transport::{Output, Submitted, Transport};
+use crate::transport::{Output, Transport};
 
 /// Hosts on a [`Network`], each with a [`Machine`] whose outputs are carried out and whose inputs
 /// come from the network.

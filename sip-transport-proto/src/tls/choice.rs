@@ -1,14 +1,12 @@
 //! The TLS configuration chosen for a connection.
 
-#[cfg(feature = "tls")]
 use super::TlsConfig;
 
 /// The TLS configuration to connect with, if there is one. A connection carries only messages that
 /// would open one with the same configuration.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TlsChoice(#[cfg(feature = "tls")] pub(crate) Option<TlsConfig>);
+pub(crate) struct TlsChoice(pub(crate) Option<TlsConfig>);
 
-#[cfg(feature = "tls")]
 impl TlsChoice {
     /// Returns true if there is a configuration.
     pub(crate) fn is_given(&self) -> bool {
@@ -27,17 +25,5 @@ impl TlsChoice {
             (Some(one), Some(other)) => one.connects_as(other),
             _ => false,
         }
-    }
-}
-
-/// Without the feature `tls` there is no configuration.
-#[cfg(not(feature = "tls"))]
-impl TlsChoice {
-    pub(crate) fn is_given(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn is(&self, _: &Self) -> bool {
-        true
     }
 }

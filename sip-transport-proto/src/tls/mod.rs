@@ -12,6 +12,8 @@
 //!
 //! Without the feature `tls` only names, identities and errors are available.
 
+#[cfg(not(feature = "tls"))]
+mod absent;
 #[cfg(feature = "tls")]
 mod certificate_names;
 #[cfg(feature = "tls")]
@@ -35,6 +37,8 @@ pub use error::{CertificateProblem, TlsAlert, TlsError};
 pub use identity::{Identity, NamePolicy};
 pub use name::{TlsName, TlsNameError};
 
+#[cfg(not(feature = "tls"))]
+pub(crate) use absent::{Tls, TlsConfig};
 pub(crate) use choice::TlsChoice;
 
 #[cfg(feature = "tls")]

@@ -2,17 +2,16 @@
 
 use std::time::Instant;
 
-use super::{Output, Submitted, Transport};
-use crate::connection::{ConnectionEvent, Pushed};
-#[cfg(feature = "proxy")]
-use crate::error::AcceptError;
+use super::{Output, Transport};
+use crate::connection::ConnectionEvent;
 use crate::error::{AttemptCause, SendCause, SendError};
 use crate::event::Event;
-use crate::ids::{Carrier, ConnectionId, SendId};
+use crate::ids::{Carrier, ConnectionId};
 use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
+use crate::outgoing::outcome::{Returned, Routed, Submitted};
 use crate::outgoing::sent::Sent;
-use crate::router::{Routed, RouterOutput};
+use crate::router::RouterOutput;
 
 impl Transport {
     /// Takes one event of a connection, or, if it has none, sees to its writing and its deadline.
@@ -23,48 +22,25 @@ impl Transport {
         };
         match machine.poll_event(now) {
             Some(ConnectionEvent::Event(event)) => self.outputs.push_back(Output::Event(event)),
-            Some(ConnectionEvent::Reached) => {
-                self.router.handle_reached(id);
+            Some(ConnectionEvent::Notice(notice)) => {
+                self.router.handle_notice(now, id, notice);
                 self.drain_router(now);
             }
-            Some(ConnectionEvent::Connected { local, identity }) => {
-                if self.router.handle_connected(id, local, identity) {
-                    self.render_pending(now, id);
+            Some(ConnectionEvent::Call(call)) => {
+                if let Some(answer) = call.run() {
+                    machine.handle_command(now, answer);
                 }
+            }
+            Some(ConnectionEvent::Ready(dispatch, outgoing)) => {
+                let attempt = self.give(now, &dispatch, outgoing);
+                self.finish(now, attempt);
                 self.drain_router(now);
             }
-            #[cfg(feature = "ws")]
-            Some(ConnectionEvent::Upgrade(check)) => machine.decide(check.run()),
-            #[cfg(feature = "proxy")]
-            Some(ConnectionEvent::Announced {
-                channel,
-                local,
-                remote,
-            }) => {
-                let filter = self.router.accept_filter(channel);
-                let answer =
-                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
-                        true => self.router.handle_announced(now, id, remote),
-                        false => Err(AcceptError::Filtered),
-                    };
-                machine.admit(now, answer);
-            }
-            Some(ConnectionEvent::Tap(call)) => call.run(),
-            Some(ConnectionEvent::FirstMessage) => self.router.handle_first_message(id),
-            Some(ConnectionEvent::Alias { port }) => self.router.handle_alias(id, port),
-            Some(ConnectionEvent::Active) => self.router.handle_active(now, id),
-            Some(ConnectionEvent::Alive) => self.router.handle_alive(now, id),
-            Some(ConnectionEvent::Behind(since)) => self.router.handle_behind(id, since),
-            Some(ConnectionEvent::ReceiveFull(closes)) => {
-                self.router.handle_receive_full(now, closes);
+            Some(ConnectionEvent::Returned(returned)) => {
+                self.finish(now, Err(returned));
                 self.drain_router(now);
             }
-            Some(ConnectionEvent::Closed { reason }) => {
-                self.router.handle_closed(now, id, reason);
-                self.outputs.push_back(Output::Close(id));
-                self.drain_router(now);
-            }
-            Some(ConnectionEvent::Returned(outgoing, cause)) => self.retry(now, outgoing, cause),
+            Some(ConnectionEvent::Closed) => self.outputs.push_back(Output::Close(id)),
             None => {
                 self.touched.remove(&id);
                 if machine.is_closed() {
@@ -94,30 +70,21 @@ impl Transport {
         }
     }
 
-    pub(super) fn render_pending(&mut self, now: Instant, id: ConnectionId) {
-        while let Some(machine) = self.connections.get_mut(&id)
-            && let Some((dispatch, outgoing)) = machine.next_pending()
-        {
-            let send = outgoing.id();
-            match self.give(now, &dispatch, outgoing) {
-                Ok(sent) => self.complete(send, Ok(sent)),
-                Err((outgoing, cause)) => self.retry(now, outgoing, cause),
-            }
-        }
-    }
-
-    pub(super) fn retry(&mut self, now: Instant, outgoing: Box<Outgoing>, cause: AttemptCause) {
-        let send = outgoing.id();
-        let routed = self.router.retry(now, outgoing, cause);
-        match self.carry_on(now, routed) {
-            Ok(Submitted::Sent(sent)) => self.complete(send, Ok(sent)),
+    /// Takes a send that waited as far as it goes, and reports its end.
+    fn finish(&mut self, now: Instant, attempt: Result<Submitted, Returned>) {
+        match self.carry_on(now, attempt) {
+            Ok(Submitted::Sent(sent)) => self.complete(Ok(sent)),
             Ok(Submitted::Waiting(_)) => {}
-            Err(error) => self.complete(send, Err(error)),
+            Err(error) => self.complete(Err(error)),
         }
-        self.drain_router(now);
     }
 
-    pub(super) fn complete(&mut self, send: SendId, result: Result<Box<Sent>, SendError>) {
+    fn complete(&mut self, result: Result<Sent, SendError>) {
+        let send = match &result {
+            Ok(sent) => sent.id(),
+            Err(error) => error.send(),
+        };
+        let result = result.map(Box::new);
         self.outputs
             .push_back(Output::Event(Event::SendCompleted { send, result }));
     }
@@ -137,11 +104,11 @@ impl Transport {
                         local,
                     });
                 }
-                RouterOutput::Close { connection, reason } => {
-                    self.with(connection, |machine| machine.close(now, reason));
-                }
-                RouterOutput::Keep { connection, keep } => {
-                    self.with(connection, |machine| machine.keep(now, keep));
+                RouterOutput::Command {
+                    connection,
+                    command,
+                } => {
+                    self.with(connection, |machine| machine.handle_command(now, command));
                 }
                 RouterOutput::Datagram { socket, transmit } => {
                     self.outputs
@@ -164,76 +131,68 @@ impl Transport {
                         .push_back(Output::LocalAddress { query, remote });
                 }
                 RouterOutput::Routed(dispatch, outgoing) => {
-                    let send = outgoing.id();
-                    match self.carry_on(now, Ok(Routed::Ready(dispatch, outgoing))) {
-                        Ok(Submitted::Sent(sent)) => self.complete(send, Ok(sent)),
-                        Ok(Submitted::Waiting(_)) => {}
-                        Err(error) => self.complete(send, Err(error)),
-                    }
+                    let attempt = self.attempt(now, Routed::Ready(dispatch, outgoing));
+                    self.finish(now, attempt);
                 }
-                RouterOutput::Failed(error) => self.complete(error.send(), Err(error)),
+                RouterOutput::Failed(error) => self.complete(Err(error)),
             }
         }
     }
 
-    /// Takes a routed message as far as it goes.
+    /// Takes a message on to its next targets, until one takes it or it has to wait.
     pub(super) fn carry_on(
         &mut self,
         now: Instant,
-        mut routed: Result<Routed, SendError>,
+        mut attempt: Result<Submitted, Returned>,
     ) -> Result<Submitted, SendError> {
         loop {
-            let (dispatch, outgoing) = match routed? {
-                Routed::Waiting(id) => return Ok(Submitted::Waiting(id)),
-                Routed::Ready(dispatch, outgoing) => (dispatch, outgoing),
-            };
-            let send = outgoing.id();
-            let pushed = match dispatch.carrier() {
-                Carrier::Connection(id) => self.push(id, dispatch, outgoing),
-                Carrier::Datagram { .. } => Pushed::Ready(dispatch, outgoing),
-            };
-            let given = match pushed {
-                Pushed::Waiting => return Ok(Submitted::Waiting(send)),
-                Pushed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
-                Pushed::Returned(outgoing, cause) => Err((outgoing, cause)),
-            };
-            let (outgoing, cause) = match given {
-                Ok(sent) => return Ok(Submitted::Sent(sent)),
+            let returned = match attempt {
+                Ok(submitted) => return Ok(submitted),
                 Err(returned) => returned,
             };
-            routed = self.router.retry(now, outgoing, cause);
+            let routed = self.router.retry(now, returned)?;
+            attempt = self.attempt(now, routed);
         }
     }
 
-    pub(super) fn push(
-        &mut self,
-        id: ConnectionId,
-        dispatch: Dispatch,
-        outgoing: Box<Outgoing>,
-    ) -> Pushed {
+    /// Takes a routed message as far as it goes without another target.
+    pub(super) fn attempt(&mut self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
+        let pushed = match routed {
+            Routed::Ready(dispatch, outgoing) => self.push(dispatch, outgoing)?,
+            waiting @ Routed::Waiting(_) => waiting,
+        };
+        match pushed {
+            Routed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
+            Routed::Waiting(send) => Ok(Submitted::Waiting(send)),
+        }
+    }
+
+    fn push(&mut self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Result<Routed, Returned> {
+        let Carrier::Connection(id) = dispatch.carrier() else {
+            return Ok(Routed::Ready(dispatch, outgoing));
+        };
         self.keep_machines();
         self.touched.insert(id);
         match self.connections.get_mut(&id) {
             Some(machine) => machine.push(dispatch, outgoing),
-            None => Pushed::Returned(outgoing, AttemptCause::Gone),
+            None => Err(Returned::new(outgoing, AttemptCause::Gone)),
         }
     }
 
-    /// Renders a message and gives it to its socket or connection. If that fails, it comes back with
-    /// the cause.
-    pub(super) fn give(
+    /// Renders a message and gives it to its socket or connection.
+    fn give(
         &mut self,
         now: Instant,
         dispatch: &Dispatch,
         outgoing: Box<Outgoing>,
-    ) -> Result<Box<Sent>, (Box<Outgoing>, AttemptCause)> {
+    ) -> Result<Submitted, Returned> {
         let given = dispatch.render(now, &outgoing).and_then(|sent| {
             self.put(now, &sent)?;
             Ok(sent)
         });
         match given {
-            Ok(sent) => Ok(Box::new(sent.keep(outgoing))),
-            Err(cause) => Err((outgoing, cause)),
+            Ok(sent) => Ok(Submitted::Sent(sent.keep(outgoing))),
+            Err(cause) => Err(Returned::new(outgoing, cause)),
         }
     }
 

@@ -23,11 +23,12 @@ use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
 use crate::observe::counters::Stats;
 use crate::outgoing::Outgoing;
 use crate::outgoing::options::SendOptions;
+use crate::outgoing::outcome::Submitted;
 use crate::outgoing::sent::{NextError, Sent};
 use crate::resolve::{Answer, Family, LookupId};
 use crate::router::Router;
 
-pub use output::{Output, Submitted};
+pub use output::Output;
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
 ///
@@ -184,8 +185,10 @@ impl Transport {
     /// # Errors
     /// It cannot be sent; the error says why and gives the message back.
     pub fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
-        let routed = self.router.send(now, outgoing);
-        let result = self.carry_on(now, routed);
+        let result = self.router.send(now, outgoing).and_then(|routed| {
+            let attempt = self.attempt(now, routed);
+            self.carry_on(now, attempt)
+        });
         self.drain_router(now);
         result
     }

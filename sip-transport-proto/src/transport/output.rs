@@ -7,8 +7,7 @@ use crate::deadline::Deadline;
 use crate::endpoint::Transmit;
 use crate::error::SendCause;
 use crate::event::Event;
-use crate::ids::{ChannelId, ConnectionId, QueryId, SendId, SocketId};
-use crate::outgoing::sent::Sent;
+use crate::ids::{ChannelId, ConnectionId, QueryId, SocketId};
 use crate::resolve::{DomainName, LookupId, LookupKind, Target};
 #[cfg(doc)]
 use crate::transport::Transport;
@@ -80,13 +79,4 @@ pub enum Output {
     },
     /// Nothing more for now: wait for input, or until then, and for what.
     Timeout(Option<(Instant, Deadline)>),
-}
-
-/// What became of a message given to [`Transport::send`].
-#[derive(Debug)]
-pub enum Submitted {
-    /// It is on its way.
-    Sent(Box<Sent>),
-    /// It waits for a connection or a lookup; [`Event::SendCompleted`] will tell.
-    Waiting(SendId),
 }

@@ -244,7 +244,7 @@ impl Host {
     /// Sends a message that must go out at once, or as soon as the local address is known.
     pub fn send(&mut self, message: impl Into<Message>, options: SendOptions) -> Sent {
         match self.submit(message, options).unwrap() {
-            Submitted::Sent(sent) => *sent,
+            Submitted::Sent(sent) => sent,
             Submitted::Waiting(send) => self.completed(send).unwrap(),
         }
     }

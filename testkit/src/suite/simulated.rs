@@ -269,7 +269,7 @@ impl<M: Machine> Endpoint for Simulated<M> {
         let outgoing = Outgoing::new(message, options);
         let submitted = self.lock().world.send(self.host, outgoing)?;
         let send = match submitted {
-            Submitted::Sent(sent) => return Ok(*sent),
+            Submitted::Sent(sent) => return Ok(sent),
             Submitted::Waiting(send) => send,
         };
         poll_fn(|_| match self.lock().completed.remove(&(self.host, send)) {

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::{io, thread};
 
-#[cfg(feature = "proxy")]
-use sip_transport_proto::error::AcceptError;
 use sip_transport_proto::error::CloseReason;
 use sip_transport_proto::parts::ConnectionEvent;
 use sip_transport_proto::trace::CONNECTION;
@@ -266,84 +264,24 @@ impl Task {
         }
     }
 
+    /// Sees to an event that is not the application's.
     fn handle(&self, event: ConnectionEvent) {
         let (hub, id) = (&self.hub, self.id);
         match event {
-            ConnectionEvent::Reached => {
-                let ((), asked) = hub.ask(|router| router.handle_reached(id));
-                hub.run(asked);
-            }
-            ConnectionEvent::Connected { local, identity } => {
-                let (serves, asked) =
-                    hub.ask(|router| router.handle_connected(id, local, identity));
-                if serves {
-                    self.render_pending();
+            ConnectionEvent::Event(event) => hub.tell(self.link.worker, event),
+            ConnectionEvent::Notice(notice) => hub.notify(id, notice),
+            ConnectionEvent::Call(call) => {
+                if let Some(answer) = call.run() {
+                    lock(&self.link.machine).handle_command(hub.now(), answer);
                 }
-                hub.run(asked);
             }
-            #[cfg(feature = "ws")]
-            ConnectionEvent::Upgrade(check) => {
-                let decision = check.run();
-                lock(&self.link.machine).decide(decision);
-            }
-            ConnectionEvent::Tap(call) => call.run(),
-            #[cfg(feature = "proxy")]
-            ConnectionEvent::Announced {
-                channel,
-                local,
-                remote,
-            } => {
+            ConnectionEvent::Ready(dispatch, outgoing) => {
                 let now = hub.now();
-                let filter = hub.with_router(|router| router.accept_filter(channel));
-                let answer =
-                    match filter.is_none_or(|filter| filter.allows_announced(local, remote)) {
-                        true => hub.with_router(|router| router.handle_announced(now, id, remote)),
-                        false => Err(AcceptError::Filtered),
-                    };
-                lock(&self.link.machine).admit(now, answer);
+                let attempt = hub.give(now, &dispatch, outgoing);
+                hub.finish(now, attempt);
             }
-            ConnectionEvent::FirstMessage => {
-                hub.with_router(|router| router.handle_first_message(id));
-            }
-            ConnectionEvent::Alias { port } => {
-                hub.with_router(|router| router.handle_alias(id, port));
-            }
-            ConnectionEvent::Active => {
-                let now = hub.now();
-                hub.with_router(|router| router.handle_active(now, id));
-            }
-            ConnectionEvent::Alive => {
-                let now = hub.now();
-                hub.with_router(|router| router.handle_alive(now, id));
-            }
-            ConnectionEvent::Behind(since) => {
-                hub.with_router(|router| router.handle_behind(id, since));
-            }
-            ConnectionEvent::ReceiveFull(closes) => {
-                let now = hub.now();
-                let ((), asked) = hub.ask(|router| router.handle_receive_full(now, closes));
-                hub.run(asked);
-            }
-            ConnectionEvent::Closed { reason } => hub.forget_link(id, reason),
-            ConnectionEvent::Returned(outgoing, cause) => {
-                hub.retry(hub.now(), outgoing, cause);
-            }
-            _ => {}
-        }
-    }
-
-    /// Renders what waited for the connection to open, in order, with no lock held meanwhile.
-    fn render_pending(&self) {
-        loop {
-            let next = lock(&self.link.machine).next_pending();
-            let Some((dispatch, outgoing)) = next else {
-                return;
-            };
-            let (send, now) = (outgoing.id(), self.hub.now());
-            match self.hub.give(now, &dispatch, outgoing) {
-                Ok(sent) => self.hub.complete(send, Ok(sent)),
-                Err((outgoing, cause)) => self.hub.retry(now, outgoing, cause),
-            }
+            ConnectionEvent::Returned(returned) => hub.finish(hub.now(), Err(returned)),
+            ConnectionEvent::Closed => hub.remove_link(id),
         }
     }
 

@@ -1,0 +1,51 @@
+//! How far a message has come on its way out.
+
+use crate::error::AttemptCause;
+use crate::ids::SendId;
+use crate::outgoing::Outgoing;
+use crate::outgoing::dispatch::Dispatch;
+use crate::outgoing::sent::Sent;
+
+/// A message that a router or a connection has taken.
+#[derive(Debug)]
+pub enum Routed {
+    /// Nothing stands in its way: render it, and give the bytes to what [`Dispatch::carrier`]
+    /// names. From a router, ask the carrier's connection first, by
+    /// [`Connection::push`](crate::parts::Connection::push).
+    Ready(Dispatch, Box<Outgoing>),
+    /// It waits. With a router, until [`RouterOutput::Routed`](crate::parts::RouterOutput::Routed) or
+    /// [`RouterOutput::Failed`](crate::parts::RouterOutput::Failed); with a connection, until
+    /// [`ConnectionEvent::Ready`](crate::parts::ConnectionEvent::Ready) or
+    /// [`ConnectionEvent::Returned`](crate::parts::ConnectionEvent::Returned).
+    Waiting(SendId),
+}
+
+/// A message that could not go the way chosen for it, to be given to
+/// [`Router::retry`](crate::parts::Router::retry).
+#[derive(Debug)]
+pub struct Returned {
+    /// The message.
+    pub outgoing: Box<Outgoing>,
+    /// Why that attempt failed.
+    pub cause: AttemptCause,
+}
+
+impl Returned {
+    /// A message that an attempt gives back.
+    pub fn new(outgoing: Box<Outgoing>, cause: impl Into<AttemptCause>) -> Self {
+        let cause = cause.into();
+        Self { outgoing, cause }
+    }
+}
+
+/// A message that is sent, or on its way.
+#[derive(Debug)]
+// Boxing the common case would cost an allocation for each message.
+#[allow(clippy::large_enum_variant)]
+pub enum Submitted {
+    /// It was given to its socket or connection.
+    Sent(Sent),
+    /// It waits for a connection or a lookup;
+    /// [`Event::SendCompleted`](crate::Event::SendCompleted) reports its end.
+    Waiting(SendId),
+}
