@@ -100,13 +100,14 @@ pub use setting::ConfigError;
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Submitted, Transport};
 
-/// The parts that a [`Transport`](crate::Transport) is made of, for adapters that give each of them a
-/// task of its own.
-///
-/// The [`Router`] decides where messages go, behind one lock. A [`Connection`] is one stream, a
-/// [`DatagramSocket`] one UDP socket. A message is prepared by [`SendIds`], routed by [`Router::send`]
-/// and rendered by its [`Dispatch`]; the bytes go to the [`Carrier`] that it names.
 pub mod parts {
+    //! The parts that a [`Transport`](super::Transport) is made of, for adapters that give each of them a
+    //! task of its own.
+    //!
+    //! The [`Router`] decides where messages go, behind one lock. A [`Connection`] is one stream, a
+    //! [`DatagramSocket`] one UDP socket. A message is prepared by [`SendIds`], routed by [`Router::send`]
+    //! and rendered by its [`Dispatch`]; the bytes go to the [`Carrier`] that it names.
+
     pub use crate::connection::{Connection, ConnectionEvent, Pushed};
     pub use crate::datagram::DatagramSocket;
     pub use crate::ids::Carrier;

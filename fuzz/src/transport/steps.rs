@@ -237,7 +237,7 @@ impl World {
                     LookupKind::A => {
                         [address(found), address(peer(choice.wrapping_add(1)).ip())].concat()
                     }
-                    LookupKind::Aaaa => address(Ipv6Addr::LOCALHOST.into()),
+                    _ => address(Ipv6Addr::LOCALHOST.into()),
                 };
                 let answer = match choice % 4 {
                     0 => Answer::Failed(failure),

@@ -46,6 +46,7 @@ pub enum BuildError {
         /// The header.
         header: crate::Name,
         /// What is wrong with it, if it is there.
+        #[source]
         error: Option<ValueError>,
     },
 }

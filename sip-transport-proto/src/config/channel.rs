@@ -19,6 +19,7 @@ use crate::tls::TlsConfig;
 use crate::websocket::WebSocketConfig;
 
 /// A channel to add: a protocol on a bound address.
+#[must_use = "a channel comes of it once it is added"]
 #[derive(Clone, Debug)]
 pub struct ChannelConfig {
     pub(crate) protocol: Protocol,

@@ -21,6 +21,7 @@ use crate::setting::{ConfigError, check_duration};
 /// let outbound = Keep::new().interval(Duration::from_secs(90))?.required();
 /// # Ok::<(), sip_transport_proto::ConfigError>(())
 /// ```
+#[must_use = "a flow is kept once it is given to a send, a channel or a transport"]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Keep {
     pub(crate) kind: Option<KeepKind>,
@@ -51,7 +52,6 @@ impl Keep {
 
     /// What to send. A protocol that cannot carry it takes its own default: STUN is for UDP alone
     /// (RFC 5626 §4.4.2).
-    #[must_use]
     pub fn kind(mut self, kind: KeepKind) -> Self {
         self.kind = Some(kind);
         self
@@ -71,7 +71,6 @@ impl Keep {
 
     /// Answers are due, because the peer is known to give them (`ob`, Flow-Timer, configuration):
     /// without one in time the flow is dead (RFC 5626 §4.4.1).
-    #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
@@ -81,7 +80,6 @@ impl Keep {
     /// in that of a response starts the keep-alives, to be answered, at the interval that it asks
     /// for. Meant for REGISTER and for requests that create or refresh a dialog; not within a
     /// dialog in which it was agreed on already (§4.3).
-    #[must_use]
     pub fn negotiated(mut self) -> Self {
         self.negotiated = true;
         self

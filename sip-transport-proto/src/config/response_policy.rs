@@ -7,6 +7,7 @@
 /// ([`SendOptions::responses`](crate::SendOptions::responses)), for a channel that only such peers
 /// reach ([`ChannelConfig::responses`](crate::ChannelConfig::responses)) or for all
 /// ([`Config::responses`](crate::Config::responses)); the narrower one counts.
+#[must_use = "it is for a response, a channel or a transport"]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ResponsePolicy {
     pub(crate) connect: bool,
@@ -32,7 +33,6 @@ impl ResponsePolicy {
 
     /// Whether a connection is opened for a response, where the one of its request is gone.
     /// Default: yes. Without, such a response fails.
-    #[must_use]
     pub const fn connect(mut self, connect: bool) -> Self {
         self.connect = connect;
         self
@@ -41,7 +41,6 @@ impl ResponsePolicy {
     /// Whether the servers of the top Via's sent-by come after the source, as RFC 3263 §5 finds
     /// them. Default: no. Over UDP, [`try_next`](crate::parts::Router::try_next) goes there once
     /// [`Event::SendFailed`](crate::Event::SendFailed) has told that the source does not listen.
-    #[must_use]
     pub const fn sent_by(mut self, follow: bool) -> Self {
         self.sent_by = follow;
         self
@@ -49,7 +48,6 @@ impl ResponsePolicy {
 
     /// Whether a response over UDP goes to the address in the `maddr` of its top Via, before
     /// anything else. Default: no.
-    #[must_use]
     pub const fn maddr(mut self, follow: bool) -> Self {
         self.maddr = follow;
         self

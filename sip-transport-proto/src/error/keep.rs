@@ -18,7 +18,7 @@ pub enum KeepStop {
     /// The peer answered none and had promised nothing: it may know no STUN. No more are sent
     /// (RFC 6223 §10).
     NoAnswer,
-    /// More UDP flows are kept than [`Config::max_kept_flows`]: the one that was asked for first
+    /// More UDP flows are kept than [`Config::max_kept_flows`](crate::Config::max_kept_flows): the one that was asked for first
     /// makes room.
     Crowded,
 }

@@ -91,7 +91,11 @@ impl fmt::Display for SendError {
     }
 }
 
-impl std::error::Error for SendError {}
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0.cause)
+    }
+}
 
 /// What ended a send.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -103,6 +107,7 @@ pub enum SendCause {
         /// The part.
         what: &'static str,
         /// What is wrong with it.
+        #[source]
         error: ValueError,
     },
     /// The message has no such header.
@@ -139,8 +144,8 @@ pub enum SendCause {
     #[error("the connection is closed")]
     ConnectionClosed,
     /// The next hop's name leads nowhere (RFC 3263).
-    #[error(transparent)]
-    Resolve(PlanError),
+    #[error("{0}")]
+    Resolve(#[source] PlanError),
     /// Every target failed; [`SendError::tried`] says of what.
     #[error("no target took the message")]
     AllTargetsFailed,
@@ -217,22 +222,22 @@ pub enum AttemptCause {
     /// The connection could not be opened for want of something here. No target is to blame, and so
     /// none is tried last for it.
     #[error("could not connect, by a fault of this machine: {0}")]
-    LocalFault(LocalFault),
+    LocalFault(#[source] LocalFault),
     /// The operating system has no route there.
     #[error("no route: {0}")]
     NoRoute(io::ErrorKind),
     /// TLS could not be agreed on, or the peer did not prove to be whom the send is for.
     #[error("TLS: {0}")]
-    Tls(TlsError),
+    Tls(#[source] TlsError),
     /// The peer did not take the connection for one of SIP over WebSocket.
     #[error("{0}")]
-    WebSocket(WebSocketError),
+    WebSocket(#[source] WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
     /// The connection closed before the message could be handed to it.
     #[error("the connection closed: {0}")]
-    Closed(CloseReason),
+    Closed(#[source] CloseReason),
     /// The connection was gone when the message came to it: the target is tried once more.
     #[error("the connection is gone")]
     Gone,
@@ -247,7 +252,7 @@ pub enum AttemptCause {
     },
     /// The send could not even begin.
     #[error("{0}")]
-    Send(Box<SendCause>),
+    Send(#[source] Box<SendCause>),
     /// The message was sent there, and the application went on to the next target: no answer came,
     /// or a 503 (RFC 3263 §4.3).
     #[error("the application went on to the next target")]
@@ -308,7 +313,7 @@ pub enum CloseReason {
     ConnectFailed(io::ErrorKind),
     /// It could not be opened, for want of something here.
     #[error("could not connect, by a fault of this machine: {0}")]
-    LocalFault(LocalFault),
+    LocalFault(#[source] LocalFault),
     /// The peer closed it.
     #[error("closed by the peer")]
     Peer,
@@ -320,13 +325,13 @@ pub enum CloseReason {
     Framing(sip_core::message::ParseErrorKind),
     /// What a load balancer has to say first was missing or cannot be read.
     #[error("{0}")]
-    Proxy(ProxyError),
+    Proxy(#[source] ProxyError),
     /// TLS failed: the handshake, or what came after it.
     #[error("TLS: {0}")]
-    Tls(TlsError),
+    Tls(#[source] TlsError),
     /// WebSocket failed: the upgrade, or what came after it.
     #[error("{0}")]
-    WebSocket(WebSocketError),
+    WebSocket(#[source] WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
@@ -344,7 +349,7 @@ pub enum CloseReason {
     ChannelRemoved,
     /// Its channel came to an end that nobody asked for.
     #[error("the channel failed: {0}")]
-    ChannelFailed(ChannelFailure),
+    ChannelFailed(#[source] ChannelFailure),
     /// The transport shut down.
     #[error("the transport shut down")]
     Shutdown,
@@ -446,7 +451,7 @@ pub enum SendFailure {
     TooLarge,
     /// The connection closed before all of it was written.
     #[error("the connection closed: {0}")]
-    Closed(CloseReason),
+    Closed(#[source] CloseReason),
     /// The channel was removed before it was written.
     #[error("the channel was removed")]
     ChannelRemoved,

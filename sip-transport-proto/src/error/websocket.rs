@@ -7,7 +7,7 @@ pub enum WebSocketError {
     /// The opening handshake broke a rule of RFC 6455 §4 or RFC 7118 §4, or the application's
     /// check refused it. A server has its reply in the output.
     #[error("WebSocket handshake: {0}")]
-    Handshake(HandshakeError),
+    Handshake(#[source] HandshakeError),
     /// The server answered the upgrade with another status than 101.
     #[error("WebSocket handshake: the server answered {status}")]
     Refused {

@@ -9,6 +9,7 @@ use crate::protocol::Protocol;
 
 /// The type of record that a lookup is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
 pub enum LookupKind {
     /// NAPTR (RFC 3403).
     Naptr,
@@ -67,6 +68,7 @@ pub enum Answer {
 
 /// One DNS record.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Record {
     /// NAPTR.
     Naptr(NaptrRecord),

@@ -1,3 +1,6 @@
+// Messages stay in their boxes, as they change hands often.
+#![allow(clippy::vec_box)]
+
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use thiserror::Error;
 pub enum TlsError {
     /// The peer's certificate does not prove what it must.
     #[error("the peer's certificate {0}")]
-    Certificate(CertificateProblem),
+    Certificate(#[source] CertificateProblem),
     /// The peer gave no certificate and had to.
     #[error("the peer gave no certificate")]
     NoCertificate,

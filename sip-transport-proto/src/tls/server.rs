@@ -11,6 +11,7 @@ use super::client::owned;
 use super::{ServerCertificates, TlsConfig, TlsConfigError};
 
 /// Builds the server's side of a [`TlsConfig`].
+#[must_use = "a builder does nothing until it builds"]
 #[derive(Clone, Debug)]
 pub struct TlsServer {
     provider: Arc<CryptoProvider>,
