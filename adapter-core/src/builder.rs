@@ -27,6 +27,28 @@ use crate::transport::SipTransport;
 const OTHER_DESCRIPTORS: usize = 256;
 
 /// What a transport is to be: channels, settings, workers.
+///
+/// ```
+/// # use adapter_core::runtime::CurrentRuntime;
+/// # use adapter_core::{Config, SipTransport, error::BindError};
+/// # async fn example<R: CurrentRuntime>() -> Result<(), Box<dyn std::error::Error>> {
+/// # type Sip<R> = SipTransport<R>;
+/// let mut config = Config::default();
+/// config.max_connections(10_000)?;
+/// let builder = Sip::<R>::builder()
+///     .udp("0.0.0.0:5060".parse()?)
+///     .tcp("0.0.0.0:5060".parse()?)
+///     .udp("[::]:5060".parse()?) // IPv6 only, so that both families share the port
+///     .config(config)
+///     .workers(4);
+/// match builder.bind().await {
+///     Ok((transport, incoming)) => { /* send by one, receive by the other */ }
+///     Err(BindError::Io { addr, source, .. }) => println!("{addr} is not free: {source}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens until `bind`"]
 pub struct Builder<R> {

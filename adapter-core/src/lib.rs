@@ -52,5 +52,5 @@ pub use sip_transport_proto::{
     ConnectionInfo, ConnectionState, Deadline, Derived, Direction, Event, Family, Filled,
     HintOutcome, HintReport, Hints, Keep, KeepError, KeepKind, KeepStop, Membership, Overruled,
     Protocol, ResponsePolicy, SendId, SendOptions, Sent, SipEndpoint, SizeOutcome, SizeRule, Stats,
-    Substitution, Tag, Tapped, Tokens, ipnet, resolve, sip_core, tls, trace,
+    Substitution, Tag, Tapped, Tokens, ipnet, resolve, sip_core, stateless_branch, tls, trace,
 };

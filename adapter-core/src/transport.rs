@@ -10,7 +10,7 @@ use sip_transport_proto::resolve::{Family, ResolveStats};
 use sip_transport_proto::sip_core::{Flow, Request, Response};
 use sip_transport_proto::{
     Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError,
-    SendOptions, Sent, SipEndpoint, Stats,
+    SendOptions, Sent, SipEndpoint, Stats, Tokens,
 };
 
 use crate::error::BindError;
@@ -26,6 +26,27 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// A SIP transport on a runtime `R`: sends messages and manages channels. Cheap to clone.
 ///
 /// It lives while a `SipTransport` or an [`Incoming`](crate::Incoming) of it does.
+///
+/// ```
+/// # use adapter_core::runtime::CurrentRuntime;
+/// # use adapter_core::sip_core::{Method, build::RequestBuilder};
+/// # use adapter_core::{ChannelConfig, Protocol, SipTransport};
+/// # async fn example<R: CurrentRuntime>() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (transport, _incoming) = SipTransport::<R>::builder().bind().await?;
+/// let channel = ChannelConfig::new(Protocol::Tcp, "127.0.0.1:0".parse()?);
+/// let channel = transport.add_channel(channel).await?;
+///
+/// let mut tokens = transport.tokens();
+/// let request = RequestBuilder::new(Method::Options, "sip:bob@example.com;transport=tcp");
+/// let request = request.build(|bytes| tokens.fill(bytes))?;
+/// let sent = transport.send_request(request).channel(channel).await?;
+/// println!("sent to {}", sent.remote());
+///
+/// transport.remove_channel(channel).await?;
+/// transport.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct SipTransport<R> {
     owner: Arc<Owner>,
     runtime: PhantomData<fn() -> R>,
@@ -145,6 +166,30 @@ impl<R> SipTransport<R> {
         hub.with_router(|router| router.advertise(now, channel, family, advertised))
     }
 
+    /// What a channel advertises to peers of an address family. `None` where that is its bound
+    /// address, and for a channel that there is not (any more).
+    pub fn advertised(&self, channel: ChannelId, family: Family) -> Option<Advertised> {
+        let hub = self.hub();
+        hub.with_router(|router| router.advertised(channel, family).cloned())
+    }
+
+    /// Randomness for tags, branches and Call-IDs, with a seed of its own that comes of the
+    /// transport's.
+    ///
+    /// ```
+    /// # use adapter_core::{SipTransport, sip_core::{Method, build::{BuildError, RequestBuilder}}};
+    /// # fn request<R>(transport: &SipTransport<R>) -> Result<(), BuildError> {
+    /// let mut tokens = transport.tokens();
+    /// let tag = tokens.tag(); // for a dialog's responses
+    /// let request = RequestBuilder::new(Method::Options, "sip:bob@example.com");
+    /// let request = request.build(|bytes| tokens.fill(bytes))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tokens(&self) -> Tokens {
+        self.hub().with_router(|router| router.tokens())
+    }
+
     /// The connections, open or being opened.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         let hub = self.hub();
@@ -192,8 +237,9 @@ impl<R> SipTransport<R> {
     }
 
     /// A text for the flow of a received request, to be put into a Via, Path or Record-Route of our
-    /// own: only letters and digits, and signed, so that a peer cannot make up another
-    /// (RFC 5626 §5.2).
+    /// own: 72 characters at most, letters, digits, hyphens and underscores. It is encrypted and
+    /// signed, so that a peer can neither read addresses in it nor make up another (RFC 5626 §5.2).
+    /// A flow has one token.
     pub fn flow_token(&self, flow: &Flow) -> String {
         self.hub().with_router(|router| router.flow_token(flow))
     }
@@ -204,6 +250,12 @@ impl<R> SipTransport<R> {
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         self.hub()
             .with_router(|router| router.flow_from_token(token))
+    }
+
+    /// The peer's end of a flow: protocol and address, our channel, and the connection of a stream.
+    /// `None` for a flow of another transport.
+    pub fn flow_endpoint(&self, flow: &Flow) -> Option<SipEndpoint> {
+        self.hub().with_router(|router| router.flow_endpoint(flow))
     }
 
     /// How to send a request over a flow that is saved (RFC 5626 §5.3). `None` if it is gone: a

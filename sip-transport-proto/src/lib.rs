@@ -93,6 +93,7 @@ pub use outgoing::derive::Derived;
 pub use outgoing::options::SendOptions;
 pub use outgoing::sent::{HintOutcome, HintReport, Overruled, Sent};
 pub use outgoing::size_rule::SizeOutcome;
+pub use outgoing::stateless::stateless_branch;
 pub use outgoing::substitute::Filled;
 pub use protocol::Protocol;
 pub use resolve::Family;

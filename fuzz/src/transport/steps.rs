@@ -377,7 +377,7 @@ impl World {
         if choice % 2 == 1 {
             response = response.contact(Contact::new(PLACEHOLDER));
         }
-        let Ok(response) = response.build(|random| random.fill(choice)) else {
+        let Ok(response) = response.build() else {
             return;
         };
         if str::from_utf8(&response.to_bytes()).is_err() {

@@ -24,6 +24,22 @@ pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
 /// Why a send ended without its message going out.
 ///
 /// Gives the message back, unchanged, and lists the targets that were tried.
+///
+/// ```
+/// use sip_transport_proto::error::{SendCause, SendError};
+/// use sip_transport_proto::sip_core::Message;
+///
+/// /// The message, if it is worth another try once there is room.
+/// fn again(error: SendError) -> Option<Message> {
+///     for attempt in error.tried() {
+///         println!("{}: {}", attempt.target, attempt.cause);
+///     }
+///     match error.cause() {
+///         SendCause::QueueFull { .. } | SendCause::TooManyWaiting { .. } => Some(error.into_message()),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SendError(Box<Failure>);
 

@@ -1,6 +1,7 @@
 //! What both kinds of machine do with a message that was cut out of what came.
 
 pub(crate) mod flow;
+pub(crate) mod flow_token;
 pub(crate) mod reply;
 
 use core::net::SocketAddr;

@@ -5,6 +5,7 @@ pub(crate) mod options;
 pub(crate) mod send_ids;
 pub(crate) mod sent;
 pub(crate) mod size_rule;
+pub(crate) mod stateless;
 pub(crate) mod substitute;
 
 use core::net::SocketAddr;

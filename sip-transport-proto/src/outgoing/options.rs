@@ -9,6 +9,15 @@ use crate::tls::TlsConfig;
 use crate::tls::{TlsChoice, TlsName};
 
 /// How to send one message.
+///
+/// ```
+/// use sip_transport_proto::{Keep, Protocol, SendOptions, SipEndpoint};
+///
+/// let proxy = SipEndpoint::new(Protocol::Tcp, "192.0.2.1:5060".parse()?);
+/// // A REGISTER to an outbound proxy, whose flow is to last (RFC 5626).
+/// let options = SendOptions::new().to(proxy).keep(Keep::new().required());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "options are for a send"]
 #[derive(Clone, Debug, Default)]
 pub struct SendOptions {
