@@ -10,6 +10,7 @@ use sip_transport_proto::trace::LIMIT;
 use sip_transport_proto::{ChannelConfig, Config, Protocol};
 use tracing::{info, warn};
 
+use crate::error::BindError;
 use crate::hub::owner::Owner;
 use crate::hub::queue::{Queue, QueueLimits};
 use crate::hub::{Hub, Worker, tasks};
@@ -26,6 +27,28 @@ use crate::transport::SipTransport;
 const OTHER_DESCRIPTORS: usize = 256;
 
 /// What a transport is to be: channels, settings, workers.
+///
+/// ```
+/// # use adapter_core::runtime::CurrentRuntime;
+/// # use adapter_core::{Config, SipTransport, error::BindError};
+/// # async fn example<R: CurrentRuntime>() -> Result<(), Box<dyn std::error::Error>> {
+/// # type Sip<R> = SipTransport<R>;
+/// let mut config = Config::default();
+/// config.max_connections(10_000)?;
+/// let builder = Sip::<R>::builder()
+///     .udp("0.0.0.0:5060".parse()?)
+///     .tcp("0.0.0.0:5060".parse()?)
+///     .udp("[::]:5060".parse()?) // IPv6 only, so that both families share the port
+///     .config(config)
+///     .workers(4);
+/// match builder.bind().await {
+///     Ok((transport, incoming)) => { /* send by one, receive by the other */ }
+///     Err(BindError::Io { addr, source, .. }) => println!("{addr} is not free: {source}"),
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens until `bind`"]
 pub struct Builder<R> {
@@ -193,19 +216,19 @@ impl<R: CurrentRuntime> Builder<R> {
     ///
     /// # Errors
     /// There is no current runtime, or an address cannot be bound; nothing is left open then.
-    pub async fn bind(self) -> io::Result<(SipTransport<R>, Incoming)> {
+    pub async fn bind(self) -> Result<(SipTransport<R>, Incoming), BindError> {
         let mut config = self.config;
         fit_descriptors(&mut config, self.raise_descriptors);
         let mut runtimes = self.runtimes;
         if runtimes.is_empty() {
-            let current: Arc<dyn Runtime> = Arc::new(R::current()?);
+            let current: Arc<dyn Runtime> = Arc::new(R::current().map_err(BindError::Runtime)?);
             runtimes = vec![current; self.workers];
         }
         let mut seed = [0; 32];
         match (self.seed, runtimes.first()) {
             (Some(given), _) => seed = given,
-            (None, Some(runtime)) => runtime.fill_random(&mut seed)?,
-            (None, None) => return Err(io::Error::other("there is no worker")),
+            (None, Some(runtime)) => runtime.fill_random(&mut seed).map_err(BindError::Runtime)?,
+            (None, None) => return Err(no_worker()),
         }
         let router = Router::new(config, seed);
         let resolver = match (self.resolver, runtimes.first()) {
@@ -217,11 +240,12 @@ impl<R: CurrentRuntime> Builder<R> {
                     runtime,
                     &self.name_servers,
                     router.max_asked_lookups(),
-                )?,
+                )
+                .map_err(BindError::Runtime)?,
                 #[cfg(not(feature = "dns"))]
                 None => Arc::new(SystemResolver(Arc::clone(runtime))),
             },
-            (None, None) => return Err(io::Error::other("there is no worker")),
+            (None, None) => return Err(no_worker()),
         };
         let worker = |runtime| Worker {
             runtime,
@@ -249,6 +273,10 @@ impl<R: CurrentRuntime> Builder<R> {
         let incoming = Incoming::new(queues, Arc::clone(&owner));
         Ok((SipTransport::new(owner), incoming))
     }
+}
+
+fn no_worker() -> BindError {
+    BindError::Runtime(io::Error::other("there is no worker"))
 }
 
 /// Lowers the number of connections to what the limit of open files allows.

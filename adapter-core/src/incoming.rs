@@ -13,6 +13,24 @@ use crate::hub::queue::Queue;
 /// Messages of one peer keep their order. A queue that is full (see
 /// [`Builder::application_queue`](crate::Builder::application_queue)) makes streams wait and drops
 /// datagrams. When an `Incoming` is dropped, what it would have received is dropped and counted.
+///
+/// ```
+/// use adapter_core::sip_core::{Method, StatusCode, build::ResponseBuilder};
+/// use adapter_core::{Event, Incoming, SipTransport};
+///
+/// async fn answer<R>(transport: SipTransport<R>, mut incoming: Incoming) {
+///     while let Some(event) = incoming.recv().await {
+///         if let Event::Request { request, .. } = event
+///             && request.method() != Method::Ack
+///         {
+///             let response = ResponseBuilder::new(&request, StatusCode::NOT_IMPLEMENTED);
+///             if let Ok(response) = response.to_tag("7f3a").build() {
+///                 transport.send_response(response).start(); // an event tells how that ends
+///             }
+///         }
+///     }
+/// }
+/// ```
 pub struct Incoming {
     workers: Vec<Worker>,
     /// The worker to look at first, so that all get their turn.

@@ -23,6 +23,7 @@
 //! in and out.
 
 mod builder;
+pub mod error;
 mod hub;
 mod incoming;
 mod resolver;
@@ -34,10 +35,11 @@ mod transport;
 pub use sip_transport_proto;
 
 pub use builder::Builder;
+pub use error::{BindError, BlockingSendError};
 pub use incoming::Incoming;
 pub use resolver::StaticResolver;
 pub use runtime::{BoxFuture, Resolve, SocketOptions};
-pub use send::{BlockingSendError, Send, Sending};
+pub use send::{SendBuilder, Sending};
 pub use transport::SipTransport;
 
 // What applications name of the protocol. Adapters re-export all of this crate's root.
@@ -50,5 +52,5 @@ pub use sip_transport_proto::{
     ConnectionInfo, ConnectionState, Deadline, Derived, Direction, Event, Family, Filled,
     HintOutcome, HintReport, Hints, Keep, KeepError, KeepKind, KeepStop, Membership, Overruled,
     Protocol, ResponsePolicy, SendId, SendOptions, Sent, SipEndpoint, SizeOutcome, SizeRule, Stats,
-    Substitution, Tag, Tapped, Tokens, error, ipnet, resolve, sip_core, tls, trace,
+    Substitution, Tag, Tapped, Tokens, ipnet, resolve, sip_core, stateless_branch, tls, trace,
 };

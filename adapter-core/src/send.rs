@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_channel::oneshot;
-use sip_transport_proto::error::SendError;
+use sip_transport_proto::error::{SendCause, SendError};
+use sip_transport_proto::resolve::Target;
 use sip_transport_proto::sip_core::Message;
 #[cfg(feature = "tls")]
 use sip_transport_proto::tls::TlsConfig;
@@ -12,13 +13,13 @@ use sip_transport_proto::{
     ChannelId, ConnectionId, Hints, Keep, Outgoing, ResponsePolicy, SendId, SendOptions, Sent,
     SipEndpoint, SizeRule, Substitution,
 };
-use thiserror::Error;
 
+use crate::error::BlockingSendError;
 use crate::hub::{Ended, Hub};
 use crate::sync::block_on;
 
 /// A message about to be sent: say how, then `.await` it, [`start`](Self::start) it, or wait for it
-/// in a thread by [`blocking`](Self::blocking).
+/// in a thread by [`blocking`](Self::blocking). [`plan`](Self::plan) only says where it would go.
 ///
 /// It goes out then, and dropping the future does not cancel it. Its [`id`](Self::id) and
 /// [`branch`](Self::branch) are known before. A response, or the word that the message did not
@@ -73,12 +74,12 @@ use crate::sync::block_on;
 /// ```
 #[must_use = "a message is sent when this is awaited or started"]
 #[derive(Debug)]
-pub struct Send<'a> {
+pub struct SendBuilder<'a> {
     hub: &'a Arc<Hub>,
     outgoing: Box<Outgoing>,
 }
 
-impl<'a> Send<'a> {
+impl<'a> SendBuilder<'a> {
     pub(crate) fn new(hub: &'a Arc<Hub>, message: Message) -> Self {
         let outgoing = hub.prepare(message);
         Self { hub, outgoing }
@@ -178,6 +179,17 @@ impl<'a> Send<'a> {
         self.hub.start(self.outgoing)
     }
 
+    /// Finds where it would go, without sending it: the targets, best first, each with the reason
+    /// for it (RFC 3263).
+    ///
+    /// # Errors
+    /// It has nowhere to go.
+    pub async fn plan(self) -> Result<Vec<Target>, SendCause> {
+        let planned = self.hub.plan(self.outgoing);
+        // Every plan ends before the transport does.
+        planned.await.unwrap_or(Err(SendCause::ShuttingDown))
+    }
+
     /// Sends it from outside async, and blocks until that has ended.
     ///
     /// # Errors
@@ -190,19 +202,7 @@ impl<'a> Send<'a> {
     }
 }
 
-/// Why a blocking send failed.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum BlockingSendError {
-    /// The caller runs inside an async runtime; use the async call there.
-    #[error("blocking sends must not be called inside an async runtime")]
-    InsideRuntime,
-    /// The send failed.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
-
-impl IntoFuture for Send<'_> {
+impl IntoFuture for SendBuilder<'_> {
     type Output = Result<Sent, SendError>;
     type IntoFuture = Sending;
 

@@ -1,24 +1,24 @@
+use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use std::{fmt, io};
 
 use sip_transport_proto::error::{ChannelError, NextError, SendCause};
-use sip_transport_proto::resolve::{Family, ResolveStats, Target};
-use sip_transport_proto::sip_core::{Flow, Message, Request, Response};
+use sip_transport_proto::resolve::{Family, ResolveStats};
+use sip_transport_proto::sip_core::{Flow, Request, Response};
 use sip_transport_proto::{
-    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError, Outgoing,
-    Protocol, SendOptions, Sent, SipEndpoint, Stats,
+    Advertised, ChannelConfig, ChannelId, ConnectionId, ConnectionInfo, Keep, KeepError,
+    SendOptions, Sent, SipEndpoint, Stats, Tokens,
 };
 
+use crate::error::BindError;
 use crate::hub::Hub;
 use crate::hub::alarm::Alarm;
 use crate::hub::owner::Owner;
 use crate::runtime::{CurrentRuntime, Runtime};
-use crate::send::{BlockingSendError, Send};
+use crate::send::SendBuilder;
 
 /// How long [`SipTransport::shutdown`] lets connections write what is queued.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -26,6 +26,27 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// A SIP transport on a runtime `R`: sends messages and manages channels. Cheap to clone.
 ///
 /// It lives while a `SipTransport` or an [`Incoming`](crate::Incoming) of it does.
+///
+/// ```
+/// # use adapter_core::runtime::CurrentRuntime;
+/// # use adapter_core::sip_core::{Method, build::RequestBuilder};
+/// # use adapter_core::{ChannelConfig, Protocol, SipTransport};
+/// # async fn example<R: CurrentRuntime>() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (transport, _incoming) = SipTransport::<R>::builder().bind().await?;
+/// let channel = ChannelConfig::new(Protocol::Tcp, "127.0.0.1:0".parse()?);
+/// let channel = transport.add_channel(channel).await?;
+///
+/// let mut tokens = transport.tokens();
+/// let request = RequestBuilder::new(Method::Options, "sip:bob@example.com;transport=tcp");
+/// let request = request.build(|bytes| tokens.fill(bytes))?;
+/// let sent = transport.send_request(request).channel(channel).await?;
+/// println!("sent to {}", sent.remote());
+///
+/// transport.remove_channel(channel).await?;
+/// transport.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct SipTransport<R> {
     owner: Arc<Owner>,
     runtime: PhantomData<fn() -> R>,
@@ -54,32 +75,6 @@ impl<R: CurrentRuntime> SipTransport<R> {
         })
         .await;
     }
-
-    /// Like [`send_request`](Self::send_request), for callers outside async: blocks until the
-    /// message is sent.
-    ///
-    /// # Errors
-    /// The send fails, or the caller runs inside an async runtime, which must not be blocked.
-    pub fn blocking_send_request(
-        &self,
-        request: Request,
-        options: SendOptions,
-    ) -> Result<Sent, BlockingSendError> {
-        self.send_request(request).options(options).blocking()
-    }
-
-    /// Like [`send_response`](Self::send_response), for callers outside async: blocks until the
-    /// message is sent.
-    ///
-    /// # Errors
-    /// The send fails, or the caller runs inside an async runtime, which must not be blocked.
-    pub fn blocking_send_response(
-        &self,
-        response: Response,
-        options: SendOptions,
-    ) -> Result<Sent, BlockingSendError> {
-        self.send_response(response).options(options).blocking()
-    }
 }
 
 impl<R> SipTransport<R> {
@@ -95,14 +90,14 @@ impl<R> SipTransport<R> {
     }
 
     /// Sends a request where it says (RFC 3261 §8.1.2), or as the calls on the result say.
-    pub fn send_request(&self, request: Request) -> Send<'_> {
-        Send::new(self.hub(), request.into())
+    pub fn send_request(&self, request: Request) -> SendBuilder<'_> {
+        SendBuilder::new(self.hub(), request.into())
     }
 
     /// Sends a response back the way its request came (RFC 3261 §18.2.2), or as the calls on the
     /// result say.
-    pub fn send_response(&self, response: Response) -> Send<'_> {
-        Send::new(self.hub(), response.into())
+    pub fn send_response(&self, response: Response) -> SendBuilder<'_> {
+        SendBuilder::new(self.hub(), response.into())
     }
 
     /// Sends the same bytes once more over the same flow, as a retransmission. If they do not arrive,
@@ -120,24 +115,9 @@ impl<R> SipTransport<R> {
     ///
     /// # Errors
     /// There is no target left.
-    pub fn try_next(&self, sent: Sent) -> Result<Send<'_>, NextError> {
+    pub fn try_next(&self, sent: Sent) -> Result<SendBuilder<'_>, NextError> {
         let outgoing = self.hub().try_next(sent)?;
-        Ok(Send::again(self.hub(), outgoing))
-    }
-
-    /// Finds where a message would go, without sending it: the targets, best first, each with the
-    /// reason for it (RFC 3263).
-    ///
-    /// # Errors
-    /// It has nowhere to go.
-    pub async fn plan(
-        &self,
-        message: impl Into<Message>,
-        options: SendOptions,
-    ) -> Result<Vec<Target>, SendCause> {
-        let planned = self.hub().plan(Outgoing::new(message, options));
-        // Every plan ends before the transport does.
-        planned.await.unwrap_or(Err(SendCause::ShuttingDown))
+        Ok(SendBuilder::again(self.hub(), outgoing))
     }
 
     /// The bound channels, in the order in which they were added, with their addresses.
@@ -156,33 +136,15 @@ impl<R> SipTransport<R> {
     ///
     /// # Errors
     /// The address cannot be bound, or has a channel already.
-    pub async fn add_channel(&self, channel: ChannelConfig) -> io::Result<ChannelId> {
+    pub async fn add_channel(&self, channel: ChannelConfig) -> Result<ChannelId, BindError> {
         self.hub().add_channel(channel)
-    }
-
-    /// Adds a UDP channel.
-    ///
-    /// # Errors
-    /// As for [`add_channel`](Self::add_channel).
-    pub async fn add_udp(&self, local: SocketAddr) -> io::Result<ChannelId> {
-        self.hub()
-            .add_channel(ChannelConfig::new(Protocol::Udp, local))
-    }
-
-    /// Adds a TCP channel.
-    ///
-    /// # Errors
-    /// As for [`add_channel`](Self::add_channel).
-    pub async fn add_tcp(&self, local: SocketAddr) -> io::Result<ChannelId> {
-        self.hub()
-            .add_channel(ChannelConfig::new(Protocol::Tcp, local))
     }
 
     /// Removes a channel: its socket closes, and so do its connections.
     ///
     /// # Errors
     /// There is no such channel.
-    pub async fn remove_channel(&self, channel: ChannelId) -> io::Result<()> {
+    pub async fn remove_channel(&self, channel: ChannelId) -> Result<(), ChannelError> {
         self.hub().remove_channel(channel)
     }
 
@@ -202,6 +164,30 @@ impl<R> SipTransport<R> {
         let hub = self.hub();
         let now = hub.now();
         hub.with_router(|router| router.advertise(now, channel, family, advertised))
+    }
+
+    /// What a channel advertises to peers of an address family. `None` where that is its bound
+    /// address, and for a channel that there is not (any more).
+    pub fn advertised(&self, channel: ChannelId, family: Family) -> Option<Advertised> {
+        let hub = self.hub();
+        hub.with_router(|router| router.advertised(channel, family).cloned())
+    }
+
+    /// Randomness for tags, branches and Call-IDs, with a seed of its own that comes of the
+    /// transport's.
+    ///
+    /// ```
+    /// # use adapter_core::{SipTransport, sip_core::{Method, build::{BuildError, RequestBuilder}}};
+    /// # fn request<R>(transport: &SipTransport<R>) -> Result<(), BuildError> {
+    /// let mut tokens = transport.tokens();
+    /// let tag = tokens.tag(); // for a dialog's responses
+    /// let request = RequestBuilder::new(Method::Options, "sip:bob@example.com");
+    /// let request = request.build(|bytes| tokens.fill(bytes))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tokens(&self) -> Tokens {
+        self.hub().with_router(|router| router.tokens())
     }
 
     /// The connections, open or being opened.
@@ -251,8 +237,9 @@ impl<R> SipTransport<R> {
     }
 
     /// A text for the flow of a received request, to be put into a Via, Path or Record-Route of our
-    /// own: only letters and digits, and signed, so that a peer cannot make up another
-    /// (RFC 5626 §5.2).
+    /// own: 72 characters at most, letters, digits, hyphens and underscores. It is encrypted and
+    /// signed, so that a peer can neither read addresses in it nor make up another (RFC 5626 §5.2).
+    /// A flow has one token.
     pub fn flow_token(&self, flow: &Flow) -> String {
         self.hub().with_router(|router| router.flow_token(flow))
     }
@@ -263,6 +250,12 @@ impl<R> SipTransport<R> {
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         self.hub()
             .with_router(|router| router.flow_from_token(token))
+    }
+
+    /// The peer's end of a flow: protocol and address, our channel, and the connection of a stream.
+    /// `None` for a flow of another transport.
+    pub fn flow_endpoint(&self, flow: &Flow) -> Option<SipEndpoint> {
+        self.hub().with_router(|router| router.flow_endpoint(flow))
     }
 
     /// How to send a request over a flow that is saved (RFC 5626 §5.3). `None` if it is gone: a
@@ -286,12 +279,15 @@ impl<R> SipTransport<R> {
         self.hub().with_router(|router| router.resolve_stats())
     }
 
-    /// Bytes that wait to be written, on all connections together.
+    /// Bytes that wait to be written, on all connections together: for tests, beside
+    /// [`Stats::queued_bytes`].
+    #[doc(hidden)]
     pub fn queued_bytes(&self) -> usize {
         self.hub().with_router(|router| router.queued_bytes())
     }
 
-    /// How many tasks of this transport live: none once it has ended.
+    /// How many tasks of this transport live: none once it has ended. For tests.
+    #[doc(hidden)]
     pub fn tasks(&self) -> usize {
         self.hub().tasks()
     }

@@ -31,6 +31,7 @@
 //! out of each core give each worker a single-threaded runtime:
 //! [`Builder::worker_runtimes`](adapter_core::Builder::worker_runtimes).
 
+pub mod guide;
 mod tokio_runtime;
 
 pub use tokio_runtime::TokioRuntime;

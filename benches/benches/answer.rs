@@ -80,7 +80,7 @@ impl Server {
         };
         let response = ResponseBuilder::new(&request, StatusCode::OK)
             .to_tag("7f3a")
-            .build(|_| {})
+            .build()
             .unwrap();
         let outgoing = Outgoing::new(response, SendOptions::new());
         let Ok(Routed::Ready(route, outgoing)) = self.router.send(self.now, outgoing) else {

@@ -93,7 +93,7 @@ fn response(request: &Message) -> Option<Result<Rows, String>> {
     let request = Request::new(request.clone())?;
     let built = ResponseBuilder::new(&request, StatusCode::OK)
         .to_tag("mine")
-        .build(|random| random.fill(7));
+        .build();
     Some(match built {
         Ok(response) => Ok(rows(&response)),
         Err(error) => Err(error.to_string()),

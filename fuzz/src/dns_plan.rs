@@ -362,7 +362,7 @@ fn record(kind: LookupKind, bytes: &[u8]) -> Record {
             byte(2),
             byte(3),
         ))),
-        LookupKind::Aaaa => {
+        _ => {
             let [high, low] = [byte(0), byte(1)].map(u16::from);
             let mapped = if byte(2) == 1 { u16::MAX } else { 0 };
             Record::Address(Ipv6Addr::new(high, 0, 0, 0, 0, mapped, low, low).into())

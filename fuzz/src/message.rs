@@ -88,7 +88,8 @@ fn answered(request: Message) {
     let response = ResponseBuilder::new(&request, StatusCode::OK)
         .header("X-Note", "a")
         .body("text/plain", b"body")
-        .build(|random| random.fill(7))
+        .random_tag(|random| random.fill(7))
+        .build()
         .unwrap_or_else(never);
     let again = reparsed(&response);
     assert!(again.check().is_ok());

@@ -182,7 +182,7 @@ impl World {
             .saturating_sub(1 + usize::from(choice >> 6));
         match step % 16 {
             0 | 1 => self.request(way, many * many, step & 1 == 0),
-            2 => self.respond(way, many),
+            2 => self.respond(way),
             3 | 4 => self.write(pipe, way, many * many),
             5 | 6 => {
                 self.deliver(pipe, way, many * many);
@@ -248,14 +248,14 @@ impl World {
         self.hosts[from].send(self.now, Outgoing::new(request, options));
     }
 
-    fn respond(&mut self, from: usize, choice: usize) {
+    fn respond(&mut self, from: usize) {
         let host = &mut self.hosts[from];
         let Some(request) = host.requests.pop() else {
             return;
         };
         let response = ResponseBuilder::new(&request, StatusCode::OK)
             .to_tag("ours")
-            .build(|random| random.fill(choice as u8))
+            .build()
             .unwrap_or_else(never);
         host.send(self.now, Outgoing::new(response, SendOptions::new()));
     }

@@ -23,7 +23,7 @@
 //! forwarded.prepend(Name::Via, "SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK8")?;
 //!
 //! let request = Request::try_from(request)?;
-//! let response = ResponseBuilder::new(&request, StatusCode::RINGING).to_tag("a1").build(|_| {})?;
+//! let response = ResponseBuilder::new(&request, StatusCode::RINGING).to_tag("a1").build()?;
 //! assert!(response.to_bytes().starts_with(b"SIP/2.0 180 Ringing\r\nVia: SIP/2.0/UDP 192.0.2.1"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -201,7 +201,7 @@ proptest! {
 
         if let Some(request) = Request::new(message) {
             let response = ResponseBuilder::new(&request, StatusCode::OK).to_tag("new");
-            let response = response.build(|_| {}).unwrap();
+            let response = response.build().unwrap();
             prop_assert_eq!(response.check(), Ok(()));
             let again = Message::parse(response.to_bytes()).unwrap();
             prop_assert_eq!(facts(&again), facts(&response));

@@ -143,19 +143,21 @@ fn nothing_that_is_given_can_start_another_line() {
         assert!(
             ResponseBuilder::new(&answer, StatusCode::OK)
                 .reason(bad)
-                .build(|_| ())
+                .random_tag(|_| ())
+                .build()
                 .is_err()
         );
         assert!(
             ResponseBuilder::new(&answer, StatusCode::OK)
                 .to_tag(bad)
-                .build(|_| ())
+                .build()
                 .is_err()
         );
         assert!(
             ResponseBuilder::new(&answer, StatusCode::OK)
                 .header("X", bad)
-                .build(|_| ())
+                .random_tag(|_| ())
+                .build()
                 .is_err()
         );
     }
@@ -224,7 +226,8 @@ fn a_response_copies_what_it_must_and_tags_to() {
     let response = ResponseBuilder::new(&request, StatusCode::OK)
         .contact(Contact::new(PLACEHOLDER))
         .body("application/sdp", b"v=0\r\n")
-        .build(count())
+        .random_tag(count())
+        .build()
         .unwrap();
     assert_eq!(
         text(&response),
@@ -246,14 +249,15 @@ fn a_response_copies_what_it_must_and_tags_to() {
 fn a_100_has_no_tag_and_gives_the_timestamp_back() {
     let request = received();
     let response = ResponseBuilder::new(&request, StatusCode::TRYING)
-        .build(count())
+        .random_tag(count())
+        .build()
         .unwrap();
     assert_eq!(values(&response, Name::To), ["Bob <sip:b@h>"]);
     assert_eq!(values(&response, Name::Timestamp), ["5"]);
     assert!(values(&response, Name::RecordRoute).is_empty());
     let busy = ResponseBuilder::new(&request, StatusCode::BUSY_HERE)
         .to_tag("x")
-        .build(count())
+        .build()
         .unwrap();
     assert_eq!(values(&busy, Name::To), ["Bob <sip:b@h>;tag=x"]);
     assert!(values(&busy, Name::RecordRoute).is_empty());
@@ -266,7 +270,7 @@ fn a_tag_that_to_has_already_is_kept() {
     let request = Request::try_from(Message::parse(data).unwrap()).unwrap();
     let response = ResponseBuilder::new(&request, StatusCode::OK)
         .to_tag("new")
-        .build(count())
+        .build()
         .unwrap();
     assert_eq!(values(&response, Name::To), ["<sip:b@h>;tag=old"]);
 }
@@ -281,7 +285,8 @@ fn a_response_goes_back_the_way_the_request_came() {
     let mut request = received();
     assert_eq!(
         ResponseBuilder::new(&request, StatusCode::OK)
-            .build(count())
+            .random_tag(count())
+            .build()
             .unwrap()
             .flow(),
         None
@@ -289,7 +294,8 @@ fn a_response_goes_back_the_way_the_request_came() {
     request.set_flow(flow);
     assert_eq!(
         ResponseBuilder::new(&request, StatusCode::OK)
-            .build(count())
+            .random_tag(count())
+            .build()
             .unwrap()
             .flow(),
         Some(flow)
@@ -307,7 +313,8 @@ fn a_request_without_what_a_response_needs_is_an_error() {
         let request =
             Request::try_from(Message::parse(RECEIVED.replace(row, "")).unwrap()).unwrap();
         let error = ResponseBuilder::new(&request, StatusCode::OK)
-            .build(count())
+            .random_tag(count())
+            .build()
             .unwrap_err();
         assert_eq!(
             error,

@@ -195,7 +195,7 @@ fn from_and_to_need_a_clear_tag_and_nothing_else() {
                 continue;
             };
             let response = ResponseBuilder::new(&request, StatusCode::OK).to_tag("new");
-            let response = response.build(|_| {}).unwrap();
+            let response = response.build().unwrap();
             assert_eq!(response.to_tag(), Some(tag.unwrap_or("new")), "{text}");
             response.check().unwrap();
             let again = Message::parse(response.to_bytes()).unwrap();

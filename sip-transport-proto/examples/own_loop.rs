@@ -233,7 +233,7 @@ impl Server {
         if request.method() == Method::Invite {
             response = response.header(Name::Contact, "<sip:0.0.0.0>"); // The transport fills it in.
         }
-        let outgoing = Outgoing::new(response.build(|_| {})?, SendOptions::new());
+        let outgoing = Outgoing::new(response.build()?, SendOptions::new());
         self.sip.send(Instant::now(), outgoing)?;
         Ok(())
     }

@@ -13,6 +13,24 @@ use crate::outgoing::sent::Sent;
 use crate::tls::Identity;
 
 /// An event that a transport reports to its application.
+///
+/// ```
+/// use sip_transport_proto::Event;
+///
+/// fn handle(event: Event) {
+///     match event {
+///         Event::Request { remote, request, .. } => println!("{remote}: {}", request.start_line()),
+///         Event::Response { response, .. } => match response.top_via() {
+///             Ok(via) => println!("{} answers {:?}", response.status().code(), via.branch()),
+///             Err(_) => {} // it was checked before
+///         },
+///         Event::SendCompleted { send, result: Err(error) } => println!("{send}: {error}"),
+///         Event::SendFailed { send, cause } => println!("{send} did not arrive: {cause}"),
+///         Event::ConnectionClosed { remote, reason, .. } => println!("{remote} closed: {reason}"),
+///         _ => {}
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 // A message is stored inline: boxing it would cost an allocation for each.

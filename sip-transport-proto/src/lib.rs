@@ -96,6 +96,7 @@ pub use outgoing::options::SendOptions;
 pub use outgoing::outcome::Submitted;
 pub use outgoing::sent::{HintOutcome, HintReport, Overruled, Sent};
 pub use outgoing::size_rule::SizeOutcome;
+pub use outgoing::stateless::stateless_branch;
 pub use outgoing::substitute::Filled;
 pub use protocol::Protocol;
 pub use resolve::Family;
@@ -103,13 +104,14 @@ pub use setting::ConfigError;
 pub use tokens::{Branch, Tag, Tokens};
 pub use transport::{Output, Transport};
 
-/// The parts that a [`Transport`](crate::Transport) is made of, for adapters that give each of them a
-/// task of its own.
-///
-/// The [`Router`] decides where messages go, behind one lock. A [`Connection`] is one stream, a
-/// [`DatagramSocket`] one UDP socket. A message is prepared by [`SendIds`], routed by [`Router::send`]
-/// and rendered by its [`Dispatch`]; the bytes go to the [`Carrier`] that it names.
 pub mod parts {
+    //! The parts that a [`Transport`](super::Transport) is made of, for adapters that give each of them a
+    //! task of its own.
+    //!
+    //! The [`Router`] decides where messages go, behind one lock. A [`Connection`] is one stream, a
+    //! [`DatagramSocket`] one UDP socket. A message is prepared by [`SendIds`], routed by [`Router::send`]
+    //! and rendered by its [`Dispatch`]; the bytes go to the [`Carrier`] that it names.
+
     pub use crate::connection::notice::{Command, Notice};
     pub use crate::connection::{Call, Connection, ConnectionEvent};
     pub use crate::datagram::DatagramSocket;

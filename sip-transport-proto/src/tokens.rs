@@ -1,5 +1,7 @@
 //! Random tokens: branches and tags, generated from a seed.
 
+use core::fmt;
+
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -63,7 +65,7 @@ impl Branch {
         Self::of_random(Tokens(random).array())
     }
 
-    fn of_random(random: [u8; 16]) -> Self {
+    pub(crate) fn of_random(random: [u8; 16]) -> Self {
         let mut text = *b"z9hG4bK................";
         for (byte, random) in text.iter_mut().skip(7).zip(random) {
             *byte = letter(random);
@@ -85,5 +87,17 @@ impl Tag {
     /// The token as text.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

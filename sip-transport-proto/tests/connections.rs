@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use common::{Host, Received, addr, hints, ip, numbered, ok, options, tcp, to};
 use sip_transport_proto::error::{AttemptCause, ChannelError, CloseReason, SendCause, SendFailure};
-use sip_transport_proto::parts::{
-    Connection, ConnectionEvent, Routed, Router, RouterOutput,
-};
+use sip_transport_proto::parts::{Connection, ConnectionEvent, Routed, Router, RouterOutput};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{
     ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, SendOptions,

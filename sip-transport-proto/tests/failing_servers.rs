@@ -663,7 +663,8 @@ impl<M: Machine> Run<M> {
             StatusCode::OK
         };
         let response = ResponseBuilder::new(request, status)
-            .build(|bytes| self.dice.fill(bytes))
+            .random_tag(|bytes| self.dice.fill(bytes))
+            .build()
             .unwrap();
         let outgoing = Outgoing::new(response, SendOptions::new());
         match self.world.send(host, outgoing) {

@@ -9,8 +9,10 @@ use std::io::ErrorKind;
 use common::{Host, addr, header, invite, numbered, ok, options, tcp, to, udp, wire_request};
 use sip_transport_proto::error::{NextError, SendCause};
 use sip_transport_proto::resolve::Zone;
-use sip_transport_proto::sip_core::{Message, Method, Name, Response};
-use sip_transport_proto::{Config, Event, SendOptions, Sent, Submitted};
+use sip_transport_proto::sip_core::{Message, Method, Name, Request, Response};
+use sip_transport_proto::{
+    Config, Event, SendOptions, Sent, Submitted, Transport, stateless_branch,
+};
 
 /// A request sent to the first of three addresses.
 fn first_of_three(host: &mut Host) -> Sent {
@@ -265,7 +267,6 @@ fn a_flow_token_brings_a_response_back_over_its_flow() {
         .transport
         .router()
         .flow_token(&received.request.flow().unwrap());
-    assert!(token.bytes().all(|b| b.is_ascii_alphanumeric()));
     let flow = host.transport.router().flow_from_token(&token).unwrap();
     assert_eq!(Some(flow), received.request.flow());
     // What a stateless proxy does with a response that came back with it.
@@ -274,6 +275,120 @@ fn a_flow_token_brings_a_response_back_over_its_flow() {
     response.set_flow(flow);
     let sent = host.send(response, SendOptions::new());
     assert_eq!(sent.local().connection, Some(id));
+}
+
+#[test]
+fn a_flow_token_is_short_and_shows_nothing_of_its_flow() {
+    let mut host = Host::new();
+    let mut flows = Vec::new();
+    for (local, peer) in [
+        ("192.0.2.1:5060", "192.0.2.9"),
+        (
+            "[2001:db8::1]:5060",
+            "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]",
+        ),
+    ] {
+        let (udp, tcp) = (host.udp(local), host.tcp(local));
+        for port in [1024, 1025] {
+            let from = format!("{peer}:{port}");
+            let via = format!("SIP/2.0/UDP {peer}:65535;branch=z9hG4bK1");
+            flows.push(
+                host.request(udp, &from, &wire_request(&via, ""))
+                    .request
+                    .flow(),
+            );
+            let id = host.accept(tcp, local, &from);
+            host.feed(id, &numbered(1));
+            let received = common::Received::from(host.events.pop_back().unwrap());
+            flows.push(received.request.flow());
+        }
+    }
+    let router = host.transport.router();
+    let mut tokens = Vec::new();
+    for flow in flows.into_iter().flatten() {
+        let token = router.flow_token(&flow);
+        assert!(token.len() <= 72, "{token}");
+        assert!(
+            token
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        );
+        assert_eq!(router.flow_from_token(&token), Some(flow));
+        assert_eq!(router.flow_token(&flow), token, "a flow has one token");
+        tokens.push(token);
+    }
+    assert_eq!(tokens.len(), 8);
+    // Flows that are alike but for a port have tokens that are alike by chance only.
+    for [a, b] in [[0, 2], [1, 3], [4, 6], [5, 7]] {
+        let letters = tokens[a].bytes().zip(tokens[b].bytes());
+        let same = letters.filter(|(a, b)| a == b).count();
+        assert!(same < 10, "{} {}", tokens[a], tokens[b]);
+    }
+}
+
+#[test]
+fn a_flow_tells_the_end_of_its_peer() {
+    let mut host = Host::new();
+    let (udp, tcp) = (host.udp("192.0.2.1:5060"), host.tcp("192.0.2.1:5060"));
+    let via = "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1";
+    let datagram = host.request(udp, "192.0.2.9:1024", &wire_request(via, ""));
+    let id = host.accept(tcp, "192.0.2.1:5060", "192.0.2.9:33333");
+    host.feed(id, &numbered(1));
+    let stream = common::Received::from(host.events.pop_front().unwrap());
+    for received in [datagram, stream] {
+        let flow = received.request.flow().unwrap();
+        let router = host.transport.router();
+        assert_eq!(router.flow_endpoint(&flow), Some(received.remote));
+        let other = Host::seeded(Config::default(), 2);
+        assert_eq!(other.transport.router().flow_endpoint(&flow), None);
+    }
+}
+
+// RFC 3261 §16.11
+#[test]
+fn a_stateless_proxy_has_one_branch_for_what_belongs_together() {
+    let request = |method: &str, uri: &str, via: &str, to: &str| {
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@example.com>;tag=1\r\nTo: <sip:b@example.com>{to}\r\n\
+             Call-ID: 7\r\nCSeq: 1 {method}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+        );
+        Request::try_from(Message::parse(text).unwrap()).unwrap()
+    };
+    let branch = |request: &Request| stateless_branch(request).unwrap().as_str().to_owned();
+    let via = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1";
+    let invite = branch(&request("INVITE", "sip:b@example.com", via, ""));
+    assert!(invite.starts_with("z9hG4bK"));
+    for (method, to) in [("INVITE", ""), ("CANCEL", ""), ("ACK", ";tag=2")] {
+        assert_eq!(
+            branch(&request(method, "sip:b@example.com", via, to)),
+            invite
+        );
+    }
+    for other in [
+        "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK2",
+        "SIP/2.0/UDP 192.0.2.8;branch=z9hG4bK1",
+    ] {
+        assert_ne!(
+            branch(&request("INVITE", "sip:b@example.com", other, "")),
+            invite
+        );
+    }
+    // A client of RFC 2543 has no branch of its own.
+    let old = |uri: &str| branch(&request("INVITE", uri, "SIP/2.0/UDP 192.0.2.9", ""));
+    assert_eq!(old("sip:b@example.com"), old("sip:b@example.com"));
+    assert_ne!(old("sip:b@example.com"), old("sip:c@example.com"));
+}
+
+#[test]
+fn the_application_gets_randomness_of_its_own() {
+    let tags = |seed: u8| {
+        let mut transport = Transport::new(Config::default(), [seed; 32]);
+        [transport.tokens(), transport.tokens()].map(|mut tokens| tokens.tag())
+    };
+    let [one, two] = tags(1);
+    assert_ne!(one, two);
+    assert_eq!(tags(1), [one, two], "a function of the seed");
+    assert_ne!(tags(2), [one, two]);
 }
 
 // conformance: 358

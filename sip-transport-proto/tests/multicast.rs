@@ -263,7 +263,7 @@ fn what_came_to_a_group_is_not_answered_from_the_group() {
         let request = Received::from(event.unwrap()).request;
         let contact = Contact::new(PLACEHOLDER);
         let builder = ResponseBuilder::new(&request, StatusCode::OK).contact(contact);
-        let response = builder.build(|bytes| bytes.fill(9)).unwrap();
+        let response = builder.random_tag(|bytes| bytes.fill(9)).build().unwrap();
         let sent = host.send(response, SendOptions::new());
         let (socket, transmit) = host.datagrams.pop_front().unwrap();
         assert_eq!(socket, channel.socket(0));
@@ -323,7 +323,7 @@ fn a_response_without_a_flow_goes_to_a_joined_group_too() {
         let request = Message::parse(wire_request(&via, "")).unwrap();
         let request = Request::try_from(request).unwrap();
         let builder = ResponseBuilder::new(&request, StatusCode::OK);
-        let response = builder.build(|bytes| bytes.fill(9)).unwrap();
+        let response = builder.random_tag(|bytes| bytes.fill(9)).build().unwrap();
         let sent = host.send(response, SendOptions::new());
         assert_eq!(sent.remote().addr, addr(expected));
         assert_eq!(host.datagrams.pop_front().unwrap().1.ttl, ttl);

@@ -471,7 +471,10 @@ fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
             Step::Answer(..) if dice.one_in(5) => continue,
             Step::Answer(host, request) => {
                 let builder = ResponseBuilder::new(&request, StatusCode::OK);
-                let response = builder.build(|bytes| dice.fill(bytes)).unwrap();
+                let response = builder
+                    .random_tag(|bytes| dice.fill(bytes))
+                    .build()
+                    .unwrap();
                 (host, response.into_message())
             }
             Step::Request(host) => {

@@ -395,6 +395,58 @@ fn a_record_route_put_on_top_gets_the_sending_socket() {
     assert_eq!(header(sent.bytes(), "Contact"), "<sip:0.0.0.0>");
 }
 
+// RFC 5658 §5
+#[test]
+fn two_record_routes_get_the_sides_of_the_proxy() {
+    let mut host = Host::new();
+    let inside = host.udp("192.0.2.1:5060");
+    let outside = ChannelConfig::new(Protocol::Udp, addr("198.51.100.1:5070"));
+    let outside = host.channel(outside.advertised("proxy.example".parse().unwrap()));
+    let via = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK1";
+    let bytes = wire_request(via, "Record-Route: <sip:0.0.0.0;lr>\r\n");
+    let received = host.request(inside, "192.0.2.9:5060", &bytes).request;
+    for rows in [
+        &["<sip:0.0.0.0;lr;r2=on>", "<sip:0.0.0.0;lr;r2=on>"][..],
+        &["<sip:0.0.0.0;lr;r2=on>, <sip:0.0.0.0;lr;r2=on>"],
+    ] {
+        let mut message = received.clone().into_message();
+        message.prepend(Name::Via, "SIP/2.0/UDP 0.0.0.0").unwrap();
+        for row in rows {
+            message.prepend(Name::RecordRoute, *row).unwrap();
+        }
+        let options = to(udp("198.51.100.7:5060")).channel(outside);
+        let sent = host.send(message, options);
+        let text = String::from_utf8(sent.bytes().to_vec()).unwrap();
+        let ours = [
+            "<sip:proxy.example;lr;r2=on>",
+            "<sip:192.0.2.1:5060;lr;r2=on>",
+        ];
+        let [top, below] = ours.map(|uri| text.find(uri).unwrap());
+        assert!(top < below, "{text}");
+        // What was there is another's.
+        assert_eq!(text.matches("<sip:0.0.0.0;lr>").count(), 1, "{text}");
+        assert!(sent.filled().record_route && sent.filled().second_record_route);
+    }
+}
+
+#[test]
+fn what_a_channel_advertises_can_be_asked_for() {
+    let mut host = Host::new();
+    let channel = host.udp("0.0.0.0:5060");
+    let now = host.now;
+    let name: Advertised = "proxy.example:5080".parse().unwrap();
+    let transport = &mut host.transport;
+    assert_eq!(transport.router().advertised(channel, Family::Ipv4), None);
+    transport
+        .advertise(now, channel, Family::Ipv4, Some(name.clone()))
+        .unwrap();
+    assert_eq!(
+        transport.router().advertised(channel, Family::Ipv4),
+        Some(&name)
+    );
+    assert_eq!(transport.router().advertised(channel, Family::Ipv6), None);
+}
+
 // RFC 3261 §12.1.1: a response's is an echo.
 #[test]
 fn a_record_route_of_a_response_is_an_echo() {

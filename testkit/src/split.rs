@@ -11,8 +11,8 @@ use sip_transport_proto::error::{
     AcceptError, AttemptCause, ChannelError, NextError, SendCause, SendError,
 };
 use sip_transport_proto::parts::{
-    Carrier, Connection, ConnectionEvent, DatagramSocket, Dispatch, Returned, Routed,
-    Router, RouterOutput,
+    Carrier, Connection, ConnectionEvent, DatagramSocket, Dispatch, Returned, Routed, Router,
+    RouterOutput,
 };
 use sip_transport_proto::resolve::{Answer, Family, LookupId};
 use sip_transport_proto::sim::Machine;

@@ -18,7 +18,7 @@ use adapter_core::sip_transport_proto::sim::{Link, NameAnswer};
 use adapter_core::sip_transport_proto::sip_core::build::RequestBuilder;
 use adapter_core::sip_transport_proto::sip_core::{Method, Request};
 use adapter_core::sip_transport_proto::{
-    Config, Deadline, Event, Protocol, Sent, SizeOutcome, SizeRule,
+    ChannelConfig, Config, Deadline, Event, Protocol, Sent, SizeOutcome, SizeRule,
 };
 use testkit::memory::{Call, Fault, MemoryRuntime, Simulation};
 
@@ -445,11 +445,8 @@ fn a_channel_whose_task_ends_unasked_is_told_of_and_off_the_list() {
                 while !matches!(incoming.recv().await, Some(Event::ConnectionClosed { .. })) {}
             }
             // The address is free, so that it can be added again, and serves.
-            let added = match protocol {
-                Protocol::Udp => bobs_transport.add_udp(failed.addr).await,
-                _ => bobs_transport.add_tcp(failed.addr).await,
-            };
-            added.unwrap();
+            let channel = ChannelConfig::new(protocol, failed.addr);
+            bobs_transport.add_channel(channel).await.unwrap();
             transport.send_request(options(&request)).await.unwrap();
             while !matches!(bobs.recv().await.unwrap(), Event::Request { .. }) {}
             bobs_transport.shutdown().await;

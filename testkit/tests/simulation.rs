@@ -253,7 +253,7 @@ fn summary(event: &Event) -> String {
 async fn answer(transport: &SipTransport, account: &Shared, request: &Request) {
     let response = ResponseBuilder::new(request, StatusCode::OK)
         .to_tag("there")
-        .build(|random| random.fill(3))
+        .build()
         .unwrap();
     let key = key(&response);
     // A duplicated request is answered twice.

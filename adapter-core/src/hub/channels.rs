@@ -4,38 +4,39 @@ use std::io;
 use std::sync::Arc;
 
 use atomic_waker::AtomicWaker;
-use sip_transport_proto::error::ChannelFailure;
+use sip_transport_proto::error::{ChannelError, ChannelFailure};
 use sip_transport_proto::parts::DatagramSocket;
 use sip_transport_proto::{ChannelConfig, ChannelId, SocketId};
 
 use super::{Hub, Worker};
+use crate::error::BindError;
 use crate::hub::socket::SharedSocket;
 use crate::hub::tasks;
 use crate::runtime::Datagrams;
 use crate::sync::{lock, read, write};
 
 impl Hub {
-    /// Binds a channel's sockets, makes it known and starts its tasks. An error names the address.
-    pub(crate) fn add_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
-        let name = format!("{}:{}", config.protocol(), config.local());
-        self.bind_channel(config)
-            .map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
-    }
-
-    fn bind_channel(self: &Arc<Self>, config: ChannelConfig) -> io::Result<ChannelId> {
-        let local = config.local();
+    /// Binds a channel's sockets, makes it known and starts its tasks.
+    pub(crate) fn add_channel(
+        self: &Arc<Self>,
+        config: ChannelConfig,
+    ) -> Result<ChannelId, BindError> {
+        let (protocol, local) = (config.protocol(), config.local());
+        let refused = |source| BindError::Io {
+            protocol,
+            addr: local,
+            source,
+        };
         let mut options = self.socket_options.clone();
         options.dual_stack = config.is_dual_stack();
-        if config.protocol().is_stream() && !config.is_listener() {
-            let added = self.with_router(|router| router.add_channel(config));
-            return added.map_err(io::Error::other);
+        if protocol.is_stream() && !config.is_listener() {
+            return Ok(self.with_router(|router| router.add_channel(config))?);
         }
-        if config.protocol().is_stream() {
-            let worker = self.worker(0)?;
-            let listener = worker.runtime.listen(local, &options)?;
-            let id =
-                self.with_router(|router| router.add_channel(config.at(listener.local_addr())));
-            let id = id.map_err(io::Error::other)?;
+        if protocol.is_stream() {
+            let worker = self.worker(0).map_err(refused)?;
+            let listener = worker.runtime.listen(local, &options).map_err(refused)?;
+            let config = config.at(listener.local_addr());
+            let id = self.with_router(|router| router.add_channel(config))?;
             let wake = Arc::new(AtomicWaker::new());
             lock(&self.listeners).insert(id, Arc::clone(&wake));
             self.spawn(0, tasks::accept(Arc::clone(self), id, listener, wake));
@@ -47,7 +48,8 @@ impl Hub {
         // Every socket that joins a group gets a copy of what is sent there: one is enough.
         options.groups = config.memberships().to_vec();
         for worker in &self.workers {
-            let socket = worker.runtime.bind_datagrams(bound, &options)?;
+            let socket = worker.runtime.bind_datagrams(bound, &options);
+            let socket = socket.map_err(refused)?;
             options.groups.clear();
             // Port 0 is chosen once, for all workers.
             bound = socket.local_addr();
@@ -55,9 +57,7 @@ impl Hub {
         }
         let count = u16::try_from(sockets.len()).unwrap_or(u16::MAX);
         let config = config.at(bound).sockets(count);
-        let id = self
-            .with_router(|router| router.add_channel(config))
-            .map_err(io::Error::other)?;
+        let id = self.with_router(|router| router.add_channel(config))?;
         for (worker, socket) in sockets.into_iter().enumerate().take(usize::from(count)) {
             let index = u16::try_from(worker).unwrap_or_default();
             self.add_socket(id.socket(index), socket, worker);
@@ -84,10 +84,10 @@ impl Hub {
         (socket, machine)
     }
 
-    pub(crate) fn remove_channel(self: &Arc<Self>, id: ChannelId) -> io::Result<()> {
+    pub(crate) fn remove_channel(self: &Arc<Self>, id: ChannelId) -> Result<(), ChannelError> {
         let now = self.now();
         let (removed, asked) = self.ask(|router| router.remove_channel(now, id));
-        removed.map_err(io::Error::other)?;
+        removed?;
         self.close_sockets(id);
         self.run(asked);
         Ok(())

@@ -234,7 +234,7 @@ impl World {
                     LookupKind::A => {
                         [address(found), address(peer(choice.wrapping_add(1)).ip())].concat()
                     }
-                    LookupKind::Aaaa => address(Ipv6Addr::LOCALHOST.into()),
+                    _ => address(Ipv6Addr::LOCALHOST.into()),
                 };
                 let answer = match choice % 4 {
                     0 => Answer::Failed(failure),
@@ -374,7 +374,7 @@ impl World {
         if choice % 2 == 1 {
             response = response.contact(Contact::new(PLACEHOLDER));
         }
-        let Ok(response) = response.build(|random| random.fill(choice)) else {
+        let Ok(response) = response.build() else {
             return;
         };
         if str::from_utf8(&response.to_bytes()).is_err() {

@@ -40,12 +40,16 @@ pub enum BuildError {
     /// A CSeq number of 2^31 or more (RFC 3261 §8.1.1.5).
     #[error("the CSeq number {0} is not below 2^31")]
     CSeq(u32),
+    /// The response needs a To tag (RFC 3261 §8.2.6.2), and none was set.
+    #[error("the To of the response needs a tag")]
+    NoTag,
     /// The request that is answered lacks a header or has one that does not follow its grammar.
     #[error("the request has no readable {header}")]
     Request {
         /// The header.
         header: crate::Name,
         /// What is wrong with it, if it is there.
+        #[source]
         error: Option<ValueError>,
     },
 }

@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 /// let response = ResponseBuilder::new(&request, StatusCode::OK)
 ///     .to_tag("abc")
 ///     .header("Allow", "OPTIONS")
-///     .build(|_| {})?;
+///     .build()?;
 /// assert_eq!(response.raw("To"), Some(&b"<sip:bob@example.com>;tag=abc"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -33,7 +33,7 @@ pub struct ResponseBuilder<'a> {
     request: &'a Request,
     status: StatusCode,
     reason: &'a str,
-    tag: Option<&'a str>,
+    tag: Option<ToTag<'a>>,
     contact: Option<Contact<'a>>,
     headers: Vec<(HeaderName<'a>, Vec<u8>)>,
     body: Option<(&'a str, &'a [u8])>,
@@ -62,7 +62,14 @@ impl<'a> ResponseBuilder<'a> {
     /// Sets the tag that To gets if it has none. All responses to one request have the same tag,
     /// but for 100, which gets none.
     pub fn to_tag(mut self, tag: &'a str) -> Self {
-        self.tag = Some(tag);
+        self.tag = Some(ToTag::Given(tag));
+        self
+    }
+
+    /// Sets a random tag, for a request that gets one response only. `random` fills what it is given
+    /// with random bytes.
+    pub fn random_tag(mut self, mut random: impl FnMut(&mut [u8])) -> Self {
+        self.tag = Some(ToTag::Random(random_token::<8, 16>(&mut random)));
         self
     }
 
@@ -89,9 +96,12 @@ impl<'a> ResponseBuilder<'a> {
         self
     }
 
-    /// Builds the response. `random` fills what it is given with random bytes, for the To tag if
-    /// one is needed and none was set.
-    pub fn build(self, mut random: impl FnMut(&mut [u8])) -> Result<Response, BuildError> {
+    /// Builds the response.
+    ///
+    /// # Errors
+    /// The request lacks what a response repeats, To needs a tag and none was set, or something that
+    /// was set cannot stand in a message.
+    pub fn build(self) -> Result<Response, BuildError> {
         let request = self.request;
         let mut writer = Writer::response(self.status.code(), self.reason)?;
         let dialog = matches!(self.status.code(), 101..300)
@@ -146,11 +156,11 @@ impl<'a> ResponseBuilder<'a> {
         if tagged || self.status == StatusCode::TRYING {
             writer.copy(header, to);
         } else {
-            let random = match self.tag {
-                Some(_) => [0; 16],
-                None => random_token::<8, 16>(&mut random),
+            let tag = match self.tag {
+                Some(ToTag::Given(tag)) => tag,
+                Some(ToTag::Random(ref tag)) => ascii(tag),
+                None => return Err(BuildError::NoTag),
             };
-            let tag = self.tag.unwrap_or_else(|| ascii(&random));
             if tag.is_empty() || !tag.bytes().all(crate::chars::is_token) {
                 return Err(crate::message::EditError::NotToken { what: "a tag" }.into());
             }
@@ -171,4 +181,10 @@ impl<'a> ResponseBuilder<'a> {
         }
         Ok(Response::of(message))
     }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ToTag<'a> {
+    Given(&'a str),
+    Random([u8; 16]),
 }

@@ -16,6 +16,21 @@ use crate::tls::TlsConfig;
 use crate::websocket::WebSocketConfig;
 
 /// The settings of a channel to add: a protocol on a bound address.
+///
+/// ```
+/// use sip_transport_proto::{ChannelConfig, Keep, Protocol};
+///
+/// // A server's, known outside by another name.
+/// let server = ChannelConfig::new(Protocol::Udp, "192.0.2.1:5060".parse()?)
+///     .advertised("sip.example.com".parse()?)
+///     .messages_per_source(200, 400);
+/// // A client's, which listens to nobody and keeps its connections alive.
+/// let client = ChannelConfig::new(Protocol::Tcp, "0.0.0.0:0".parse()?)
+///     .listener(false)
+///     .keep(Keep::new().negotiated());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a channel comes of it once it is added"]
 #[derive(Clone, Debug)]
 pub struct ChannelConfig {
     pub(crate) protocol: Protocol,

@@ -23,6 +23,7 @@ use crate::setting::{ConfigError, check_duration};
 /// let outbound = Keep::new().interval(Duration::from_secs(90))?.required();
 /// # Ok::<(), sip_transport_proto::ConfigError>(())
 /// ```
+#[must_use = "a flow is kept once it is given to a send, a channel or a transport"]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Keep {
     pub(crate) kind: Option<KeepKind>,
@@ -53,7 +54,6 @@ impl Keep {
 
     /// Sets the kind of keep-alive. A protocol that does not support it uses its own default: STUN
     /// is for UDP only (RFC 5626 §4.4.2).
-    #[must_use]
     pub fn kind(mut self, kind: KeepKind) -> Self {
         self.kind = Some(kind);
         self
@@ -74,7 +74,6 @@ impl Keep {
 
     /// Requires answers, because the peer is known to give them (`ob`, Flow-Timer, configuration):
     /// without one in time the flow is dead (RFC 5626 §4.4.1).
-    #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
         self
@@ -84,7 +83,6 @@ impl Keep {
     /// value for it in that of a response starts the keep-alives at the interval it gives, with
     /// answers required. Intended for REGISTER and for requests that create or refresh a dialog;
     /// not for use within a dialog for which keep-alives were negotiated already (§4.3).
-    #[must_use]
     pub fn negotiated(mut self) -> Self {
         self.negotiated = true;
         self

@@ -31,6 +31,19 @@ use crate::websocket::{WebSocketConfig, WebSocketLimits};
 pub use channel::ChannelConfig;
 
 /// The settings of a transport. Each has a default that suits a server on a public address.
+///
+/// ```
+/// use std::time::Duration;
+/// use sip_transport_proto::{Config, SizeRule};
+///
+/// let mut config = Config::default();
+/// config
+///     .max_connections(10_000)?
+///     .idle_timeout(Duration::from_secs(600))?
+///     .size_rule(SizeRule::PathMtu(1_500))
+///     .tap(|message| println!("{} {}", message.remote, message.bytes.len()));
+/// # Ok::<(), sip_transport_proto::ConfigError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) limits: Limits,

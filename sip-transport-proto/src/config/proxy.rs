@@ -25,6 +25,7 @@ use crate::setting::ConfigError;
 /// let channel = ChannelConfig::new(Protocol::Tcp, "192.0.2.1:5060".parse()?).proxy_protocol(trusted);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "it is for a channel"]
 #[derive(Clone, Debug)]
 pub struct ProxyProtocol {
     trusted: Vec<IpNet>,

@@ -10,6 +10,7 @@
 /// ([`SendOptions::responses`](crate::SendOptions::responses)), for a channel that only such peers
 /// reach ([`ChannelConfig::responses`](crate::ChannelConfig::responses)) or for all
 /// ([`Config::responses`](crate::Config::responses)); the most specific setting applies.
+#[must_use = "it is for a response, a channel or a transport"]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ResponsePolicy {
     pub(crate) connect: bool,
@@ -36,7 +37,6 @@ impl ResponsePolicy {
 
     /// Opens a connection for a response if the one of its request is closed. Default: yes.
     /// Otherwise such a response fails.
-    #[must_use]
     pub const fn connect(mut self, connect: bool) -> Self {
         self.connect = connect;
         self
@@ -46,7 +46,6 @@ impl ResponsePolicy {
     /// Default: no. Over UDP, [`try_next`](crate::parts::Router::try_next) moves on to them once
     /// [`Event::SendFailed`](crate::Event::SendFailed) has reported that the source does not
     /// listen.
-    #[must_use]
     pub const fn sent_by(mut self, follow: bool) -> Self {
         self.sent_by = follow;
         self
@@ -54,7 +53,6 @@ impl ResponsePolicy {
 
     /// Sends a response over UDP to the address in the `maddr` of its top Via, before anything
     /// else. Default: no.
-    #[must_use]
     pub const fn maddr(mut self, follow: bool) -> Self {
         self.maddr = follow;
         self

@@ -21,6 +21,10 @@ impl Header {
         match *proxy {}
     }
 
+    pub(crate) fn len(&self) -> usize {
+        match *self {}
+    }
+
     pub(crate) fn push(&mut self, _: &[u8]) -> Result<(usize, Option<Source>), ProxyError> {
         match *self {}
     }

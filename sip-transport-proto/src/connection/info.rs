@@ -8,7 +8,7 @@ use crate::tls::Identity;
 
 /// What is known of a connection.
 ///
-/// The [`Router`] does not know what is queued and how opening went:
+/// The [`Router`](crate::parts::Router) does not know what is queued and how opening went:
 /// [`Transport::connections`](crate::Transport::connections) and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -25,7 +25,7 @@ pub struct ConnectionInfo {
     pub state: ConnectionState,
     /// Whether the peer opened it and no valid message has come over it yet.
     pub silent: bool,
-    /// Whether the application [trusts](Router::trust) it.
+    /// Whether the application [trusts](crate::parts::Router::trust) it.
     pub trusted: bool,
     /// When it was accepted, or asked for.
     pub since: Instant,

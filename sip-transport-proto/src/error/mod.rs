@@ -24,6 +24,22 @@ pub use websocket::{HandshakeError, ProtocolViolation, WebSocketError};
 /// The error of a send that ended without its message being sent.
 ///
 /// Returns the message unchanged, and lists the targets that were tried.
+///
+/// ```
+/// use sip_transport_proto::error::{SendCause, SendError};
+/// use sip_transport_proto::sip_core::Message;
+///
+/// /// The message, if it is worth another try once there is room.
+/// fn again(error: SendError) -> Option<Message> {
+///     for attempt in error.tried() {
+///         println!("{}: {}", attempt.target, attempt.cause);
+///     }
+///     match error.cause() {
+///         SendCause::QueueFull { .. } | SendCause::TooManyWaiting { .. } => Some(error.into_message()),
+///         _ => None,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SendError(Box<Failure>);
 
@@ -91,7 +107,11 @@ impl fmt::Display for SendError {
     }
 }
 
-impl std::error::Error for SendError {}
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0.cause)
+    }
+}
 
 /// The cause that ended a send.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
@@ -103,6 +123,7 @@ pub enum SendCause {
         /// The part of the message.
         what: &'static str,
         /// The error in it.
+        #[source]
         error: ValueError,
     },
     /// The message lacks this header.
@@ -140,8 +161,8 @@ pub enum SendCause {
     #[error("the connection is closed")]
     ConnectionClosed,
     /// The next hop's name could not be resolved (RFC 3263).
-    #[error(transparent)]
-    Resolve(PlanError),
+    #[error("{0}")]
+    Resolve(#[source] PlanError),
     /// Every target failed; [`SendError::tried`] lists the causes.
     #[error("no target took the message")]
     AllTargetsFailed,
@@ -218,22 +239,22 @@ pub enum AttemptCause {
     /// The connection or socket could not be opened for lack of a local resource. The target is not
     /// at fault, and is not deferred for it.
     #[error("a fault of this machine: {0}")]
-    LocalFault(LocalFault),
+    LocalFault(#[source] LocalFault),
     /// The operating system has no route there.
     #[error("no route: {0}")]
     NoRoute(io::ErrorKind),
     /// The TLS handshake failed, or the certificate does not match the expected name.
     #[error("TLS: {0}")]
-    Tls(TlsError),
+    Tls(#[source] TlsError),
     /// The peer did not accept the connection as SIP over WebSocket.
     #[error("{0}")]
-    WebSocket(WebSocketError),
+    WebSocket(#[source] WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
     /// The connection closed before the message could be handed to it.
     #[error("the connection closed: {0}")]
-    Closed(CloseReason),
+    Closed(#[source] CloseReason),
     /// The connection had closed when the message reached it; the target is tried once more.
     #[error("the connection is gone")]
     Gone,
@@ -249,7 +270,7 @@ pub enum AttemptCause {
     },
     /// The send could not begin.
     #[error("{0}")]
-    Send(Box<SendCause>),
+    Send(#[source] Box<SendCause>),
     /// The message was sent there, and the application moved on to the next target, without an
     /// answer or after a 503 (RFC 3263 §4.3).
     #[error("the application moved on to the next target")]
@@ -310,7 +331,7 @@ pub enum CloseReason {
     ConnectFailed(io::ErrorKind),
     /// The connection could not be opened, for lack of a local resource.
     #[error("could not connect, for a local reason: {0}")]
-    LocalFault(LocalFault),
+    LocalFault(#[source] LocalFault),
     /// The peer closed it.
     #[error("closed by the peer")]
     Peer,
@@ -323,13 +344,13 @@ pub enum CloseReason {
     Framing(sip_core::message::ParseErrorKind),
     /// The PROXY header of a load balancer was missing or malformed.
     #[error("{0}")]
-    Proxy(ProxyError),
+    Proxy(#[source] ProxyError),
     /// TLS failed, during or after the handshake.
     #[error("TLS: {0}")]
-    Tls(TlsError),
+    Tls(#[source] TlsError),
     /// WebSocket failed, during or after the handshake.
     #[error("{0}")]
-    WebSocket(WebSocketError),
+    WebSocket(#[source] WebSocketError),
     /// A deadline passed.
     #[error("{0}")]
     Deadline(Deadline),
@@ -347,7 +368,7 @@ pub enum CloseReason {
     ChannelRemoved,
     /// Its channel failed.
     #[error("the channel failed: {0}")]
-    ChannelFailed(ChannelFailure),
+    ChannelFailed(#[source] ChannelFailure),
     /// The transport shut down.
     #[error("the transport shut down")]
     Shutdown,
@@ -449,7 +470,7 @@ pub enum SendFailure {
     TooLarge,
     /// The connection closed before the whole message was written.
     #[error("the connection closed: {0}")]
-    Closed(CloseReason),
+    Closed(#[source] CloseReason),
     /// The channel was removed before the message was written.
     #[error("the channel was removed")]
     ChannelRemoved,

@@ -9,7 +9,7 @@ pub enum WebSocketError {
     /// The opening handshake broke a rule of RFC 6455 §4 or RFC 7118 §4, or the application's check
     /// refused it. On a server, the reply is in the output.
     #[error("WebSocket handshake: {0}")]
-    Handshake(HandshakeError),
+    Handshake(#[source] HandshakeError),
     /// The server answered the handshake with a status other than 101.
     #[error("WebSocket handshake: the server answered {status}")]
     Refused {

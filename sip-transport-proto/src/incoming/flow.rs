@@ -1,11 +1,7 @@
-//! The encoding of a message's return path in the two words of a [`Flow`], and its text form, the
-//! flow token.
+//! The encoding of a message's return path in the two words of a [`Flow`].
 
-use core::fmt::Write as _;
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
 use sip_core::Flow;
 use sip_core::header::Via;
 
@@ -90,89 +86,6 @@ pub(crate) fn decode(flow: &Flow, transport: TransportId) -> Option<ReturnPath> 
         reply_port,
         group,
     })
-}
-
-/// The length of the two words and of both addresses as IPv6 with their ports.
-const PAYLOAD: usize = 2 * 8 + 2 * (16 + 2);
-/// The length of the signature: RFC 5626 §5.2 takes 80 bits of the hash.
-const MAC: usize = 10;
-
-/// The token of a flow: its signature and then the flow, in hexadecimal digits.
-pub(crate) fn to_token(flow: &Flow, key: &[u8; 32]) -> String {
-    let mut payload = Vec::with_capacity(PAYLOAD);
-    for word in flow.words() {
-        payload.extend_from_slice(&word.to_be_bytes());
-    }
-    for addr in [flow.local(), flow.remote()] {
-        let ip = match addr.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
-        payload.extend_from_slice(&ip.octets());
-        payload.extend_from_slice(&addr.port().to_be_bytes());
-    }
-    let mut token = String::with_capacity(2 * (MAC + PAYLOAD));
-    for byte in sign(&payload, key).iter().chain(&payload) {
-        // Writing to a string cannot fail.
-        let _ = write!(token, "{byte:02x}");
-    }
-    token
-}
-
-pub(crate) fn from_token(token: &str, key: &[u8; 32]) -> Option<Flow> {
-    let digits = token.as_bytes();
-    if digits.len() != 2 * (MAC + PAYLOAD) {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(MAC + PAYLOAD);
-    for pair in digits.as_chunks::<2>().0 {
-        let [high, low] = pair.map(digit);
-        bytes.push(high? << 4 | low?);
-    }
-    let (mac, payload) = bytes.split_at_checked(MAC)?;
-    let mut hash = hasher(key);
-    hash.update(payload);
-    hash.verify_truncated_left(mac).ok()?;
-    let (first, rest) = payload.split_first_chunk()?;
-    let (second, rest) = rest.split_first_chunk()?;
-    let (local, remote) = rest.split_at_checked(18)?;
-    let words = [u64::from_be_bytes(*first), u64::from_be_bytes(*second)];
-    Some(Flow::new(words, address(local)?, address(remote)?))
-}
-
-/// The value of a digit. Only those that [`to_token`] writes are accepted, so that a flow has one
-/// token only.
-fn digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
-
-fn address(bytes: &[u8]) -> Option<SocketAddr> {
-    let (ip, port) = bytes.split_first_chunk::<16>()?;
-    let ip = IpAddr::from(Ipv6Addr::from(*ip)).to_canonical();
-    Some(SocketAddr::new(
-        ip,
-        u16::from_be_bytes(*port.first_chunk()?),
-    ))
-}
-
-fn sign(payload: &[u8], key: &[u8; 32]) -> [u8; MAC] {
-    let mut hash = hasher(key);
-    hash.update(payload);
-    let full = hash.finalize().into_bytes();
-    full.first_chunk().copied().unwrap_or_default()
-}
-
-fn hasher(key: &[u8; 32]) -> Hmac<Sha256> {
-    // An HMAC key may have any length; 32 bytes fit the block.
-    let mut block = [0; 64];
-    for (to, from) in block.iter_mut().zip(key) {
-        *to = *from;
-    }
-    Hmac::new(&block.into())
 }
 
 /// The joined multicast group that a request asks to send its response to, with the TTL.

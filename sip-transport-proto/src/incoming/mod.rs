@@ -2,6 +2,7 @@
 //! to an event.
 
 pub(crate) mod flow;
+pub(crate) mod flow_token;
 pub(crate) mod reply;
 
 use core::net::SocketAddr;

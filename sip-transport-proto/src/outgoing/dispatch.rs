@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use sip_core::HostPort;
 
 use crate::config::advertised::HostText;
 use crate::config::calls::{Direction, Tapped};
@@ -35,6 +36,8 @@ pub(crate) struct DispatchParts {
     /// Our own end; for a connection that is being opened, not known yet.
     pub(crate) local: Option<SocketAddr>,
     pub(crate) sent_by: SentBy,
+    /// The side that a forwarded request came in on, for a second Record-Route.
+    pub(crate) arrival: Option<(HostText, Option<u16>)>,
     pub(crate) marks: ViaMarks,
     /// Where it goes to a group.
     pub(crate) ttl: Option<u8>,
@@ -155,9 +158,11 @@ impl DispatchParts {
             SentByPort::Port(port) => Some(port),
             SentByPort::Own => Some(local.addr.port()),
         };
+        let arrival = self.arrival.as_ref();
         let fill = Fill {
             host: host.as_host(),
             port,
+            arrival: arrival.map(|(host, port)| HostPort::new(host.as_host(), *port)),
             protocol: self.protocol,
             secure: outgoing.secure,
             branch: outgoing.branch.as_ref(),

@@ -6,6 +6,7 @@ pub(crate) mod outcome;
 pub(crate) mod send_ids;
 pub(crate) mod sent;
 pub(crate) mod size_rule;
+pub(crate) mod stateless;
 pub(crate) mod substitute;
 
 use core::net::SocketAddr;

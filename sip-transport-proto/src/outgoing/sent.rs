@@ -17,6 +17,19 @@ use crate::resolve::Target;
 use crate::shared::tap::TapCall;
 
 /// A message that was routed, rendered and queued on an open channel or connection.
+///
+/// ```
+/// use sip_transport_proto::{Derived, Sent, error::DeriveError};
+///
+/// fn cancel(invite: &Sent) -> Result<Derived, DeriveError> {
+///     println!("from {} to {}", invite.local(), invite.remote());
+///     println!("{}", String::from_utf8_lossy(invite.bytes())); // as they are on the wire
+///     if let Some(target) = invite.target() {
+///         println!("{target}, and {} more", invite.targets_left()); // and why (RFC 3263)
+///     }
+///     invite.cancel() // the same way, with the same branch
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Sent {
     pub(crate) dispatch: Dispatch,
@@ -35,6 +48,7 @@ static NOTHING: Filled = Filled {
     from: false,
     contacts: 0,
     record_route: false,
+    second_record_route: false,
     with: None,
 };
 

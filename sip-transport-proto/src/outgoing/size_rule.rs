@@ -6,7 +6,7 @@ use sip_core::{Message, Method};
 
 use crate::error::AttemptCause;
 
-/// What the [`SizeRule`] did to a message.
+/// What the [`SizeRule`](crate::SizeRule) did to a message.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SizeOutcome {

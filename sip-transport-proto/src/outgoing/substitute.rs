@@ -22,6 +22,8 @@ use crate::tokens::Branch;
 pub(crate) struct Fill<'a> {
     pub(crate) host: Host<'a>,
     pub(crate) port: Option<u16>,
+    /// What stands for the side that a forwarded request came in on.
+    pub(crate) arrival: Option<HostPort<'a>>,
     pub(crate) protocol: Protocol,
     /// The request goes to a `sips` target.
     pub(crate) secure: bool,
@@ -217,8 +219,8 @@ impl Fill<'_> {
 
     /// The topmost Record-Route of a request, if it was put there here: host, port, and the scheme
     /// where the next hop is `sips` (RFC 3261 §16.6 step 4). Its parameters stay as they are, a
-    /// transport too: whether there is to be one is for the proxy to say. Those below it are of
-    /// others, or of the side that the request came in on (RFC 5658).
+    /// transport too: whether there is to be one is for the proxy to say. One below it, if it was put
+    /// there here too, is of the side that the request came in on (RFC 5658 §5).
     fn record_route(
         &self,
         message: &Message,
@@ -226,22 +228,22 @@ impl Fill<'_> {
         edits: &mut Vec<Edit>,
         filled: &mut Filled,
     ) -> Result<(), SendCause> {
-        let mut rows = message.rows().enumerate();
-        let row = rows.find(|(_, header)| header.name() == Name::RecordRoute);
-        let Some((row, header)) = row.filter(|(_, header)| ours || header.is_edited()) else {
+        let rows = message.rows().enumerate();
+        let rows = rows.filter(|(_, header)| header.name() == Name::RecordRoute);
+        let mut values = rows.flat_map(|(row, header)| {
+            list::split(header.value()).map(move |value| (row, header, value))
+        });
+        let top = values
+            .next()
+            .filter(|(_, header, _)| ours || header.is_edited());
+        let Some(top) = top else {
             return Ok(());
         };
-        let value = list::split(header.value()).next().unwrap_or_default();
-        let route: RecordRoute<'_> = read("Record-Route", value)?;
-        if let Some(uri) = placeholder(route.uri()) {
-            let text = uri
-                .with_host_port(HostPort::new(self.host, self.port))
-                .with_secure(uri.is_secure() || self.secure)
-                .to_string()
-                .into_bytes();
-            let range = range_in(header.value(), route.uri_text());
-            edits.push(Edit { row, range, text });
-            filled.record_route = true;
+        let sending = HostPort::new(self.host, self.port);
+        filled.record_route = put_record_route(top, sending, self.secure, edits)?;
+        let below = values.next().filter(|(_, header, _)| header.is_edited());
+        if let (Some(below), Some(arrival)) = (below, self.arrival) {
+            filled.second_record_route = put_record_route(below, arrival, false, edits)?;
         }
         Ok(())
     }
@@ -351,6 +353,27 @@ impl ViaEdit<'_> {
     }
 }
 
+/// Fills in a Record-Route, if it is a placeholder.
+fn put_record_route(
+    (row, header, value): (usize, HeaderRow<'_>, &[u8]),
+    side: HostPort<'_>,
+    secure: bool,
+    edits: &mut Vec<Edit>,
+) -> Result<bool, SendCause> {
+    let route: RecordRoute<'_> = read("Record-Route", value)?;
+    let Some(uri) = placeholder(route.uri()) else {
+        return Ok(false);
+    };
+    let text = uri
+        .with_host_port(side)
+        .with_secure(uri.is_secure() || secure)
+        .to_string()
+        .into_bytes();
+    let range = range_in(header.value(), route.uri_text());
+    edits.push(Edit { row, range, text });
+    Ok(true)
+}
+
 /// Gives a value to the `keep` parameter of a response's top Via, where it has one without
 /// (RFC 6223 §4.4).
 fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
@@ -416,6 +439,8 @@ pub struct Filled {
     pub contacts: usize,
     /// The topmost Record-Route.
     pub record_route: bool,
+    /// The Record-Route below it, for the side that the request came in on (RFC 5658).
+    pub second_record_route: bool,
     /// The host and port that took their place, as `host:port`, if any was filled in.
     pub with: Option<String>,
 }

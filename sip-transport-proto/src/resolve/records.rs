@@ -11,6 +11,7 @@ use crate::protocol::Protocol;
 
 /// The record type of a lookup.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
 pub enum LookupKind {
     /// NAPTR (RFC 3403).
     Naptr,
@@ -69,6 +70,7 @@ pub enum Answer {
 
 /// A DNS record.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Record {
     /// NAPTR.
     Naptr(NaptrRecord),

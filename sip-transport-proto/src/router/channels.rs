@@ -376,6 +376,12 @@ impl Router {
         known.then_some(()).ok_or(ChannelError::Unknown(channel))
     }
 
+    /// What a channel advertises to peers of an address family. `None` where that is its bound
+    /// address, and for a channel that there is not (any more).
+    pub fn advertised(&self, channel: ChannelId, family: Family) -> Option<&Advertised> {
+        self.channels.get(channel)?.config.advertises(family)
+    }
+
     /// The channels, in the order in which they were added.
     pub fn channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelConfig)> {
         self.channels

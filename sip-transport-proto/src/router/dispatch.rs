@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sip_core::Name;
+
 use super::channels::{Channel, ChannelChoice};
 use super::connections::ConnectionRecord;
 use super::keeping::{keep_of, via_marks};
@@ -16,6 +18,7 @@ use crate::connection::info::ConnectionState;
 use crate::endpoint::is_one_host;
 use crate::error::SendCause;
 use crate::ids::{Carrier, ChannelId, ConnectionId, SocketId};
+use crate::incoming::flow;
 use crate::keep;
 use crate::outgoing::dispatch::{Dispatch, DispatchParts, SentBy, SentByPort};
 use crate::outgoing::next_hop::NextHop;
@@ -133,6 +136,7 @@ impl Router {
             remote,
             local: Some(from.local),
             sent_by,
+            arrival: self.arrival_side(outgoing),
             marks,
             ttl,
             hints: report,
@@ -210,6 +214,26 @@ impl Router {
         };
         let asked = outgoing.options.multicast_ttl;
         asked.or(said).unwrap_or(multicast::DEFAULT_TTL)
+    }
+
+    /// What stands for the side that a request came in on that is forwarded, where it has a
+    /// Record-Route (RFC 5658 §5).
+    fn arrival_side(&self, outgoing: &Outgoing) -> Option<(HostText, Option<u16>)> {
+        let message = outgoing.message();
+        if !message.is_request() || message.raw(Name::RecordRoute).is_none() {
+            return None;
+        }
+        let flow = message.flow()?;
+        let path = flow::decode(&flow, self.shared.id)?;
+        let channel = self.channels.get(path.channel)?;
+        let local = flow.local();
+        let SentBy { host, port } = sent_by(channel, Some(local.ip()), flow.remote().ip());
+        let port = match port {
+            SentByPort::Absent => None,
+            SentByPort::Port(port) => Some(port),
+            SentByPort::Own => Some(local.port()),
+        };
+        Some((host?, port))
     }
 
     /// The socket and address that the request of a response came in on, if they still serve.
@@ -453,6 +477,7 @@ impl Router {
             remote: record.remote,
             local: record.local,
             sent_by,
+            arrival: self.arrival_side(outgoing),
             marks,
             ttl: None,
             hints: report,

@@ -1,6 +1,6 @@
 //! Flows that are kept alive, and connections that serve both ways.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use sip_core::{Flow, Method};
@@ -15,6 +15,7 @@ use crate::error::KeepError;
 use crate::ids::{Carrier, ConnectionId, SendId};
 use crate::incoming::flow;
 use crate::incoming::flow::ReturnPath;
+use crate::incoming::flow_token::{self, TokenFacts};
 use crate::keep::{Due, KeepSource};
 use crate::outgoing::Outgoing;
 use crate::outgoing::options::SendOptions;
@@ -51,6 +52,49 @@ impl Router {
         };
         self.keep_datagrams(now, addr, from, keep, None);
         Ok(())
+    }
+
+    /// A text for a flow, to be put into a Via of our own and to come back in the response, or into
+    /// Path or Record-Route: 72 characters at most, letters, digits, hyphens and underscores. It is
+    /// encrypted and signed, so that a peer can neither read addresses in it nor make up another
+    /// (RFC 5626 §5.2). A flow has one token.
+    pub fn flow_token(&self, flow: &Flow) -> String {
+        flow_token::seal(flow, &self.shared.key)
+    }
+
+    /// The flow of such a text, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if
+    /// it was not made by this transport.
+    pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
+        let TokenFacts {
+            words,
+            local,
+            remote,
+        } = flow_token::open(token, self.shared.id, &self.shared.key)?;
+        let flow = Flow::new(words, remote, remote);
+        let path = flow::decode(&flow, self.shared.id)?;
+        let bound = self.channels.get(path.channel).map(|c| c.config.local);
+        let connected = match path.carrier {
+            Carrier::Connection(id) => self.connections.get(id).and_then(|record| record.local),
+            Carrier::Datagram { .. } => None,
+        };
+        // Of a flow whose end has gone, what is left is where the peer was.
+        let unknown = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let ours = connected.or(bound).unwrap_or(unknown);
+        let local = local.map_or(ours, |ip| SocketAddr::new(ip, ours.port()));
+        Some(Flow::new(words, local, remote))
+    }
+
+    /// The peer's end of a flow: protocol and address, our channel, and the connection of a stream.
+    /// `None` for a flow of another transport.
+    pub fn flow_endpoint(&self, flow: &Flow) -> Option<SipEndpoint> {
+        let path = flow::decode(flow, self.shared.id)?;
+        let mut endpoint = SipEndpoint::new(path.protocol, flow.remote());
+        endpoint.channel = Some(path.channel);
+        endpoint.connection = match path.carrier {
+            Carrier::Connection(id) => Some(id),
+            Carrier::Datagram { .. } => None,
+        };
+        Some(endpoint)
     }
 
     /// How to send a request over a flow that is saved, as for a contact registered with `ob`

@@ -34,7 +34,6 @@ use connections::{ConnectionRecord, Connections};
 use failures::ReportedSends;
 use queries::{LocalWaiters, PlanWaiter, Queries};
 use races::Races;
-use sip_core::Flow;
 use tracing::warn;
 
 use crate::config::Config;
@@ -45,7 +44,6 @@ use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, normalise};
 use crate::error::{AcceptError, AttemptCause, CloseReason, LocalFault, SendCause, SendError};
 use crate::ids::{ChannelId, ConnectionId, QueryId, TransportId};
-use crate::incoming::flow;
 use crate::keep::KeptFlows;
 use crate::observe::counters::Stats;
 use crate::observe::trace::SOCKET;
@@ -365,16 +363,10 @@ impl Router {
         }
     }
 
-    /// A text for a flow, to be put into a Via of our own and to come back in the response: only
-    /// letters and digits, and signed, so that a peer cannot make up another (RFC 5626 §5.2).
-    pub fn flow_token(&self, flow: &Flow) -> String {
-        flow::to_token(flow, &self.shared.key)
-    }
-
-    /// The flow of such a text, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if
-    /// it was not made by this transport.
-    pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
-        flow::from_token(token, &self.shared.key)
+    /// Randomness for the application: tags, branches, Call-IDs. Each has a seed of its own, drawn
+    /// from this transport's.
+    pub fn tokens(&mut self) -> Tokens {
+        Tokens::new(self.tokens.array())
     }
 
     /// How many connections there are, and how many sends wait: 0 and 0 once all is over.

@@ -1,6 +1,6 @@
 //! Questions that sends wait for, and who waits.
 
-// A message comes and goes in its box.
+// Messages stay in their boxes, as they change hands often.
 #![allow(clippy::vec_box)]
 
 use core::net::{IpAddr, SocketAddr};

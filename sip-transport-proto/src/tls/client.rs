@@ -14,6 +14,7 @@ use super::verifier::NoVerification;
 use super::{LocalCertificate, NamePolicy, SipServerVerifier, TlsConfig, TlsConfigError};
 
 /// A builder of the client side of a [`TlsConfig`].
+#[must_use = "a builder does nothing until it builds"]
 #[derive(Clone, Debug)]
 pub struct TlsClient {
     provider: Arc<CryptoProvider>,

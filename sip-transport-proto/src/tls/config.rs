@@ -36,6 +36,7 @@ use crate::protocol::Protocol;
 /// let tls = client.and(TlsServer::new(provider, certificate).build()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[must_use = "it is for a channel, a send or a transport"]
 #[derive(Clone, Debug, Default)]
 pub struct TlsConfig {
     client: Option<PerProtocol<ClientConfig>>,

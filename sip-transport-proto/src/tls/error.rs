@@ -10,7 +10,7 @@ use thiserror::Error;
 pub enum TlsError {
     /// The peer's certificate is not valid for the connection.
     #[error("the peer's certificate {0}")]
-    Certificate(CertificateProblem),
+    Certificate(#[source] CertificateProblem),
     /// The peer presented no certificate, and one is required.
     #[error("the peer presented no certificate")]
     NoCertificate,

@@ -13,6 +13,7 @@ use super::client::owned;
 use super::{ServerCertificates, TlsConfig, TlsConfigError};
 
 /// A builder of the server side of a [`TlsConfig`].
+#[must_use = "a builder does nothing until it builds"]
 #[derive(Clone, Debug)]
 pub struct TlsServer {
     provider: Arc<CryptoProvider>,

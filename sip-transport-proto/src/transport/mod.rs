@@ -27,6 +27,7 @@ use crate::outgoing::outcome::Submitted;
 use crate::outgoing::sent::{NextError, Sent};
 use crate::resolve::{Answer, Family, LookupId};
 use crate::router::Router;
+use crate::tokens::Tokens;
 
 pub use output::Output;
 
@@ -170,6 +171,11 @@ impl Transport {
         advertised: Option<Advertised>,
     ) -> Result<(), ChannelError> {
         self.router.advertise(now, channel, family, advertised)
+    }
+
+    /// Randomness for the application. See [`Router::tokens`].
+    pub fn tokens(&mut self) -> Tokens {
+        self.router.tokens()
     }
 
     /// A message that has its id and its branch already: to be noted down, then given to

@@ -53,7 +53,7 @@ pub fn options(uri: &str) -> Request {
 
 pub fn ok(request: &Request) -> Response {
     let builder = ResponseBuilder::new(request, StatusCode::OK);
-    builder.build(|bytes| bytes.fill(9)).unwrap()
+    builder.random_tag(|bytes| bytes.fill(9)).build().unwrap()
 }
 
 /// A request as it comes from the wire, with this top Via and these header lines more.

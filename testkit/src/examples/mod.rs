@@ -82,7 +82,7 @@ impl Answers {
             // RFC 3261 §13.3.1.4; the transport puts in its own address.
             response = response.contact(Contact::new(PLACEHOLDER));
         }
-        response.build(|_| {}).map(Some)
+        response.build().map(Some)
     }
 }
 

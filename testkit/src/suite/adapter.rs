@@ -82,7 +82,7 @@ impl<R: CurrentRuntime> Endpoint for Adapter<R> {
     }
 
     async fn add_channel(&self, channel: ChannelConfig) -> io::Result<ChannelId> {
-        self.transport.add_channel(channel).await
+        Ok(self.transport.add_channel(channel).await?)
     }
 
     async fn remove_channel(&self, channel: ChannelId) {

@@ -55,7 +55,10 @@ pub fn reply(request: &Request, status: u16) -> Message {
     let Some(status) = StatusCode::new(status) else {
         panic!("no status: {status}");
     };
-    match ResponseBuilder::new(request, status).build(fill) {
+    match ResponseBuilder::new(request, status)
+        .random_tag(fill)
+        .build()
+    {
         Ok(response) => response.into(),
         Err(error) => panic!("{error}"),
     }

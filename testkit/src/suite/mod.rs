@@ -289,6 +289,7 @@ macro_rules! adapter_suite {
                 incoming_alone_keeps_the_transport_alive,
                 a_dropped_send_still_goes_out,
                 a_plan_is_told_without_sending,
+                what_is_not_bound_says_why,
                 a_resolver_that_never_answers_ends_the_send_and_leaves_no_task,
                 a_send_is_named_before_it_goes_out,
                 the_end_of_a_started_send_is_one_event_and_of_others_none,

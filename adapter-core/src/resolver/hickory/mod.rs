@@ -92,6 +92,7 @@ impl<R: CurrentRuntime> Resolve for HickoryResolver<R> {
                 LookupKind::Srv => RecordType::SRV,
                 LookupKind::A => RecordType::A,
                 LookupKind::Aaaa => RecordType::AAAA,
+                _ => return Answer::NotFound { ttl: None },
             };
             match resolver.lookup(name, kind).await {
                 Ok(lookup) => found(&lookup),

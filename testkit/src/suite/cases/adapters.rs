@@ -1,16 +1,18 @@
 //! What only the adapters have: application queues, futures, tasks, workers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::future::{IntoFuture as _, poll_fn};
-use std::net::SocketAddr;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use adapter_core::runtime::{BoxFuture, Listener, Resolve, Runtime as _, Stream};
-use adapter_core::{BlockingSendError, Builder, Incoming, SipTransport};
-use sip_transport_proto::error::{CloseReason, NextError, SendCause, SendFailure};
+use adapter_core::{BindError, BlockingSendError, Builder, Incoming, SipTransport};
+use sip_transport_proto::error::{ChannelError, CloseReason, NextError, SendCause, SendFailure};
 use sip_transport_proto::resolve::{Answer, DomainName, LookupKind};
 use sip_transport_proto::sip_core::{Method, Name, Request, Response};
 use sip_transport_proto::{
@@ -674,11 +676,7 @@ pub async fn blocking_sends_work_from_a_thread_and_fail_inside_a_runtime<H: Adap
     let mut bob = build(host, |builder| builder).await;
     let to = bob.channel(Protocol::Tcp, Family::V4);
     let message = request(Method::Options, to);
-    let inside = alice
-        .transport
-        .blocking_send_request(message, SendOptions::new());
-    assert!(matches!(inside, Err(BlockingSendError::InsideRuntime)));
-    let send = alice.transport.send_request(request(Method::Options, to));
+    let send = alice.transport.send_request(message);
     assert!(matches!(
         send.blocking(),
         Err(BlockingSendError::InsideRuntime)
@@ -687,14 +685,14 @@ pub async fn blocking_sends_work_from_a_thread_and_fail_inside_a_runtime<H: Adap
     let transport = alice.transport.clone();
     let message = request(Method::Options, to);
     let sent = host
-        .outside(move || transport.blocking_send_request(message, SendOptions::new()))
+        .outside(move || transport.send_request(message).blocking())
         .await
         .unwrap();
     assert_eq!(sent.remote().addr, to.addr);
     let (_, _, request) = next_request(&mut bob).await;
     let transport = bob.transport.clone();
     let response = Response::try_from(reply(&request, 200)).unwrap();
-    host.outside(move || transport.blocking_send_response(response, SendOptions::new()))
+    host.outside(move || transport.send_response(response).blocking())
         .await
         .unwrap();
     let mut alice = alice;
@@ -812,6 +810,44 @@ pub async fn a_channel_without_a_listener_only_connects<H: AdapterHost>(host: &H
     assert_eq!(port, Some(sent.local().addr.port()));
 }
 
+pub async fn what_is_not_bound_says_why<H: AdapterHost>(host: &H) {
+    let alice = build(host, |builder| builder).await.transport;
+    let there = host.place().any_port(Family::V4);
+    let taken = ChannelConfig::new(Protocol::Udp, there).sockets(1);
+    let elsewhere = SocketAddr::from(([192, 0, 2, 1], 0));
+    let not_here = ChannelConfig::new(Protocol::Tcp, elsewhere);
+    let Err(BindError::Io {
+        protocol,
+        addr,
+        source,
+        ..
+    }) = alice.add_channel(not_here).await
+    else {
+        panic!("the address is of no interface");
+    };
+    assert_eq!((protocol, addr), (Protocol::Tcp, elsewhere));
+    assert_eq!(source.kind(), ErrorKind::AddrNotAvailable);
+    // A cause can be had as such, not only in words.
+    let error = BindError::Runtime(ErrorKind::NotFound.into());
+    assert!(
+        error
+            .source()
+            .is_some_and(|cause| cause.is::<std::io::Error>())
+    );
+
+    let group = taken.join(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+    let no_group = alice.add_channel(group).await;
+    assert!(matches!(
+        no_group,
+        Err(BindError::Channel(_) | BindError::Io { .. })
+    ));
+
+    let id = alice.local_endpoints()[0].channel.unwrap();
+    alice.remove_channel(id).await.unwrap();
+    let again = alice.remove_channel(id).await;
+    assert_eq!(again, Err(ChannelError::Unknown(id)));
+}
+
 pub async fn a_plan_is_told_without_sending<H: AdapterHost>(host: &H) {
     let here = host.place();
     let zone =
@@ -822,7 +858,7 @@ pub async fn a_plan_is_told_without_sending<H: AdapterHost>(host: &H) {
     let alice = host.start(&here, setup).await.unwrap();
     let plan = async |uri| {
         let message = request_to(Method::Options, uri, b"");
-        alice.transport.plan(message, SendOptions::new()).await
+        alice.transport.send_request(message).plan().await
     };
     let targets = plan("sip:bob@example.test").await.unwrap();
     let [target] = &targets[..] else {

@@ -8,9 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use adapter_core::SipTransport;
+use sip_transport_proto::Config;
 use sip_transport_proto::resolve::ResolveConfig;
 use sip_transport_proto::sip_core::Method;
-use sip_transport_proto::{Config, SendOptions};
 
 use crate::suite::wait::first;
 use crate::suite::{AdapterHost, Family, StreamPeer, UdpPeer, join, request_to};
@@ -145,7 +145,7 @@ async fn look_up<H: AdapterHost>(
 ) -> Result<Vec<IpAddr>, String> {
     let uri = format!("sip:bob@{name}:5070;transport=udp");
     let message = request_to(Method::Options, &uri, b"");
-    let plan = alice.plan(message, SendOptions::new()).await;
+    let plan = alice.send_request(message).plan().await;
     match plan {
         Ok(targets) => Ok(targets.iter().map(|target| target.addr.ip()).collect()),
         Err(error) => Err(error.to_string()),

@@ -10,7 +10,7 @@ use std::thread;
 use adapter_core::runtime::CurrentRuntime;
 use adapter_core::{Incoming, SipTransport};
 use sip_transport_proto::sip_core::Method;
-use sip_transport_proto::{Event, Protocol, SendOptions, SipEndpoint};
+use sip_transport_proto::{Event, Protocol, SipEndpoint};
 
 use crate::suite::{AdapterHost, OnSystem, SystemHost, join, reply, request, request_to};
 
@@ -80,7 +80,7 @@ pub async fn a_blocking_send_ends_when_its_runtime_does<S: OnSystem>(host: &Syst
             // TEST-NET-1 (RFC 5737): nobody answers, or there is no way there.
             let to = SipEndpoint::new(Protocol::Tcp, ([192, 0, 2, 1], 5060).into());
             let message = request(Method::Options, to);
-            sender.blocking_send_request(message, SendOptions::new())
+            sender.send_request(message).blocking()
         });
         begins.recv().unwrap();
         drop(thread);

@@ -1,0 +1,54 @@
+//! Why something did not work: one enum for each operation.
+
+use std::io;
+use std::net::SocketAddr;
+
+use sip_transport_proto::Protocol;
+use thiserror::Error;
+
+pub use sip_transport_proto::error::*;
+
+/// Why a channel was not bound, or a transport not started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The system gives no socket for the address.
+    #[error("{protocol}:{addr}: {source}")]
+    Io {
+        /// The channel's protocol.
+        protocol: Protocol,
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The channel cannot be, or is there already.
+    #[error("{0}")]
+    Channel(#[from] ChannelError),
+    /// There is no current runtime, or it lacks what a transport needs.
+    #[error("the transport cannot start: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl From<BindError> for io::Error {
+    /// The same kind of error, for functions that have no others.
+    fn from(error: BindError) -> Self {
+        let kind = match &error {
+            BindError::Io { source, .. } | BindError::Runtime(source) => source.kind(),
+            BindError::Channel(_) => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a blocking send failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BlockingSendError {
+    /// The caller runs inside an async runtime; use the async call there.
+    #[error("blocking sends must not be called inside an async runtime")]
+    InsideRuntime,
+    /// The send failed.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}

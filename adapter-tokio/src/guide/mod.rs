@@ -1,0 +1,12 @@
+//! How to build what SIP transports are built for.
+//!
+//! - [`proxy`]: a proxy or registrar whose clients are behind NAT.
+//! - [`tls`]: TLS, secure WebSocket, and certificates that are replaced while running.
+//! - [`balancer`]: servers behind a load balancer.
+//!
+//! Each is short, and its code compiles. Whole programs are in the folder `examples` of this crate:
+//! `answer` and `call`, `proxy`, `tls`.
+
+pub mod balancer;
+pub mod proxy;
+pub mod tls;
