@@ -31,29 +31,34 @@ impl Hub {
         let send = outgoing.id();
         // Before it can end.
         lock(&self.waiters).insert(send, Waiter::Started);
-        let submitted = self.send(outgoing);
+        let (submitted, asked) = self.send(outgoing);
         self.report_end(submitted);
+        self.run(asked);
         send
     }
 
     /// Sends a message whose end the caller waits for.
     pub(crate) fn submit(self: &Arc<Self>, outgoing: Box<Outgoing>) -> Result<Ended, SendError> {
-        match self.send(outgoing)? {
+        let (submitted, asked) = self.send(outgoing);
+        self.run(asked);
+        match submitted? {
             Submitted::Sent(sent) => Ok(Ended::Sent(sent)),
             Submitted::Waiting(send) => self.wait_for(send),
         }
     }
 
     /// Sends a message as far as that goes without waiting.
-    fn send(self: &Arc<Self>, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
+    fn send(
+        self: &Arc<Self>,
+        outgoing: Box<Outgoing>,
+    ) -> (Result<Submitted, SendError>, RouterOutputs) {
         let now = self.now();
         let (routed, asked) = self.ask(|router| router.send(now, outgoing));
         let submitted = routed.and_then(|routed| {
             let attempt = self.attempt(now, routed);
             self.carry_on(now, attempt)
         });
-        self.run(asked);
-        submitted
+        (submitted, asked)
     }
 
     fn wait_for(&self, send: SendId) -> Result<Ended, SendError> {

@@ -116,7 +116,7 @@ impl Sent {
 
     /// The datagram that it makes, for those who watch: run it before the datagram is sent, with no
     /// lock held. `None` if nobody watches, or if a connection carries it, which will say so itself
-    /// ([`ConnectionEvent::Tap`](crate::parts::ConnectionEvent::Tap)).
+    /// ([`ConnectionEvent::Call`](crate::parts::ConnectionEvent::Call)).
     #[must_use]
     pub fn tap(&self, at: Instant) -> Option<TapCall> {
         match self.carrier() {
