@@ -13,7 +13,8 @@ use crate::tokens::Branch;
 /// ```
 /// use std::collections::BTreeMap;
 /// use sip_transport_proto::sip_core::{Method, build::RequestBuilder};
-/// use sip_transport_proto::{Config, Outgoing, Router, SendOptions};
+/// use sip_transport_proto::parts::Router;
+/// use sip_transport_proto::{Config, Outgoing, SendOptions};
 ///
 /// let router = Router::new(Config::default(), [0; 32]);
 /// let ids = router.send_ids(); // to be cloned to wherever messages are sent from
