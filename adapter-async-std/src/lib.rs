@@ -1,10 +1,11 @@
 //! A SIP transport (RFC 3261 §18) on async-std: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
-//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
-//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that an application names is here.
-//! The protocol itself is in [`sip_transport_proto`], its driver loops in [`adapter_core`]; this
-//! crate adds async-std's threads to the sockets and timers of async-io, which it shares with
-//! `adapter-smol`. async-std is discontinued, and its authors point to smol: new programs take that.
+//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and returns two
+//! handles: [`SipTransport`] sends, [`Incoming`] receives. All the names that an application needs
+//! are here. The protocol itself is in [`sip_transport_proto`], its driver loops in
+//! [`adapter_core`]; this crate adds async-std's threads to the sockets and timers of async-io,
+//! which it shares with `adapter-smol`. async-std is discontinued, and its authors recommend smol,
+//! which new programs should use.
 //!
 //! ```
 //! use adapter_async_std::sip_core::{Method, build::RequestBuilder};
@@ -16,7 +17,7 @@
 //! let (bob, mut incoming) = SipTransport::builder().udp("127.0.0.1:0".parse()?).bind().await?;
 //!
 //! let uri = format!("sip:{}", bob.local_endpoints()[0].addr);
-//! let mut random = Tokens::new([7; 32]); // from the operating system, where it matters
+//! let mut random = Tokens::new([7; 32]); // from the operating system in production
 //! let request = RequestBuilder::new(Method::Options, &uri).build(|bytes| random.fill(bytes))?;
 //! let sent = alice.send_request(request).await?;
 //!
@@ -28,8 +29,8 @@
 //! # }
 //! ```
 //!
-//! For the most out of each core give each worker a thread of its own: the transport and the
-//! application then work in turns, in batches.
+//! For the highest throughput per core, give each worker a thread of its own: the transport and the
+//! application then alternate, in batches.
 //!
 //! ```
 //! use adapter_async_std::{SingleThread, SipTransport};
@@ -80,7 +81,7 @@ impl Threads for AsyncStdThreads {
 /// ```
 pub type AsyncStdRuntime = AsyncIoRuntime<AsyncStdThreads>;
 
-/// Tasks that run on one thread: those of async-std move between its threads.
+/// An executor on one thread; async-std's own tasks move between its threads.
 pub type SingleThread = async_io::SingleThread<AsyncStdThreads>;
 
 /// The SIP transport on async-std.

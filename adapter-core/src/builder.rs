@@ -1,3 +1,5 @@
+//! The builder of a transport.
+
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -22,11 +24,11 @@ use crate::resolver::SystemResolver;
 use crate::runtime::{CurrentRuntime, Resolve, Runtime, SocketOptions, sys};
 use crate::transport::SipTransport;
 
-/// Descriptors that are left to everything but connections: sockets of channels, of the runtime and
-/// of DNS, files. A quarter of what there is, and no more than this.
+/// The descriptors reserved for everything but connections: sockets of channels, of the runtime and
+/// of DNS, files. A quarter of all, and no more than this.
 const OTHER_DESCRIPTORS: usize = 256;
 
-/// What a transport is to be: channels, settings, workers.
+/// A builder of a transport: channels, settings, workers.
 ///
 /// ```
 /// # use adapter_core::runtime::CurrentRuntime;
@@ -42,7 +44,7 @@ const OTHER_DESCRIPTORS: usize = 256;
 ///     .config(config)
 ///     .workers(4);
 /// match builder.bind().await {
-///     Ok((transport, incoming)) => { /* send by one, receive by the other */ }
+///     Ok((transport, incoming)) => { /* send with one, receive from the other */ }
 ///     Err(BindError::Io { addr, source, .. }) => println!("{addr} is not free: {source}"),
 ///     Err(error) => return Err(error.into()),
 /// }
@@ -68,7 +70,7 @@ pub struct Builder<R> {
 }
 
 impl<R: CurrentRuntime> SipTransport<R> {
-    /// Begins a new transport.
+    /// Creates a builder of a new transport.
     pub fn builder() -> Builder<R> {
         Builder::new()
     }
@@ -96,57 +98,59 @@ impl<R: CurrentRuntime> Builder<R> {
         }
     }
 
-    /// A UDP channel. Port 0 lets the system choose.
+    /// Adds a UDP channel. Port 0 lets the system choose.
     pub fn udp(self, local: SocketAddr) -> Self {
         self.channel(ChannelConfig::new(Protocol::Udp, local))
     }
 
-    /// A TCP channel. Port 0 lets the system choose.
+    /// Adds a TCP channel. Port 0 lets the system choose.
     pub fn tcp(self, local: SocketAddr) -> Self {
         self.channel(ChannelConfig::new(Protocol::Tcp, local))
     }
 
-    /// A TLS channel (SIP over TLS over TCP), with a certificate to show. Port 0 lets the system
-    /// choose.
+    /// Adds a TLS channel (SIP over TLS over TCP), with a server certificate. Port 0 lets the
+    /// system choose.
     #[cfg(feature = "tls")]
     pub fn tls(self, local: SocketAddr, tls: TlsConfig) -> Self {
         self.channel(ChannelConfig::new(Protocol::Tls, local).tls(tls))
     }
 
-    /// A WebSocket channel (RFC 7118). Port 0 lets the system choose.
+    /// Adds a WebSocket channel (RFC 7118). Port 0 lets the system choose.
     #[cfg(feature = "ws")]
     pub fn ws(self, local: SocketAddr) -> Self {
         self.channel(ChannelConfig::new(Protocol::Ws, local))
     }
 
-    /// A channel of secure WebSocket (RFC 7118), with a certificate to show. Port 0 lets the system
-    /// choose.
+    /// Adds a secure WebSocket channel (RFC 7118), with a server certificate. Port 0 lets the
+    /// system choose.
     #[cfg(all(feature = "tls", feature = "ws"))]
     pub fn wss(self, local: SocketAddr, tls: TlsConfig) -> Self {
         self.channel(ChannelConfig::new(Protocol::Wss, local).tls(tls))
     }
 
-    /// A channel with settings of its own. Port 0 lets the system choose.
+    /// Adds a channel with settings of its own. Port 0 lets the system choose.
     pub fn channel(mut self, channel: ChannelConfig) -> Self {
         self.channels.push(channel);
         self
     }
 
-    /// The settings of the transport.
+    /// Sets the configuration of the transport.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// How many workers share the load: each has a UDP socket for each address (`SO_REUSEPORT`),
-    /// its share of the connections, and its own events. Default: 1; 0 counts as 1.
+    /// Sets the number of workers that share the load: each has a UDP socket for each address
+    /// (`SO_REUSEPORT`), its share of the connections, and its own events. Default: 1; 0 counts as
+    /// 1.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
         self
     }
 
-    /// One worker for each of these runtimes, whose tasks run there. Best with one single-threaded
-    /// runtime for each thread: the transport and the application then work in turns, in batches.
+    /// Sets one worker for each of these runtimes, on which its tasks run. Best with one
+    /// single-threaded runtime for each thread: the transport and the application then alternate,
+    /// in batches.
     pub fn worker_runtimes(mut self, runtimes: impl IntoIterator<Item = R>) -> Self {
         self.runtimes = runtimes
             .into_iter()
@@ -155,10 +159,9 @@ impl<R: CurrentRuntime> Builder<R> {
         self
     }
 
-    /// How much waits for the application, for each worker: messages, and bytes that they hold.
-    /// While as many other events wait on any worker as there may be messages, no connection is
+    /// Sets the limits on what waits for the application, for each worker: messages, and bytes that
+    /// they hold. While as many other events wait on any worker as messages may, no connection is
     /// accepted.
-    /// Default: 1,024 and 4 MiB. Zero counts as one.
     pub fn application_queue(mut self, messages: usize, bytes: usize) -> Self {
         self.queue = QueueLimits {
             messages: messages.max(1),
@@ -167,45 +170,45 @@ impl<R: CurrentRuntime> Builder<R> {
         self
     }
 
-    /// Bytes that wait to be sent on one UDP socket. Default: 1 MiB.
+    /// Sets the limit on the bytes that wait to be sent on one UDP socket. Default: 1 MiB.
     pub fn datagram_queue(mut self, bytes: usize) -> Self {
         self.datagram_queue = bytes.max(1);
         self
     }
 
-    /// Options of the sockets, such as the receive buffer.
+    /// Sets the options of the sockets, such as the receive buffer.
     pub fn socket_options(mut self, options: SocketOptions) -> Self {
         self.socket = options;
         self
     }
 
-    /// Who answers DNS lookups. Default: the system's name servers and hosts file, and without the
-    /// feature `dns` the system's resolver, which knows addresses only.
+    /// Sets the resolver of DNS lookups. Default: the system's name servers and hosts file; without
+    /// the feature `dns` the system's resolver, which finds addresses only.
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
         self.resolver = Some(Arc::new(resolver));
         self
     }
 
-    /// The name servers to ask, in place of the system's. The hosts file counts all the same. None
-    /// means the system's.
+    /// Sets the name servers, in place of the system's. The hosts file is used in either case. An
+    /// empty list means the system's.
     #[cfg(feature = "dns")]
     pub fn name_servers(mut self, servers: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.name_servers = servers.into_iter().collect();
         self
     }
 
-    /// The seed of all randomness, for repeatable tests. Default: from the operating system.
+    /// Sets the seed of all randomness, for repeatable tests. Default: from the operating system.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Raises the soft limit of open files to the hard one before anything is opened. It is the
-    /// limit of the whole process, so a library does not do that by itself. Default: no.
+    /// Raises the soft limit on open files to the hard one before anything is opened. It is the
+    /// limit of the whole process, so a library must not do that unasked. Default: no.
     ///
-    /// Connections get what the limit leaves of [`Config::max_connections`], after a quarter of it
-    /// for other things, 256 at most. What that comes to is logged, as a warning where it is less
-    /// than the setting says.
+    /// [`Config::max_connections`] is lowered to what the limit allows, less a quarter of it, at
+    /// most 256, for other files. The result is logged, as a warning if it is lower than the
+    /// setting.
     pub fn raise_descriptor_limit(mut self) -> Self {
         self.raise_descriptors = true;
         self
@@ -264,7 +267,7 @@ impl<R: CurrentRuntime> Builder<R> {
             self.datagram_queue,
             self.socket,
         ));
-        // Dropped on an error below, it ends what has begun.
+        // If dropped on an error below, it ends what has been started.
         let owner = Arc::new(Owner(Arc::clone(&hub)));
         hub.spawn(0, tasks::router(Arc::clone(&hub)));
         for channel in self.channels {
@@ -276,10 +279,10 @@ impl<R: CurrentRuntime> Builder<R> {
 }
 
 fn no_worker() -> BindError {
-    BindError::Runtime(io::Error::other("there is no worker"))
+    BindError::Runtime(io::Error::other("there are no workers"))
 }
 
-/// Lowers the number of connections to what the limit of open files allows.
+/// Lowers the number of connections to what the limit on open files allows.
 fn fit_descriptors(config: &mut Config, raise: bool) {
     let limit = match raise {
         true => sys::raise_descriptor_limit().unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! Why something did not work: one enum for each operation.
+//! The errors: one enum for each operation.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,21 +8,21 @@ use thiserror::Error;
 
 pub use sip_transport_proto::error::*;
 
-/// Why a channel was not bound, or a transport not started.
+/// The reason that a channel was not bound, or a transport not started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// The system gives no socket for the address.
+    /// The system provides no socket for the address.
     #[error("{protocol}:{addr}: {source}")]
     Io {
         /// The channel's protocol.
         protocol: Protocol,
-        /// The address that was asked for.
+        /// The requested address.
         addr: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The channel cannot be, or is there already.
+    /// The channel is invalid, or exists already.
     #[error("{0}")]
     Channel(#[from] ChannelError),
     /// There is no current runtime, or it lacks what a transport needs.
@@ -31,7 +31,7 @@ pub enum BindError {
 }
 
 impl From<BindError> for io::Error {
-    /// The same kind of error, for functions that have no others.
+    /// The same error as an [`io::Error`], for functions that have no others.
     fn from(error: BindError) -> Self {
         let kind = match &error {
             BindError::Io { source, .. } | BindError::Runtime(source) => source.kind(),
@@ -41,7 +41,7 @@ impl From<BindError> for io::Error {
     }
 }
 
-/// Why a blocking send failed.
+/// The reason that a blocking send failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BlockingSendError {

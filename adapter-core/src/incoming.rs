@@ -1,3 +1,5 @@
+//! The receiving handle of a transport.
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +14,7 @@ use crate::hub::queue::Queue;
 ///
 /// Messages of one peer keep their order. A queue that is full (see
 /// [`Builder::application_queue`](crate::Builder::application_queue)) makes streams wait and drops
-/// datagrams. When an `Incoming` is dropped, what it would have received is dropped and counted.
+/// datagrams. Once an `Incoming` is dropped, the messages for it are dropped and counted.
 ///
 /// ```
 /// use adapter_core::sip_core::{Method, StatusCode, build::ResponseBuilder};
@@ -25,20 +27,20 @@ use crate::hub::queue::Queue;
 ///         {
 ///             let response = ResponseBuilder::new(&request, StatusCode::NOT_IMPLEMENTED);
 ///             if let Ok(response) = response.to_tag("7f3a").build() {
-///                 transport.send_response(response).start(); // an event tells how that ends
+///                 transport.send_response(response).start(); // an event reports the outcome
 ///             }
 ///         }
 ///     }
 /// }
 /// ```
 pub struct Incoming {
-    workers: Vec<Worker>,
-    /// The worker to look at first, so that all get their turn.
+    workers: Vec<WorkerEvents>,
+    /// The worker to poll first, so that all get their turn.
     next: usize,
     owner: Arc<Owner>,
 }
 
-struct Worker {
+struct WorkerEvents {
     queue: Arc<Queue>,
     batch: vec::IntoIter<Event>,
     ended: bool,
@@ -46,7 +48,7 @@ struct Worker {
 
 impl Incoming {
     pub(crate) fn new(queues: impl IntoIterator<Item = Arc<Queue>>, owner: Arc<Owner>) -> Self {
-        let worker = |queue| Worker {
+        let worker = |queue| WorkerEvents {
             queue,
             batch: Vec::new().into_iter(),
             ended: false,
@@ -58,14 +60,14 @@ impl Incoming {
         }
     }
 
-    /// The next event; `None` once the transport is shut down and everything is received.
+    /// The next event; `None` once the transport is shut down and all events have been received.
     ///
     /// Dropping the future loses nothing.
     pub async fn recv(&mut self) -> Option<Event> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// [`recv`](Self::recv) for hand-written futures.
+    /// The polling form of [`recv`](Self::recv), for hand-written futures.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let count = self.workers.len();
         for _ in 0..count {
@@ -84,7 +86,7 @@ impl Incoming {
         Poll::Pending
     }
 
-    /// One `Incoming` for each worker: let each run on its worker's runtime.
+    /// Splits it into one `Incoming` for each worker: run each on its worker's runtime.
     pub fn into_workers(mut self) -> Vec<Self> {
         let workers = std::mem::take(&mut self.workers);
         let one = |worker| Self {
@@ -96,7 +98,7 @@ impl Incoming {
     }
 }
 
-impl Worker {
+impl WorkerEvents {
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         if let Some(event) = self.batch.next() {
             return Poll::Ready(Some(event));

@@ -1,26 +1,26 @@
 //! The driver loops of the SIP transport, written once over a small set of [`runtime`] traits.
 //!
-//! Applications use it by an adapter, such as `adapter-tokio`, which re-exports all that is here. To
+//! Applications use it through an adapter, such as `adapter-tokio`, which re-exports all of it. To
 //! write one, implement [`Runtime`](runtime::Runtime).
 //!
 //! With the feature `dns` (default) names are looked up by hickory-resolver, over the runtime's own
-//! sockets and timers, unless [`Builder::resolver`] says otherwise.
+//! sockets and timers, unless [`Builder::resolver`] sets another resolver.
 //!
 //! # What an operator sees
 //!
-//! [`SipTransport::stats`] and [`SipTransport::channel_stats`] tell what has happened and what there
-//! is, [`SipTransport::resolve_stats`] the same of DNS. `tracing` events have the targets that
+//! [`SipTransport::stats`] and [`SipTransport::channel_stats`] return counters and gauges,
+//! [`SipTransport::resolve_stats`] those of DNS. `tracing` events have the targets that
 //! [`sip_transport_proto::trace`] lists; in this crate:
 //!
-//! | target | level | says |
+//! | target | level | event |
 //! |---|---|---|
 //! | `sip_transport::connection` | DEBUG | a connection that could not be opened, or was refused |
-//! | `sip_transport::limit` | WARN | datagrams dropped as the application does not fetch messages in time |
-//! | `sip_transport::socket` | WARN | accepting failed, as for want of descriptors; receiving failed; a receive buffer smaller than asked for |
+//! | `sip_transport::limit` | WARN | datagrams dropped, or accepting paused, as the application is slow to fetch events |
+//! | `sip_transport::socket` | WARN | accepting failed, as for lack of descriptors; receiving failed; a receive buffer smaller than asked for |
 //! | `sip_transport::lookup` | WARN | the system names no name servers |
 //!
-//! [`Config::tap`](sip_transport_proto::Config::tap), given by [`Builder::config`], shows each message
-//! in and out.
+//! [`Config::tap`](sip_transport_proto::Config::tap), set with [`Builder::config`], is shown each
+//! message received and sent.
 
 mod builder;
 pub mod error;
@@ -42,7 +42,7 @@ pub use runtime::{BoxFuture, Resolve, SocketOptions};
 pub use send::{SendBuilder, Sending};
 pub use transport::SipTransport;
 
-// What applications name of the protocol. Adapters re-export all of this crate's root.
+// The protocol's types that applications name. Adapters re-export all of this crate's root.
 #[cfg(feature = "proxy")]
 pub use sip_transport_proto::ProxyProtocol;
 #[cfg(feature = "ws")]

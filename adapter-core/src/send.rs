@@ -1,3 +1,5 @@
+//! The builder and the future of a send.
+
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,16 +17,17 @@ use sip_transport_proto::{
 };
 
 use crate::error::BlockingSendError;
-use crate::hub::{Ended, Hub};
+use crate::hub::{Hub, SendOutcome};
 use crate::sync::block_on;
 
-/// A message about to be sent: say how, then `.await` it, [`start`](Self::start) it, or wait for it
-/// in a thread by [`blocking`](Self::blocking). [`plan`](Self::plan) only says where it would go.
+/// A message about to be sent: set its options, then `.await` it, [`start`](Self::start) it, or
+/// wait for it in a thread with [`blocking`](Self::blocking). [`plan`](Self::plan) only finds its
+/// targets.
 ///
-/// It goes out then, and dropping the future does not cancel it. Its [`id`](Self::id) and
-/// [`branch`](Self::branch) are known before. A response, or the word that the message did not
-/// arrive, may come while the call that sends it has not returned yet, so who keeps a table of what
-/// was sent enters a message there first:
+/// Only then is it sent, and dropping the future does not cancel it. Its [`id`](Self::id) and
+/// [`branch`](Self::branch) are known before. A response, or the report that the message was not
+/// delivered, may arrive before the call that sends it has returned, so a table of transactions has
+/// to contain the message before it is sent:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -43,7 +46,7 @@ use crate::sync::block_on;
 /// }
 ///
 /// fn send<R>(transport: &SipTransport<R>, table: &Mutex<Table>, request: Request, then: Then) {
-///     let send = transport.send_request(request); // nothing has gone out yet
+///     let send = transport.send_request(request); // nothing has been sent yet
 ///     let (id, branch) = (send.id(), send.branch().unwrap_or_default().to_owned());
 ///     {
 ///         let mut table = table.lock().unwrap();
@@ -94,13 +97,13 @@ impl<'a> SendBuilder<'a> {
         self
     }
 
-    /// Which send it is: what [`Sent::id`], the error and events will name.
+    /// The id of the send, which [`Sent::id`], the error and events will name.
     pub fn id(&self) -> SendId {
         self.outgoing.id()
     }
 
-    /// The branch that the top Via of a request has on the wire, and responses bring back: its own,
-    /// or the one made for it. `None` for a response, and where the top Via cannot be read. See
+    /// The branch that the top Via of a request has on the wire, and of its responses: its own, or
+    /// the one made for it. `None` for a response, or if the top Via cannot be read. See
     /// [`Outgoing::branch`].
     pub fn branch(&self) -> Option<&str> {
         self.outgoing.branch()
@@ -111,86 +114,86 @@ impl<'a> SendBuilder<'a> {
         self.outgoing.message()
     }
 
-    /// To this protocol and address, whatever the message says.
+    /// Sends to this protocol and address, regardless of the message.
     pub fn to(self, destination: SipEndpoint) -> Self {
         self.with(|options| options.to(destination))
     }
 
-    /// On this channel, if that can be.
+    /// Sends on this channel, if possible.
     pub fn channel(self, channel: ChannelId) -> Self {
         self.with(|options| options.channel(channel))
     }
 
-    /// Over this connection, if that can be, whatever the destination is.
+    /// Sends over this connection, if possible, regardless of the destination.
     pub fn connection(self, connection: ConnectionId) -> Self {
         self.with(|options| options.connection(connection))
     }
 
-    /// Over a new connection, even where there is one to its target already.
+    /// Sends over a new connection, even if there is one to its target already.
     pub fn new_connection(self) -> Self {
         self.with(SendOptions::new_connection)
     }
 
-    /// With these hints together, such as [`SipEndpoint::hints`].
+    /// Sets all hints together, such as [`SipEndpoint::hints`].
     pub fn hints(self, hints: Hints) -> Self {
         self.with(|options| options.hints(hints))
     }
 
-    /// With this TTL, if it goes to a group.
+    /// Sets the TTL of a message to a group.
     pub fn multicast_ttl(self, ttl: u8) -> Self {
         self.with(|options| options.multicast_ttl(ttl))
     }
 
-    /// Keeping alive the flow that it goes out on.
+    /// Keeps alive the flow over which the message is sent.
     pub fn keep(self, keep: Keep) -> Self {
         self.with(|options| options.keep(keep))
     }
 
-    /// Connecting under this TLS configuration, and over connections that were made under it.
+    /// Connects under this TLS configuration, and uses only connections opened under it.
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: TlsConfig) -> Self {
         self.with(|options| options.tls(tls))
     }
 
-    /// With another word on how far a response may go.
+    /// Sets the policy for this response.
     pub fn responses(self, policy: ResponsePolicy) -> Self {
         self.with(|options| options.responses(policy))
     }
 
-    /// With another size from which on it goes over TCP in the place of UDP.
+    /// Sets the size from which on TCP replaces UDP.
     pub fn size_rule(self, rule: SizeRule) -> Self {
         self.with(|options| options.size_rule(rule))
     }
 
-    /// With another way to fill in placeholders.
+    /// Sets how placeholders are filled in.
     pub fn substitution(self, substitution: Substitution) -> Self {
         self.with(|options| options.substitution(substitution))
     }
 
-    /// With all options at once, in place of those said before.
+    /// Sets all options at once, in place of those set before.
     pub fn options(self, options: SendOptions) -> Self {
         self.with(|_| options)
     }
 
-    /// Sends it, and does not wait: [`Event::SendCompleted`](sip_transport_proto::Event::SendCompleted)
-    /// tells once how that ended, on the first worker. It may come behind a response, and waits in
-    /// memory until it is fetched.
+    /// Sends it without waiting:
+    /// [`Event::SendCompleted`](sip_transport_proto::Event::SendCompleted) reports the outcome
+    /// once, on the first worker. It may arrive after a response, and is kept in memory until it is
+    /// fetched.
     pub fn start(self) -> SendId {
         self.hub.start(self.outgoing)
     }
 
-    /// Finds where it would go, without sending it: the targets, best first, each with the reason
-    /// for it (RFC 3263).
+    /// Finds the targets without sending it, best first, each with the reason for it (RFC 3263).
     ///
     /// # Errors
-    /// It has nowhere to go.
+    /// It has no target.
     pub async fn plan(self) -> Result<Vec<Target>, SendCause> {
         let planned = self.hub.plan(self.outgoing);
         // Every plan ends before the transport does.
         planned.await.unwrap_or(Err(SendCause::ShuttingDown))
     }
 
-    /// Sends it from outside async, and blocks until that has ended.
+    /// Sends it from outside async, and blocks until the outcome is known.
     ///
     /// # Errors
     /// The send fails, or the caller runs inside an async runtime, which must not be blocked.
@@ -214,9 +217,9 @@ impl IntoFuture for SendBuilder<'_> {
     }
 }
 
-/// A message on its way: ready at once unless it waits for a lookup or a connection.
+/// The future of a send: ready at once unless it waits for a lookup or a connection.
 #[derive(Debug)]
-#[must_use = "the outcome of a send"]
+#[must_use = "this future is the outcome of a send"]
 pub struct Sending(State);
 
 #[derive(Debug)]
@@ -227,11 +230,11 @@ enum State {
     Waiting(oneshot::Receiver<Result<Sent, SendError>>),
 }
 
-impl From<Ended> for Sending {
-    fn from(ended: Ended) -> Self {
+impl From<SendOutcome> for Sending {
+    fn from(ended: SendOutcome) -> Self {
         Self(match ended {
-            Ended::Sent(sent) => State::Ended(Some(Ok(sent))),
-            Ended::Later(receiver) => State::Waiting(receiver),
+            SendOutcome::Sent(sent) => State::Ended(Some(Ok(sent))),
+            SendOutcome::Later(receiver) => State::Waiting(receiver),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Locks that a panic elsewhere does not spoil, and waiting for a future from outside async.
+//! Locks that ignore poisoning, and blocking on a future outside async.
 
 use std::future::Future;
 use std::pin::pin;
@@ -27,7 +27,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits for a future on a thread that runs no other.
+/// Blocks on a future on a thread that runs no other.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut cx = Context::from_waker(&waker);

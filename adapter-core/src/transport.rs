@@ -1,3 +1,5 @@
+//! The sending handle of a transport.
+
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -20,12 +22,12 @@ use crate::hub::owner::Owner;
 use crate::runtime::{CurrentRuntime, Runtime};
 use crate::send::SendBuilder;
 
-/// How long [`SipTransport::shutdown`] lets connections write what is queued.
+/// The time that [`SipTransport::shutdown`] gives connections to write what is queued.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A SIP transport on a runtime `R`: sends messages and manages channels. Cheap to clone.
 ///
-/// It lives while a `SipTransport` or an [`Incoming`](crate::Incoming) of it does.
+/// It exists while a `SipTransport` or an [`Incoming`](crate::Incoming) of it does.
 ///
 /// ```
 /// # use adapter_core::runtime::CurrentRuntime;
@@ -53,8 +55,8 @@ pub struct SipTransport<R> {
 }
 
 impl<R: CurrentRuntime> SipTransport<R> {
-    /// Ends the transport: no more sends, connections close after what is queued (for up to 5 s),
-    /// [`Incoming`](crate::Incoming) ends.
+    /// Shuts the transport down: sends fail, connections close after writing what is queued (for up
+    /// to 5 s), [`Incoming`](crate::Incoming) ends.
     pub async fn shutdown(&self) {
         let hub = self.hub();
         hub.stop();
@@ -89,19 +91,20 @@ impl<R> SipTransport<R> {
         &self.owner.0
     }
 
-    /// Sends a request where it says (RFC 3261 §8.1.2), or as the calls on the result say.
+    /// Sends a request to its own destination (RFC 3261 §8.1.2), or as the methods of the result
+    /// set.
     pub fn send_request(&self, request: Request) -> SendBuilder<'_> {
         SendBuilder::new(self.hub(), request.into())
     }
 
-    /// Sends a response back the way its request came (RFC 3261 §18.2.2), or as the calls on the
-    /// result say.
+    /// Sends a response on the return path of its request (RFC 3261 §18.2.2), or as the methods of
+    /// the result set.
     pub fn send_response(&self, response: Response) -> SendBuilder<'_> {
         SendBuilder::new(self.hub(), response.into())
     }
 
-    /// Sends the same bytes once more over the same flow, as a retransmission. If they do not arrive,
-    /// that is told again, whether or not it was before.
+    /// Sends the same bytes once more over the same flow, as a retransmission. A failure to deliver
+    /// them is reported again, even if it was before.
     ///
     /// # Errors
     /// The flow is gone, or its queue is full.
@@ -109,9 +112,9 @@ impl<R> SipTransport<R> {
         self.hub().resend(sent)
     }
 
-    /// Sends a message that counted as sent to its next target, as another transaction with an id and
-    /// a branch of its own (RFC 3261 §8.1.2): after a timeout or a 503. The target that it went to is
-    /// tried last from now on. To say another destination drops the targets that are left.
+    /// Sends a message that counted as sent to its next target, as another transaction with an id
+    /// and a branch of its own (RFC 3261 §8.1.2): after a timeout or a 503. The target that failed
+    /// is tried last from now on. Setting another destination drops the targets that are left.
     ///
     /// # Errors
     /// There is no target left.
@@ -148,8 +151,8 @@ impl<R> SipTransport<R> {
         self.hub().remove_channel(channel)
     }
 
-    /// Changes what peers of an address family are told in the place of a channel's bound address:
-    /// a name or address and a port, such as the one that STUN told of
+    /// Changes what is advertised to peers of an address family in place of a channel's bound
+    /// address: a name or address and a port, such as the one that STUN reported
     /// ([`Event::MappedAddress`](sip_transport_proto::Event::MappedAddress)), or with `None` the
     /// bound address again.
     ///
@@ -166,14 +169,14 @@ impl<R> SipTransport<R> {
         hub.with_router(|router| router.advertise(now, channel, family, advertised))
     }
 
-    /// What a channel advertises to peers of an address family. `None` where that is its bound
-    /// address, and for a channel that there is not (any more).
+    /// The address that a channel advertises to peers of an address family. `None` if that is its
+    /// bound address, or if there is no such channel (any more).
     pub fn advertised(&self, channel: ChannelId, family: Family) -> Option<Advertised> {
         let hub = self.hub();
         hub.with_router(|router| router.advertised(channel, family).cloned())
     }
 
-    /// Randomness for tags, branches and Call-IDs, with a seed of its own that comes of the
+    /// Randomness for tags, branches and Call-IDs, with a seed of its own derived from the
     /// transport's.
     ///
     /// ```
@@ -198,8 +201,8 @@ impl<R> SipTransport<R> {
         all
     }
 
-    /// What is known of a connection: also, over TLS, whom the peer has proved to be. `None` if
-    /// there is none (any more).
+    /// Information about a connection, including, over TLS, the identity that the peer has proved.
+    /// `None` if there is no such connection (any more).
     pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
         let hub = self.hub();
         let mut info = hub.with_router(|router| router.connection(id))?;
@@ -207,23 +210,25 @@ impl<R> SipTransport<R> {
         Some(info)
     }
 
-    /// Says that the peer of a connection has proved who it is, by credentials or a certificate:
-    /// its connection makes room for others last, and counts towards no address's share
-    /// ([`Config::max_connections`](sip_transport_proto::Config::max_connections)). False if there is none.
+    /// Marks the peer of a connection as authenticated, by credentials or a certificate: its
+    /// connection is the last to be closed to make room for others, and counts towards no address's
+    /// share ([`Config::max_connections`](sip_transport_proto::Config::max_connections)). Returns
+    /// false if there is no such connection.
     ///
     /// Call it once a request that came over the connection is authenticated, as with the 200 to a
-    /// REGISTER. The transport trusts nobody by itself: any stranger can send a valid message.
+    /// REGISTER. The transport itself trusts nobody: any stranger can send a valid message.
     pub fn trust(&self, connection: ConnectionId) -> bool {
         self.hub().with_router(|router| router.trust(connection))
     }
 
-    /// Closes a connection, after what is queued on it. False if there is none.
+    /// Closes a connection, after writing what is queued on it. Returns false if there is no such
+    /// connection.
     pub fn close(&self, connection: ConnectionId) -> bool {
         self.hub().close(connection)
     }
 
-    /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
-    /// [`Sent::remote`] and events have it.
+    /// Keeps a flow alive from now on, or changes how. `remote` is the peer's end, as in
+    /// [`Sent::remote`] and events.
     ///
     /// # Errors
     /// There is no such flow.
@@ -231,22 +236,22 @@ impl<R> SipTransport<R> {
         self.hub().keep(remote, keep)
     }
 
-    /// Keeps a flow alive no longer. False if there is none.
+    /// Stops keeping a flow alive. Returns false if there is no such flow.
     pub fn stop_keeping(&self, remote: &SipEndpoint) -> bool {
         self.hub().stop_keeping(remote)
     }
 
-    /// A text for the flow of a received request, to be put into a Via, Path or Record-Route of our
-    /// own: 72 characters at most, letters, digits, hyphens and underscores. It is encrypted and
-    /// signed, so that a peer can neither read addresses in it nor make up another (RFC 5626 §5.2).
-    /// A flow has one token.
+    /// A token that stands for the flow of a received request, for a Via, Path or Record-Route of
+    /// our own: at most 72 letters, digits, hyphens and underscores. It is encrypted and signed, so
+    /// that a peer can neither read addresses in it nor forge one (RFC 5626 §5.2). The token of a
+    /// flow is always the same.
     pub fn flow_token(&self, flow: &Flow) -> String {
         self.hub().with_router(|router| router.flow_token(flow))
     }
 
-    /// The flow of such a text, for [`Message::set_flow`](sip_transport_proto::sip_core::Message::set_flow)
-    /// of a response and for [`flow_options`](Self::flow_options). `None` if it was not made by this
-    /// transport.
+    /// The flow of a token, for
+    /// [`Message::set_flow`](sip_transport_proto::sip_core::Message::set_flow) of a response and
+    /// for [`flow_options`](Self::flow_options). `None` if this transport did not make the token.
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         self.hub()
             .with_router(|router| router.flow_from_token(token))
@@ -258,35 +263,35 @@ impl<R> SipTransport<R> {
         self.hub().with_router(|router| router.flow_endpoint(flow))
     }
 
-    /// How to send a request over a flow that is saved (RFC 5626 §5.3). `None` if it is gone: a
-    /// proxy answers 430 then.
+    /// The options to send a request over a saved flow (RFC 5626 §5.3). `None` if the flow is gone:
+    /// a proxy then answers 430.
     pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
         self.hub().with_router(|router| router.flow_options(flow))
     }
 
-    /// What has happened since the beginning, and what there is.
+    /// The counters since the start, and the current gauges.
     pub fn stats(&self) -> Stats {
         self.hub().stats()
     }
 
-    /// The same for each channel that there is, in the order in which they were added.
+    /// The same for each channel, in the order in which they were added.
     pub fn channel_stats(&self) -> Vec<(SipEndpoint, Stats)> {
         self.hub().channel_stats()
     }
 
-    /// What has happened in looking for targets.
+    /// The counters of the resolver.
     pub fn resolve_stats(&self) -> ResolveStats {
         self.hub().with_router(|router| router.resolve_stats())
     }
 
-    /// Bytes that wait to be written, on all connections together: for tests, beside
+    /// The number of bytes that wait to be written, on all connections together: for tests, beside
     /// [`Stats::queued_bytes`].
     #[doc(hidden)]
     pub fn queued_bytes(&self) -> usize {
         self.hub().with_router(|router| router.queued_bytes())
     }
 
-    /// How many tasks of this transport live: none once it has ended. For tests.
+    /// The number of live tasks of this transport: 0 once it has ended. For tests.
     #[doc(hidden)]
     pub fn tasks(&self) -> usize {
         self.hub().tasks()

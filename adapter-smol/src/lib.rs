@@ -1,10 +1,10 @@
 //! A SIP transport (RFC 3261 §18) on smol: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
-//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
-//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that an application names is here.
-//! The protocol itself is in [`sip_transport_proto`], its driver loops in [`adapter_core`]; this
-//! crate adds smol's threads to the sockets and timers of async-io, which it shares with
-//! `adapter-async-std`.
+//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and returns two
+//! handles: [`SipTransport`] sends, [`Incoming`] receives. All the names that an application needs
+//! are here. The protocol itself is in [`sip_transport_proto`], its driver loops in
+//! [`adapter_core`]; this crate adds smol's threads to the sockets and timers of async-io, which it
+//! shares with `adapter-async-std`.
 //!
 //! ```
 //! use adapter_smol::sip_core::{Method, build::RequestBuilder};
@@ -16,7 +16,7 @@
 //! let (bob, mut incoming) = SipTransport::builder().udp("127.0.0.1:0".parse()?).bind().await?;
 //!
 //! let uri = format!("sip:{}", bob.local_endpoints()[0].addr);
-//! let mut random = Tokens::new([7; 32]); // from the operating system, where it matters
+//! let mut random = Tokens::new([7; 32]); // from the operating system in production
 //! let request = RequestBuilder::new(Method::Options, &uri).build(|bytes| random.fill(bytes))?;
 //! let sent = alice.send_request(request).await?;
 //!
@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! For the most out of each core give each worker a thread of its own: the transport and the
-//! application then work in turns, in batches.
+//! For the highest throughput per core, give each worker a thread of its own: the transport and the
+//! application then alternate, in batches.
 //!
 //! ```
 //! use adapter_smol::{SingleThread, SipTransport};
@@ -50,7 +50,7 @@ pub use adapter_core;
 #[doc(inline)]
 pub use adapter_core::*;
 
-/// The threads of smol, one unless `SMOL_THREADS` says otherwise.
+/// The threads of smol; one, unless `SMOL_THREADS` sets another number.
 #[derive(Debug)]
 pub enum SmolThreads {}
 
@@ -59,12 +59,12 @@ impl Threads for SmolThreads {
         smol::spawn(task).detach();
     }
 
-    /// smol starts its threads when they are first asked for, from anywhere.
+    /// smol starts its threads on first use, from any thread.
     fn is_usable() -> bool {
         true
     }
 
-    /// On its own threads, which smol names so. A thread in [`smol::block_on`] runs no tasks of others.
+    /// smol's own threads have this name. A thread in [`smol::block_on`] runs no other tasks.
     fn is_inside() -> bool {
         let name = std::thread::current();
         name.name().is_some_and(|name| name.starts_with("smol-"))
@@ -83,7 +83,7 @@ impl Threads for SmolThreads {
 /// ```
 pub type SmolRuntime = AsyncIoRuntime<SmolThreads>;
 
-/// Tasks that run on one thread: those of smol move between its threads.
+/// An executor on one thread; smol's own tasks move between its threads.
 pub type SingleThread = async_io::SingleThread<SmolThreads>;
 
 /// The SIP transport on smol.

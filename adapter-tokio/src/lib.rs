@@ -1,9 +1,9 @@
 //! A SIP transport (RFC 3261 §18) on tokio: UDP, TCP, TLS and WebSocket, IPv4 and IPv6.
 //!
-//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and gives two
-//! handles: [`SipTransport`] sends, [`Incoming`] receives. All that an application names is here.
-//! The protocol itself is in [`sip_transport_proto`], its driver loops in [`adapter_core`]; this
-//! crate adds tokio's sockets, timers and tasks.
+//! [`SipTransport::builder`](adapter_core::SipTransport::builder) binds channels and returns two
+//! handles: [`SipTransport`] sends, [`Incoming`] receives. All the names that an application needs
+//! are here. The protocol itself is in [`sip_transport_proto`], its driver loops in
+//! [`adapter_core`]; this crate adds tokio's sockets, timers and tasks.
 //!
 //! ```
 //! use adapter_tokio::sip_core::{Method, build::RequestBuilder};
@@ -15,7 +15,7 @@
 //! let (bob, mut incoming) = SipTransport::builder().udp("127.0.0.1:0".parse()?).bind().await?;
 //!
 //! let uri = format!("sip:{}", bob.local_endpoints()[0].addr);
-//! let mut random = Tokens::new([7; 32]); // from the operating system, where it matters
+//! let mut random = Tokens::new([7; 32]); // from the operating system in production
 //! let request = RequestBuilder::new(Method::Options, &uri).build(|bytes| random.fill(bytes))?;
 //! let sent = alice.send_request(request).await?;
 //!
@@ -26,9 +26,9 @@
 //! # }
 //! ```
 //!
-//! Spawn the loop that receives rather than run it in `main` of a multi-threaded runtime: there it
-//! would sit on a thread of its own, and each batch of messages would cross threads. For the most
-//! out of each core give each worker a single-threaded runtime:
+//! Spawn the receive loop rather than run it in `main` of a multi-threaded runtime: there it would
+//! run on a thread of its own, and each batch of messages would cross threads. For the highest
+//! throughput per core, give each worker a single-threaded runtime:
 //! [`Builder::worker_runtimes`](adapter_core::Builder::worker_runtimes).
 
 pub mod guide;

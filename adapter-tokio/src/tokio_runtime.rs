@@ -176,7 +176,7 @@ impl Listener for TokioListener {
         loop {
             match ready!(self.io.poll_accept(cx)) {
                 Ok((io, _)) => {
-                    // This fails only for a connection that is gone already.
+                    // This fails only for a connection that is already closed.
                     let accepted = io.set_nodelay(true).and_then(|()| TokioStream::new(io));
                     if let Ok(stream) = accepted {
                         let remote = stream.remote;

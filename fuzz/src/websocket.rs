@@ -1,5 +1,5 @@
 use sip_transport_proto::websocket::{
-    Item, MessageKind, WebSocket, WebSocketConfig, WebSocketError, WebSocketLimits,
+    MessageKind, WebSocket, WebSocketConfig, WebSocketError, WebSocketEvent, WebSocketLimits,
 };
 
 /// However the bytes of a WebSocket are cut, each side says and writes the same; what it writes
@@ -87,7 +87,7 @@ fn limits() -> WebSocketLimits {
 enum Said {
     Open,
     Message(MessageKind, Vec<u8>),
-    Other(Item),
+    Other(WebSocketEvent),
     Failed(WebSocketError),
     /// What is left when the bytes end.
     Buffered(usize),
@@ -124,8 +124,10 @@ fn take(socket: &mut WebSocket, mut left: &[u8], said: &mut dyn FnMut(&WebSocket
         loop {
             match socket.poll() {
                 Ok(None) => break,
-                Ok(Some(Item::Accepted(_) | Item::Connected(_))) => said(socket, Said::Open),
-                Ok(Some(Item::Message { kind, data })) => {
+                Ok(Some(WebSocketEvent::Accepted(_) | WebSocketEvent::Connected(_))) => {
+                    said(socket, Said::Open)
+                }
+                Ok(Some(WebSocketEvent::Message { kind, data })) => {
                     assert!(kind == MessageKind::Binary || str::from_utf8(&data).is_ok());
                     assert!(data.len() <= 1_000);
                     said(socket, Said::Message(kind, data.to_vec()));

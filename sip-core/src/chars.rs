@@ -1,4 +1,4 @@
-//! Byte classes of RFC 3261 §25.1, a table for each, and the few steps that every parser takes.
+//! The byte classes of RFC 3261 §25.1, a table for each, and the basic steps of every parser.
 
 use core::fmt;
 
@@ -20,17 +20,17 @@ pub(crate) const URI_PARAM: u8 = 5;
 pub(crate) const URI_HEADER: u8 = 6;
 /// `uric` without `escaped`, and the brackets of RFC 2732.
 pub(crate) const URI: u8 = 7;
-/// What may stand in a quoted string as it is, but for tabs and folds.
+/// The bytes allowed unescaped in a quoted string, except tabs and folds.
 pub(crate) const QUOTED: u8 = 8;
-/// What a value of a parameter is let in with: no white space, and nothing that ends it.
+/// The bytes accepted in a parameter value: no white space, and nothing that ends it.
 pub(crate) const LOOSE_VALUE: u8 = 9;
-/// What the user of a URI is let in with, without `escaped`.
+/// The bytes accepted in the user of a URI, without `escaped`.
 pub(crate) const LOOSE_USER: u8 = 10;
-/// What the parameters of a URI are let in with, without `escaped`.
+/// The bytes accepted in the parameters of a URI, without `escaped`.
 pub(crate) const LOOSE_URI_PARAMS: u8 = 11;
-/// What a URI in From and To is let in with, without `escaped`.
+/// The bytes accepted in a URI in From and To, without `escaped`.
 pub(crate) const LOOSE_URI: u8 = 12;
-/// What the password of a URI is let in with, without `escaped`.
+/// The bytes accepted in the password of a URI, without `escaped`.
 pub(crate) const LOOSE_PASSWORD: u8 = 13;
 
 const UNRESERVED: &[u8] = b"-_.!~*'()";
@@ -85,7 +85,7 @@ const fn table(class: u8) -> [u8; 256] {
     table
 }
 
-/// Whether `b` is of the class.
+/// Returns true if `b` is of the class.
 #[inline(always)]
 pub(crate) fn is<const CLASS: u8>(b: u8) -> bool {
     let table = const { &table(CLASS) };
@@ -104,8 +104,8 @@ pub(crate) fn is_lws(b: u8) -> bool {
     b <= b' ' && matches!(b, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-/// Whether a token is this word of lower-case letters, in any case. (Of the token characters only
-/// letters become letters with that bit set.)
+/// Returns true if a token is this word of lower-case letters, in any case. (Of the token
+/// characters only letters become letters with that bit set.)
 #[inline]
 pub(crate) fn is_keyword<const N: usize>(token: &[u8], word: &[u8; N]) -> bool {
     let Ok(token) = <&[u8; N]>::try_from(token) else {
@@ -171,7 +171,7 @@ pub(crate) fn skip_lws(data: &[u8], at: usize) -> usize {
     }
 }
 
-/// How many spaces and tabs come first.
+/// The number of leading spaces and tabs.
 #[inline]
 pub(crate) fn blanks<'a>(text: impl Iterator<Item = &'a u8>) -> usize {
     text.take_while(|b| matches!(b, b' ' | b'\t')).count()
@@ -198,7 +198,7 @@ fn lws_end(data: &[u8], at: usize) -> usize {
     at + whole * BLOCK + blanks(rest.get(whole * BLOCK..).unwrap_or_default())
 }
 
-/// `1*DIGIT` at `at`, and where it ends. Leading zeros are legal; values over `max` are not.
+/// The value of `1*DIGIT` at `at`, and its end. Leading zeros are legal; values over `max` are not.
 #[inline(always)]
 pub(crate) fn number(
     data: &[u8],
@@ -228,8 +228,8 @@ pub(crate) fn ascii(data: &[u8]) -> &str {
     core::str::from_utf8(data).unwrap_or_default()
 }
 
-/// Shows bytes of a header value on one line: each fold as one space (RFC 3261 §7.3.1), and what
-/// is no UTF-8 as U+FFFD.
+/// A display of header bytes on one line: each fold as one space (RFC 3261 §7.3.1), and invalid
+/// UTF-8 as U+FFFD.
 pub(crate) struct Line<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Line<'_> {

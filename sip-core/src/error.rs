@@ -1,19 +1,21 @@
+//! The error of a value's grammar.
+
 use thiserror::Error;
 
-/// Why a header value or a URI does not follow its grammar, and where.
+/// The error of a header value or a URI that violates its grammar, with its position.
 ///
 /// Offsets count bytes from the start of the value that was given to the parse function.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// Something other than what the grammar asks for.
+    /// A byte other than the grammar requires.
     #[error("expected {expected} at byte {offset}, found {}", Found(*.found))]
     Unexpected {
-        /// What the grammar asks for here.
+        /// The element that the grammar requires here.
         expected: &'static str,
-        /// The byte that stood there, or `None` at the end of the value.
+        /// The byte found there, or `None` at the end of the value.
         found: Option<u8>,
-        /// Where it stood.
+        /// The position of the byte.
         offset: usize,
     },
     /// A number or text that is well formed but outside the range of its field.
@@ -21,15 +23,15 @@ pub enum ValueError {
     OutOfRange {
         /// The field.
         what: &'static str,
-        /// Where it starts.
+        /// The position of its start.
         offset: usize,
     },
-    /// Something that may stand only once came twice (RFC 3261 §7.3.1, §19.1.1).
+    /// A field that may occur only once is repeated (RFC 3261 §7.3.1, §19.1.1).
     #[error("{what} is repeated at byte {offset}")]
     Repeated {
         /// The field.
         what: &'static str,
-        /// Where the second one starts.
+        /// The position of the second one.
         offset: usize,
     },
 }
@@ -45,7 +47,7 @@ impl ValueError {
         }
     }
 
-    /// Where the error was found, in bytes from the start of the value.
+    /// The position of the error, in bytes from the start of the value.
     pub fn offset(&self) -> usize {
         match *self {
             Self::Unexpected { offset, .. }

@@ -1,9 +1,11 @@
+//! Flows.
+
 use core::net::SocketAddr;
 
-/// The way a message came in, as the transport that received it knows it.
+/// The flow on which a message was received, as known to the transport that received it.
 ///
-/// This crate only carries it: from a received request to the responses built from it, so that
-/// they go back the way the request came (RFC 3261 §18.2.2). The two words are the transport's own.
+/// This crate only carries it: from a received request to the responses built from it, so that they
+/// return on the same flow (RFC 3261 §18.2.2). The two words belong to the transport.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Flow {
     words: [u64; 2],
@@ -12,7 +14,7 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A flow between two addresses; `words` mean something to the caller only.
+    /// A flow between two addresses; only the caller interprets `words`.
     pub const fn new(words: [u64; 2], local: SocketAddr, remote: SocketAddr) -> Self {
         Self {
             words,
@@ -26,12 +28,12 @@ impl Flow {
         self.words
     }
 
-    /// The address that the message arrived at.
+    /// The local address on which the message was received.
     pub const fn local(&self) -> SocketAddr {
         self.local
     }
 
-    /// The address that the message came from.
+    /// The address from which the message was received.
     pub const fn remote(&self) -> SocketAddr {
         self.remote
     }

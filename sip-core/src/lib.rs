@@ -1,8 +1,8 @@
 //! SIP messages (RFC 3261) without any I/O: parser, stream framer, typed headers, URIs, builders.
 //!
-//! A [`Message`] is the bytes that came and an index of its headers. Reading gives slices, typed
-//! headers are views that are parsed when asked for, edits touch nothing else, and writing gives
-//! back every other byte as it was.
+//! A [`Message`] is the bytes received and an index of its headers. Reading returns slices, typed
+//! headers are views that are parsed on demand, an edit changes nothing else, and writing
+//! reproduces every other byte.
 //!
 //! ```
 //! use sip_core::header::Contact;
@@ -28,12 +28,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - [`message`] says what a message may hold, and what happens where the RFCs leave a choice.
-//! - [`Framer`] cuts a stream into messages; [`Limits`] bound what a peer can make grow.
-//! - [`header`] and [`uri`] have the types, [`build`] makes requests and responses.
+//! - [`message`] describes the messages that are accepted, and the choices made where the RFCs
+//!   leave one.
+//! - [`Framer`] splits a stream into messages; [`Limits`] bound what a peer can make us store.
+//! - [`header`] and [`uri`] hold the types, [`build`] the builders of requests and responses.
 //!
 //! `no_std` with `alloc`; the feature `std` (default) only makes byte searches faster. No input
-//! makes it panic, and nothing recurses on input or allocates what a peer announced.
+//! causes a panic, and nothing recurses on input or allocates a size that a peer announced.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

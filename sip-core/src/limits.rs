@@ -1,23 +1,25 @@
+//! The limits on received messages.
+
 use thiserror::Error;
 
-/// How much of the grammar a received message must follow.
+/// The strictness with which a received message is read.
 ///
-/// What two readers could read in two ways is refused either way: line ends, NUL, the start line,
-/// header names, Content-Length, CSeq, a second Call-ID, CSeq, From or To, where a response goes.
-/// [`message`](crate::message) has the list.
+/// What two readers could interpret in two ways is refused in either mode: line ends, NUL, the
+/// start line, header names, Content-Length, CSeq, a second Call-ID, CSeq, From or To, and the
+/// destination of a response. [`message`](crate::message) has the list.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Reading {
-    /// What transport and transactions need can be read; everything else stays as it came
-    /// (RFC 3261 §16.3 step 1). The default.
+    /// Only what transport and transactions need must be readable; everything else is kept as
+    /// received (RFC 3261 §16.3 step 1). The default.
     #[default]
     Lenient,
-    /// The request URI, every Via, From, To and Call-ID follow their grammar as well, every line
-    /// of the head is a header, and nothing that may stand once stands twice.
+    /// The request URI, every Via, From, To and Call-ID follow their grammar as well, every line of
+    /// the head is a header, and nothing that may occur once is repeated.
     Strict,
 }
 
-/// How large a received message may be, and how it is read.
+/// The limits on the size of a received message, and the strictness with which it is read.
 ///
 /// Offsets inside a head are 16 bits wide, which is why a head ends at [`Limits::HEAD_MAX`] bytes.
 ///
@@ -37,14 +39,14 @@ pub struct Limits {
     reading: Reading,
 }
 
-/// A limit outside the range that it can have.
+/// The error of a limit outside its range.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("the limit of the {what} must be {min} to {max}, not {value}")]
 #[non_exhaustive]
 pub struct LimitError {
     /// The limit.
     pub what: &'static str,
-    /// The value that was given.
+    /// The given value.
     pub value: usize,
     /// The least value.
     pub min: usize,
@@ -53,46 +55,46 @@ pub struct LimitError {
 }
 
 impl Limits {
-    /// The longest head that can be set, in bytes: 65,535 less the room that `received` and
-    /// `rport` take when they are put into the top Via.
+    /// The longest head that can be set, in bytes: 65,535 less the room for `received` and `rport`
+    /// in the top Via.
     pub const HEAD_MAX: usize = 65_000;
 
     /// The longest message that can be set, in bytes.
     pub const MESSAGE_MAX: usize = 1 << 30;
 
-    /// The whole message in bytes, 64 KiB at first.
+    /// The size of the whole message in bytes, 64 KiB by default.
     pub const fn message(&self) -> usize {
         self.message
     }
 
-    /// Start line, headers and the empty line in bytes, 32 KiB at first.
+    /// The size of start line, headers and the empty line in bytes, 32 KiB by default.
     pub const fn head(&self) -> usize {
         self.head
     }
 
-    /// One header row in bytes, without the CRLF that ends it, 16 KiB at first: room for the
-    /// Contact of a registrar's response with some 150 bindings. On a stream only the message with
-    /// a longer one is refused; what comes behind it is read.
+    /// The size of a header row in bytes, without the CRLF that ends it, 16 KiB by default: room
+    /// for the Contact of a registrar's response with some 150 bindings. On a stream only the
+    /// message with a longer one is refused; what follows it is read.
     pub const fn header(&self) -> usize {
         self.header
     }
 
-    /// Header rows of one message, 512 at first.
+    /// The number of header rows in a message, 512 by default.
     pub const fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The start line in bytes, without its CRLF, 8 KiB at first.
+    /// The size of the start line in bytes, without its CRLF, 8 KiB by default.
     pub const fn start_line(&self) -> usize {
         self.start_line
     }
 
-    /// How much of the grammar a message must follow, [`Reading::Lenient`] at first.
+    /// The strictness of reading, [`Reading::Lenient`] by default.
     pub const fn reading(&self) -> Reading {
         self.reading
     }
 
-    /// Sets how much of the grammar a message must follow.
+    /// Sets the strictness of reading.
     #[must_use]
     pub const fn with_reading(mut self, reading: Reading) -> Self {
         self.reading = reading;

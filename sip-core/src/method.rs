@@ -1,11 +1,13 @@
+//! Request methods.
+
 use core::fmt;
 
 use crate::chars::ascii;
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $id:ident = $text:literal),+ $(,)?) => {
-        /// A request method. Methods are compared with regard to case (RFC 3261 §7.1): `invite` is
-        /// an extension method, not INVITE.
+        /// A request method. Methods are case-sensitive (RFC 3261 §7.1): `invite` is an extension
+        /// method, not INVITE.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         #[non_exhaustive]
         pub enum Method<'a> {
@@ -23,7 +25,8 @@ macro_rules! methods {
                 }
             }
 
-            /// The method of a token. Comparing bytes, it makes text of rare methods only.
+            /// The method of a token. It compares bytes, and converts to text only for rare
+            /// methods.
             #[inline]
             pub(crate) fn of_token(token: &'a [u8]) -> Self {
                 $(if token == $text.as_bytes() {

@@ -1,3 +1,5 @@
+//! Header names.
+
 macro_rules! names {
     ($($(#[$doc:meta])* $id:ident = $text:literal $(/ $compact:literal)?),+ $(,)?) => {
         /// The header names that this crate knows, one table for names and compact forms.
@@ -16,7 +18,7 @@ macro_rules! names {
             /// Every known name, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$id),+];
 
-            /// The name as it is written in full; empty for [`Name::Other`].
+            /// The full name; empty for [`Name::Other`].
             pub const fn as_str(self) -> &'static str {
                 match self {
                     Self::Other => "",

@@ -9,7 +9,7 @@ use crate::chars::{QUOTED, is_lws, run, skip_lws};
 
 /// The end of the quoted string that starts with the quote at `at`.
 ///
-/// Raw bytes over 0x7F pass whether or not they are UTF-8: they are kept as they came.
+/// Bytes over 0x7F are accepted, whether or not they are UTF-8, and kept as received.
 pub(crate) fn scan(data: &[u8], at: usize) -> Result<usize, ValueError> {
     let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
     if data.get(at) != Some(&b'"') {
@@ -36,8 +36,8 @@ pub(crate) fn scan(data: &[u8], at: usize) -> Result<usize, ValueError> {
     }
 }
 
-/// What a parameter value or display name says: a quoted string loses its quotes and backslashes,
-/// and a fold in it reads as one space. Anything else is returned as it is.
+/// The text of a parameter value or display name: a quoted string loses its quotes and backslashes,
+/// and a fold in it becomes one space. Anything else is returned as it is.
 ///
 /// ```
 /// assert_eq!(*sip_core::unquote(br#""J \"the\" User""#), *br#"J "the" User"#);

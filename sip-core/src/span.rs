@@ -1,4 +1,4 @@
-//! Places in a head, for what is to be kept beside it.
+//! Positions in a head, for parts that are kept beside it.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::ops::Range;
@@ -10,7 +10,7 @@ pub(crate) struct Span {
     len: u16,
 }
 
-/// A host and port, the name as a place.
+/// A host and port, the name as a position.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HostPortSpan {
     pub(crate) host: HostSpan,
@@ -25,7 +25,7 @@ pub(crate) enum HostSpan {
 }
 
 impl Span {
-    /// Where in `base` its part `part` stands; `None` if it is none.
+    /// The position of `part` in `base`; `None` if it is not a part of it.
     #[inline]
     pub(crate) fn of(base: &[u8], part: &[u8]) -> Option<Self> {
         let start = range_of(base, part)?.start;
@@ -35,7 +35,7 @@ impl Span {
         })
     }
 
-    /// The same of a part that may be missing; `None` only if it is there and no part.
+    /// The same for a part that may be missing; `None` only if it is there and not a part.
     #[inline]
     pub(crate) fn of_some(base: &[u8], part: Option<&[u8]>) -> Option<Option<Self>> {
         match part {
@@ -86,7 +86,7 @@ pub(crate) fn shifted(offset: u16, by: i32) -> u16 {
     u16::try_from(i32::from(offset).saturating_add(by)).unwrap_or(u16::MAX)
 }
 
-/// Where in `whole` its part `part` stands; `None` if it is none.
+/// The range of `part` in `whole`; `None` if it is not a part of it.
 #[inline]
 pub(crate) fn range_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
@@ -94,7 +94,7 @@ pub(crate) fn range_of(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
     (end <= whole.len()).then_some(start..end)
 }
 
-/// Where in `whole` its part ends.
+/// The position of the end of a part of `whole`.
 #[inline]
 pub(crate) fn end_of(whole: &[u8], part: &[u8]) -> usize {
     range_of(whole, part).map_or(whole.len(), |range| range.end)

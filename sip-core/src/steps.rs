@@ -1,12 +1,12 @@
-//! The steps that reading takes, counted where the feature `count-steps` asks for it: the fuzz
-//! target `steps` holds their number against the length of what is read.
+//! A count of the steps of reading, with the feature `count-steps`: the fuzz target `steps`
+//! compares their number with the length of the input.
 
 #[cfg(feature = "count-steps")]
 std::thread_local! {
     static STEPS: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
 }
 
-/// Counts what a loop has looked at: bytes, rows or parameters.
+/// Counts the units that a loop has examined: bytes, rows or parameters.
 #[inline(always)]
 pub(crate) fn count(steps: usize) {
     #[cfg(feature = "count-steps")]

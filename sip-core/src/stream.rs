@@ -1,3 +1,5 @@
+//! The framing of streams.
+
 use alloc::vec::Vec;
 use core::mem;
 
@@ -6,10 +8,11 @@ use memchr::memmem;
 use crate::message::{Head, ParseError, ParseErrorKind};
 use crate::{Limits, Name};
 
-/// Cuts a byte stream into messages (RFC 3261 §18.3) and keep-alives (RFC 5626 §4.4.1).
+/// A framer that splits a byte stream into messages (RFC 3261 §18.3) and keep-alives (RFC 5626
+/// §4.4.1).
 ///
-/// However the bytes are cut when they come, the frames are the same, and no byte is searched
-/// twice. The buffer never holds more than the longest message, and none while it is empty.
+/// The frames do not depend on how the bytes are split when they arrive, and no byte is searched
+/// twice. The buffer never exceeds the longest message, and takes no memory while it is empty.
 ///
 /// ```
 /// use sip_core::{Frame, Framer, Limits};
@@ -26,26 +29,26 @@ use crate::{Limits, Name};
 pub struct Framer {
     limits: Limits,
     buffer: Vec<u8>,
-    /// Start of what has not been given out.
+    /// The start of the bytes not returned yet.
     start: usize,
     state: State,
-    /// A CRLF was given out and may be the first half of a ping.
+    /// A CRLF was returned and may be the first half of a ping.
     crlf: bool,
     failed: Option<ParseError>,
-    /// How much of the message at fault had to be read to say what is wrong with it.
+    /// The number of bytes of the message at fault that had to be read to find the error.
     fault_len: usize,
 }
 
 #[derive(Debug)]
 enum State {
-    /// No byte of the next message has come.
+    /// No byte of the next message has arrived.
     Between,
     /// The head is being indexed.
     Head(Head),
     /// The head is complete, the body perhaps not.
     Body(Head),
-    /// A line of the head is wrong. Its end is looked for, behind so many bytes, so that what can
-    /// be read of a request can be answered.
+    /// A line of the head is invalid. The end of the head is searched for, after this many bytes,
+    /// so that a request can be answered as far as it is readable.
     Faulty(ParseError, usize),
 }
 
@@ -56,7 +59,7 @@ enum State {
 pub enum Frame<'a> {
     /// A CRLF between messages: a pong, the first half of a ping, or padding.
     Crlf,
-    /// A second CRLF right behind a [`Frame::Crlf`]: both are a ping, to be answered with one.
+    /// A second CRLF right after a [`Frame::Crlf`]: both are a ping, to be answered with one.
     Ping,
     /// A message.
     Message {
@@ -81,8 +84,8 @@ impl Framer {
         }
     }
 
-    /// Takes bytes of the stream and says how many: as many as [`Framer::capacity_left`] allows.
-    /// After [`Framer::poll`] has answered `None` that is at least one.
+    /// Takes bytes of the stream and returns their number: as many as [`Framer::capacity_left`]
+    /// allows. After [`Framer::poll`] has returned `None` that is at least one.
     #[must_use = "what was not taken has to be pushed again"]
     pub fn push(&mut self, data: &[u8]) -> usize {
         let taken = data.len().min(self.capacity_left());
@@ -107,36 +110,36 @@ impl Framer {
         self.limits.message().saturating_add(1)
     }
 
-    /// How many bytes [`Framer::push`] takes now.
+    /// The number of bytes that [`Framer::push`] accepts now.
     pub fn capacity_left(&self) -> usize {
         self.bound().saturating_sub(self.buffered())
     }
 
-    /// How many bytes were taken and not given out.
+    /// The number of bytes that were taken and not returned.
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.start
     }
 
-    /// How many bytes of memory the buffer holds.
+    /// The number of bytes of memory that the buffer holds.
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Whether a message has begun and is not complete.
+    /// Returns true if a message has begun and is not complete.
     pub fn is_inside_message(&self) -> bool {
         !matches!(self.state, State::Between)
     }
 
-    /// Says that the CRLF given out last was the pong to the caller's own ping, so that another
-    /// one behind it is not the second half of a ping.
+    /// Takes the last CRLF as the pong to the caller's own ping, so that another one after it is
+    /// not the second half of a ping.
     pub fn take_pong(&mut self) {
         self.crlf = false;
     }
 
-    /// The next frame, or `None` until more bytes come.
+    /// The next frame, or `None` until more bytes arrive.
     ///
-    /// An error ends the stream: what follows cannot be told apart any more, and every later call
-    /// gives the same error. [`Framer::rest`] has the bytes that could not be read.
+    /// An error ends the stream: what follows can no longer be delimited, and every later call
+    /// returns the same error. [`Framer::rest`] has the bytes that could not be read.
     pub fn poll(&mut self) -> Result<Option<Frame<'_>>, ParseError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -168,8 +171,8 @@ impl Framer {
         }
     }
 
-    /// The bytes that are not given out yet; after an error, those of the message at fault, as far
-    /// as they had to be read: the same however the stream was cut.
+    /// The bytes that are not returned yet; after an error, those of the message at fault, as far
+    /// as they had to be read: the same however the stream was split.
     pub fn rest(&self) -> &[u8] {
         let rest = self.buffer.get(self.start..).unwrap_or_default();
         match self.failed {
@@ -231,7 +234,7 @@ impl Framer {
         }
     }
 
-    /// Looks for the end of a head with an error in it, as far as a head may reach.
+    /// Searches for the end of a head with an error in it, as far as a head may reach.
     fn seek_end(&mut self, error: ParseError, searched: usize) -> Result<Option<Head>, ParseError> {
         let data = self.buffer.get(self.start..).unwrap_or_default();
         let most = self.limits.head().min(self.limits.message());
@@ -250,7 +253,7 @@ impl Framer {
     }
 }
 
-/// Whether the lines behind such an error can still be told apart.
+/// Returns true if the lines behind such an error can still be told apart.
 fn leaves_lines_whole(kind: ParseErrorKind) -> bool {
     matches!(
         kind,

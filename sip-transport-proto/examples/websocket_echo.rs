@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip_transport_proto::websocket::{Item, WebSocket, WebSocketConfig, WebSocketLimits};
+use sip_transport_proto::websocket::{WebSocket, WebSocketConfig, WebSocketEvent, WebSocketLimits};
 
 const SUBPROTOCOL: &[u8] = b"Sec-WebSocket-Protocol: sip\r\n";
 
@@ -145,7 +145,7 @@ fn run(
             left = &left[taken..];
             loop {
                 match socket.poll() {
-                    Ok(Some(Item::Message { data, .. })) => {
+                    Ok(Some(WebSocketEvent::Message { data, .. })) => {
                         on_message(&mut socket, &data);
                     }
                     Ok(Some(_)) => {}

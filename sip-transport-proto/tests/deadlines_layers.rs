@@ -22,7 +22,7 @@ use sip_transport_proto::parts::{Call, Connection, ConnectionEvent, Router};
 use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
 use sip_transport_proto::tls::TlsError;
-use sip_transport_proto::websocket::Item;
+use sip_transport_proto::websocket::WebSocketEvent;
 use sip_transport_proto::{
     ChannelConfig, ChannelId, Config, ConnectionId, Deadline, Event, Protocol, SendId, SendOptions,
     Submitted,
@@ -337,7 +337,7 @@ fn sends_that_wait_for_a_handshake_go_out_in_order_behind_it() {
         }
         assert_eq!(talk.queued(), 0);
         let messages = talk.peer.items.iter();
-        let messages = messages.filter(|item| matches!(item, Item::Message { .. }));
+        let messages = messages.filter(|item| matches!(item, WebSocketEvent::Message { .. }));
         let framed = messages.count();
         let plain = talk.peer.plain.windows(8).filter(|at| *at == b"OPTIONS ");
         assert_eq!(framed + plain.count(), 2);
@@ -578,7 +578,7 @@ fn a_peer_that_pings_and_never_reads_gets_a_bounded_queue() {
             }
             // When it reads again there is a pong for it.
             talk.settle();
-            let last = |item: &&Item| matches!(item, Item::Pong);
+            let last = |item: &&WebSocketEvent| matches!(item, WebSocketEvent::Pong);
             assert!(talk.peer.items.iter().rfind(last).is_some());
             assert!(talk.peer.error.is_none());
             assert_eq!(talk.queued(), 0);

@@ -117,7 +117,7 @@ fn a_server_that_the_application_leaves_is_tried_last_for_a_while() {
     let now = host.now;
     let error = host.transport.try_next(now, second).unwrap_err();
     assert!(matches!(error, NextError::NoTargetLeft(_)), "{error}");
-    // Both failed lately: the order is as it was.
+    // Both failed recently: the order is as it was.
     assert_eq!(
         send(&mut host, "sip:bob@example.com").remote().addr,
         addr(A)

@@ -238,7 +238,7 @@ fn a_target_without_tcp_is_remembered_for_ten_minutes() {
     host.completed(first).unwrap();
     host.pass(Duration::from_millis(599_999));
     let sent = by_udp(&mut host, large(), SendOptions::new());
-    assert_eq!(sent.size_rule(), SizeOutcome::TcpFailedLately);
+    assert_eq!(sent.size_rule(), SizeOutcome::TcpFailedRecently);
     // It is no matter of what is small, and of another target.
     let small = by_udp(&mut host, sized(1_300, SERVER), SendOptions::new());
     assert_eq!(small.size_rule(), SizeOutcome::Unaffected);

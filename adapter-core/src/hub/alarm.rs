@@ -1,10 +1,12 @@
+//! A timer for moving deadlines.
+
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::runtime::{Runtime, Timer};
 
-/// A timer for a deadline that mostly moves away: it is set anew only when it goes off, or when
-/// the deadline comes nearer.
+/// A timer for a deadline that mostly moves away: it is reset only when it fires, or when the
+/// deadline becomes earlier.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     timer: Option<(Instant, Box<dyn Timer>)>,

@@ -1,4 +1,4 @@
-//! Channels come and go.
+//! The adding and removing of channels.
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::runtime::Datagrams;
 use crate::sync::{lock, read, write};
 
 impl Hub {
-    /// Binds a channel's sockets, makes it known and starts its tasks.
+    /// Binds a channel's sockets, registers it and starts its tasks.
     pub(crate) fn add_channel(
         self: &Arc<Self>,
         config: ChannelConfig,
@@ -45,13 +45,13 @@ impl Hub {
         options.reuse_port = self.workers.len() > 1;
         let mut bound = local;
         let mut sockets = Vec::new();
-        // Every socket that joins a group gets a copy of what is sent there: one is enough.
+        // Every socket that joins a group receives a copy of what is sent to it: one is enough.
         options.groups = config.memberships().to_vec();
         for worker in &self.workers {
             let socket = worker.runtime.bind_datagrams(bound, &options);
             let socket = socket.map_err(refused)?;
             options.groups.clear();
-            // Port 0 is chosen once, for all workers.
+            // The port for port 0 is chosen once, for all workers.
             bound = socket.local_addr();
             sockets.push(socket);
         }
@@ -93,8 +93,8 @@ impl Hub {
         Ok(())
     }
 
-    /// The task of a channel's listener, or of one of its sockets, has ended: as it was asked to, or
-    /// the channel is no more.
+    /// Handles the end of the task of a channel's listener, or of one of its sockets, whether
+    /// requested or not: the channel is removed.
     pub(crate) fn task_ended(self: &Arc<Self>, id: ChannelId, cause: ChannelFailure) {
         if self.is_stopping() {
             return;
@@ -122,7 +122,7 @@ impl Hub {
         gone.iter().for_each(|socket| socket.task.wake());
     }
 
-    /// A socket's task has ended.
+    /// Removes a socket whose task has ended.
     pub(crate) fn forget_socket(&self, id: SocketId) {
         drop(write(&self.sockets).remove(&id));
     }
@@ -138,6 +138,6 @@ impl Hub {
     fn worker(&self, index: usize) -> io::Result<&Worker> {
         self.workers
             .get(index)
-            .ok_or_else(|| io::Error::other("there is no worker"))
+            .ok_or_else(|| io::Error::other("there are no workers"))
     }
 }

@@ -1,11 +1,11 @@
-//! A connection as its task and senders share it.
+//! A connection shared by its task and its senders.
 
 use std::sync::Mutex;
 
 use atomic_waker::AtomicWaker;
 use sip_transport_proto::parts::Connection;
 
-/// What senders see of a connection: its machine, and its task to wake.
+/// The senders' view of a connection: its state machine, and its task to wake.
 #[derive(Debug)]
 pub(crate) struct SharedConnection {
     pub(crate) machine: Mutex<Connection>,

@@ -1,4 +1,4 @@
-//! What all tasks and handles of one transport share.
+//! The state shared by all tasks and handles of one transport.
 
 pub(crate) mod alarm;
 mod channels;
@@ -33,26 +33,26 @@ use crate::hub::socket::SharedSocket;
 use crate::runtime::{Resolve, Runtime, SocketOptions};
 use crate::sync::{lock, read, write};
 
-/// A runtime and the queue of the application that runs beside it.
+/// A runtime, and the queue of the application that runs on it.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) queue: Arc<Queue>,
 }
 
-/// What the router asked for, to be done once its lock is free.
+/// The outputs of the router, to be run once its lock is released.
 #[derive(Debug)]
-#[must_use = "the router counts on it"]
+#[must_use = "the router relies on it"]
 pub(crate) struct RouterOutputs(Vec<RouterOutput>);
 
-/// What a plan came to.
+/// The result of a plan.
 pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;
 
-/// The end of a send, now or later.
+/// The outcome of a send: now or later.
 #[derive(Debug)]
 // Boxing the common case would cost an allocation for each message.
 #[allow(clippy::large_enum_variant)]
-pub(crate) enum Ended {
+pub(crate) enum SendOutcome {
     Sent(Sent),
     Later(oneshot::Receiver<Result<Sent, SendError>>),
 }
@@ -60,17 +60,17 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 enum Waiter {
     Waiting(oneshot::Sender<Result<Sent, SendError>>),
-    /// The application hears of it as an event.
+    /// The outcome is reported to the application as an event.
     Started,
-    /// It ended before its sender had begun to wait.
+    /// It ended before its sender had started to wait.
     Ended(Box<Result<Sent, SendError>>),
 }
 
-/// Answers to lookups, for the router.
+/// The answers to lookups, for the router.
 #[derive(Debug, Default)]
 struct Answers {
     waiting: VecDeque<(LookupId, Answer)>,
-    /// Somebody is giving them to it.
+    /// True while a thread passes them to it.
     busy: bool,
 }
 
@@ -78,7 +78,7 @@ struct Answers {
 pub(crate) struct Hub {
     router: Mutex<Router>,
     send_ids: SendIds,
-    /// Whether the thread at hand runs inside a runtime of the kind that this is on.
+    /// Returns true if the current thread runs inside a runtime of the same kind.
     is_inside: fn() -> bool,
     pub(crate) workers: Vec<Worker>,
     resolver: Arc<dyn Resolve>,
@@ -134,14 +134,14 @@ impl Hub {
             .map_or_else(Instant::now, |worker| worker.runtime.now())
     }
 
-    /// The router, for a moment, for what it knows: nothing that makes it ask for something.
+    /// Locks the router briefly to query its state: for calls that produce no output.
     pub(crate) fn with_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> T {
         call(&mut lock(&self.router))
     }
 
-    /// The router, for a moment: routing only. What it asks for is to be [`run`](Self::run) by the
-    /// caller and nobody else, so that a message is with its connection before that can fail. New
-    /// connections are in the index before any other sender can be routed to them.
+    /// Locks the router briefly, for routing only. Only the caller may [`run`](Self::run) the
+    /// outputs, so that a message is with its connection before that can fail. New connections are
+    /// in the index before any other sender can be routed to them.
     pub(crate) fn ask<T>(&self, call: impl FnOnce(&mut Router) -> T) -> (T, RouterOutputs) {
         let mut router = lock(&self.router);
         let result = call(&mut router);
@@ -150,7 +150,7 @@ impl Hub {
         }
         let outputs: Vec<_> = iter::from_fn(|| router.poll_output()).collect();
         for output in &outputs {
-            // Whoever runs what comes later can cancel it.
+            // An entry here can be cancelled by whoever runs later outputs.
             if let RouterOutput::Lookup { id, .. } = output {
                 lock(&self.lookups).insert(*id, Arc::default());
             }
@@ -166,12 +166,12 @@ impl Hub {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// How many tasks live.
+    /// The number of live tasks.
     pub(crate) fn tasks(&self) -> usize {
         self.tasks.load(Ordering::Acquire)
     }
 
-    /// Begins the end: connections close, sockets send what is queued, tasks end.
+    /// Starts the shutdown: connections close, sockets send what is queued, tasks end.
     pub(crate) fn stop(self: &Arc<Self>) {
         if self.stopping.swap(true, Ordering::AcqRel) {
             return;
@@ -190,7 +190,7 @@ impl Hub {
             .for_each(|lookup| lookup.wake());
     }
 
-    /// The last task has ended: nothing more will come.
+    /// Handles the end of the last task: nothing more will follow.
     fn ended(&self) {
         for worker in &self.workers {
             worker.queue.close();
@@ -208,14 +208,14 @@ impl Hub {
             return;
         };
         self.tasks.fetch_add(1, Ordering::AcqRel);
-        let counted = Counted(Arc::clone(self));
+        let counted = TaskCount(Arc::clone(self));
         worker.runtime.spawn(Box::pin(async move {
             let _counted = counted;
             task.await;
         }));
     }
 
-    /// Takes a machine into the index; its task is to be started.
+    /// Adds a state machine to the index; its task is to be started.
     pub(crate) fn adopt(&self, machine: Connection) -> Arc<SharedConnection> {
         let id = machine.id();
         let link = Arc::new(SharedConnection::new(machine, id.shard(self.workers.len())));
@@ -223,18 +223,18 @@ impl Hub {
         link
     }
 
-    /// Ends a connection whose task ends, whatever its machine had to say.
+    /// Ends a connection whose task ends, whatever the state of its state machine.
     fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
         self.remove_link(id);
         self.notify(id, Notice::closed(reason));
     }
 
-    /// Sees that nothing more is given to a connection.
+    /// Removes a connection, so that nothing more is given to it.
     fn remove_link(&self, id: ConnectionId) {
         write(&self.links).remove(&id);
     }
 
-    /// Passes a connection's word on to the router.
+    /// Passes a connection's notice on to the router.
     fn notify(self: &Arc<Self>, id: ConnectionId, notice: Notice) {
         let now = self.now();
         let ((), asked) = self.ask(|router| router.handle_notice(now, id, notice));
@@ -245,7 +245,7 @@ impl Hub {
         read(&self.links).get(&id).cloned()
     }
 
-    /// Adds what the connection's own machine knows, and the router does not.
+    /// Fills in the fields that the connection's state machine knows, and the router does not.
     pub(crate) fn fill_in(&self, info: &mut ConnectionInfo) {
         if let Some(link) = self.link(info.id) {
             lock(&link.machine).fill_in(info);
@@ -276,10 +276,10 @@ impl Hub {
     }
 }
 
-/// Counts a task for as long as it lives.
-struct Counted(Arc<Hub>);
+/// A guard that counts a task for as long as it lives.
+struct TaskCount(Arc<Hub>);
 
-impl Drop for Counted {
+impl Drop for TaskCount {
     fn drop(&mut self) {
         if self.0.tasks.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.ended();

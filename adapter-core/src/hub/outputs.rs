@@ -1,4 +1,4 @@
-//! What the router asks for: connections, sockets, look-ups.
+//! The handling of the router's outputs: connections, sockets, lookups.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::runtime::sys;
 use crate::sync::{lock, read};
 
 impl Hub {
-    /// Does what the router asked for.
+    /// Runs the outputs of the router.
     pub(crate) fn run(self: &Arc<Self>, RouterOutputs(outputs): RouterOutputs) {
         if outputs.is_empty() {
             return;
         }
-        // Connections open last, once they have what is to be sent on them.
+        // Connections are opened last, once they have the messages to send.
         let opens = |output: &RouterOutput| matches!(output, RouterOutput::Connect { .. });
         let (connects, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(opens);
         for output in others.into_iter().chain(connects) {
@@ -58,11 +58,11 @@ impl Hub {
             }
             RouterOutput::Datagram { socket, transmit } => {
                 if let Some(socket) = read(&self.sockets).get(&socket) {
-                    // A keep-alive that finds no room is sent again, or the next one is.
+                    // A keep-alive that finds no room is repeated, or the next one is sent.
                     let _ = socket.queue(&transmit, None);
                 }
             }
-            RouterOutput::Event(event) => self.tell(0, event),
+            RouterOutput::Event(event) => self.deliver(0, event),
             RouterOutput::Bind { channel, local } => {
                 let mut options = self.socket_options.clone();
                 options.dual_stack = false;
@@ -79,7 +79,7 @@ impl Hub {
                             None => router.handle_bound(now, channel, Err(error.kind())),
                         },
                     }
-                    // Before the lock is free: sends that waited go out on it at once.
+                    // Before the lock is released: waiting sends use the socket at once.
                     Some(self.keep_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
                 });
                 self.run(asked);
@@ -117,25 +117,25 @@ impl Hub {
                 self.finish(now, attempt);
             }
             RouterOutput::Failed(error) => self.complete(Err(error)),
-            // The router's task looks again once all is done.
+            // The router's task polls the timeout again once all is done.
             RouterOutput::Rearm => {}
         }
     }
 
-    /// Whether nobody waits for the answer to a lookup any more.
+    /// Returns true if the answer to a lookup is no longer needed.
     pub(crate) fn is_cancelled(&self, id: LookupId) -> bool {
         !lock(&self.lookups).contains_key(&id)
     }
 
-    /// Takes the answer to a lookup, unless nobody waits for it.
+    /// Handles the answer to a lookup, unless it is no longer needed.
     pub(crate) fn answered(self: &Arc<Self>, id: LookupId, answer: Answer) {
         if lock(&self.lookups).remove(&id).is_none() {
             return;
         }
         let mut answers = lock(&self.answers);
         answers.waiting.push_back((id, answer));
-        // Where a runtime ends, a lookup that begins has its answer at once: it is taken in below,
-        // not within the taking in of the one before.
+        // When a runtime ends, a new lookup is answered at once: that answer is handled below, not
+        // inside the handling of the one before.
         if mem::replace(&mut answers.busy, true) {
             return;
         }
@@ -149,7 +149,7 @@ impl Hub {
         answers.busy = false;
     }
 
-    /// Reports a datagram that did not get away.
+    /// Reports a datagram that was not sent or not delivered.
     pub(crate) fn report(
         &self,
         worker: usize,
@@ -160,11 +160,11 @@ impl Hub {
         let now = self.now();
         let event = self.with_router(|router| router.send_failed(now, send, remote, cause));
         if let Some(event) = event {
-            self.tell(worker, event);
+            self.deliver(worker, event);
         }
     }
 
-    pub(super) fn tell(&self, worker: usize, event: Event) {
+    pub(super) fn deliver(&self, worker: usize, event: Event) {
         if let Some(worker) = self.workers.get(worker) {
             worker.queue.push(&mut vec![event]);
         }

@@ -1,8 +1,10 @@
+//! The owner of a transport.
+
 use std::sync::Arc;
 
 use crate::hub::Hub;
 
-/// Held by every handle of a transport: when the last is dropped, the transport ends.
+/// A guard that every handle of a transport holds: when the last is dropped, the transport ends.
 #[derive(Debug)]
 pub(crate) struct Owner(pub(crate) Arc<Hub>);
 

@@ -1,4 +1,4 @@
-//! Events on their way to the application.
+//! The queues of events for the application.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -11,9 +11,9 @@ use sip_transport_proto::Event;
 
 use crate::sync::lock;
 
-/// One worker's queue of events. Messages count against its limits; what must be known (a
-/// connection closed, a send failed) always gets in, and while as much of that waits as there may
-/// be messages, no connection is accepted.
+/// One worker's queue of events. Messages count against its limits. Other events (a connection
+/// closed, a send failed) are always accepted, and while as many of them wait as messages may, no
+/// connection is accepted.
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
@@ -29,18 +29,18 @@ pub(crate) struct QueueLimits {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Events cross in the batches in which they were found: none is moved one by one.
+    /// Events are passed in the batches in which they were found: none is moved on its own.
     batches: VecDeque<Batch>,
-    /// What is queued, and of that what the application has taken in its last batch.
+    /// The sum of what is queued and what the application has taken in its last batch.
     held: Held,
     taken: Held,
     receiver: Option<Waker>,
-    /// Tasks that read on when there is room again.
+    /// The tasks that resume reading when there is room again.
     paused: Vec<Waker>,
-    /// Tasks that accept connections then.
+    /// The tasks that accept connections then.
     accepting: Vec<Waker>,
     closed: bool,
-    /// Nobody receives any more.
+    /// True once the receiver is gone.
     abandoned: bool,
 }
 
@@ -50,7 +50,7 @@ struct Batch {
     held: Held,
 }
 
-/// Messages, the bytes that they hold, and other events.
+/// The number of messages, of the bytes that they hold, and of other events.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Held {
     pub(crate) messages: usize,
@@ -102,17 +102,17 @@ impl Queue {
         }
     }
 
-    /// Messages dropped because the queue was full or nobody received them.
+    /// The number of messages dropped because the queue was full or the receiver gone.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
 
-    /// What waits for the application or is with it.
+    /// The load that waits for the application or is with it.
     pub(crate) fn held(&self) -> Held {
         lock(&self.inner).held
     }
 
-    /// How much room there is for messages; if none, `cx` is woken when there is.
+    /// The room for messages; if none, `cx` is woken when there is some.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<Room> {
         let mut inner = lock(&self.inner);
         if inner.abandoned || inner.has_room(self.limits) {
@@ -122,7 +122,7 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Ready when a connection may be accepted: each brings events that always get in.
+    /// Ready when a connection may be accepted: each produces events that are always accepted.
     pub(crate) fn poll_accept(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inner = lock(&self.inner);
         if inner.abandoned || inner.held.lets_accept(self.limits) {
@@ -132,14 +132,14 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Adds events in order, all under one lock and with one wake. Those who bring messages have
-    /// asked for room before, so all get in.
+    /// Adds events in order, all under one lock and with one wake. Callers with messages have asked
+    /// for room before, so all are accepted.
     pub(crate) fn push(&self, events: &mut Vec<Event>) {
         self.add(events, false);
     }
 
-    /// Like [`push`](Self::push), for messages that nobody can make wait: those beyond the limits
-    /// are dropped and counted. Says how many, if somebody receives.
+    /// Like [`push`](Self::push), for messages that cannot be made to wait: those beyond the limits
+    /// are dropped and counted. Returns their number, if there is a receiver.
     pub(crate) fn offer(&self, events: &mut Vec<Event>) -> usize {
         self.add(events, true)
     }
@@ -155,7 +155,7 @@ impl Queue {
             drop(inner);
             let dropped = Held::of(&events).messages;
             self.dropped.fetch_add(dropped as u64, Relaxed);
-            // Nobody is late: nobody wants them.
+            // Without a receiver, no one is too slow.
             return 0;
         }
         if limited {
@@ -184,7 +184,7 @@ impl Queue {
         dropped
     }
 
-    /// The next batch of events: the application is done with the last one. `None` when the queue
+    /// The next batch of events; the application has finished the last one. `None` when the queue
     /// is closed and empty.
     pub(crate) fn poll_take(&self, cx: &Context<'_>) -> Poll<Option<vec::IntoIter<Event>>> {
         let mut inner = lock(&self.inner);
@@ -212,7 +212,7 @@ impl Queue {
         result
     }
 
-    /// No more events will come.
+    /// Closes the queue: no more events will follow.
     pub(crate) fn close(&self) {
         let mut inner = lock(&self.inner);
         inner.closed = true;
@@ -223,7 +223,7 @@ impl Queue {
         }
     }
 
-    /// Nobody receives any more: what is queued and what comes is dropped.
+    /// Handles the loss of the receiver: queued and later events are dropped.
     pub(crate) fn abandon(&self) {
         let mut inner = lock(&self.inner);
         inner.abandoned = true;
@@ -258,12 +258,12 @@ impl Inner {
     }
 }
 
-/// Room for so many messages and bytes; the last message may go over the bytes.
+/// Room for a number of messages and bytes; the last message may exceed the bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room(Held);
 
 impl Room {
-    /// What is left after this event; `None` if nothing is.
+    /// The room left after this event; `None` if none is.
     pub(crate) fn after(self, event: &Event) -> Option<Self> {
         if !is_message(event) {
             return Some(self);
@@ -277,7 +277,7 @@ impl Room {
     }
 }
 
-/// Wakes this task too.
+/// Adds the task to those to be woken.
 fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
     if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
         wakers.push(cx.waker().clone());

@@ -1,4 +1,4 @@
-//! Messages on their way out, as far as they go without waiting.
+//! The sending of messages, as far as possible without waiting.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,11 +9,11 @@ use sip_transport_proto::parts::{Carrier, Dispatch, Returned, Routed};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{Event, Outgoing, QueryId, SendId, SendOptions, Sent, Submitted};
 
-use super::{Ended, Hub, PlanResult, RouterOutputs, Waiter};
+use super::{Hub, PlanResult, RouterOutputs, SendOutcome, Waiter};
 use crate::sync::{lock, read};
 
 impl Hub {
-    /// A message with its id, and a request with its branch.
+    /// Prepares a message with its id, and a request with its branch.
     pub(crate) fn prepare(&self, message: Message) -> Box<Outgoing> {
         let mut outgoing = Outgoing::new(message, SendOptions::new());
         self.send_ids.assign(&mut outgoing);
@@ -26,10 +26,10 @@ impl Hub {
         self.with_router(|router| router.try_next(now, sent))
     }
 
-    /// Sends a message whose end an event reports.
+    /// Sends a message whose outcome an event reports.
     pub(crate) fn start(self: &Arc<Self>, outgoing: Box<Outgoing>) -> SendId {
         let send = outgoing.id();
-        // Before it can end.
+        // Inserted before the send can end.
         lock(&self.waiters).insert(send, Waiter::Started);
         let (submitted, asked) = self.send(outgoing);
         self.report_end(submitted);
@@ -37,17 +37,20 @@ impl Hub {
         send
     }
 
-    /// Sends a message whose end the caller waits for.
-    pub(crate) fn submit(self: &Arc<Self>, outgoing: Box<Outgoing>) -> Result<Ended, SendError> {
+    /// Sends a message whose outcome the caller awaits.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        outgoing: Box<Outgoing>,
+    ) -> Result<SendOutcome, SendError> {
         let (submitted, asked) = self.send(outgoing);
         self.run(asked);
         match submitted? {
-            Submitted::Sent(sent) => Ok(Ended::Sent(sent)),
+            Submitted::Sent(sent) => Ok(SendOutcome::Sent(sent)),
             Submitted::Waiting(send) => self.wait_for(send),
         }
     }
 
-    /// Sends a message as far as that goes without waiting.
+    /// Sends a message as far as possible without waiting.
     fn send(
         self: &Arc<Self>,
         outgoing: Box<Outgoing>,
@@ -61,21 +64,21 @@ impl Hub {
         (submitted, asked)
     }
 
-    fn wait_for(&self, send: SendId) -> Result<Ended, SendError> {
+    fn wait_for(&self, send: SendId) -> Result<SendOutcome, SendError> {
         let mut waiters = lock(&self.waiters);
         if let Some(Waiter::Ended(result)) = waiters.remove(&send) {
-            return result.map(Ended::Sent);
+            return result.map(SendOutcome::Sent);
         }
         let (sender, receiver) = oneshot::channel();
         waiters.insert(send, Waiter::Waiting(sender));
-        Ok(Ended::Later(receiver))
+        Ok(SendOutcome::Later(receiver))
     }
 
-    /// Asks where a message would go.
+    /// Requests the targets of a message.
     pub(crate) fn plan(self: &Arc<Self>, outgoing: Box<Outgoing>) -> oneshot::Receiver<PlanResult> {
         let now = self.now();
         let (sender, receiver) = oneshot::channel();
-        // The answer is run behind the entry, so it finds it.
+        // The answer is handled after the entry is made, so it finds it.
         let ((), asked) = self.ask(|router| {
             let query = router.plan(now, outgoing);
             drop(lock(&self.plans).insert(query, sender));
@@ -86,7 +89,7 @@ impl Hub {
 
     pub(super) fn planned(&self, query: QueryId, result: PlanResult) {
         if let Some(sender) = lock(&self.plans).remove(&query) {
-            // Nobody waits any more.
+            // The receiver may be gone.
             drop(sender.send(result));
         }
     }
@@ -100,19 +103,19 @@ impl Hub {
         match waiters.remove(&send) {
             Some(Waiter::Waiting(sender)) => {
                 drop(waiters);
-                // Nobody waits any more: dropping the future does not cancel the send.
+                // The receiver may be gone: dropping the future does not cancel the send.
                 drop(sender.send(result));
             }
             Some(Waiter::Started) => {
                 drop(waiters);
                 let result = result.map(Box::new);
-                self.tell(0, Event::SendCompleted { send, result });
+                self.deliver(0, Event::SendCompleted { send, result });
             }
             _ => drop(waiters.insert(send, Waiter::Ended(Box::new(result)))),
         }
     }
 
-    /// Takes a send that waited as far as it goes, and reports its end.
+    /// Carries on with a send that waited, and reports its outcome.
     pub(super) fn finish(self: &Arc<Self>, now: Instant, attempt: Result<Submitted, Returned>) {
         let submitted = self.carry_on(now, attempt);
         self.report_end(submitted);
@@ -126,7 +129,7 @@ impl Hub {
         }
     }
 
-    /// Takes a message on to its next targets, until one takes it or it has to wait.
+    /// Tries a message's next targets, until one takes it or it has to wait.
     fn carry_on(
         self: &Arc<Self>,
         now: Instant,
@@ -149,7 +152,7 @@ impl Hub {
         submitted
     }
 
-    /// Takes a routed message as far as it goes without another target.
+    /// Carries on with a routed message as far as possible without another target.
     pub(super) fn attempt(&self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
         let pushed = match routed {
             Routed::Ready(dispatch, outgoing) => self.push(dispatch, outgoing)?,
@@ -170,7 +173,7 @@ impl Hub {
         };
         let pushed = lock(&link.machine).push(dispatch, outgoing);
         if matches!(pushed, Ok(Routed::Waiting(_))) {
-            // It may not wait as long as others.
+            // Its deadline may be earlier than that of others.
             link.task.wake();
         }
         pushed
@@ -193,7 +196,7 @@ impl Hub {
         }
     }
 
-    /// Queues the bytes of a message on the way that it takes.
+    /// Queues the bytes of a message on its carrier.
     fn put(&self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         if let Some((socket, transmit)) = sent.datagram() {
             let sockets = read(&self.sockets);

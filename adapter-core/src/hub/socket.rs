@@ -1,4 +1,4 @@
-//! A UDP socket as its task and senders share it.
+//! A UDP socket shared by its task and its senders.
 
 use std::sync::Mutex;
 
@@ -10,7 +10,7 @@ use crate::runtime::Datagrams;
 use crate::runtime::batch::{BatchFull, SendBatch};
 use crate::sync::lock;
 
-/// What senders see of a UDP socket: a batch that its task sends in one go.
+/// The senders' view of a UDP socket: a batch that its task sends at once.
 #[derive(Debug)]
 pub(crate) struct SharedSocket {
     pub(crate) id: SocketId,
@@ -23,7 +23,7 @@ pub(crate) struct SharedSocket {
 #[derive(Debug)]
 struct Outbox {
     batch: SendBatch,
-    /// Those of its messages that somebody watches, to be shown before they are sent.
+    /// The tap calls of its messages, to be run before they are sent.
     taps: Vec<TapCall>,
 }
 
@@ -52,7 +52,7 @@ impl SharedSocket {
             send,
             ..
         } = *transmit;
-        // 0 is nobody's.
+        // No send has the id 0.
         let send = send.map_or(0, u64::from);
         let mut out = lock(&self.out);
         let first = out.batch.is_empty();
@@ -68,13 +68,13 @@ impl SharedSocket {
         Ok(())
     }
 
-    /// Bytes that wait.
+    /// The number of bytes that wait.
     pub(crate) fn queued(&self) -> usize {
         lock(&self.out).batch.bytes()
     }
 
-    /// Takes what waits, leaving an empty batch: senders go on while it is sent. What is to be shown
-    /// of it comes back.
+    /// Takes the waiting batch, leaving an empty one, so that senders can continue while it is
+    /// sent. Returns its tap calls.
     pub(crate) fn take(&self, empty: &mut SendBatch) -> Vec<TapCall> {
         let mut out = lock(&self.out);
         std::mem::swap(&mut out.batch, empty);

@@ -1,4 +1,4 @@
-//! What has happened, and what there is.
+//! The statistics of a transport.
 
 use sip_transport_proto::{ChannelId, SipEndpoint, Stats};
 
@@ -27,7 +27,7 @@ impl Hub {
         all
     }
 
-    /// Bytes that wait on the UDP sockets of these channels.
+    /// The number of bytes that wait on the UDP sockets of these channels.
     fn queued_datagrams(&self, counts: impl Fn(ChannelId) -> bool) -> u64 {
         let sockets = read(&self.sockets);
         let sockets = sockets.values().filter(|socket| counts(socket.id.channel));

@@ -1,4 +1,4 @@
-//! Who answers DNS lookups.
+//! The resolvers of DNS lookups.
 
 #[cfg(feature = "dns")]
 mod hickory;
@@ -14,7 +14,7 @@ use crate::runtime::{BoxFuture, Resolve};
 pub(crate) use hickory::HickoryResolver;
 pub(crate) use system::SystemResolver;
 
-/// Answers from records in memory.
+/// A resolver that answers from records in memory.
 ///
 /// ```
 /// use adapter_core::StaticResolver;
@@ -27,7 +27,7 @@ pub(crate) use system::SystemResolver;
 pub struct StaticResolver(Zone);
 
 impl StaticResolver {
-    /// Answers from this zone; of other names it says that they do not exist.
+    /// A resolver of this zone; other names do not exist for it.
     pub fn new(zone: Zone) -> Self {
         Self(zone)
     }

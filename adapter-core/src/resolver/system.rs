@@ -1,3 +1,5 @@
+//! The system's resolver.
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +8,10 @@ use sip_transport_proto::resolve::{Answer, DomainName, Family, LookupKind, Recor
 
 use crate::runtime::{BoxFuture, Resolve, Runtime};
 
-/// How long an answer of the system holds: it does not say.
+/// The lifetime of an answer of the system, which states none.
 const TTL: Duration = Duration::from_secs(30);
 
-/// Answers by the system's resolver (`getaddrinfo`), which knows addresses only.
+/// The system's resolver (`getaddrinfo`), which finds addresses only.
 #[derive(Debug)]
 pub(crate) struct SystemResolver(pub(crate) Arc<dyn Runtime>);
 
@@ -19,7 +21,7 @@ impl Resolve for SystemResolver {
         if matches!(kind, LookupKind::Naptr | LookupKind::Srv) {
             return Box::pin(async { nothing });
         }
-        // With a dot at its end the name is complete.
+        // A final dot makes the name complete.
         let addresses = self.0.lookup(format!("{name}."));
         Box::pin(async move {
             match addresses.await {

@@ -1,28 +1,28 @@
-//! Datagrams on their way in and out, many to a system call, in buffers that are used again.
+//! Batches of datagrams to receive and to send, many to a system call, in reused buffers.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// Datagrams to one system call; more gain nothing measurable and would hold more memory.
+/// The datagrams per system call; more gain nothing measurable and would hold more memory.
 pub(crate) const BATCH: usize = 32;
 
-/// No UDP datagram is longer (RFC 768: a 16-bit length).
+/// The maximum length of a UDP datagram (RFC 768: a 16-bit length).
 pub(crate) const LONGEST: usize = 65_535;
 
-/// From one receive slot to the next. A round 64 KiB would put the heads of all datagrams into the
+/// The distance between receive slots. A round 64 KiB would put the heads of all datagrams into the
 /// same few sets of the processor's caches.
 pub(crate) const STRIDE: usize = 65_536 + 17 * 64;
 
-/// A report that a datagram did not get to its destination.
+/// A report that a datagram did not reach its destination.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DatagramFailure {
-    /// The id given to [`SendBatch::push`] where this very datagram could not be sent; `None` where
-    /// the network reported by ICMP that some datagram to this destination did not arrive.
+    /// The id given to [`SendBatch::push`] if this very datagram could not be sent; `None` if the
+    /// network reported by ICMP that some datagram to this destination was not delivered.
     pub id: Option<u64>,
-    /// Where it was to go.
+    /// The destination.
     pub destination: SocketAddr,
-    /// Why it did not.
+    /// The error.
     pub error: io::Error,
 }
 
@@ -43,12 +43,12 @@ impl DatagramFailure {
 pub struct Datagram<'a> {
     /// The payload.
     pub data: &'a [u8],
-    /// Where it came from; IPv4 on a dual-stack socket is shown as IPv4.
+    /// The source; IPv4 on a dual-stack socket is shown as IPv4.
     pub remote: SocketAddr,
-    /// The local address it came to; unspecified only on a wildcard socket of a system that does
-    /// not tell.
+    /// The local address on which it was received; unspecified only on a wildcard socket of a
+    /// system that does not report it.
     pub local: IpAddr,
-    /// The payload was longer than the room for it, and the rest is lost.
+    /// True if the payload was longer than the room for it, and the rest is lost.
     pub truncated: bool,
 }
 
@@ -60,10 +60,10 @@ pub(crate) struct Received {
     pub(crate) truncated: bool,
 }
 
-/// Room for up to 32 received datagrams, each of any length, used again and again.
+/// Reusable room for up to 32 received datagrams, each of any length.
 ///
-/// It takes 2.1 MiB of address space, of which only the pages that datagrams reached take memory:
-/// 128 to 256 KiB with usual SIP messages. Have one per socket.
+/// It takes 2.1 MiB of address space, of which only the pages that datagrams have reached use
+/// memory: 128 to 256 KiB with usual SIP messages. Have one per socket.
 pub struct RecvBatch {
     pub(crate) arena: Vec<u8>,
     pub(crate) received: Vec<Received>,
@@ -74,30 +74,30 @@ impl RecvBatch {
     /// An empty batch.
     pub fn new() -> Self {
         Self {
-            // Zeroed memory of this size comes from the system page by page, when touched.
+            // The system provides zeroed memory of this size page by page, when touched.
             arena: vec![0; BATCH * STRIDE],
             received: Vec::with_capacity(BATCH),
             failures: Vec::new(),
         }
     }
 
-    /// Drops what it holds.
+    /// Drops its datagrams.
     pub fn clear(&mut self) {
         self.received.clear();
         self.failures.clear();
     }
 
-    /// How many datagrams it holds.
+    /// The number of datagrams.
     pub fn len(&self) -> usize {
         self.received.len()
     }
 
-    /// Whether it holds no datagram.
+    /// Returns true if it holds no datagram.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }
 
-    /// Whether it has no room for another datagram.
+    /// Returns true if it has no room for another datagram.
     pub fn is_full(&self) -> bool {
         self.received.len() == BATCH
     }
@@ -120,7 +120,7 @@ impl RecvBatch {
         &mut self.failures
     }
 
-    /// Adds a datagram, for sockets that are not the system's. False if there is no room.
+    /// Adds a datagram, for sockets that are not the system's. Returns false if there is no room.
     pub fn push(&mut self, remote: SocketAddr, local: IpAddr, data: &[u8]) -> bool {
         let Some(slot) = self.spare().next() else {
             return false;
@@ -166,13 +166,13 @@ impl std::fmt::Debug for RecvBatch {
 pub struct Entry<'a> {
     /// The payload.
     pub data: &'a [u8],
-    /// Where it goes.
+    /// The destination.
     pub destination: SocketAddr,
     /// The local address to send it from; `None` leaves the choice to the system.
     pub source: Option<IpAddr>,
-    /// The TTL to send it with, where it goes to a group.
+    /// The TTL to send it with, if it is for a group.
     pub ttl: Option<u8>,
-    /// What [`SendBatch::push`] was given.
+    /// The id given to [`SendBatch::push`].
     pub id: u64,
 }
 
@@ -191,18 +191,18 @@ pub(crate) struct Queued {
 #[error("the datagram of {length} bytes does not fit: {held} of {limit} bytes are waiting")]
 #[non_exhaustive]
 pub struct BatchFull {
-    /// Bytes of the datagram.
+    /// The bytes of the datagram.
     pub length: usize,
-    /// Bytes that wait in the batch.
+    /// The bytes that wait in the batch.
     pub held: usize,
-    /// Bytes that may wait.
+    /// The bytes that may wait.
     pub limit: usize,
 }
 
-/// What a datagram is counted as above its payload, so that empty ones are bounded too.
+/// The bytes that a datagram counts beyond its payload, so that empty ones are bounded too.
 const OVERHEAD: usize = size_of::<Queued>();
 
-/// Datagrams that wait to be sent, in one run of bytes that is used again.
+/// Datagrams that wait to be sent, in one contiguous, reused buffer.
 ///
 /// ```
 /// use adapter_core::runtime::SendBatch;
@@ -234,8 +234,8 @@ impl SendBatch {
         }
     }
 
-    /// Adds a datagram whose payload `write` appends to the buffer it is given. `id` comes back in
-    /// a [`DatagramFailure`] and is not looked at.
+    /// Adds a datagram whose payload `write` appends to the buffer it is given. `id` is not
+    /// interpreted, and is returned in a [`DatagramFailure`].
     ///
     /// # Errors
     ///
@@ -250,7 +250,7 @@ impl SendBatch {
         self.push_with_ttl(destination, source, None, id, write)
     }
 
-    /// The same for a datagram to a group, with the TTL that it is to have.
+    /// Like [`push`](Self::push), for a datagram to a group, with its TTL.
     ///
     /// # Errors
     ///
@@ -299,17 +299,17 @@ impl SendBatch {
         })
     }
 
-    /// How many datagrams wait.
+    /// The number of datagrams that wait.
     pub fn len(&self) -> usize {
         self.entries.len() - self.head
     }
 
-    /// Whether no datagram waits.
+    /// Returns true if no datagram waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes that wait, each datagram counted as its payload and a fixed overhead.
+    /// The bytes that wait, each datagram counted as its payload and a fixed overhead.
     pub fn bytes(&self) -> usize {
         match self.waiting() {
             [] => 0,
@@ -324,7 +324,7 @@ impl SendBatch {
         &mut self.failures
     }
 
-    /// The first `count` datagrams have been sent.
+    /// Removes the first `count` datagrams, which have been sent.
     pub fn sent(&mut self, count: usize) {
         self.head = self.entries.len().min(self.head.saturating_add(count));
         if self.head == self.entries.len() {
@@ -334,7 +334,7 @@ impl SendBatch {
         }
     }
 
-    /// The first datagram cannot be sent.
+    /// Removes the first datagram, which cannot be sent, as a failure.
     pub fn failed(&mut self, error: io::Error) {
         if let Some(&Queued {
             id, destination, ..
@@ -346,7 +346,7 @@ impl SendBatch {
         }
     }
 
-    /// Takes every datagram out, each as a failure with the error that `why` makes.
+    /// Removes all datagrams, each as a failure with the error that `why` makes.
     pub fn fail_all(&mut self, mut why: impl FnMut() -> io::Error) {
         while !self.is_empty() {
             self.failed(why());
@@ -357,7 +357,7 @@ impl SendBatch {
         self.entries.get(self.head..).unwrap_or_default()
     }
 
-    /// Moves what waits to the front, so that sent bytes do not count as held.
+    /// Moves waiting bytes to the front, so that sent bytes do not count as held.
     fn compact(&mut self) {
         let gone = self
             .waiting()

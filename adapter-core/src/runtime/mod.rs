@@ -1,7 +1,7 @@
-//! What the driver loops ask of an async runtime.
+//! The traits that the driver loops require of an async runtime.
 //!
-//! The traits are object-safe and speak of readiness only: no buffer is handed over to the runtime,
-//! so cancelling a wait loses nothing. **Only the task that owns a socket polls it** (one waker is
+//! The traits are object-safe and based on readiness: no buffer is handed over to the runtime, so
+//! cancelling a wait loses nothing. **Only the task that owns a socket polls it** (one waker is
 //! kept for each direction of a socket); any other task or thread may use the `try_` methods.
 
 #[cfg(feature = "async-io")]
@@ -24,20 +24,21 @@ pub use crate::runtime::batch::{
     BatchFull, Datagram, DatagramFailure, Entry, RecvBatch, SendBatch,
 };
 
-/// A future that a [`Runtime`] hands out or takes: boxed, and free to move between threads.
+/// A boxed future that a [`Runtime`] returns or takes, free to move between threads.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// An async runtime: a clock, tasks, timers, sockets and name lookup.
 ///
-/// Implement it to bring the transport to another runtime; [`crate::runtime::sys`] has the system calls.
+/// Implement it to run the transport on another runtime; [`crate::runtime::sys`] has the system
+/// calls.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
-    /// The present time. Timers follow the same clock.
+    /// The current time. Timers follow the same clock.
     fn now(&self) -> Instant;
 
     /// Runs `task` to its end, unless the runtime is shut down before.
     fn spawn(&self, task: BoxFuture<()>);
 
-    /// A timer that goes off at `at`.
+    /// A timer that fires at `at`.
     fn timer(&self, at: Instant) -> Box<dyn Timer>;
 
     /// Binds a UDP socket. Port 0 lets the system choose.
@@ -47,9 +48,9 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
         options: &SocketOptions,
     ) -> io::Result<Box<dyn Datagrams>>;
 
-    /// A UDP socket bound to `local` that sends to `remote` and hears of nobody else. Port 0 lets
-    /// the system choose. It is for a question and its answer, and many may be open: one descriptor
-    /// and no large buffer.
+    /// A UDP socket bound to `local` that sends to `remote` and receives only from it. Port 0 lets
+    /// the system choose. It serves one query and its answer, and many may be open: it takes one
+    /// descriptor and no large buffer.
     fn connect_datagrams(
         &self,
         remote: SocketAddr,
@@ -71,13 +72,13 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// without repetitions.
     fn lookup(&self, host: String) -> BoxFuture<io::Result<Vec<IpAddr>>>;
 
-    /// Who answers DNS lookups here, where the runtime itself does. Default: nobody, so that the
-    /// transport asks by means of its own.
+    /// The resolver that the runtime itself provides. Default: none, so that the transport uses its
+    /// own.
     fn resolver(&self) -> Option<Arc<dyn Resolve>> {
         None
     }
 
-    /// The local address that the system sends from towards `remote`. Sends nothing, never blocks.
+    /// The local address that the system uses towards `remote`. Sends nothing, never blocks.
     fn local_address(&self, remote: SocketAddr) -> io::Result<IpAddr> {
         sys::local_address(remote)
     }
@@ -88,7 +89,7 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A runtime that can be found from inside it.
+/// A runtime that can be obtained from inside it.
 pub trait CurrentRuntime: Runtime + Sized {
     /// The runtime that the caller runs in.
     ///
@@ -97,7 +98,8 @@ pub trait CurrentRuntime: Runtime + Sized {
     /// If the caller runs in none.
     fn current() -> io::Result<Self>;
 
-    /// Whether the caller runs in a task of such a runtime, and so must not block its thread.
+    /// Returns true if the caller runs in a task of such a runtime, and so must not block its
+    /// thread.
     fn is_inside() -> bool {
         Self::current().is_ok()
     }
@@ -105,7 +107,7 @@ pub trait CurrentRuntime: Runtime + Sized {
 
 /// A deadline of a [`Runtime`].
 pub trait Timer: fmt::Debug + Send {
-    /// Moves the deadline. A timer that has gone off waits again.
+    /// Moves the deadline. A timer that has fired waits again.
     fn reset(&mut self, at: Instant);
 
     /// Ready once the deadline has passed. A runtime may report it late, never before its clock
@@ -118,19 +120,19 @@ pub trait Datagrams: fmt::Debug + Send + Sync {
     /// The address it is bound to, with the port that the system chose.
     fn local_addr(&self) -> SocketAddr;
 
-    /// Receives as many datagrams as wait, up to the room in `batch`, whose former content is
-    /// dropped. Ready with at least one datagram or one failure report in the batch.
+    /// Receives waiting datagrams, up to the room in `batch`, whose former content is dropped.
+    /// Ready with at least one datagram or one failure report in the batch.
     ///
     /// # Errors
     ///
-    /// Errors about one peer (ICMP) are not returned but added to [`RecvBatch::failures`]. An
-    /// error returned is about the socket or the system (no memory, say); it may pass.
+    /// Errors about one peer (ICMP) are not returned but added to [`RecvBatch::failures`]. An error
+    /// returned is about the socket or the system (such as lack of memory); it may be temporary.
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>>;
 
-    /// Sends what `batch` holds, in order, as far as the socket takes it without blocking. Sent
-    /// datagrams leave the batch. One that cannot be sent leaves it too, is added to
-    /// [`SendBatch::failures`], and those behind it are sent all the same; so are ICMP errors
-    /// about datagrams sent before.
+    /// Sends the datagrams of `batch`, in order, as far as the socket accepts them without
+    /// blocking. Sent datagrams leave the batch. One that cannot be sent leaves it too and is added
+    /// to [`SendBatch::failures`], and those after it are still sent. ICMP errors about datagrams
+    /// sent before are added there as well.
     ///
     /// # Errors
     ///
@@ -138,24 +140,24 @@ pub trait Datagrams: fmt::Debug + Send + Sync {
     /// No other error is returned.
     fn try_send(&self, batch: &mut SendBatch) -> io::Result<()>;
 
-    /// Ready when [`Datagrams::try_send`] is worth another try after it would have blocked.
+    /// Ready when [`Datagrams::try_send`] may succeed after it would have blocked.
     fn poll_send_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
-/// A UDP socket that talks to one peer.
+/// A UDP socket connected to one peer.
 pub trait ConnectedDatagrams: fmt::Debug + Send + Sync {
-    /// Receives a datagram; what of it is longer than the buffer is lost.
+    /// Receives a datagram; what exceeds the buffer is lost.
     ///
     /// # Errors
     ///
-    /// Those of the peer too, such as that nobody has its port (ICMP), where the system tells.
+    /// Errors of the peer too, such as an unreachable port (ICMP), if the system reports them.
     fn poll_recv(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Sends a datagram, once there is room for it.
     ///
     /// # Errors
     ///
-    /// As of [`poll_recv`](Self::poll_recv), for what was sent before.
+    /// As for [`poll_recv`](Self::poll_recv), about datagrams sent before.
     fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
 }
 
@@ -168,37 +170,37 @@ pub trait Listener: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// A connection that broke before it was accepted is not an error. What is returned, such as
-    /// "too many open files", may pass: wait a while and go on.
+    /// A connection that failed before it was accepted is not an error. What is returned, such as
+    /// "too many open files", may be temporary: wait a while and continue.
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Box<dyn Stream>, SocketAddr)>>;
 }
 
 /// An open TCP connection, with Nagle's algorithm off.
 pub trait Stream: fmt::Debug + Send + Sync {
-    /// Our address on the connection.
+    /// The local address.
     fn local_addr(&self) -> SocketAddr;
 
     /// The peer's address.
     fn remote_addr(&self) -> SocketAddr;
 
-    /// Reads what waits without blocking; `Ok(0)` is the end of the stream.
+    /// Reads waiting bytes without blocking; `Ok(0)` is the end of the stream.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Ready when [`Stream::try_read`] is worth a try.
+    /// Ready when [`Stream::try_read`] may succeed.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Writes as much as the socket takes without blocking.
+    /// Writes as much as the socket accepts without blocking.
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Ready when [`Stream::try_write`] is worth a try.
+    /// Ready when [`Stream::try_write`] may succeed.
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Tells the peer that nothing more will be written (TCP FIN). Never blocks. Dropping the
-    /// stream closes both directions.
+    /// Announces to the peer that nothing more will be written (TCP FIN). Never blocks. Dropping
+    /// the stream closes both directions.
     fn shutdown(&self) -> io::Result<()>;
 
     /// Reads, or waits until something can be read. The buffer is used during the call only, so
-    /// one that is shared between connections will do.
+    /// connections can share one.
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_read_ready(cx))?;
@@ -221,7 +223,7 @@ pub trait Stream: fmt::Debug + Send + Sync {
     }
 }
 
-/// How to bind a socket.
+/// The options of a socket to bind.
 ///
 /// ```
 /// let mut options = adapter_core::SocketOptions::default();
@@ -230,19 +232,19 @@ pub trait Stream: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SocketOptions {
-    /// A socket bound to an IPv6 wildcard address serves IPv4 too. Default: no, so that `0.0.0.0`
-    /// and `[::]` can share a port.
+    /// True if a socket bound to an IPv6 wildcard address serves IPv4 too. Default: false, so that
+    /// `0.0.0.0` and `[::]` can share a port.
     pub dual_stack: bool,
-    /// Several sockets may bind the same address, and the system spreads peers over them
-    /// (`SO_REUSEPORT`; an error where the system has none). Default: no.
+    /// True if several sockets may bind the same address, and the system distributes peers over
+    /// them (`SO_REUSEPORT`; an error where the system has none). Default: false.
     pub reuse_port: bool,
-    /// Receive buffer of a UDP socket (`SO_RCVBUF`) in bytes. If the system grants less, a warning
-    /// is logged. Default: 1 MiB.
+    /// The receive buffer of a UDP socket (`SO_RCVBUF`) in bytes. If the system grants less, a
+    /// warning is logged. Default: 1 MiB.
     pub receive_buffer: usize,
-    /// Connections that may wait to be accepted. Default: 1024.
+    /// The number of connections that may wait to be accepted. Default: 1024.
     pub backlog: u16,
-    /// Groups that a UDP socket joins: it hears these and no others. Default: none. A transport
-    /// takes them from its channels ([`ChannelConfig::join`]).
+    /// The groups that a UDP socket joins: it receives from these and no others. Default: none. A
+    /// transport takes them from its channels ([`ChannelConfig::join`]).
     ///
     /// [`ChannelConfig::join`]: sip_transport_proto::ChannelConfig::join
     pub groups: Vec<Membership>,
@@ -260,7 +262,7 @@ impl Default for SocketOptions {
     }
 }
 
-/// Answers DNS lookups for a transport, which remembers the answers and has limits of its own on
+/// A resolver of DNS lookups for a transport, which caches the answers and has limits of its own on
 /// their time and number.
 ///
 /// ```
@@ -279,6 +281,6 @@ impl Default for SocketOptions {
 /// ```
 pub trait Resolve: fmt::Debug + Send + Sync + 'static {
     /// Looks up one kind of record. The name is complete: no search list applies. The future is
-    /// dropped where the answer comes too late to be of use.
+    /// dropped once the answer is no longer needed.
     fn lookup(&self, kind: LookupKind, name: DomainName) -> BoxFuture<Answer>;
 }

@@ -1,9 +1,9 @@
 //! Servers behind a load balancer.
 //!
-//! # What others are told
+//! # Advertised addresses
 //!
-//! Peers answer to what stands in Via, Contact and Record-Route. Behind a balancer that has to be its
-//! address or name, not that of the socket:
+//! Peers send to the addresses in Via, Contact and Record-Route. Behind a balancer these have to be
+//! its address or name, not that of the socket:
 //!
 //! ```
 //! use adapter_tokio::{ChannelConfig, Family, Protocol};
@@ -19,16 +19,16 @@
 //! # }
 //! ```
 //!
-//! [`advertise`](adapter_core::SipTransport::advertise) changes it while running, and
-//! [`advertised`](adapter_core::SipTransport::advertised) tells it. Responses to a Via with a name that
-//! was advertised are taken for ours; names that others use for us as well, such as that of a whole
-//! cluster, are said by [`Config::own_name`](crate::Config::own_name).
+//! [`advertise`](adapter_core::SipTransport::advertise) changes them while running, and
+//! [`advertised`](adapter_core::SipTransport::advertised) returns them. Responses to a Via with a
+//! name that was advertised are accepted as ours; other names of ours, such as that of a whole
+//! cluster, are set by [`Config::own_name`](crate::Config::own_name).
 //!
-//! # Who is there
+//! # The client's address
 //!
-//! A balancer of TCP connections hides the client, whose address `received`, limits and responses need.
-//! It tells by a PROXY header, version 1 or 2, in front of all else, which is read from those that are
-//! trusted and from nobody else:
+//! A balancer of TCP connections hides the client, whose address `received`, limits and responses
+//! need. It announces the address in a PROXY header, version 1 or 2, ahead of everything else,
+//! which is read from trusted balancers only:
 //!
 //! ```
 //! use adapter_tokio::{ChannelConfig, Protocol, ProxyProtocol};
@@ -42,8 +42,8 @@
 //! # }
 //! ```
 //!
-//! Limits for an address then count against the client. A balancer that sends no header has all
-//! connections come from its address, which is to be excepted:
+//! Limits for an address then apply to the client. With a balancer that sends no header, all
+//! connections come from its address, which should be exempt:
 //!
 //! ```
 //! # use adapter_tokio::Config;
@@ -54,15 +54,15 @@
 //! # }
 //! ```
 //!
-//! # Which server has the flow
+//! # The server that has the flow
 //!
-//! A client behind NAT is reached by the server that has its flow, so requests to it have to come
-//! there. Give each server a name of its own and put that, not the balancer's, into Record-Route and
-//! Path; what is advertised is one name for a channel, so a server that needs both has two channels, on
-//! two ports. A flow token is good only at the transport that made it, until that ends.
+//! A client behind NAT is reached by the server that has its flow, so requests to it have to arrive
+//! there. Give each server a name of its own and put that, not the balancer's, into Record-Route
+//! and Path; a channel advertises one name, so a server that needs both has two channels, on two
+//! ports. A flow token is valid only at the transport that made it, until that ends.
 //!
-//! # Leaving
+//! # Stopping a server
 //!
-//! Before a server goes, have the balancer send nothing new, wait for the dialogs that you want to see
-//! end, and call [`shutdown`](adapter_core::SipTransport::shutdown): it writes what is queued and closes.
-//! Clients open new flows and register anew (RFC 5626 §4.4).
+//! Before a server stops, let the balancer send nothing new to it, wait for the dialogs that should
+//! end normally, and call [`shutdown`](adapter_core::SipTransport::shutdown): it writes what is
+//! queued and closes. Clients open new flows and register anew (RFC 5626 §4.4).

@@ -1,4 +1,4 @@
-//! How to build what SIP transports are built for.
+//! A guide to the uses of SIP transports.
 //!
 //! - [`proxy`]: a proxy or registrar whose clients are behind NAT.
 //! - [`tls`]: TLS, secure WebSocket, and certificates that are replaced while running.

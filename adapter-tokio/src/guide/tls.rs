@@ -1,7 +1,7 @@
 //! TLS, secure WebSocket, and certificates that are replaced while running.
 //!
-//! The protocol is rustls; the cryptography is a provider that you choose, and so has to be among
-//! your dependencies:
+//! The protocol is rustls; the cryptography comes from a provider of your choice, which has to be
+//! among your dependencies:
 //!
 //! ```toml
 //! [dependencies]
@@ -31,17 +31,17 @@
 //!     .bind()
 //!     .await?;
 //!
-//! // Later, when there is a new certificate: the next handshake has it, connections stay.
+//! // Later, with a new certificate: the next handshake uses it, connections stay open.
 //! certificates.replace([load()?])?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Several certificates are chosen among by the name that the client asks for (SNI). Where a file
+//! Of several certificates, one is chosen by the name that the client asks for (SNI). If a file
 //! cannot be read, `replace` is not called, or fails and changes nothing: the old ones stay.
 //!
-//! A client that resumes a session looks at no certificate. After a key was stolen, build a new
-//! [`TlsServer`](crate::tls::TlsServer) and put its channel in the place of the old one.
+//! A client that resumes a session checks no certificate. After a key was stolen, build a new
+//! [`TlsServer`](crate::tls::TlsServer) and replace the old channel by one with it.
 //!
 //! # A client
 //!
@@ -61,18 +61,19 @@
 //! # }
 //! ```
 //!
-//! The server has to prove the host of the URI that the message is for, as it stands there and not as
-//! DNS has led on from it (RFC 5922 §4). Over TLS the names of its certificate count as RFC 5922 says,
-//! over secure WebSocket as RFC 6125 does. A connection is used again only for a name that its peer
-//! has proved, and under the same configuration.
+//! The server has to prove the host of the URI that the message is for, not a name that DNS derives
+//! from it (RFC 5922 §4). Over TLS the names of its certificate are matched by RFC 5922, over
+//! secure WebSocket by RFC 6125. A connection is reused only for a name that its peer has proved,
+//! and under the same configuration.
 //!
-//! Whom a peer has proved to be is in [`Event::ConnectionOpened`](crate::Event::ConnectionOpened) and
-//! in [`SipTransport::connection`](adapter_core::SipTransport::connection). For mutual TLS a server
-//! calls [`client_certificate_required`](crate::tls::TlsServer::client_certificate_required), a client
-//! [`certificate`](crate::tls::TlsClient::certificate).
+//! The identity that a peer has proved is in
+//! [`Event::ConnectionOpened`](crate::Event::ConnectionOpened) and in
+//! [`SipTransport::connection`](adapter_core::SipTransport::connection). For mutual TLS a server
+//! calls [`client_certificate_required`](crate::tls::TlsServer::client_certificate_required), a
+//! client [`certificate`](crate::tls::TlsClient::certificate).
 //!
 //! # Both
 //!
-//! A proxy is both on one channel: `server.and(client)`. One send may bring a configuration of its own
+//! A proxy is both on one channel: `server.and(client)`. A send may use a configuration of its own
 //! ([`SendBuilder::tls`](crate::SendBuilder::tls)), as for a trunk with its own roots; it shares
-//! connections only with sends that bring the same.
+//! connections only with sends that use the same one.

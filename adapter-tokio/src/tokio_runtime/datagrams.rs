@@ -14,13 +14,13 @@ use tokio::runtime::Handle;
 pub(super) struct TokioDatagrams {
     handle: Handle,
     socket: sys::UdpSocket,
-    /// The same socket once more, for its readiness.
+    /// A duplicate of the socket, for its readiness.
     io: Arc<UdpSocket>,
-    /// Ends when an ICMP error has arrived.
+    /// A future that completes when an ICMP error has arrived.
     reported: Mutex<BoxFuture<io::Result<()>>>,
-    /// The socket a third time, while someone waits for room to send. An ICMP error on a writable
-    /// socket looks to tokio like "closed for writing", which it never takes back: waiting on `io`
-    /// would be a busy loop ever after the first one.
+    /// A second duplicate, while a sender waits for room. To tokio an ICMP error on a writable
+    /// socket means "closed for writing", which it never clears: waiting on `io` would be a busy
+    /// loop after the first one.
     room: Mutex<Option<UdpSocket>>,
 }
 
@@ -37,15 +37,15 @@ impl TokioDatagrams {
         })
     }
 
-    /// Receives, and makes the socket not readable if that has emptied it. Both within `try_io`,
-    /// which lets events that come meanwhile stand.
+    /// Receives, and clears the readiness if that has emptied the socket. Both happen within
+    /// `try_io`, which preserves events that arrive meanwhile.
     fn recv_readable(&self, batch: &mut RecvBatch) -> io::Result<()> {
         let mut result = Err(io::ErrorKind::WouldBlock.into());
         let _ = self.io.try_io(Interest::READABLE, || {
             result = self.socket.recv(batch);
             let blocked = matches!(&result, Err(e) if e.kind() == io::ErrorKind::WouldBlock);
             // On Linux a batch that is not full has emptied the socket, and the next datagram is a
-            // new event for the poller: asking once more would be a wasted call.
+            // new event for the poller: another call would be wasted.
             let emptied = cfg!(target_os = "linux") && !batch.is_empty() && !batch.is_full();
             if blocked || emptied {
                 Err(io::ErrorKind::WouldBlock.into())
@@ -56,7 +56,7 @@ impl TokioDatagrams {
         result
     }
 
-    /// Ready when an ICMP error has arrived since it was ready last.
+    /// Ready when an ICMP error has arrived since it was last ready.
     fn poll_reported(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut watch = lock(&self.reported);
         ready!(watch.as_mut().poll(cx))?;
@@ -73,7 +73,7 @@ fn register(socket: &sys::UdpSocket, handle: &Handle) -> io::Result<UdpSocket> {
 fn reported(io: Arc<UdpSocket>) -> BoxFuture<io::Result<()>> {
     Box::pin(async move {
         io.ready(Interest::ERROR).await?;
-        // Takes the readiness back. The reports are read after that, so none is missed.
+        // Clears the readiness. The reports are read after that, so none is missed.
         let _ = io.try_io(Interest::ERROR, || {
             Err::<(), _>(io::ErrorKind::WouldBlock.into())
         });

@@ -122,7 +122,7 @@ pub(super) struct Model {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     /// Requests without a channel get one.
     pub(super) creates: bool,
-    /// Local addresses that were found lately.
+    /// Local addresses that were found recently.
     pub(super) locals: BTreeMap<IpAddr, (IpAddr, Instant)>,
     /// Ids of another transport.
     pub(super) strangers: Option<(ChannelId, ConnectionId)>,

@@ -1,5 +1,5 @@
-//! Builders of requests and responses that fill the mandatory headers, and the reply to a request
-//! that cannot be read.
+//! Builders of requests and responses that add the mandatory headers, and the reply to an
+//! unreadable request.
 //!
 //! Names are written in full, values on one line, Content-Length always. No value can end its
 //! header: CR, LF and NUL are errors.
@@ -27,14 +27,14 @@ pub const PLACEHOLDER: Uri<'static> = Uri::Sip(SipUri::new(HostPort::new(
     None,
 )));
 
-/// Why a message was not built.
+/// The reason that a message was not built.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A name or a value that cannot stand in a message.
+    /// A name or a value that a message cannot contain.
     #[error(transparent)]
     Text(#[from] EditError),
-    /// What was put together is no message that the other side would take.
+    /// The result would be a message that a peer would refuse.
     #[error("the message would be malformed: {0}")]
     Malformed(#[from] ParseError),
     /// A CSeq number of 2^31 or more (RFC 3261 §8.1.1.5).
@@ -48,7 +48,7 @@ pub enum BuildError {
     Request {
         /// The header.
         header: crate::Name,
-        /// What is wrong with it, if it is there.
+        /// The error in it, if it is there.
         #[source]
         error: Option<ValueError>,
     },

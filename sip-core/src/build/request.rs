@@ -1,3 +1,5 @@
+//! The builder of requests.
+
 use super::writer::{Writer, random_token};
 use super::{BuildError, PLACEHOLDER};
 use crate::chars::ascii;
@@ -9,12 +11,12 @@ use crate::{HostPort, Method, Name, Request};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// Builds a request with every header that RFC 3261 §8.1.1 asks for.
+/// A builder of a request with every header that RFC 3261 §8.1.1 requires.
 ///
-/// What is not set gets a value of its own: a new From tag and Call-ID, CSeq 1, Max-Forwards 70, To
-/// with the request URI less its port, transport and whatever else says the way there. Via, From and Contact have the address `0.0.0.0`, which the transport
-/// replaces by the address that it sends from. A Contact is added to requests that make or refresh
-/// a dialog.
+/// Headers that are not set get defaults: a new From tag and Call-ID, CSeq 1, Max-Forwards 70, and
+/// To with the request URI less its port, transport and other routing parameters. Via, From and
+/// Contact have the address `0.0.0.0`, which the transport replaces by the address that it sends
+/// from. A Contact is added to requests that create or refresh a dialog.
 ///
 /// ```
 /// use sip_core::{Method, build::RequestBuilder, header::To};
@@ -44,7 +46,7 @@ pub struct RequestBuilder<'a> {
 }
 
 impl<'a> RequestBuilder<'a> {
-    /// A request for that URI.
+    /// Starts a request for that URI.
     pub fn new(method: Method<'a>, uri: &'a str) -> Self {
         // RFC 3261 §8.1.1.8, RFC 3311 §5.1, RFC 3515 §2.2, RFC 6665 §8.
         let needs_contact = matches!(
@@ -66,8 +68,8 @@ impl<'a> RequestBuilder<'a> {
         }
     }
 
-    /// Sets the Via. Without it: UDP, the placeholder `0.0.0.0`, and `rport`; the transport puts in
-    /// its protocol, its address and a branch.
+    /// Sets the Via. Without it: UDP, the placeholder `0.0.0.0`, and `rport`; the transport fills
+    /// in its protocol, its address and a branch.
     pub fn via(mut self, via: Via<'a>) -> Self {
         self.via = Some(via);
         self
@@ -128,8 +130,7 @@ impl<'a> RequestBuilder<'a> {
         self
     }
 
-    /// Builds the request. `random` fills what it is given with random bytes, for tags and
-    /// Call-ID.
+    /// Builds the request. `random` fills the given slice with random bytes, for tags and Call-ID.
     pub fn build(self, mut random: impl FnMut(&mut [u8])) -> Result<Request, BuildError> {
         if self.cseq > i32::MAX as u32 {
             return Err(BuildError::CSeq(self.cseq));
@@ -204,7 +205,8 @@ fn name_of<'a, H: Header<'a>>(_: &H) -> Name {
     H::NAME
 }
 
-/// RFC 3261 §19.1.1, table 1: what tells the way to a URI is not allowed in To.
+/// Returns true for the parameters that To may have: those that route to a URI are not allowed (RFC
+/// 3261 §19.1.1, table 1).
 fn may_stand_in_to(param: &UriParam<'_>) -> bool {
     !["transport", "maddr", "ttl", "method", "lr"]
         .into_iter()

@@ -1,3 +1,5 @@
+//! The builder of responses.
+
 use super::BuildError;
 use super::writer::{Writer, random_token};
 use crate::chars::ascii;
@@ -8,9 +10,9 @@ use crate::{Method, Name, Request, Response, StatusCode};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// Builds the response to a request: Via, From, To, Call-ID and CSeq are the request's, To gets a
-/// tag if it has none (RFC 3261 §8.2.6.2), Record-Route is copied where a dialog begins
-/// (§12.1.1). The response goes back the way the request came.
+/// A builder of the response to a request: Via, From, To, Call-ID and CSeq are the request's, To
+/// gets a tag if it has none (RFC 3261 §8.2.6.2), Record-Route is copied if a dialog may start
+/// (§12.1.1). The response takes over the request's flow.
 ///
 /// ```
 /// use sip_core::{Request, Message, StatusCode, build::ResponseBuilder};
@@ -40,7 +42,7 @@ pub struct ResponseBuilder<'a> {
 }
 
 impl<'a> ResponseBuilder<'a> {
-    /// The response of that status, with the reason phrase that belongs to it.
+    /// Starts a response of that status, with its standard reason phrase.
     pub fn new(request: &'a Request, status: StatusCode) -> Self {
         Self {
             request,
@@ -60,13 +62,13 @@ impl<'a> ResponseBuilder<'a> {
     }
 
     /// Sets the tag that To gets if it has none. All responses to one request have the same tag,
-    /// but for 100, which gets none.
+    /// except 100, which gets none.
     pub fn to_tag(mut self, tag: &'a str) -> Self {
         self.tag = Some(ToTag::Given(tag));
         self
     }
 
-    /// Sets a random tag, for a request that gets one response only. `random` fills what it is given
+    /// Sets a random tag, for a request that gets one response only. `random` fills the given slice
     /// with random bytes.
     pub fn random_tag(mut self, mut random: impl FnMut(&mut [u8])) -> Self {
         self.tag = Some(ToTag::Random(random_token::<8, 16>(&mut random)));
@@ -99,8 +101,8 @@ impl<'a> ResponseBuilder<'a> {
     /// Builds the response.
     ///
     /// # Errors
-    /// The request lacks what a response repeats, To needs a tag and none was set, or something that
-    /// was set cannot stand in a message.
+    /// The request lacks what a response repeats, To needs a tag and none was set, or a message
+    /// cannot contain something that was set.
     pub fn build(self) -> Result<Response, BuildError> {
         let request = self.request;
         let mut writer = Writer::response(self.status.code(), self.reason)?;

@@ -1,3 +1,5 @@
+//! The writer of built messages.
+
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Write};
 
@@ -9,7 +11,7 @@ use crate::header::{ContentType, Header};
 use crate::message::{EditError, Line, Message, Packed, Row, Tolerated, check_value};
 use crate::{Name, Reading, chars};
 
-/// Writes a message and its index at once.
+/// A writer of a message and its index at once.
 pub(super) struct Writer {
     bytes: Vec<u8>,
     rows: SmallVec<[Packed; 32]>,
@@ -85,7 +87,8 @@ impl Writer {
         self.push(digits.get(at..).unwrap_or_default());
     }
 
-    /// A row whose value `write` writes. The value is checked for what would end the header.
+    /// Adds a row whose value `write` writes. The value is checked for bytes that would end the
+    /// header.
     pub(super) fn row(
         &mut self,
         name: Name,
@@ -94,20 +97,20 @@ impl Writer {
         self.row_named(name, name.as_str(), write)
     }
 
-    /// A row that prints a typed header or any other text.
+    /// Adds a row that prints a typed header or any other text.
     pub(super) fn print(&mut self, name: Name, value: impl Display) -> Result<(), BuildError> {
         self.row(name, |writer| {
             let _ = write!(writer, "{value}");
         })
     }
 
-    /// A row copied from a message that was parsed: folds and all.
+    /// Adds a row copied from a parsed message, including folds.
     #[inline]
     pub(super) fn copy(&mut self, name: Name, value: &[u8]) {
         self.copy_parts(name, &[value]);
     }
 
-    /// The same with more text behind it.
+    /// The same with more text after it.
     #[inline]
     pub(super) fn copy_parts(&mut self, name: Name, value: &[&[u8]]) {
         self.start(name.as_str());

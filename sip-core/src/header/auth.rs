@@ -33,7 +33,7 @@ impl<'a> AuthParam<'a> {
         })
     }
 
-    /// The name as it was written; compared without regard to case.
+    /// The name as written; case-insensitive.
     pub fn name(&self) -> &'a str {
         ascii(self.name)
     }
@@ -71,7 +71,7 @@ impl fmt::Display for AuthParam<'_> {
     }
 }
 
-/// Leaves the value out, which may be a secret.
+/// Omits the value, which may be a secret.
 impl fmt::Debug for AuthParam<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}=***", self.name())
@@ -94,7 +94,7 @@ impl<'a> AuthParams<'a> {
         Self(Source::Parts(parts))
     }
 
-    /// Parameters with commas between them; a repeated name is an error.
+    /// Parameters separated by commas; a repeated name is an error.
     fn parse(value: &'a [u8]) -> Result<Self, ValueError> {
         let mut scan = Scan::new(value);
         let mut names = Names::default();
@@ -133,7 +133,8 @@ impl<'a> AuthParams<'a> {
     }
 }
 
-/// RFC 3261 §25.1: what Digest counts with has a fixed form; all else may be token or quoted.
+/// Checks the parameters of Digest that have a fixed form (RFC 3261 §25.1); all others may be token
+/// or quoted.
 fn check(param: &AuthParam<'_>, offset: usize) -> Result<(), ValueError> {
     let hex = |len: core::ops::RangeInclusive<usize>| {
         let value = param.value();
@@ -180,7 +181,7 @@ impl fmt::Debug for AuthParams<'_> {
     }
 }
 
-/// Iterates over [`AuthParams`].
+/// An iterator over [`AuthParams`].
 #[derive(Clone)]
 pub struct AuthParamsIter<'a>(Iter<'a>);
 
@@ -211,7 +212,7 @@ impl fmt::Debug for AuthParamsIter<'_> {
     }
 }
 
-/// What follows the scheme.
+/// The part after the scheme.
 #[derive(Clone, Copy)]
 enum Rest<'a> {
     Params(AuthParams<'a>),
@@ -256,12 +257,12 @@ macro_rules! schemes {
                 Ok(Self { scheme, rest: Rest::Params(params) })
             }
 
-            /// The scheme as it was written; compared without regard to case.
+            /// The scheme as written; case-insensitive.
             pub fn scheme(&self) -> &'a str {
                 ascii(self.scheme)
             }
 
-            /// The parameters; none if [`raw`](Self::raw) has what follows the scheme.
+            /// The parameters; none if [`raw`](Self::raw) has the part after the scheme.
             pub const fn params(&self) -> AuthParams<'a> {
                 match self.rest {
                     Rest::Params(params) => params,
@@ -269,7 +270,7 @@ macro_rules! schemes {
                 }
             }
 
-            /// What follows the scheme, where that is no list of parameters.
+            /// The part after the scheme, if it is not a list of parameters.
             pub const fn raw(&self) -> Option<&'a [u8]> {
                 match self.rest {
                     Rest::Params(_) => None,
@@ -295,7 +296,7 @@ macro_rules! schemes {
             }
         }
 
-        /// Leaves values out, which may be secrets.
+        /// Omits values, which may be secrets.
         impl fmt::Debug for $name<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({}, {:?})", stringify!($name), self.scheme(), self.params())
@@ -327,7 +328,7 @@ schemes! {
     ProxyAuthorization;
 }
 
-/// `Authentication-Info`: how the server proves itself (RFC 3261 §20.6).
+/// `Authentication-Info`: the server's own authentication (RFC 3261 §20.6).
 #[derive(Clone, Copy, Debug)]
 pub struct AuthenticationInfo<'a>(AuthParams<'a>);
 

@@ -21,7 +21,7 @@ impl<'a> CallId<'a> {
         ascii(self.0)
     }
 
-    /// `word ["@" word]`, read from where the scan stands.
+    /// `word ["@" word]`, read from the position of the scan.
     #[inline]
     pub(super) fn read(scan: &mut Scan<'a>) -> Result<Self, ValueError> {
         let start = scan.at();
@@ -45,7 +45,7 @@ impl<'a> Header<'a> for CallId<'a> {
     }
 }
 
-/// A Call-ID that need not follow its grammar: all that counts is that it can be written again.
+/// Reads a Call-ID that need not follow its grammar, but must be writable again.
 #[cold]
 pub(crate) fn read_call_id(value: &[u8]) -> Result<&[u8], ValueError> {
     match memchr::memchr3(b'\r', b'\n', 0, value) {

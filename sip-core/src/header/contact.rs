@@ -46,7 +46,7 @@ impl<'a> Contact<'a> {
         }
     }
 
-    /// Whether this is `*`.
+    /// Returns true if this is `*`.
     pub const fn is_wildcard(&self) -> bool {
         self.addr.is_none()
     }
@@ -56,7 +56,7 @@ impl<'a> Contact<'a> {
         self.addr.map(|addr| addr.uri)
     }
 
-    /// The URI as it came, without brackets: a part of the value that was parsed. Empty for `*`
+    /// The URI as received, without brackets: a part of the value that was parsed. Empty for `*`
     /// and if this was built from parts.
     pub fn uri_text(&self) -> &'a [u8] {
         self.addr.map(|addr| addr.uri_text).unwrap_or_default()
@@ -72,7 +72,7 @@ impl<'a> Contact<'a> {
         self.q
     }
 
-    /// How long the binding is to last, in seconds. A value that is no number of 32 bits reads as
+    /// The lifetime of the binding, in seconds. A value that is not a number of 32 bits reads as
     /// 3600 (RFC 3261 §20.10).
     pub const fn expires(&self) -> Option<u32> {
         self.expires
@@ -104,8 +104,8 @@ impl<'a> Contact<'a> {
         self
     }
 
-    /// The same with these parameters in the place of the others. Those that have a method of
-    /// their own are ignored here.
+    /// The same with these parameters in place of the others. Those that have a method of their own
+    /// are ignored here.
     #[must_use]
     pub fn with_params(mut self, params: Params<'a>) -> Self {
         self.addr = self.addr.map(|addr| addr.with_params(params));
@@ -164,7 +164,7 @@ impl fmt::Display for Contact<'_> {
 pub struct QValue(u16);
 
 impl QValue {
-    /// The preference of so many thousandths; `None` above 1000.
+    /// The preference of this many thousandths; `None` above 1000.
     pub const fn new(thousandths: u16) -> Option<Self> {
         if thousandths <= 1000 {
             Some(Self(thousandths))

@@ -5,7 +5,7 @@ use core::fmt;
 use super::{Header, scan::Scan};
 use crate::{Method, Name, ValueError};
 
-/// `CSeq`: orders the requests of a dialog (RFC 3261 §20.16).
+/// `CSeq`: the order of the requests of a dialog (RFC 3261 §20.16).
 ///
 /// ```
 /// use sip_core::Method;
@@ -58,7 +58,7 @@ impl fmt::Display for CSeq<'_> {
     }
 }
 
-/// `RAck`: which provisional response a PRACK acknowledges (RFC 3262 §7.2).
+/// `RAck`: the provisional response that a PRACK acknowledges (RFC 3262 §7.2).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct RAck<'a> {
     rseq: u32,

@@ -10,7 +10,7 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// `Date`: a point in time in GMT, the only zone there is (RFC 3261 §20.17).
+/// `Date`: a point in time in GMT, the only zone allowed (RFC 3261 §20.17).
 ///
 /// ```
 /// use sip_core::header::{Date, Header};
@@ -33,7 +33,7 @@ const DAY: u64 = 86_400;
 const END: u64 = 3_652_365 * DAY;
 
 impl Date {
-    /// The date so many seconds after 1970-01-01 00:00:00 GMT; `None` before year 0 or after
+    /// The date this many seconds after 1970-01-01 00:00:00 GMT; `None` before the year 0 or after
     /// the year 9999.
     pub fn from_unix(seconds: i64) -> Option<Self> {
         let seconds = u64::try_from(seconds.checked_add(EPOCH as i64)?).ok()?;

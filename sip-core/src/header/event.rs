@@ -33,7 +33,7 @@ impl<'a> Event<'a> {
         ascii(self.package)
     }
 
-    /// What tells apart several subscriptions of one dialog.
+    /// The id that distinguishes several subscriptions of one dialog.
     pub fn id(&self) -> Option<&'a str> {
         self.id.map(ascii)
     }
@@ -76,7 +76,7 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// `Subscription-State`: how a subscription stands (RFC 6665 §8.2.3).
+/// `Subscription-State`: the state of a subscription (RFC 6665 §8.2.3).
 ///
 /// ```
 /// use sip_core::header::{Header, SubscriptionState};
@@ -114,7 +114,7 @@ impl<'a> SubscriptionState<'a> {
         ascii(self.state)
     }
 
-    /// Why the subscription ended.
+    /// The reason that the subscription ended.
     pub fn reason(&self) -> Option<&'a str> {
         self.reason.map(ascii)
     }
@@ -124,7 +124,7 @@ impl<'a> SubscriptionState<'a> {
         self.expires
     }
 
-    /// The seconds to wait before another try.
+    /// The seconds to wait before another attempt.
     pub const fn retry_after(&self) -> Option<u32> {
         self.retry_after
     }

@@ -59,11 +59,11 @@ macro_rules! infos {
 }
 
 infos! {
-    /// One value of `Alert-Info`: what to ring with (RFC 3261 §20.4).
+    /// One value of `Alert-Info`: a ring tone (RFC 3261 §20.4).
     AlertInfo;
-    /// One value of `Call-Info`: more about caller or callee; `purpose` says what
-    /// (RFC 3261 §20.9).
+    /// One value of `Call-Info`: information about caller or callee, of the kind in `purpose` (RFC
+    /// 3261 §20.9).
     CallInfo;
-    /// One value of `Error-Info`: more about the error (RFC 3261 §20.18).
+    /// One value of `Error-Info`: information about the error (RFC 3261 §20.18).
     ErrorInfo;
 }

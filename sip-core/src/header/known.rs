@@ -1,11 +1,11 @@
-//! What headers share that pick parameters of their own while all are checked.
+//! Helpers of the headers that interpret parameters of their own while all are checked.
 
 use core::fmt;
 
 use crate::chars::{TOKEN, is_token, number, run};
 use crate::{Param, Params, ValueError, unquote};
 
-/// The value of a parameter that must have one; `at` is where its name stands.
+/// The value of a parameter that must have one; `at` is the position of its name.
 #[inline(always)]
 pub(super) fn value<'a>(
     text: Option<&'a [u8]>,
@@ -35,7 +35,7 @@ pub(super) fn token<'a>(
     }
 }
 
-/// A tag or branch that may be no token: text without quotes, as it is compared as it stands.
+/// A tag or branch that need not be a token: text without quotes, as it is compared byte by byte.
 pub(super) fn opaque<'a>(
     text: &'a [u8],
     at: usize,
@@ -48,7 +48,7 @@ pub(super) fn opaque<'a>(
     }
 }
 
-/// Text of the caller that must be a token.
+/// Checks text of the caller that must be a token.
 pub(super) fn own_token<'a>(text: &'a str, expected: &'static str) -> Result<&'a [u8], ValueError> {
     let text = text.as_bytes();
     match run::<TOKEN>(text, 0) {
@@ -72,7 +72,7 @@ pub(super) fn int(
     }
 }
 
-/// The error for a value that is not what its name asks for.
+/// The error for a value that does not fit its name.
 pub(super) fn wrong(text: &[u8], at: usize, expected: &'static str) -> ValueError {
     ValueError::Unexpected {
         expected,
@@ -103,8 +103,8 @@ pub(super) fn print_others(
     others(params, known).try_for_each(|param| write!(f, ";{param}"))
 }
 
-/// Whether two values are equal: quoted strings byte by byte, all else without regard to case
-/// (RFC 3261 §7.3.1).
+/// Returns true if two values are equal: quoted strings byte by byte, all else without regard to
+/// case (RFC 3261 §7.3.1).
 pub(super) fn same(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
     match (a, b) {
         (Some(a @ [b'"', ..]), Some(b @ [b'"', ..])) => unquote(a) == unquote(b),

@@ -10,9 +10,9 @@ use crate::{ValueError, steps};
 
 /// Splits a row at its commas, but not at those inside quotes or angle brackets.
 ///
-/// The values come without the white space around them. A row of white space has no values; a
-/// value between two commas with nothing in it is empty, which no header's grammar allows.
-/// A quote or bracket that is not closed holds the rest of the row together.
+/// The values exclude the white space around them. A row of white space has no values; a value
+/// between two commas with nothing in it is empty, which no header's grammar allows. A quote or
+/// bracket that is not closed extends to the end of the row.
 ///
 /// ```
 /// use sip_core::header::list;
@@ -33,12 +33,12 @@ pub fn split(row: &[u8]) -> Split<'_> {
 #[derive(Clone, Debug)]
 pub struct Split<'a> {
     row: &'a [u8],
-    /// Where the next value starts.
+    /// The start of the next value.
     next: Option<usize>,
 }
 
 impl<'a> Split<'a> {
-    /// The next value and where it starts in the row.
+    /// The next value and its position in the row.
     fn next_at(&mut self) -> Option<At<'a>> {
         let start = self.next?;
         let (value, rest) = first_at(start, self.row.get(start..)?);
@@ -55,7 +55,7 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
-/// Where the first comma outside quotes and angle brackets is.
+/// The position of the first comma outside quotes and angle brackets.
 #[inline]
 pub(crate) fn comma(row: &[u8]) -> Option<usize> {
     let found = memchr3(b',', b'"', b'<', row)?;
@@ -66,8 +66,8 @@ pub(crate) fn comma(row: &[u8]) -> Option<usize> {
     }
 }
 
-/// The first value of a row's rest that starts at `at`, and the rest behind its comma, each with
-/// where it starts.
+/// The first value of a row's rest that starts at `at`, and the rest after its comma, each with its
+/// position.
 #[inline]
 pub(crate) fn first_at(at: usize, rest: &[u8]) -> (At<'_>, Option<At<'_>>) {
     let (value, behind) = match comma(rest).map(|comma| rest.split_at(comma)) {
@@ -79,7 +79,7 @@ pub(crate) fn first_at(at: usize, rest: &[u8]) -> (At<'_>, Option<At<'_>>) {
     ((at + blanks, trim(value)), behind)
 }
 
-/// Where the first value of a row's rest ends that is empty.
+/// The end of the first empty value in a row's rest.
 pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
     match find_comma::<false>(row) {
         Ok(at) => Some(at),
@@ -88,11 +88,11 @@ pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
     }
 }
 
-/// The first comma outside quotes and angle brackets, `ANY` or behind an empty value only; without
-/// one, the state at the end of the row.
+/// The first comma outside quotes and angle brackets: any with `ANY`, else only one after an empty
+/// value; without one, the state at the end of the row.
 ///
-/// However the row is written, each byte takes one step from state to state, and those far from
-/// quotes, brackets and commas none.
+/// Each byte takes one step from state to state, however the row is written, and bytes far from
+/// quotes, brackets and commas take none.
 #[inline(always)]
 fn find_comma<const ANY: bool>(row: &[u8]) -> Result<usize, u8> {
     const BLOCK: usize = 32;
@@ -115,18 +115,18 @@ fn find_comma<const ANY: bool>(row: &[u8]) -> Result<usize, u8> {
     Err(state)
 }
 
-/// Nothing of a value yet but white space.
+/// The state at the start of a value: nothing but white space.
 const EMPTY: u8 = 0;
 const VALUE: u8 = 1;
 const BRACKETS: u8 = 2;
 const QUOTES: u8 = 3;
-/// Behind a backslash in quotes.
+/// The state after a backslash in quotes.
 const PAIR: u8 = 4;
 const FOUND: u8 = 5;
 /// A power of two, so that no state is out of bounds.
 const STATES: u8 = 8;
 
-/// The state behind each byte in each state.
+/// The state after each byte in each state.
 const fn states(any: bool) -> [[u8; 256]; STATES as usize] {
     let mut next = [[VALUE; 256]; STATES as usize];
     let mut b = 0;
@@ -155,7 +155,7 @@ const fn states(any: bool) -> [[u8; 256]; STATES as usize] {
     next
 }
 
-/// A part of a row and where it starts.
+/// A part of a row and its position.
 pub(crate) type At<'a> = (usize, &'a [u8]);
 
 fn trim(mut value: &[u8]) -> &[u8] {
@@ -172,10 +172,10 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// Every value of one row with its type.
+/// Parses every value of one row as its type.
 ///
-/// A header that is no list is parsed as one value. The offsets of errors count from the start of
-/// the row.
+/// A header that is not a list is parsed as one value. The offsets of errors count from the start
+/// of the row.
 ///
 /// ```
 /// use sip_core::header::{Supported, list};

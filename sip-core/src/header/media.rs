@@ -1,4 +1,4 @@
-//! What a body is, and what bodies are taken: `Content-Type`, `Content-Disposition`, `Accept`,
+//! The types of bodies, sent and accepted: `Content-Type`, `Content-Disposition`, `Accept`,
 //! `Accept-Encoding`.
 
 use core::fmt;
@@ -47,7 +47,7 @@ impl<'a> Media<'a> {
         Ok(Self { main, sub })
     }
 
-    /// The media type, and where its parameters start.
+    /// The media type, and the start of its parameters.
     fn parse(value: &'a [u8]) -> Result<(Self, usize), ValueError> {
         let mut scan = Scan::new(value);
         let main = scan.token("a media type")?;
@@ -78,7 +78,7 @@ macro_rules! media_methods {
                 ascii(self.media.sub)
             }
 
-            /// Whether these are type and subtype, in any case of letters.
+            /// Returns true if these are type and subtype, ignoring case.
             pub fn is(&self, main: &str, sub: &str) -> bool {
                 self.main().eq_ignore_ascii_case(main) && self.sub().eq_ignore_ascii_case(sub)
             }
@@ -233,7 +233,7 @@ fn with_preference(value: &[u8], at: usize) -> Result<(Params<'_>, Option<QValue
     Ok((params, q))
 }
 
-/// The other parameters come first: what follows q is about the preference.
+/// Prints the other parameters first: what follows q is about the preference.
 fn print_preference(
     params: Params<'_>,
     q: Option<QValue>,
@@ -246,7 +246,7 @@ fn print_preference(
     }
 }
 
-/// `Content-Disposition`: what the body is for (RFC 3261 §20.11).
+/// `Content-Disposition`: the purpose of the body (RFC 3261 §20.11).
 ///
 /// ```
 /// use sip_core::header::{ContentDisposition, Header};
@@ -279,8 +279,8 @@ impl<'a> ContentDisposition<'a> {
         ascii(self.kind)
     }
 
-    /// What to do with a body that is not understood: `optional`, `required` or another token.
-    /// It is `required` where nothing is said.
+    /// The handling of a body that is not understood: `optional`, `required` or another token. The
+    /// default is `required`.
     pub fn handling(&self) -> &'a str {
         self.handling.map_or("required", ascii)
     }

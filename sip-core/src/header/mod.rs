@@ -1,4 +1,4 @@
-//! Typed headers: views over one value, parsed when asked for, that also print themselves.
+//! Typed headers: views over one value, parsed on demand, that can also be printed.
 
 mod auth;
 mod call_id;
@@ -58,16 +58,16 @@ pub(crate) use via::ViaSpans;
 pub trait Header<'a>: Sized + fmt::Display {
     /// The header's name.
     const NAME: Name;
-    /// Whether a row may hold several values with commas between them (RFC 3261 §7.3.1).
+    /// True if a row may hold several values with commas between them (RFC 3261 §7.3.1).
     const LIST: bool = false;
-    /// Whether a row may hold no value at all (RFC 3261 §25.1).
+    /// True if a row may hold no value at all (RFC 3261 §25.1).
     const MAY_BE_EMPTY: bool = false;
 
-    /// Parses one value: no commas around it, leading and trailing white space already cut off,
-    /// folds left in as they came.
+    /// Parses one value: no commas around it, leading and trailing white space already removed,
+    /// folds kept as received.
     fn parse(value: &'a [u8]) -> Result<Self, ValueError>;
 
-    /// Whether this value may not share its header with others (`*` in Contact).
+    /// Returns true if this value may not share its header with others (`*` in Contact).
     fn stands_alone(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! The headers that hold an address: `name-addr` or `addr-spec` with parameters.
+//! The headers that contain an address: `name-addr` or `addr-spec` with parameters.
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -11,7 +11,7 @@ use crate::chars::{TOKEN, ascii, is_keyword, is_lws, is_token, run, skip_lws};
 use crate::uri::Uri;
 use crate::{Name, Params, ValueError, quoted};
 
-/// The part that is the same in all of them.
+/// The part that all of them share.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NameAddr<'a> {
     display_name: Option<Text<'a>>,
@@ -20,7 +20,7 @@ pub(super) struct NameAddr<'a> {
     pub(super) params: Params<'a>,
 }
 
-/// Whether the angle brackets may be left out.
+/// The rule on omitting the angle brackets.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Brackets {
     Required,
@@ -70,7 +70,8 @@ impl<'a> NameAddr<'a> {
         self.display_name.map(Text::decode)
     }
 
-    /// RFC 3261 §20.20: the display name does not count, nor do extensions that one side lacks.
+    /// Returns true if URI and parameters are equivalent (RFC 3261 §20.20: the display name is
+    /// ignored, and so are extensions that one side lacks).
     fn equivalent(&self, other: &Self, known: &'static [&'static str]) -> bool {
         self.uri.equivalent(&other.uri)
             && known::others(self.params, known).all(|a| {
@@ -80,7 +81,7 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// The display name, the range of the URI, and where the parameters start.
+/// The display name, the range of the URI, and the start of the parameters.
 type Places<'a> = (Option<Text<'a>>, (usize, usize), usize);
 
 #[inline(always)]
@@ -95,8 +96,8 @@ fn places(value: &[u8], brackets: Brackets) -> Result<Places<'_>, ValueError> {
     Ok((display_name, (at, end), params))
 }
 
-/// Checks a From or To on receipt, and picks its tag: all of it but the inside of a SIP URI, of
-/// which only the characters are looked at until someone asks for it.
+/// Checks a From or To on receipt, and finds its tag: all of it but the inside of a SIP URI, of
+/// which only the characters are checked until it is read.
 #[inline]
 pub(crate) fn check_tagged(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
     let (_, (at, end), params) = places(value, Brackets::Optional)?;
@@ -122,7 +123,7 @@ fn take_tag<'a>(
     Ok(())
 }
 
-/// The display name, and where the bracket behind it is; `None` if there is no bracket.
+/// The display name, and the position of the bracket after it; `None` if there is no bracket.
 #[inline(always)]
 fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), ValueError> {
     let start = skip_lws(value, 0);
@@ -152,7 +153,7 @@ fn display_name(value: &[u8]) -> Result<(Option<Text<'_>>, Option<usize>), Value
     Ok((Some(Text::Wire(name)), Some(open)))
 }
 
-/// Where the URI behind the bracket at `open` starts and ends.
+/// The range of the URI after the bracket at `open`.
 #[inline(always)]
 fn in_brackets(value: &[u8], open: usize) -> Result<(usize, usize), ValueError> {
     let start = open + 1;
@@ -162,8 +163,8 @@ fn in_brackets(value: &[u8], open: usize) -> Result<(usize, usize), ValueError> 
     }
 }
 
-/// Where a URI without brackets starts and ends: the first semicolon or white space ends it, and
-/// commas and question marks may not be in it (RFC 3261 §20, RFC 8217 §3).
+/// The range of a URI without brackets: the first semicolon or white space ends it, and it must not
+/// contain commas and question marks (RFC 3261 §20, RFC 8217 §3).
 #[inline]
 fn bare(value: &[u8]) -> Result<(usize, usize), ValueError> {
     let start = skip_lws(value, 0);
@@ -198,8 +199,8 @@ macro_rules! address_methods {
                 self.$addr.uri
             }
 
-            /// The URI as it came, without brackets: a part of the value that was parsed. Empty
-            /// if this was built from parts.
+            /// The URI as received, without brackets: a part of the value that was parsed. Empty if
+            /// this was built from parts.
             pub const fn uri_text(&self) -> &'a [u8] {
                 self.$addr.uri_text
             }
@@ -217,8 +218,8 @@ macro_rules! address_methods {
                 self
             }
 
-            /// The same with these parameters in the place of the others. Those that have a
-            /// method of their own are ignored here.
+            /// The same with these parameters in place of the others. Those that have a method of
+            /// their own are ignored here.
             #[must_use]
             pub const fn with_params(mut self, params: Params<'a>) -> Self {
                 self.$addr = self.$addr.with_params(params);
@@ -229,8 +230,8 @@ macro_rules! address_methods {
 }
 
 impl fmt::Display for NameAddr<'_> {
-    /// Always with brackets: so every URI is legal, and no parameter is taken for the other kind
-    /// (RFC 8217 §3).
+    /// Always writes brackets, so that every URI is legal, and no parameter is taken for the other
+    /// kind (RFC 8217 §3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(name) = self.display_name {
             write!(f, "{name} ")?;
@@ -280,7 +281,7 @@ addresses! {
     Path, Required, list: true;
     /// One value of `Service-Route` (RFC 3608 §5).
     ServiceRoute, Required, list: true;
-    /// `Refer-To`: where to (RFC 3515 §2.1).
+    /// `Refer-To`: the target of a referral (RFC 3515 §2.1).
     ReferTo, Optional, list: false;
     /// One value of `P-Asserted-Identity` (RFC 3325 §9.1).
     PAssertedIdentity, Optional, list: true;
@@ -314,8 +315,8 @@ macro_rules! tagged {
                 Ok(self)
             }
 
-            /// Whether both name the same: URI and tag are equal, and so are the parameters that
-            /// both have (RFC 3261 §20.20).
+            /// Returns true if both are equivalent: URI and tag are equal, and so are the
+            /// parameters that both have (RFC 3261 §20.20).
             pub fn equivalent(&self, other: &Self) -> bool {
                 known::same(self.tag, other.tag) && self.addr.equivalent(&other.addr, &["tag"])
             }
@@ -347,7 +348,7 @@ macro_rules! tagged {
 }
 
 tagged! {
-    /// `From`: who sends the request (RFC 3261 §20.20).
+    /// `From`: the sender of the request (RFC 3261 §20.20).
     ///
     /// ```
     /// use sip_core::header::{From, Header};
@@ -361,6 +362,6 @@ tagged! {
     /// # Ok::<(), sip_core::ValueError>(())
     /// ```
     From;
-    /// `To`: whom the request is for (RFC 3261 §20.39). Built like [`From`].
+    /// `To`: the recipient of the request (RFC 3261 §20.39). Built like [`From`].
     To;
 }

@@ -35,7 +35,8 @@ macro_rules! number {
 number! {
     /// `Content-Length`: the size of the body in bytes (RFC 3261 §20.14).
     ContentLength(u32) is ContentLength;
-    /// `Max-Forwards`: how many more hops the request may take, 0 to 255 (RFC 3261 §20.22).
+    /// `Max-Forwards`: the number of further hops that the request may take, 0 to 255 (RFC 3261
+    /// §20.22).
     MaxForwards(u8) is MaxForwards;
     /// `Expires`, in seconds (RFC 3261 §20.19).
     Expires(u32) is Expires;
@@ -45,7 +46,7 @@ number! {
     RSeq(u32) is RSeq;
 }
 
-/// `MIME-Version`: the numbers before and behind the dot (RFC 3261 §20.24).
+/// `MIME-Version`: the numbers before and after the dot (RFC 3261 §20.24).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct MimeVersion(pub u32, pub u32);
 
@@ -70,8 +71,8 @@ impl fmt::Display for MimeVersion {
     }
 }
 
-/// `Timestamp`: when the request was sent, in seconds, by the sender's clock (RFC 3261 §20.38).
-/// It is text, as a 100 gives it back as it came (§8.2.6.1).
+/// `Timestamp`: the time the request was sent, in seconds, by the sender's clock (RFC 3261 §20.38).
+/// It is text, as a 100 returns it unchanged (§8.2.6.1).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Timestamp<'a> {
     time: &'a [u8],
@@ -79,7 +80,7 @@ pub struct Timestamp<'a> {
 }
 
 impl<'a> Timestamp<'a> {
-    /// The header from text: the time, and behind white space the delay, if any.
+    /// The header from text: the time and, after white space, the delay, if any.
     pub fn new(text: &'a str) -> Result<Self, ValueError> {
         Self::parse(text.as_bytes())
     }
@@ -89,7 +90,7 @@ impl<'a> Timestamp<'a> {
         ascii(self.time)
     }
 
-    /// How long the request waited where it was answered.
+    /// The time that the request waited before it was answered.
     pub fn delay(&self) -> Option<&'a str> {
         self.delay.map(ascii)
     }

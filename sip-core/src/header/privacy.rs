@@ -6,7 +6,7 @@ use super::{Header, scan::Scan};
 use crate::chars::ascii;
 use crate::{Name, ValueError};
 
-/// `Privacy`: what to withhold, tokens with semicolons between them (RFC 3323 §4.2).
+/// `Privacy`: the privacy requested, as tokens separated by semicolons (RFC 3323 §4.2).
 ///
 /// ```
 /// use sip_core::header::{Header, Privacy};
@@ -31,7 +31,7 @@ impl<'a> Privacy<'a> {
             .map(|value| ascii(value.trim_ascii()))
     }
 
-    /// Whether a value is there, in any case of letters.
+    /// Returns true if a value is present, ignoring case.
     pub fn has(&self, value: &str) -> bool {
         self.values().any(|found| found.eq_ignore_ascii_case(value))
     }

@@ -14,10 +14,10 @@ pub enum Product<'a> {
     Product {
         /// The name.
         name: &'a str,
-        /// What stands behind the slash.
+        /// The version after the slash.
         version: Option<&'a str>,
     },
-    /// A comment as it came, with its parentheses.
+    /// A comment as received, with its parentheses.
     Comment(&'a [u8]),
 }
 
@@ -54,7 +54,7 @@ fn element<'a>(scan: &mut Scan<'a>) -> Result<Product<'a>, ValueError> {
     Ok(Product::Product { name, version })
 }
 
-/// A comment with its parentheses. Comments nest, to any depth: a counter is all it takes.
+/// Reads a comment with its parentheses. Comments nest, to any depth: a counter is sufficient.
 pub(super) fn comment<'a>(scan: &mut Scan<'a>) -> Result<&'a [u8], ValueError> {
     let start = scan.at();
     let mut depth = 0usize;
@@ -89,7 +89,7 @@ macro_rules! products {
         pub struct $name<'a>(&'a [u8]);
 
         impl<'a> $name<'a> {
-            /// The value from text: products and comments with white space between them.
+            /// The value from text: products and comments separated by white space.
             pub fn new(text: &'a str) -> Result<Self, ValueError> {
                 Self::parse(text.as_bytes())
             }

@@ -9,7 +9,7 @@ use super::{Header, scan::Scan};
 use crate::chars::ascii;
 use crate::{HostPort, Name, Params, ValueError};
 
-/// One value of `Reason`: why a request was sent (RFC 3326).
+/// One value of `Reason`: the reason that a request was sent (RFC 3326).
 ///
 /// ```
 /// use sip_core::header::{Header, Reason};
@@ -41,7 +41,7 @@ impl<'a> Reason<'a> {
         })
     }
 
-    /// The protocol that the cause is of.
+    /// The protocol to which the cause belongs.
     pub fn protocol(&self) -> &'a str {
         ascii(self.protocol)
     }
@@ -127,7 +127,7 @@ pub struct Warning<'a> {
 }
 
 impl<'a> Warning<'a> {
-    /// A warning: a code of three digits, who gives it (host and port, or a token), and the text,
+    /// A warning: a code of three digits, its source (host and port, or a token), and the text,
     /// which is quoted and escaped when it is printed.
     pub fn new(code: u16, agent: &'a str, text: &'a str) -> Result<Self, ValueError> {
         if code > 999 {
@@ -151,7 +151,7 @@ impl<'a> Warning<'a> {
         self.code
     }
 
-    /// Who gives the warning: host and port, or a token.
+    /// The source of the warning: host and port, or a token.
     pub fn agent(&self) -> &'a str {
         ascii(self.agent)
     }

@@ -7,7 +7,7 @@ use super::{CallId, Header, scan::Scan};
 use crate::chars::ascii;
 use crate::{Name, Params, ValueError};
 
-/// `Replaces`: the dialog that this one is to take the place of (RFC 3891 §6.1).
+/// `Replaces`: the dialog that this one replaces (RFC 3891 §6.1).
 ///
 /// ```
 /// use sip_core::header::{Header, Replaces};
@@ -49,7 +49,7 @@ impl<'a> Replaces<'a> {
         self.call_id
     }
 
-    /// The tag of the side that gets this.
+    /// The tag of the side that receives this.
     pub fn to_tag(&self) -> &'a str {
         ascii(self.to_tag)
     }
@@ -59,7 +59,7 @@ impl<'a> Replaces<'a> {
         ascii(self.from_tag)
     }
 
-    /// Whether only an early dialog may be replaced.
+    /// Returns true if only an early dialog may be replaced.
     pub const fn is_early_only(&self) -> bool {
         self.early_only
     }

@@ -1,4 +1,4 @@
-//! The cursor that the header parsers read with: forward only, bounded by its value.
+//! The cursor of the header parsers: forward only, bounded by its value.
 
 use crate::chars::{self, TOKEN, WORD, skip_lws};
 use crate::{ValueError, quoted};
@@ -26,7 +26,7 @@ impl<'a> Scan<'a> {
         self.value.get(self.at..).unwrap_or_default()
     }
 
-    /// What was read since `start`.
+    /// The text read since `start`.
     #[inline]
     pub(super) fn since(&self, start: usize) -> &'a [u8] {
         self.value.get(start..self.at).unwrap_or_default()
@@ -37,7 +37,7 @@ impl<'a> Scan<'a> {
         self.value.get(self.at).copied()
     }
 
-    /// Steps to `at`, which must not be behind the end.
+    /// Moves to `at`, which must not be after the end.
     #[inline]
     pub(super) fn go(&mut self, at: usize) {
         self.at = at;
@@ -50,7 +50,7 @@ impl<'a> Scan<'a> {
         found
     }
 
-    /// Steps over white space and folds; says whether there were any.
+    /// Skips white space and folds; returns true if there were any.
     #[inline]
     pub(super) fn lws(&mut self) -> bool {
         let start = self.at;
@@ -69,7 +69,7 @@ impl<'a> Scan<'a> {
         found
     }
 
-    /// White space that must be there.
+    /// Skips white space that is required.
     #[inline]
     pub(super) fn gap(&mut self) -> Result<(), ValueError> {
         if self.lws() {
@@ -115,7 +115,7 @@ impl<'a> Scan<'a> {
         Ok(self.since(start))
     }
 
-    /// Nothing may follow but white space.
+    /// Checks that only white space follows.
     #[inline]
     pub(super) fn end(&mut self) -> Result<(), ValueError> {
         self.lws();

@@ -8,16 +8,16 @@ use super::{Header, scan::Scan};
 use crate::chars::Line;
 use crate::{Name, Params, ValueError};
 
-/// Who refreshes a session (RFC 4028 §4).
+/// The side that refreshes a session (RFC 4028 §4).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Refresher {
     /// The side that sends the request.
     Uac,
-    /// The side that answers it.
+    /// The side that answers the request.
     Uas,
 }
 
-/// `Session-Expires`: when the session ends unless refreshed (RFC 4028 §4).
+/// `Session-Expires`: the time after which the session ends unless refreshed (RFC 4028 §4).
 #[derive(Clone, Copy, Debug)]
 pub struct SessionExpires<'a> {
     seconds: u32,
@@ -42,7 +42,7 @@ impl SessionExpires<'_> {
         self.seconds
     }
 
-    /// Who refreshes.
+    /// The side that refreshes.
     pub const fn refresher(&self) -> Option<Refresher> {
         self.refresher
     }
@@ -136,7 +136,7 @@ impl fmt::Display for MinSe<'_> {
     }
 }
 
-/// `Retry-After`: when to try again (RFC 3261 §20.33).
+/// `Retry-After`: the time to wait before another attempt (RFC 3261 §20.33).
 ///
 /// ```
 /// use sip_core::header::{Header, RetryAfter};
@@ -177,7 +177,7 @@ impl<'a> RetryAfter<'a> {
         self.comment
     }
 
-    /// How long the called side will be there after that, in seconds.
+    /// The time that the called party will then be available, in seconds.
     pub const fn duration(&self) -> Option<u32> {
         self.duration
     }
@@ -189,7 +189,7 @@ impl<'a> RetryAfter<'a> {
         self
     }
 
-    /// The same with a comment, which has its parentheses.
+    /// The same with a comment, which includes its parentheses.
     pub fn with_comment(mut self, text: &'a str) -> Result<Self, ValueError> {
         let mut scan = Scan::new(text.as_bytes());
         if scan.peek() != Some(b'(') {

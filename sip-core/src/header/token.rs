@@ -1,4 +1,4 @@
-//! Headers whose every value is one token.
+//! Headers whose values are single tokens.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! Edits: new text goes behind the message, and a row points to it.
+//! The edits of messages: new text is stored after the message, and a row points to it.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -11,8 +11,9 @@ use crate::header::list;
 use crate::{Name, Param, Params, ValueError, chars};
 
 impl Message {
-    /// Puts a row before all rows of that name, as a new hop does with Via and Record-Route. Where
-    /// there is none yet, routing headers go to the top (RFC 3261 §7.3.1), others to the end.
+    /// Inserts a row before all rows of that name, as a new hop does with Via and Record-Route. If
+    /// there is none yet, routing headers are inserted at the top (RFC 3261 §7.3.1), others at the
+    /// end.
     ///
     /// ```
     /// use sip_core::{Message, Name};
@@ -44,7 +45,7 @@ impl Message {
         Ok(())
     }
 
-    /// Adds a row behind all others.
+    /// Adds a row after all others.
     pub fn append<'n>(
         &mut self,
         name: impl Into<HeaderName<'n>>,
@@ -56,7 +57,7 @@ impl Message {
         Ok(())
     }
 
-    /// Gives the header this one value: in the place of its first row, or behind all others.
+    /// Sets the header to this one value, in place of its first row, or after all others.
     pub fn set<'n>(
         &mut self,
         name: impl Into<HeaderName<'n>>,
@@ -78,7 +79,7 @@ impl Message {
         Ok(())
     }
 
-    /// Removes all rows of that name and says how many.
+    /// Removes all rows of that name and returns their number.
     pub fn remove<'n>(&mut self, name: impl Into<HeaderName<'n>>) -> usize {
         let name = name.into();
         let old: Vec<usize> = self.view().find_any(name).map(|(index, _)| index).collect();
@@ -88,8 +89,8 @@ impl Message {
         old.len()
     }
 
-    /// Removes the first value: the row, or what stands before its first comma. This is how a
-    /// proxy takes its Via off a response (RFC 3261 §16.7).
+    /// Removes the first value: the row, or the part before its first comma. This is how a proxy
+    /// removes its Via from a response (RFC 3261 §16.7).
     pub fn remove_first_value<'n>(
         &mut self,
         name: impl Into<HeaderName<'n>>,
@@ -112,8 +113,8 @@ impl Message {
         }
     }
 
-    /// Gives the top Via value a parameter, in the place of the one of that name or behind all.
-    /// Other Via values, of the same row too, are not touched.
+    /// Sets a parameter of the top Via value, in place of the one of that name or after all. Other
+    /// Via values, even in the same row, are unchanged.
     pub fn set_via_param(&mut self, name: &str, value: Option<&str>) -> Result<(), EditError> {
         let invalid = |error| EditError::Value {
             header: Name::Via,
@@ -137,7 +138,7 @@ impl Message {
         self.splice_at(index, place, &text)
     }
 
-    /// Removes a parameter of the top Via value and says whether it was there.
+    /// Removes a parameter of the top Via value and returns true if it was there.
     pub fn remove_via_param(&mut self, name: &str) -> Result<bool, EditError> {
         let (index, place) = self.via_param(name)?;
         if place.is_empty() {
@@ -154,8 +155,8 @@ impl Message {
         Ok(true)
     }
 
-    /// The row of the top Via and where in its value the parameter stands; an empty range at the
-    /// end of the first value if it does not.
+    /// The row of the top Via and the range of the parameter in its value; an empty range at the
+    /// end of the first value if it is absent.
     fn via_param(&self, name: &str) -> Result<(usize, Range<usize>), EditError> {
         let (index, value) = self
             .view()
@@ -190,7 +191,7 @@ impl Message {
         self.splice_at(index, range, text)
     }
 
-    /// The same of a row that is counted with those that are no headers.
+    /// The same, with a row number that also counts lines that are not headers.
     fn splice_at(
         &mut self,
         index: usize,
@@ -277,7 +278,7 @@ impl Message {
         Ok(())
     }
 
-    /// The rows for a change of those of that name.
+    /// The rows, copied for a change of those of that name.
     fn own_rows(&mut self, name: Name) -> &mut Vec<Packed> {
         match name {
             Name::CallId | Name::CSeq | Name::From | Name::To => self.facts = None,
@@ -352,7 +353,8 @@ pub(crate) fn check_value(what: &'static str, value: &[u8]) -> Result<(), EditEr
     }
 }
 
-/// The value at `range` of a row without white space around it, unless a line end in it is no fold.
+/// The value at `range` of a row without white space around it, unless a line end in it is not a
+/// fold.
 fn whole_folds(row: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     for at in memchr::memchr2_iter(b'\r', b'\n', row.get(range.clone())?) {
         let at = range.start + at;
@@ -373,7 +375,7 @@ fn whole_folds(row: &[u8], range: Range<usize>) -> Option<Range<usize>> {
     Some(start.min(end)..end)
 }
 
-/// RFC 3261 §7.3.1: headers that proxies need stand near the top.
+/// Returns true for the headers that proxies need, which should be near the top (RFC 3261 §7.3.1).
 fn is_routing(name: Name) -> bool {
     matches!(
         name,

@@ -1,9 +1,11 @@
+//! The errors of parsing and editing.
+
 use thiserror::Error;
 
 use super::Row;
 use crate::{Name, ValueError, message::StatusCode};
 
-/// Why bytes are not a SIP message that can be used, and where.
+/// The error of bytes that are not a usable SIP message, with its position.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ParseError {
     kind: ParseErrorKind,
@@ -11,11 +13,11 @@ pub struct ParseError {
     header: Option<Name>,
 }
 
-/// What is wrong with a message.
+/// The kind of a [`ParseError`].
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ParseErrorKind {
-    /// The head does not end: no empty line before the end of the datagram.
+    /// The head is incomplete: no empty line before the end of the datagram.
     #[error("the head has no empty line at its end")]
     Incomplete,
     /// The start line is neither a request line nor a status line (RFC 3261 §7.1, §7.2).
@@ -57,7 +59,7 @@ pub enum ParseErrorKind {
     /// The message is longer than [`Limits::message`](crate::Limits::message).
     #[error("the message is longer than {0} bytes")]
     MessageTooLong(usize),
-    /// Content-Length is not a row of digits that a message can have.
+    /// Content-Length is not a number that a message can have.
     #[error("Content-Length is not a number of bytes")]
     ContentLength,
     /// A stream needs a Content-Length in each message (RFC 3261 §18.3).
@@ -66,18 +68,18 @@ pub enum ParseErrorKind {
     /// The datagram ends before the body does (RFC 3261 §18.3).
     #[error("Content-Length says {announced} bytes and {available} came")]
     BodyShort {
-        /// What Content-Length says.
+        /// The length that Content-Length announces.
         announced: usize,
-        /// The bytes behind the empty line.
+        /// The number of bytes after the empty line.
         available: usize,
     },
-    /// Bytes behind the message, where there must be one message and nothing else (RFC 7118 §5).
+    /// Bytes after the message, where exactly one message is required (RFC 7118 §5).
     #[error("{0} bytes stand behind the message")]
     Surplus(usize),
     /// A header that every message must have is missing.
     #[error("{0} is missing")]
     Missing(Name),
-    /// A header that may stand once came twice (RFC 3261 §7.3.1).
+    /// A header that may occur once is repeated (RFC 3261 §7.3.1).
     #[error("{0} is repeated")]
     Repeated(Name),
     /// A header value does not follow its grammar.
@@ -85,7 +87,7 @@ pub enum ParseErrorKind {
     Value {
         /// The header.
         header: Name,
-        /// What is wrong with its value.
+        /// The error in its value.
         error: ValueError,
     },
     /// The method in CSeq is not that of the request (RFC 3261 §8.1.1.5).
@@ -107,7 +109,7 @@ impl ParseError {
         self
     }
 
-    /// What is wrong with the value of a row, `error` counting from its start.
+    /// The error in the value of a row, `error` counting from its start.
     #[cold]
     pub(crate) fn of_value(row: Row, error: ValueError) -> Self {
         let header = row.name();
@@ -115,7 +117,7 @@ impl ParseError {
         Self::new(ParseErrorKind::Value { header, error }, at).in_header(header)
     }
 
-    /// The same in a row, whose header may be unknown.
+    /// The same error in a row, whose header may be unknown.
     pub(crate) fn in_row(self, row: Row) -> Self {
         match row.name() {
             Name::Other => self,
@@ -123,17 +125,17 @@ impl ParseError {
         }
     }
 
-    /// What is wrong.
+    /// The kind of the error.
     pub const fn kind(&self) -> ParseErrorKind {
         self.kind
     }
 
-    /// Where, in bytes from the start of the message (behind the CRLFs that may stand before it).
+    /// The position, in bytes from the start of the message (after the CRLFs that may precede it).
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The header that it was found in, if in one.
+    /// The header in which it was found, if any.
     pub const fn header(&self) -> Option<Name> {
         self.header
     }
@@ -153,8 +155,8 @@ impl ParseError {
         }
     }
 
-    /// Whether the end of this message on a stream is unknown, so that nothing behind it can be
-    /// read: everything but what [`Head::check`](super::Head::check) finds.
+    /// Returns true if the end of this message on a stream is unknown, so that nothing after it can
+    /// be read: true for all errors but those of [`Head::check`](super::Head::check).
     pub const fn is_fatal_for_stream(&self) -> bool {
         match self.kind {
             ParseErrorKind::Repeated(Name::ContentLength) => true,
@@ -178,7 +180,7 @@ impl core::fmt::Display for ParseError {
 
 impl core::error::Error for ParseError {}
 
-/// Why a header of a message cannot be given as the type that was asked for.
+/// The error of a header that cannot be returned as the requested type.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum HeaderError {
@@ -190,29 +192,29 @@ pub enum HeaderError {
     Value {
         /// The header.
         header: Name,
-        /// What is wrong, with offsets from the start of the value.
+        /// The error, with offsets from the start of the value.
         error: ValueError,
     },
 }
 
-/// Why an edit was refused. The message is as it was.
+/// The reason that an edit was refused. The message is unchanged.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EditError {
     /// A header name, a method or a parameter name that is not a token (RFC 3261 §25.1).
     #[error("{what} is not a token")]
     NotToken {
-        /// The name's place.
+        /// The kind of name.
         what: &'static str,
     },
     /// CR, LF or NUL, which would end the header or hide what follows.
     #[error("0x{byte:02x} at byte {offset} must not stand in {what}")]
     Forbidden {
-        /// The text's place.
+        /// The kind of text.
         what: &'static str,
         /// The byte.
         byte: u8,
-        /// Where it stands in the text.
+        /// The position of the byte in the text.
         offset: usize,
     },
     /// The message has no such header or value to edit.
@@ -226,7 +228,7 @@ pub enum EditError {
     Value {
         /// The header.
         header: Name,
-        /// What is wrong with its value.
+        /// The error in its value.
         error: ValueError,
     },
     /// The request URI that was given does not follow its grammar.

@@ -1,3 +1,5 @@
+//! The index of a message.
+
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -17,11 +19,11 @@ use crate::{Limits, Name, Reading};
 
 /// The index of one message: offsets of its start line and headers, and no bytes.
 ///
-/// It is what a receiver works on before it decides whether to keep the message. Its methods take
-/// the bytes that it was made from; with other bytes they give useless answers but do not panic.
+/// A receiver works on it before it decides whether to keep the message. Its methods take the bytes
+/// that it was made from; with other bytes they return useless results but do not panic.
 #[derive(Debug, Default)]
 pub struct Head {
-    /// Line ends and, under lenient reading, blanks that stood before the message.
+    /// The number of line ends and, under lenient reading, blanks before the message.
     skipped: usize,
     index: Indexer,
     head_len: usize,
@@ -33,10 +35,10 @@ pub struct Head {
 
 impl Head {
     /// Indexes a datagram (RFC 3261 §18.3): without Content-Length the body is the rest, bytes
-    /// behind the body are cut off, and a body that is shorter than announced is an error.
-    /// CRLFs before the start line are skipped, and under [`Reading::Lenient`] all white space; then
-    /// the empty line may be missing, if a header line ends where the datagram does and no body is
-    /// announced. [`Head::to_message`] puts it in.
+    /// after the body are discarded, and a body that is shorter than announced is an error. CRLFs
+    /// before the start line are skipped, and under [`Reading::Lenient`] all white space; then the
+    /// empty line may be missing, if a header line ends where the datagram does and no body is
+    /// announced. [`Head::to_message`] adds it.
     ///
     /// ```
     /// use sip_core::{Limits, message::{Head, ParseErrorKind}};
@@ -53,8 +55,8 @@ impl Head {
         Ok(head)
     }
 
-    /// [`Head::parse`] into a new index that is in its place already: an index is large, and a
-    /// receiver has no need to move it. One that was used before gives no useful answer.
+    /// [`Head::parse`] into a new index in place: an index is large, and a receiver need not move
+    /// it. An index that was used before must not be used again.
     #[inline]
     pub fn read(&mut self, data: &[u8], limits: &Limits) -> Result<(), ParseError> {
         let mut skipped = 0;
@@ -108,7 +110,7 @@ impl Head {
         }
     }
 
-    /// Goes on with a message that starts where `data` does: the Content-Length if the head ends
+    /// Continues with a message that starts where `data` does: the Content-Length if the head ends
     /// in it, else `None`.
     #[inline]
     pub(crate) fn advance(
@@ -124,7 +126,7 @@ impl Head {
         self.index.content_length(data).map(Some)
     }
 
-    /// A header that is too long does not hide where the message ends, so a stream goes on behind
+    /// A header that is too long does not hide where the message ends, so a stream continues after
     /// it.
     fn within_limits(&self) -> Result<(), ParseError> {
         self.index.too_long.map_or(Ok(()), Err)
@@ -146,7 +148,7 @@ impl Head {
         self.body_len = len;
     }
 
-    /// The message without what stood before and behind it.
+    /// The message without the bytes before and after it.
     #[inline]
     pub fn message<'a>(&self, data: &'a [u8]) -> &'a [u8] {
         data.get(self.skipped..self.skipped + self.len())
@@ -170,7 +172,7 @@ impl Head {
         self.index.line().view(self.message(data))
     }
 
-    /// Whether this is a request.
+    /// Returns true if this is a request.
     pub fn is_request(&self) -> bool {
         self.index.line().status == 0
     }
@@ -188,14 +190,14 @@ impl Head {
         self.view(data).top_via()
     }
 
-    /// The checks on receipt, of what transport and transactions rest on: request URI, top Via,
-    /// From, To and Call-ID can be read, and CSeq (with the method of a request) and Max-Forwards
-    /// follow their grammar; all of them are present (RFC 3261 §8.1.1; Max-Forwards may be missing,
-    /// §16.3); and no header of which one alone may count comes twice (§7.3.1). The
-    /// [module](super) says what can be read; under [`Reading::Strict`] it is what follows the
-    /// grammar, every Via included. Other headers are checked when they are asked for.
+    /// Makes the checks on receipt, of what transport and transactions rely on: request URI, top
+    /// Via, From, To and Call-ID can be read, and CSeq (with the method of a request) and
+    /// Max-Forwards follow their grammar; all of them are present (RFC 3261 §8.1.1; Max-Forwards
+    /// may be missing, §16.3); and no header that must be unique is repeated (§7.3.1). The
+    /// [module](super) lists what is readable; under [`Reading::Strict`] it is what follows the
+    /// grammar, every Via included. Other headers are checked on demand.
     ///
-    /// What it finds is kept, so that it is not read again.
+    /// The results are kept, so that they are not read again.
     pub fn check(&mut self, data: &[u8]) -> Result<(), ParseError> {
         self.within_limits()?;
         let checked = self.view(data).check(self.reading)?;
@@ -204,13 +206,13 @@ impl Head {
         Ok(())
     }
 
-    /// What [`check`](Self::check) let in although it is off the grammar; nothing before it.
+    /// The grammar violations that [`check`](Self::check) accepted; none before it was called.
     #[inline]
     pub fn tolerated(&self) -> Tolerated {
         self.tolerated
     }
 
-    /// What of the message is off the grammar; see [`Message::lint`].
+    /// The grammar violations of the message; see [`Message::lint`].
     pub fn lint<'a>(&'a self, data: &'a [u8]) -> impl Iterator<Item = Lint> + 'a {
         self.view(data).lint(self.index.tolerated)
     }
@@ -238,7 +240,7 @@ impl Head {
         self.pack(bytes, self.head_len, self.facts)
     }
 
-    /// The empty line, if the message came without.
+    /// The empty line, if the message lacked it.
     #[inline]
     fn missing_end(&self) -> &'static [u8] {
         match self.index.tolerated.contains(LintKind::NoEmptyLine) {
@@ -248,10 +250,10 @@ impl Head {
     }
 
     /// Like [`Head::to_message`] for a message from `source`: in the top Via of a request,
-    /// `received` and `rport` are written as RFC 3261 §18.2.1 and RFC 3581 §4 say, in the place of
-    /// what the client wrote there. `force_rport` writes both where they were not asked for.
+    /// `received` and `rport` are written as RFC 3261 §18.2.1 and RFC 3581 §4 require, in place of
+    /// the client's own. `force_rport` writes both even if they were not requested.
     ///
-    /// A top Via that does not follow its grammar is left as it is; [`Head::check`] finds it.
+    /// A top Via that violates its grammar is left as it is; [`Head::check`] finds it.
     #[inline]
     pub fn to_received(&self, data: &[u8], source: SocketAddr, force_rport: bool) -> Message {
         if !self.is_request() {
@@ -294,7 +296,7 @@ impl Head {
         Vec::with_capacity(len + end + self.index.rows.len() * 8)
     }
 
-    /// The message of these bytes, which have the rows at their end.
+    /// The message of these bytes, which end with the rows.
     #[inline(always)]
     fn pack(&self, mut bytes: Vec<u8>, head_len: usize, facts: Option<Facts>) -> Message {
         let mut line = self.index.line();

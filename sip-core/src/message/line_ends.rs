@@ -4,15 +4,15 @@ use crate::steps;
 
 const BLOCK: usize = 64;
 
-/// Finds line ends in bytes that keep coming, and notices what a head must not hold. Written as
-/// plain loops over blocks, which become vector instructions.
+/// A search for line ends in bytes that keep arriving, which also notices bytes that a head must
+/// not contain. It is written as plain loops over blocks, which become vector instructions.
 #[derive(Debug)]
 pub(crate) struct LineEnds {
-    /// The line ends of the last block that were not given out, as bits.
+    /// The line ends of the last block that were not returned yet, as bits.
     ends: u64,
-    /// Where the last block starts.
+    /// The start of the last block.
     block: usize,
-    /// Where the next one starts.
+    /// The start of the next block.
     next: usize,
     /// A control character, or a CR or LF without the other, stands somewhere in what was read:
     /// maybe in the body, of which the last block may hold a part.
@@ -30,7 +30,7 @@ impl LineEnds {
         }
     }
 
-    /// The next LF in `data`, which is what it was at the last call, or more.
+    /// The next LF in `data`, which contains the data of the last call, or more.
     #[inline(always)]
     pub(crate) fn next(&mut self, data: &[u8]) -> Option<usize> {
         if self.ends == 0 {
@@ -41,7 +41,7 @@ impl LineEnds {
         Some(at)
     }
 
-    /// Reads on to a block with line ends.
+    /// Reads up to a block with line ends.
     #[inline(never)]
     fn find(&mut self, data: &[u8]) -> Option<()> {
         while self.ends == 0 {

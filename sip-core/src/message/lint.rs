@@ -1,4 +1,4 @@
-//! What of a message is off the grammar and was let in.
+//! The grammar violations of a message that were accepted.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -19,7 +19,7 @@ pub enum LintKind {
     RequestUri,
     /// The top Via (RFC 3261 §20.42).
     Via,
-    /// A Via below the top one, which nothing reads on receipt.
+    /// A Via below the top one, which is not read on receipt.
     LowerVia,
     /// From (RFC 3261 §20.20).
     From,
@@ -27,9 +27,9 @@ pub enum LintKind {
     To,
     /// Call-ID (RFC 3261 §20.8).
     CallId,
-    /// A header that may stand once stands twice (RFC 3261 §7.3.1).
+    /// A header that may occur once is repeated (RFC 3261 §7.3.1).
     Repeated,
-    /// A header line without a name or a colon (RFC 3261 §7.3.1): it is kept, and seen by nobody.
+    /// A header line without a name or a colon (RFC 3261 §7.3.1): it is kept and ignored.
     HeaderLine,
     /// A control character in a header that routing does not read (RFC 3261 §25.1).
     Control,
@@ -39,7 +39,7 @@ pub enum LintKind {
     NoEmptyLine,
 }
 
-/// One place where a message is off the grammar, from [`Message::lint`](super::Message::lint).
+/// One grammar violation of a message, from [`Message::lint`](super::Message::lint).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lint {
     kind: LintKind,
@@ -52,13 +52,13 @@ impl Lint {
         self.kind
     }
 
-    /// Where, in bytes from the start of the message. In a header that an edit has written it
-    /// counts from the start of all that edits have written.
+    /// The position, in bytes from the start of the message. In a header that an edit has written
+    /// it counts from the start of all edited text.
     pub const fn offset(&self) -> usize {
         self.error.offset()
     }
 
-    /// The header that it stands in, if in a known one.
+    /// The header in which it is, if that is a known one.
     pub const fn header(&self) -> Option<Name> {
         self.error.header()
     }
@@ -76,8 +76,8 @@ impl fmt::Display for Lint {
 }
 
 impl<'a> View<'a> {
-    /// [`Head::lint`](super::Head::lint) and [`Message::lint`](super::Message::lint). Of `framing`
-    /// only what the bytes do not show is told.
+    /// [`Head::lint`](super::Head::lint) and [`Message::lint`](super::Message::lint). Of `framing`,
+    /// only what the bytes do not show is reported.
     pub(crate) fn lint(self, framing: Tolerated) -> impl Iterator<Item = Lint> + use<'a> {
         let mut found = Lints(Vec::new());
         if framing.contains(LintKind::LeadingSpace) {
@@ -164,7 +164,7 @@ impl Lints {
     }
 }
 
-/// A set of [`LintKind`]s: what [`Head::check`](super::Head::check) let in.
+/// A set of [`LintKind`]s: the violations that [`Head::check`](super::Head::check) accepted.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub struct Tolerated(u16);
 
@@ -193,12 +193,12 @@ impl Tolerated {
         Self(self.0 | other.0)
     }
 
-    /// Whether nothing had to be tolerated.
+    /// Returns true if nothing had to be tolerated.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether something of that kind was tolerated.
+    /// Returns true if something of that kind was tolerated.
     pub const fn contains(self, kind: LintKind) -> bool {
         self.0 & (1 << kind as u8) != 0
     }

@@ -2,67 +2,67 @@
 //!
 //! # What is read, and what is refused
 //!
-//! What transport and transactions do not need is left as it is (RFC 3261 §16.3 step 1). The
-//! grammar is followed where two hops could otherwise read one message in two ways: where it or a
-//! header ends, and who it is for.
+//! What transport and transactions do not need is left unchecked (RFC 3261 §16.3 step 1). The
+//! grammar is enforced where two hops could otherwise interpret one message in two ways: where it
+//! or a header ends, and who it is for.
 //!
 //! - Lines end in CRLF. A CR or an LF alone in the head is an error, over UDP as on streams.
 //! - A line of blanks inside the head (CRLF SP CRLF) is white space of the header before it.
-//! - NUL is an error, except behind a backslash in a quoted string. Bytes above 0x7f are let through
+//! - NUL is an error, except after a backslash in a quoted string. Bytes above 0x7f are accepted
 //!   and kept, whether they are UTF-8 or not.
-//! - A request line has exactly one space on each side of the request URI and nothing behind the
-//!   version; other lines get 400, another version gets 505. The version is read in any case and
+//! - A request line has exactly one space on each side of the request URI and nothing after the
+//!   version; other lines get 400, another version gets 505. The version is case-insensitive and
 //!   kept in capitals (RFC 3261 §7.1).
-//! - A status line may lack the space behind the code if it has no reason phrase.
+//! - A status line may lack the space after the code if it has no reason phrase.
 //! - Content-Length is digits only. Two rows of it are an error even when they are equal, and so are
 //!   two of Call-ID, CSeq, From and To.
-//! - CRLFs before the start line of a datagram are skipped; bytes behind its body are cut off.
+//! - CRLFs before the start line of a datagram are skipped; bytes after its body are discarded.
 //! - Requests of RFC 2543 peers, without branch, From tag or Max-Forwards, are accepted.
-//! - Of a SIP URI in From and To only the characters are looked at on receipt, for transport and
+//! - Of a SIP URI in From and To only the characters are checked on receipt, as transport and
 //!   transactions read the tags alone; [`header::From`] and [`header::To`] apply the whole grammar
-//!   when they are asked for.
+//!   on demand.
 //! - Max-Forwards above 255 gets 400, as every number outside its range does.
 //!
-//! Under [`Reading::Lenient`], the default, this is let in as well; [`Message::lint`] tells of it:
+//! Under [`Reading::Lenient`], the default, this is accepted as well; [`Message::lint`] reports it:
 //!
-//! - The request URI needs a clear scheme, host, port and `maddr`: see [`RoutingUri`].
-//! - From and To need a clear tag. Any display name up to the last `<` outside quotes, any
+//! - The request URI needs an unambiguous scheme, host, port and `maddr`: see [`RoutingUri`].
+//! - From and To need an unambiguous tag. Any display name up to the last `<` outside quotes, any
 //!   characters in the user, a URI without scheme, empty parameters, values of any visible
-//!   characters but `; , " < >`, and a parameter that comes twice (the tag with one value) do no
-//!   harm. The tag itself is text, not always a token.
-//! - The top Via needs a clear sent-by and `maddr`, and none of the parameters that transport reads
-//!   may come twice. The Vias below it are only told apart, and none may be empty.
+//!   characters but `; , " < >`, and a repeated parameter (the tag with one value) are accepted.
+//!   The tag itself is text, not always a token.
+//! - The top Via needs an unambiguous sent-by and `maddr`, and none of the parameters that
+//!   transport reads may be repeated. The Vias below it are only separated, and none may be empty.
 //! - Call-ID is any bytes but CR, LF and NUL.
 //! - A host may end in a label that starts with a digit, and be an IPv4 address with leading zeros
-//!   (a name, as some read octal) or an IPv6 address with a zone (which is left out).
-//! - A line without a name or a colon is kept and seen by nobody, unless another reader could find
-//!   a header in it that counts; then it is an error.
-//! - Control characters may stand in headers that routing does not read.
-//! - Max-Forwards may come twice with one value; what the application alone reads, such as Expires
-//!   or Content-Type, with any.
-//! - White space may stand before the start line of a datagram, and the empty line may be missing
-//!   where a header line ends the datagram. It is put in when the message is kept: this and the
-//!   version are all that is not re-emitted as it came.
+//!   (a name, as some read octal) or an IPv6 address with a zone (which is omitted).
+//! - A line without a name or a colon is kept and ignored, unless another reader could find a
+//!   significant header in it; then it is an error.
+//! - Control characters may occur in headers that routing does not read.
+//! - Max-Forwards may be repeated with one value; headers that only the application reads, such as
+//!   Expires or Content-Type, with any.
+//! - White space may precede the start line of a datagram, and the empty line may be missing where
+//!   a header line ends the datagram. It is added when the message is kept: this and the version
+//!   are the only parts that are not re-emitted as received.
 //!
 //! # Choices where the RFCs leave one
 //!
 //! Where RFC 4475 and RFC 5118 let a message be either refused or read:
 //!
-//! | What | What becomes of it |
+//! | Message | Result |
 //! |---|---|
 //! | `<` and `>` around the request URI, white space in it (RFC 4475 §3.1.2.7, §3.1.2.8) | 400 |
 //! | More than one space in the request line, or one at its end (§3.1.2.9, §3.1.2.10) | 400 |
-//! | Headers in the request URI (§3.1.2.11) | 400: forwarded as they came, they would reach someone who honours them |
-//! | A Date that is not in GMT (§3.1.2.12) | Delivered; asking for the Date is an error |
-//! | A Contact with `?` outside of angle brackets (§3.1.2.13) | Delivered; asking for the Contact is an error |
+//! | Headers in the request URI (§3.1.2.11) | 400: if forwarded, they would reach a server that honours them |
+//! | A Date that is not in GMT (§3.1.2.12) | Delivered; reading the Date is an error |
+//! | A Contact with `?` outside of angle brackets (§3.1.2.13) | Delivered; reading the Contact is an error |
 //! | White space in the URI of From or To (§3.1.2.14) | 400 |
-//! | A display name that is neither quoted nor tokens (§3.1.2.15) | Delivered; asking for the From or To is an error. Under strict reading 400 |
-//! | A CSeq with another method than an unknown one (§3.1.2.18) | 400, not 501: which methods are known is the application's to say |
+//! | A display name that is neither quoted nor tokens (§3.1.2.15) | Delivered; reading the From or To is an error. Under strict reading 400 |
+//! | A CSeq with another method than an unknown one (§3.1.2.18) | 400, not 501: only the application knows which methods are supported |
 //! | A branch that is the magic cookie alone (§3.2.1) | Delivered; it identifies no transaction, as in RFC 2543 |
 //! | A third colon in an IPv6 address that ends as an IPv4 one (RFC 5118 §4.10) | Read, and printed with two; a message that is forwarded untouched keeps it |
 //!
-//! The reply to a request of another version has that version in its Via, as it came; a Via with
-//! parameters that cannot be read is given back with `received` before them.
+//! The reply to a request of another version has that version in its Via, as received; a Via with
+//! unreadable parameters is returned with `received` before them.
 
 mod check;
 mod edit;
@@ -104,10 +104,10 @@ use crate::header::{self, CSeq, Header, Via, list};
 use crate::uri::RoutingUri;
 use crate::{Flow, HostPort, Limits, Method, Name, Reading, ValueError};
 
-/// A SIP message: the bytes it came in, an index of its headers, and the text of edits.
+/// A SIP message: the bytes received, an index of its headers, and the text of edits.
 ///
-/// Reading gives slices of those bytes. An edit adds text and changes the index, so everything
-/// else is written again exactly as it came. A clone shares the bytes.
+/// Reading returns slices of those bytes. An edit adds text and changes the index, so everything
+/// else is written exactly as received. A clone shares the bytes.
 ///
 /// ```
 /// use sip_core::{Name, message::Message};
@@ -120,24 +120,24 @@ use crate::{Flow, HostPort, Limits, Method, Name, Reading, ValueError};
 /// ```
 #[derive(Clone)]
 pub struct Message {
-    /// The message and, unless `rows` has them, the packed rows behind it.
+    /// The message and, unless `rows` has them, the packed rows after it.
     base: Bytes,
     head_len: usize,
     body_len: usize,
     line: Line,
     /// Boxed: most messages have none, and messages are moved a lot.
     edits: Option<Box<Edits>>,
-    /// Until an edit changes what they tell of.
+    /// The facts found by the checks, until an edit changes them.
     facts: Option<Facts>,
     flow: Option<Flow>,
     built: bool,
-    /// By what [`check`](Self::check) judges.
+    /// The strictness with which [`check`](Self::check) reads.
     reading: Reading,
-    /// What the bytes do not show, among others.
+    /// The violations that were tolerated, including those that the bytes do not show.
     framing: Tolerated,
 }
 
-/// What was changed, and rows that are not behind the message's own bytes.
+/// The changes, and rows that are not stored after the message's own bytes.
 #[derive(Clone, Default)]
 struct Edits {
     rows: Option<Vec<Packed>>,
@@ -157,7 +157,7 @@ impl Edits {
 
 impl Message {
     /// Parses a datagram, or any other run of bytes that holds one message, with the default
-    /// limits. The bytes are shared, not copied. [`Head::parse`] says what the rules are.
+    /// limits. The bytes are shared, not copied. [`Head::parse`] has the rules.
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, ParseError> {
         Self::parse_with(bytes, &Limits::default())
     }
@@ -235,7 +235,7 @@ impl Message {
         self.view().start_line()
     }
 
-    /// Whether this is a request.
+    /// Returns true if this is a request.
     pub fn is_request(&self) -> bool {
         self.line.status == 0
     }
@@ -248,7 +248,7 @@ impl Message {
         }
     }
 
-    /// The request URI of a request, as it came.
+    /// The request URI of a request, as received.
     pub fn request_uri(&self) -> Option<&[u8]> {
         match self.start_line() {
             StartLine::Request { uri, .. } => Some(uri),
@@ -276,7 +276,7 @@ impl Message {
             .map(|(_, row)| view.value(row))
     }
 
-    /// The values of all rows of that name. Lists with commas are not taken apart.
+    /// The values of all rows of that name. Lists with commas are not split.
     pub fn raw_all<'a>(
         &'a self,
         name: impl Into<HeaderName<'a>>,
@@ -286,7 +286,7 @@ impl Message {
             .map(move |(_, row)| view.value(row))
     }
 
-    /// The first value of that header, as its type. `None`: there is no such header.
+    /// The first value of that header, as its type. `None` if there is no such header.
     pub fn header<'a, H: Header<'a>>(&'a self) -> Result<Option<H>, HeaderError> {
         let wrap = |error| HeaderError::Value {
             header: H::NAME,
@@ -317,19 +317,20 @@ impl Message {
             })
     }
 
-    /// The first Via value: the hop that a request came from, and where its response goes.
+    /// The first Via value: the hop that a request was received from, and the destination of its
+    /// response.
     ///
-    /// Every one that [`check`](Self::check) lets in can be read here, also where
-    /// [`header`](Self::header) finds it off the grammar. Its parameters are then as they came: a
-    /// branch need not be a token, `received` or `rport` that are no address and no port count as
-    /// absent and as asked for.
+    /// Every one that [`check`](Self::check) accepts can be read here, even if
+    /// [`header`](Self::header) finds that it violates the grammar. Its parameters are then as
+    /// received: a branch need not be a token; an invalid `received` counts as absent, and an
+    /// invalid `rport` as one without a value.
     pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
         self.view().top_via()
     }
 
-    /// The tag in From: the caller's part of the dialog identifier (RFC 3261 §19.3). Every From that
-    /// [`check`](Self::check) lets in can be read here, before and after edits; the tag need not be
-    /// a token.
+    /// The tag in From: the caller's part of the dialog identifier (RFC 3261 §19.3). Every From
+    /// that [`check`](Self::check) accepts can be read here, before and after edits; the tag need
+    /// not be a token.
     pub fn from_tag(&self) -> Option<&str> {
         match &self.facts {
             Some(facts) => facts.from_tag.map(|tag| ascii(tag.get(&self.base))),
@@ -346,7 +347,7 @@ impl Message {
         }
     }
 
-    /// The Call-ID as it came, compared byte by byte (RFC 3261 §20.8): text that is not always
+    /// The Call-ID as received, compared byte by byte (RFC 3261 §20.8): text that is not always
     /// UTF-8.
     pub fn call_id(&self) -> Option<&[u8]> {
         match &self.facts {
@@ -366,8 +367,8 @@ impl Message {
         }
     }
 
-    /// The host and port of a request URI, if it is a SIP or SIPS URI; also of one that is off the
-    /// grammar elsewhere, as [`RoutingUri`] reads it.
+    /// The host and port of a request URI, if it is a SIP or SIPS URI; also of one that violates
+    /// the grammar elsewhere, as [`RoutingUri`] reads it.
     pub fn request_host(&self) -> Option<HostPort<'_>> {
         match &self.facts {
             Some(facts) => facts
@@ -377,7 +378,7 @@ impl Message {
         }
     }
 
-    /// Whether To has a tag.
+    /// Returns true if To has a tag.
     pub(crate) fn has_to_tag(&self) -> Result<bool, ValueError> {
         match (&self.facts, self.raw(Name::To)) {
             (Some(facts), _) => Ok(facts.to_tag.is_some()),
@@ -397,18 +398,18 @@ impl Message {
         }
     }
 
-    /// Checks what [`Head::check`] checks, edits included, by the [`Reading`] that the message was
-    /// parsed with. One that the builders made must follow the grammar.
+    /// Checks what [`Head::check`] checks, edits included, under the [`Reading`] that the message
+    /// was parsed with. A message from a builder must follow the grammar.
     pub fn check(&self) -> Result<(), ParseError> {
         self.view().check(self.reading).map(drop)
     }
 
-    /// What of the message is off the grammar: all that [`Reading::Strict`] would refuse and
-    /// [`Reading::Lenient`] lets in. Nothing, for most messages.
+    /// The grammar violations of the message: all that [`Reading::Strict`] would refuse and
+    /// [`Reading::Lenient`] accepts. Most messages have none.
     ///
-    /// It is read anew by each call, the Vias below the top one included. Headers that neither
-    /// transport nor transactions need are not looked into: [`header`](Self::header) says what is
-    /// wrong with one.
+    /// Each call reads the message anew, including the Vias below the top one. Headers that neither
+    /// transport nor transactions need are not examined: [`header`](Self::header) reports the
+    /// errors of one.
     ///
     /// ```
     /// use sip_core::{Message, message::LintKind};
@@ -422,12 +423,12 @@ impl Message {
         self.view().lint(self.framing)
     }
 
-    /// The way that the message came in, if a transport said so.
+    /// The flow on which the message was received, if a transport has set it.
     pub fn flow(&self) -> Option<Flow> {
         self.flow
     }
 
-    /// Says which way the message came in; responses built from a request inherit it.
+    /// Sets the flow on which the message was received; responses built from a request inherit it.
     #[inline]
     pub fn set_flow(&mut self, flow: Flow) {
         self.flow = Some(flow);
@@ -437,7 +438,8 @@ impl Message {
         self.built = true;
     }
 
-    /// Takes over by what it is checked: a response holds what its request held.
+    /// Takes over the strictness of the request's checks: a response contains what its request
+    /// contained.
     pub(crate) fn judge_like(&mut self, request: &Self) {
         self.reading = request.reading;
     }
@@ -448,14 +450,14 @@ impl Message {
         self.base.len().saturating_add(edits)
     }
 
-    /// Whether the message was made by the builders of this crate, not parsed.
+    /// Returns true if the message was made by the builders of this crate, not parsed.
     pub fn is_built(&self) -> bool {
         self.built
     }
 }
 
 impl fmt::Debug for Message {
-    /// The start line only: headers and bodies may be confidential.
+    /// Shows the start line only: headers and bodies may be confidential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({})", self.start_line())
     }

@@ -1,3 +1,5 @@
+//! Requests and responses.
+
 use core::ops::{Deref, DerefMut};
 
 use thiserror::Error;
@@ -14,8 +16,8 @@ pub struct Request(Message);
 #[derive(Clone, Debug)]
 pub struct Response(Message);
 
-/// The message is a response where a request was expected, or the other way round. Gives the
-/// message back.
+/// The error of a message that is a response where a request was expected, or the reverse. It gives
+/// the message back.
 #[derive(Debug, Error)]
 #[error("expected a {expected}, found {}", .message.start_line())]
 pub struct WrongKind {
@@ -104,8 +106,8 @@ impl TryFrom<Message> for Response {
 macro_rules! message {
     ($($id:ident, $is_request:literal);+) => {$(
         impl $id {
-            /// The message with its type; `None` if it is of the other kind. `try_from` gives
-            /// such a message back.
+            /// The message with its type; `None` if it is of the other kind. `try_from` returns
+            /// such a message in its error.
             #[inline(always)]
             pub fn new(message: Message) -> Option<Self> {
                 (message.is_request() == $is_request).then_some(Self(message))

@@ -1,6 +1,8 @@
+//! Header rows.
+
 use crate::Name;
 
-/// Where one header row stands in its text: `start..` the name, `value..end` the value without
+/// The position of a header row in its text: `start..` is the name, `value..end` the value without
 /// the white space around it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -18,7 +20,7 @@ pub(crate) struct Row {
 pub(crate) type Packed = [u8; 8];
 
 impl Row {
-    /// The id of a line that is no header, which is kept and not shown.
+    /// The id of a line that is not a header, which is kept and not shown.
     pub(crate) const NO_HEADER: u8 = u8::MAX;
 
     #[inline]

@@ -9,7 +9,7 @@ use crate::Limits;
 use crate::header::{Via, ViaSpans};
 use crate::span::{Span, range_of};
 
-/// What has to change in a Via value: at most two places, in order.
+/// The changes to a Via value: at most two, in order.
 pub(crate) struct Stamp {
     patches: [Patch; 2],
     text: Text,
@@ -17,14 +17,14 @@ pub(crate) struct Stamp {
     rport: Option<u16>,
 }
 
-/// The bytes of the value that `text` takes the place of.
+/// The range of the value that `text` replaces.
 #[derive(Clone)]
 struct Patch {
     place: Range<usize>,
     text: Range<usize>,
 }
 
-/// Two parameters, the longest with an IPv6 address.
+/// The text of two parameters, the longest with an IPv6 address.
 struct Text {
     bytes: [u8; TEXT_MAX],
     len: usize,
@@ -36,7 +36,7 @@ const TEXT_MAX: usize = 80;
 const _: () = assert!(Limits::HEAD_MAX + TEXT_MAX <= u16::MAX as usize);
 
 impl Stamp {
-    /// What has to change in the Via that was parsed from `value`.
+    /// The changes to the Via that was parsed from `value`.
     #[inline]
     pub(crate) fn of(via: &Via<'_>, value: &[u8], source: SocketAddr, force_rport: bool) -> Self {
         // An IPv4 peer of a dual-stack socket is an IPv4 peer.
@@ -86,7 +86,7 @@ impl Stamp {
         stamp
     }
 
-    /// What the Via says behind the stamp.
+    /// The values in the Via after the stamp.
     pub(crate) fn values(&self, via: &ViaSpans) -> (Option<IpAddr>, Option<Option<u16>>) {
         (
             self.received.or_else(|| via.received()),
@@ -94,7 +94,7 @@ impl Stamp {
         )
     }
 
-    /// Where a part of the message is behind the stamp; the Via value starts at `value`.
+    /// The position of a part of the message after the stamp; the Via value starts at `value`.
     pub(crate) fn moved(&self, span: Span, value: usize) -> Span {
         let by = |patch: &Patch| {
             let before = value + patch.place.end <= span.start();
@@ -112,7 +112,7 @@ impl Stamp {
         self.patches[index] = Patch { place, text };
     }
 
-    /// By how many bytes the value grows.
+    /// The number of bytes by which the value grows.
     pub(crate) fn grown(&self) -> i32 {
         self.patches.iter().map(Patch::grown).sum()
     }
@@ -131,14 +131,14 @@ impl Stamp {
 }
 
 impl Patch {
-    /// By how many bytes it makes a head longer, which has at most [`Limits::HEAD_MAX`].
+    /// The number of bytes by which it makes a head longer, which has at most [`Limits::HEAD_MAX`].
     #[inline]
     fn grown(&self) -> i32 {
         self.text.len() as i32 - self.place.len() as i32
     }
 }
 
-/// Where the parameter ends whose name stands at `at`.
+/// The end of the parameter whose name is at `at`.
 pub(crate) fn end_of(value: &[u8], at: usize, name: &[u8], text: Option<&[u8]>) -> usize {
     let mut end = at + name.len();
     if let Some(text) = text {
@@ -157,7 +157,7 @@ impl Text {
         }
     }
 
-    /// The semicolon that stands before a parameter.
+    /// Writes the semicolon before a parameter.
     #[inline]
     fn separate(&mut self, needed: bool) {
         if needed {

@@ -1,3 +1,5 @@
+//! Start lines.
+
 use core::fmt;
 
 use super::{Octets, ParseError, ParseErrorKind, StatusCode};
@@ -8,9 +10,9 @@ use crate::{Method, chars};
 pub enum StartLine<'a> {
     /// `INVITE sip:bob@example.com SIP/2.0`
     Request {
-        /// What is asked for.
+        /// The method.
         method: Method<'a>,
-        /// The request URI as it came.
+        /// The request URI as received.
         uri: &'a [u8],
     },
     /// `SIP/2.0 200 OK`
@@ -31,19 +33,19 @@ impl fmt::Display for StartLine<'_> {
     }
 }
 
-/// Where the parts of a start line stand in its text.
+/// The positions of the parts of a start line in its text.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Line {
     /// The text is in the message's edit buffer.
     pub(crate) edited: bool,
-    /// Of a response; 0 of a request.
+    /// The status of a response; 0 for a request.
     pub(crate) status: u16,
     pub(crate) start: u16,
-    /// End of the method, or start of the reason.
+    /// The end of the method, or the start of the reason.
     pub(crate) middle: u16,
-    /// End of the request URI, or of the reason.
+    /// The end of the request URI, or of the reason.
     pub(crate) end: u16,
-    /// The version is spelled in capitals, as it has to be when sent (RFC 3261 §7.1).
+    /// The version is in capitals, as it must be when sent (RFC 3261 §7.1).
     pub(crate) capitals: bool,
 }
 
@@ -136,7 +138,7 @@ impl Line {
         })
     }
 
-    /// The line's parts, of the text that they were parsed from.
+    /// The parts of the line, taken from the text that they were parsed from.
     #[inline]
     pub(crate) fn view(self, text: &[u8]) -> StartLine<'_> {
         let part = |from: u16, to: u16| {
@@ -168,7 +170,7 @@ impl Line {
         }
     }
 
-    /// Where the line ends in its text, before the CRLF.
+    /// The end of the line in its text, before the CRLF.
     #[inline]
     pub(crate) fn line_end(self) -> usize {
         let version = if self.status == 0 {

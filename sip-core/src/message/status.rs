@@ -1,3 +1,5 @@
+//! Status codes.
+
 use core::fmt;
 
 /// A response's status code, 100 to 699 (RFC 3261 §7.2).
@@ -22,7 +24,7 @@ macro_rules! codes {
                 }
             }
 
-            /// This code where the RFCs name it, else the one that it counts as: 183 for a
+            /// This code if the RFCs define it, else the one that it is treated as: 183 for a
             /// provisional code, x00 of the class for a final one (RFC 3261 §8.1.3.2).
             pub const fn as_known(self) -> Self {
                 match self.0 {
@@ -114,7 +116,7 @@ impl StatusCode {
         (self.0 / 100) as u8
     }
 
-    /// Whether this is a provisional response (1xx).
+    /// Returns true if this is a provisional response (1xx).
     pub const fn is_provisional(self) -> bool {
         self.class() == 1
     }

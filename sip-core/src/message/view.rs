@@ -1,4 +1,5 @@
-//! Reading: what a [`Head`](super::Head) and a [`Message`](super::Message) have in common.
+//! The reading of messages: what a [`Head`](super::Head) and a [`Message`](super::Message) have in
+//! common.
 
 use super::check::Facts;
 use super::{HeaderError, HeaderName, Line, Packed, Row, StartLine};
@@ -64,7 +65,7 @@ impl<'a> View<'a> {
             .map(|(index, &packed)| (index, Row::unpack(packed)))
     }
 
-    /// The first Via value and the row that it stands in.
+    /// The first Via value and the index of its row.
     #[inline]
     pub(crate) fn top_via_value(self) -> Option<(usize, &'a [u8])> {
         let (index, row) = self.find(Name::Via).next()?;
@@ -115,7 +116,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// One header row as it stands in a message.
+/// A header row of a message.
 #[derive(Clone, Copy)]
 pub struct HeaderRow<'a> {
     row: Row,
@@ -141,12 +142,12 @@ impl<'a> HeaderRow<'a> {
         text.get(..len).unwrap_or_default()
     }
 
-    /// Whether it was written by an edit, not read from the wire.
+    /// Returns true if it was written by an edit, not read from the wire.
     pub fn is_edited(&self) -> bool {
         self.row.edited
     }
 
-    /// The value without white space around it; folds inside are left in.
+    /// The value without white space around it; folds inside are kept.
     pub fn value(&self) -> &'a [u8] {
         let range = usize::from(self.row.value)..usize::from(self.row.end);
         self.text.get(range).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Writing: runs of untouched text as they came, and edits between them.
+//! The writing of messages: runs of unchanged text as received, and edits between them.
 
 use alloc::vec::Vec;
 
@@ -8,13 +8,13 @@ use super::{Message, Row, View};
 use crate::chars::blanks;
 
 impl Message {
-    /// Appends the message to `out` as it goes on the wire.
+    /// Appends the message to `out` as it is sent.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.reserve(self.held());
         self.pieces(|piece| out.extend_from_slice(piece));
     }
 
-    /// The message as it goes on the wire; shared, not copied, if nothing was edited.
+    /// The message as it is sent; shared, not copied, if nothing was edited.
     pub fn to_bytes(&self) -> Bytes {
         if self.edits.is_none() {
             return self.base.slice(..self.head_len + self.body_len);
@@ -37,7 +37,7 @@ impl Message {
         len
     }
 
-    /// Gives out the message in pieces as long as they can be.
+    /// Passes on the message in pieces as long as possible.
     fn pieces<'a>(&'a self, mut piece: impl FnMut(&'a [u8])) {
         let view = self.view();
         let line_end = self.line.line_end();
@@ -69,8 +69,8 @@ impl<'a> View<'a> {
         self.text(edited).get(start..end).unwrap_or_default()
     }
 
-    /// Where a row ends in its text, behind its CRLF: blanks and blank folded lines may follow
-    /// the value.
+    /// The end of a row in its text, after its CRLF: blanks and blank folded lines may follow the
+    /// value.
     #[inline]
     pub(crate) fn row_end(self, row: Row) -> usize {
         let text = self.text(row.edited);

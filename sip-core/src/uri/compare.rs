@@ -8,12 +8,11 @@ use crate::Host;
 use crate::names::{Spelling, caseless_key};
 
 impl SipUri<'_> {
-    /// Whether two URIs are equivalent by RFC 3261 §19.1.4: what they are compared by in a
-    /// registrar.
+    /// Returns true if two URIs are equivalent by RFC 3261 §19.1.4, as a registrar compares them.
     ///
-    /// This is no `Eq`: `sip:a@b;x=1` and `sip:a@b;x=2` are both equivalent to `sip:a@b`, but not
-    /// to each other. `sip` never equals `sips`, a host name never equals an address, and a
-    /// default value written out never equals one left out.
+    /// This is not `Eq`: `sip:a@b;x=1` and `sip:a@b;x=2` are both equivalent to `sip:a@b`, but not
+    /// to each other. `sip` never equals `sips`, a host name never equals an address, and a default
+    /// value written out never equals one left out.
     ///
     /// ```
     /// use sip_core::uri::SipUri;
@@ -38,7 +37,7 @@ impl SipUri<'_> {
     }
 }
 
-/// Whether all parameters of `a` agree with `b`.
+/// Returns true if all parameters of `a` agree with `b`.
 fn params_match(a: UriParams<'_>, b: UriParams<'_>) -> bool {
     // `transport` is not in the list of RFC 3261 §19.1.4, but in the text and examples before it.
     const NEVER_IGNORED: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
@@ -64,7 +63,7 @@ fn same_host(a: &str, b: &str) -> bool {
     }
 }
 
-/// The same headers, in any order but for those of one name.
+/// Returns true if the headers are the same, in any order but for those of one name.
 fn headers_match(a: UriHeaders<'_>, b: UriHeaders<'_>) -> bool {
     a.iter().count() == b.iter().count()
         && a.iter().enumerate().all(|(i, header)| {
@@ -84,7 +83,7 @@ fn headers_match(a: UriHeaders<'_>, b: UriHeaders<'_>) -> bool {
         })
 }
 
-/// Equal without regard to case, escapes taken out.
+/// Returns true if the texts are equal, ignoring case, with escapes decoded.
 pub(super) fn same_text(a: &[u8], b: &[u8]) -> bool {
     if !a.contains(&b'%') && !b.contains(&b'%') {
         return a.eq_ignore_ascii_case(b);

@@ -1,5 +1,5 @@
-//! `%HH` escapes (RFC 3261 §19.1.2). Each component of a URI has its own set of characters that
-//! may stand as they are; a host knows no escapes at all.
+//! `%HH` escapes (RFC 3261 §19.1.2). Each component of a URI has its own set of characters that may
+//! occur unescaped; a host has no escapes at all.
 //!
 //! ```
 //! use sip_core::uri::escape;
@@ -14,24 +14,24 @@ use alloc::vec::Vec;
 
 use crate::chars::{URI_HEADER, URI_PARAM, USER, ascii, is};
 
-/// Any text as a user.
+/// Escapes any text as a user.
 pub fn user(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
     encode(text.as_ref(), is::<USER>)
 }
 
-/// Any text as the name or value of a URI parameter.
+/// Escapes any text as the name or value of a URI parameter.
 pub fn param(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
     encode(text.as_ref(), is::<URI_PARAM>)
 }
 
-/// Any text as the name or value of a URI header.
+/// Escapes any text as the name or value of a URI header.
 pub fn header(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
     encode(text.as_ref(), is::<URI_HEADER>)
 }
 
-/// Takes the escapes out, once; what comes out are octets, not text, and may be CR, LF or NUL.
+/// Decodes the escapes, once; the result is octets, not text, and may contain CR, LF or NUL.
 ///
-/// A `%` without two hex digits stays.
+/// A `%` without two hex digits is kept.
 pub fn decode(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, [u8]> {
     let text = text.as_ref();
     if !text.contains(&b'%') {
@@ -58,7 +58,7 @@ pub(super) fn encode(text: &[u8], is_plain: impl Fn(u8) -> bool) -> Cow<'_, str>
     Cow::Owned(out)
 }
 
-/// One octet of decoded text, and whether it stood there as an escape.
+/// One octet of decoded text, and whether it was escaped.
 pub(super) struct Octet {
     pub(super) byte: u8,
     pub(super) escaped: bool,

@@ -1,4 +1,4 @@
-//! `headers` of a SIP URI: what it asks a request made from it to hold (RFC 3261 §19.1.5).
+//! The `headers` of a SIP URI: those of a request made from it (RFC 3261 §19.1.5).
 
 use alloc::borrow::Cow;
 use core::fmt;
@@ -36,12 +36,12 @@ impl<'a> UriHeader<'a> {
         escape::decode(self.value)
     }
 
-    /// Whether a request may take this header from a URI.
+    /// Returns true if a request may take this header from a URI.
     ///
-    /// Not those that RFC 3261 §19.1.5 calls dangerous (From, Call-ID, CSeq, Via, Record-Route,
-    /// Route) or apt to advertise falsely (Accept, Accept-Encoding, Accept-Language, Allow,
-    /// Contact, Organization, Supported, User-Agent), nor one whose name is no token or whose
-    /// value would break the line once decoded.
+    /// Excluded are those that RFC 3261 §19.1.5 calls dangerous (From, Call-ID, CSeq, Via,
+    /// Record-Route, Route) or apt to advertise falsely (Accept, Accept-Encoding, Accept-Language,
+    /// Allow, Contact, Organization, Supported, User-Agent), and one whose name is not a token or
+    /// whose value would break the line once decoded.
     pub fn may_be_honoured(&self) -> bool {
         // With the compact forms of RFC 3261 §7.3.3.
         const REFUSED: &str = "From f Call-ID i CSeq Via v Record-Route Route Accept Allow \
@@ -90,7 +90,7 @@ impl<'a> UriHeaders<'a> {
         })
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -141,7 +141,7 @@ impl fmt::Debug for UriHeaders<'_> {
     }
 }
 
-/// Iterates over [`UriHeaders`].
+/// An iterator over [`UriHeaders`].
 #[derive(Clone, Debug)]
 pub struct UriHeadersIter<'a>(&'a [u8]);
 

@@ -1,7 +1,7 @@
-//! URIs: `sip`, `sips`, `tel`, and any other scheme kept as it came.
+//! URIs: `sip`, `sips`, `tel`, and any other scheme kept as received.
 //!
-//! A URI is a view of received text or of borrowed parts, and prints itself. One that was parsed
-//! prints byte for byte what was parsed: nothing is decoded, re-encoded or put in another order.
+//! A URI is a view of received text or of borrowed parts, and can be printed. One that was parsed
+//! prints exactly the bytes that were parsed: nothing is decoded, re-encoded or reordered.
 
 mod compare;
 pub mod escape;
@@ -63,7 +63,7 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// Looks at a SIP URI's characters only, and at a URI of another scheme wholly.
+    /// Checks only the characters of a SIP URI, and a URI of another scheme completely.
     #[inline]
     pub(crate) fn check_characters(text: &'a [u8]) -> Result<(), ValueError> {
         let Some((_, start)) = sip::scheme(text) else {
@@ -93,8 +93,8 @@ impl<'a> Uri<'a> {
         }
     }
 
-    /// Whether the two mean the same: by RFC 3261 §19.1.4 and RFC 5954 for `sip` and `sips`, by
-    /// RFC 3966 §4 for `tel`, else byte by byte but for the case of the scheme.
+    /// Returns true if the two are equivalent: by RFC 3261 §19.1.4 and RFC 5954 for `sip` and
+    /// `sips`, by RFC 3966 §4 for `tel`, else byte by byte but for the case of the scheme.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         match (self, other) {
             (Self::Sip(a), Uri::Sip(b)) => a.equivalent(b),
@@ -125,7 +125,7 @@ impl<'a> TryFrom<&'a str> for Uri<'a> {
     }
 }
 
-/// A URI of a scheme that this crate does not look into (RFC 3261 §25.1 `absoluteURI`).
+/// A URI of a scheme that this crate does not interpret (RFC 3261 §25.1 `absoluteURI`).
 #[derive(Clone, Copy)]
 pub struct AbsoluteUri<'a> {
     scheme: &'a [u8],
@@ -159,7 +159,7 @@ impl<'a> AbsoluteUri<'a> {
         ascii(self.scheme)
     }
 
-    /// What follows the colon behind the scheme.
+    /// The text after the colon of the scheme.
     pub fn rest(&self) -> &'a str {
         ascii(self.rest)
     }
@@ -171,7 +171,7 @@ impl fmt::Display for AbsoluteUri<'_> {
     }
 }
 
-/// Leaves out what stands before an `@`, which may hold a password.
+/// Omits the part before an `@`, which may contain a password.
 impl fmt::Debug for AbsoluteUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.rest().rsplit_once('@') {

@@ -1,4 +1,4 @@
-//! What routing needs of a URI that may not follow its grammar.
+//! The parts of a URI that routing needs, even if the URI violates its grammar.
 
 use memchr::{memchr, memrchr};
 
@@ -7,14 +7,13 @@ use super::{Uri, sip};
 use crate::chars::{LOOSE_PASSWORD, LOOSE_URI_PARAMS, LOOSE_USER, escaped_run};
 use crate::{Host, HostPort, Reading, ValueError, header};
 
-/// What routing reads of a URI: its scheme, and of a SIP or SIPS URI host, port and the parameters
-/// that say where to (RFC 3261 §16.5, §16.6).
+/// The parts of a URI that routing reads: its scheme, and of a SIP or SIPS URI the host, the port
+/// and the parameters that direct requests (RFC 3261 §16.5, §16.6).
 ///
-/// Where [`Uri::parse`] asks for the whole grammar, this lets in what peers write besides:
-/// `# [ ] { } | ^ "` and bytes that are not ASCII in user and parameters, parameters that are empty,
-/// come twice or hold `=`, hosts such as `3f2a1b4c5d6e` or `192.168.001.010` (as a name), and the
-/// zone of an IPv6 address, which is left out. Every URI that [`Uri::parse`] takes reads the same
-/// here.
+/// While [`Uri::parse`] requires the whole grammar, this also accepts what peers write: `# [ ] { }
+/// | ^ "` and bytes that are not ASCII in user and parameters, parameters that are empty, repeated
+/// or contain `=`, hosts such as `3f2a1b4c5d6e` or `192.168.001.010` (as a name), and the zone of
+/// an IPv6 address, which is omitted. Every URI that [`Uri::parse`] accepts reads the same here.
 ///
 /// ```
 /// use sip_core::uri::RoutingUri;
@@ -27,7 +26,7 @@ use crate::{Host, HostPort, Reading, ValueError, header};
 #[derive(Clone, Copy, Debug)]
 pub struct RoutingUri<'a> {
     scheme: &'a str,
-    /// Of a SIP or SIPS URI.
+    /// The host and port of a SIP or SIPS URI.
     host_port: Option<HostPort<'a>>,
     params: &'a [u8],
     headers: Option<usize>,
@@ -37,9 +36,9 @@ impl<'a> RoutingUri<'a> {
     /// Reads a URI with nothing around it.
     ///
     /// # Errors
-    /// Where it leads to is not clear: a second `@`, no host, a port that is none, a `maddr` that is
-    /// no host or comes twice with two values; white space or a control character; a `%` that
-    /// escapes nothing; a URI of another scheme that does not follow its grammar.
+    /// The destination is ambiguous: a second `@`, no host, an invalid port, a `maddr` that is not
+    /// a host or has two values; white space or a control character; a `%` that escapes nothing; a
+    /// URI of another scheme that violates its grammar.
     pub fn parse(text: &'a [u8]) -> Result<Self, ValueError> {
         let Some((secure, start)) = sip::scheme(text) else {
             let scheme = Uri::parse(text)?.scheme();
@@ -74,7 +73,7 @@ impl<'a> RoutingUri<'a> {
         Ok(uri)
     }
 
-    /// Reads the URI of a Route, whatever stands before and behind its angle brackets.
+    /// Reads the URI of a Route, ignoring what is before and after its angle brackets.
     ///
     /// # Errors
     /// There are none, or as for [`parse`](Self::parse).
@@ -93,7 +92,7 @@ impl<'a> RoutingUri<'a> {
         self.host_port
     }
 
-    /// Whether the scheme is `sips`.
+    /// Returns true if the scheme is `sips`.
     pub fn is_secure(&self) -> bool {
         self.scheme == "sips"
     }
@@ -113,12 +112,12 @@ impl<'a> RoutingUri<'a> {
         core::str::from_utf8(self.value("ttl")?).ok()?.parse().ok()
     }
 
-    /// Whether there is an `lr` parameter, with a value or without.
+    /// Returns true if there is an `lr` parameter, with a value or without.
     pub fn is_loose_router(&self) -> bool {
         self.params().any(|(_, name, _)| same_text(name, b"lr"))
     }
 
-    /// Where the headers of a SIP or SIPS URI start, if it has any.
+    /// The position of the headers of a SIP or SIPS URI, if it has any.
     pub(crate) const fn headers(&self) -> Option<usize> {
         self.headers
     }
@@ -130,7 +129,7 @@ impl<'a> RoutingUri<'a> {
             .map(|(_, _, value)| value)
     }
 
-    /// Where each parameter starts, its name and its value.
+    /// The start of each parameter, its name and its value.
     fn params(&self) -> impl Iterator<Item = (usize, &'a [u8], &'a [u8])> + use<'a> {
         let mut at = 0;
         self.params.split(|&b| b == b';').map(move |param| {
@@ -176,7 +175,7 @@ fn maddr(value: &[u8]) -> Option<Host<'_>> {
     }
 }
 
-/// Where the host starts: behind the `@`, of which there may be one only.
+/// The start of the host: after the `@`, of which there may be only one.
 fn behind_userinfo(text: &[u8], start: usize) -> Result<usize, ValueError> {
     let rest = text.get(start..).unwrap_or_default();
     let Some(len) = memchr(b'@', rest) else {

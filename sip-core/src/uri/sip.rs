@@ -8,8 +8,8 @@ use crate::{Host, HostPort, ValueError};
 
 /// A SIP or SIPS URI: `sip:user:password@host:port;params?headers`.
 ///
-/// The parts are shown as they were written, escapes included. Changing a part gives a URI that is
-/// written anew; one that was only parsed prints the very bytes that were parsed.
+/// The parts are returned as written, escapes included. Changing a part produces a newly written
+/// URI; one that was only parsed prints the very bytes that were parsed.
 ///
 /// ```
 /// use sip_core::uri::{SipUri, UriParam, UriParams, escape};
@@ -30,7 +30,7 @@ use crate::{Host, HostPort, ValueError};
 /// ```
 #[derive(Clone, Copy)]
 pub struct SipUri<'a> {
-    /// What was parsed; empty once a part was changed.
+    /// The parsed text; empty once a part was changed.
     text: &'a [u8],
     user: Option<&'a [u8]>,
     password: Option<&'a [u8]>,
@@ -40,7 +40,7 @@ pub struct SipUri<'a> {
     secure: bool,
 }
 
-/// Whether the scheme is `sips` and not `sip`, and where what follows it starts.
+/// True if the scheme is `sips` and not `sip`, and the position after the scheme.
 #[inline]
 pub(super) fn scheme(text: &[u8]) -> Option<(bool, usize)> {
     match text {
@@ -53,7 +53,7 @@ pub(super) fn scheme(text: &[u8]) -> Option<(bool, usize)> {
 impl<'a> SipUri<'a> {
     /// Parses a SIP or SIPS URI with nothing around it.
     ///
-    /// Besides the grammar: a parameter name may come once only, `ttl` is 0 to 255 and `maddr` a
+    /// Beyond the grammar: a parameter name may occur only once, `ttl` is 0 to 255 and `maddr` a
     /// host. An escape in the host, white space anywhere and an IPv6 address without brackets are
     /// errors.
     pub fn parse(text: &'a [u8]) -> Result<Self, ValueError> {
@@ -103,7 +103,7 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// Whether the scheme is `sips`.
+    /// Returns true if the scheme is `sips`.
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
@@ -159,7 +159,7 @@ impl<'a> SipUri<'a> {
         self.params.value("ttl")?.parse().ok()
     }
 
-    /// Whether there is an `lr` parameter, with a value or without.
+    /// Returns true if there is an `lr` parameter, with a value or without.
     pub fn is_loose_router(&self) -> bool {
         self.params.contains("lr")
     }
@@ -181,7 +181,7 @@ impl<'a> SipUri<'a> {
         RequestUri(*self)
     }
 
-    /// With the scheme `sips`, or `sip`.
+    /// The same URI with the scheme `sips`, or `sip`.
     #[must_use]
     pub const fn with_secure(self, secure: bool) -> Self {
         Self {
@@ -191,8 +191,8 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// With another user, and without a password. The user stands in the URI as given;
-    /// [`escape::user`] makes it of any text.
+    /// The same URI with another user, and without a password. The user is used as given;
+    /// [`escape::user`] escapes any text.
     ///
     /// [`escape::user`]: super::escape::user
     pub fn with_user(self, user: &'a str) -> Result<Self, ValueError> {
@@ -207,7 +207,7 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// Without user and password.
+    /// The same URI without user and password.
     #[must_use]
     pub const fn without_user(self) -> Self {
         Self {
@@ -218,7 +218,7 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// With another host and port.
+    /// The same URI with another host and port.
     #[must_use]
     pub const fn with_host_port(self, host_port: HostPort<'a>) -> Self {
         Self {
@@ -228,7 +228,7 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// With other parameters.
+    /// The same URI with other parameters.
     #[must_use]
     pub const fn with_params(self, params: UriParams<'a>) -> Self {
         Self {
@@ -238,7 +238,7 @@ impl<'a> SipUri<'a> {
         }
     }
 
-    /// With other headers.
+    /// The same URI with other headers.
     #[must_use]
     pub const fn with_headers(self, headers: UriHeaders<'a>) -> Self {
         Self {
@@ -269,10 +269,11 @@ impl<'a> SipUri<'a> {
     }
 }
 
-/// What of a URI stands before its host.
+/// The part of a URI before its host.
 type Userinfo<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, usize);
 
-/// A user may hold `;`, `?` and `/`, so only the `@` tells that there is one (RFC 3261 §19.1.1).
+/// The user and password. A user may contain `;`, `?` and `/`, so only the `@` shows that there is
+/// one (RFC 3261 §19.1.1).
 #[inline(always)]
 fn userinfo(text: &[u8], start: usize) -> Result<Userinfo<'_>, ValueError> {
     let user_end = escaped_run::<USER>(text, start);
@@ -321,7 +322,7 @@ impl<'a> TryFrom<&'a str> for SipUri<'a> {
     }
 }
 
-/// Prints a SIP URI as the Request-URI of a request made from it; see [`SipUri::request_uri`].
+/// A SIP URI printed as the Request-URI of a request made from it; see [`SipUri::request_uri`].
 #[derive(Clone, Copy, Debug)]
 pub struct RequestUri<'a>(SipUri<'a>);
 

@@ -1,4 +1,4 @@
-//! `tel` URIs (RFC 3966), and what they become in a SIP URI (RFC 3261 §19.1.6).
+//! `tel` URIs (RFC 3966), and their form as SIP URIs (RFC 3261 §19.1.6).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use crate::{HostPort, ValueError};
 
 /// A telephone number: `tel:+358-555-1234567;ext=22`.
 ///
-/// A local number ought to have a `phone-context` (RFC 3966 §5.1.5), but is accepted without:
+/// A local number should have a `phone-context` (RFC 3966 §5.1.5), but is accepted without one:
 /// peers send `tel:911`.
 ///
 /// ```
@@ -76,7 +76,7 @@ impl<'a> TelUri<'a> {
         ascii(self.number)
     }
 
-    /// Whether the number is a global one, with a `+`.
+    /// Returns true if the number is a global one, with a `+`.
     pub fn is_global(&self) -> bool {
         self.number.starts_with(b"+")
     }
@@ -91,12 +91,12 @@ impl<'a> TelUri<'a> {
         self.params
     }
 
-    /// The `phone-context` parameter: where a local number is valid.
+    /// The `phone-context` parameter: the context in which a local number is valid.
     pub fn phone_context(&self) -> Option<&'a str> {
         self.params.value("phone-context")
     }
 
-    /// Whether two numbers are the same by RFC 3966 §4: without regard to case, visual separators
+    /// Returns true if two numbers are the same by RFC 3966 §4: ignoring case, visual separators
     /// and the order of parameters. A parameter that only one has makes them differ.
     pub fn equivalent(&self, other: &TelUri<'_>) -> bool {
         let match_all = |a: &TelUri<'_>, b: &TelUri<'_>| {
@@ -111,7 +111,7 @@ impl<'a> TelUri<'a> {
 
     /// The SIP URI of this number at a gateway (RFC 3261 §19.1.6).
     ///
-    /// The user part is folded to lower case and its parameters put in order, so that equivalent
+    /// The user part is converted to lower case and its parameters are sorted, so that equivalent
     /// numbers become equivalent SIP URIs.
     pub fn to_sip(&self, host: HostPort<'_>) -> String {
         let mut uri = String::from("sip:");

@@ -1,4 +1,4 @@
-//! What stands for the header of a load balancer where the feature is left out.
+//! The stand-in for the PROXY header parser without its feature.
 
 #![expect(
     clippy::needless_pass_by_ref_mut,
@@ -13,7 +13,7 @@ use crate::error::ProxyError;
 #[derive(Debug)]
 pub(crate) enum Header {}
 
-/// Who has connected, where the header says that.
+/// The source of a connection, if the header names one.
 pub(crate) type Source = Option<SocketAddr>;
 
 impl Header {

@@ -1,4 +1,4 @@
-//! What stands for the WebSocket layer where the feature is left out.
+//! The stand-in for the WebSocket layer without its feature.
 
 #![expect(
     clippy::needless_pass_by_ref_mut,

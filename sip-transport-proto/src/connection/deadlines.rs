@@ -1,10 +1,12 @@
+//! The deadlines of a connection.
+
 use core::time::Duration;
 use std::time::Instant;
 
 use crate::config::Config;
 use crate::deadline::Deadline;
 
-/// The deadlines of one connection. Those that wait for messages stop while we do not read.
+/// The deadlines of one connection. Those that wait for messages stop while reading is paused.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     pub(crate) connect: Option<Instant>,
@@ -17,7 +19,8 @@ pub(crate) struct Deadlines {
     pub(crate) ping: Option<Instant>,
     pub(crate) pong: Option<Instant>,
     pub(crate) behind: Option<Instant>,
-    /// When some of the sends that wait for the connection to open have waited long enough.
+    /// The time at which some of the sends that wait for the connection to open have waited long
+    /// enough.
     pub(crate) size_rule: Option<Instant>,
     paused: Option<Instant>,
 }
@@ -27,7 +30,7 @@ impl Deadlines {
         self.idle = Some(now + config.idle_timeout);
     }
 
-    /// A ping goes out. While we do not read, no pong can be late.
+    /// Starts the wait for a pong. While reading is paused, no pong can be late.
     pub(crate) fn expect_pong(&mut self, now: Instant, config: &Config) {
         let from = self.paused.unwrap_or(now);
         self.pong.get_or_insert(from + config.pong_timeout);
@@ -37,11 +40,11 @@ impl Deadlines {
         self.paused.get_or_insert(now);
     }
 
-    pub(crate) fn are_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         self.paused.is_some()
     }
 
-    /// Reading goes on: what was left of each deadline is left again.
+    /// Resumes reading: each deadline keeps the time that it had left.
     pub(crate) fn resume(&mut self, now: Instant) {
         let Some(since) = self.paused.take() else {
             return;

@@ -1,4 +1,4 @@
-//! What a connection tells its owner.
+//! The events of a connection.
 
 use core::net::SocketAddr;
 use std::sync::Arc;
@@ -14,28 +14,29 @@ use crate::shared::ChannelContext;
 use crate::shared::tap::TapCall;
 use crate::websocket::UpgradeCheck;
 
-/// An event of a [`Connection`](crate::parts::Connection), for its owner to see to before the next one. All
-/// kinds there are: an owner who leaves one out does not compile.
+/// An event of a [`Connection`](crate::parts::Connection), for its owner to handle before the next
+/// one. The enum is exhaustive: an owner that omits one does not compile.
 #[derive(Debug)]
-// A message is kept where it is: boxing it would cost an allocation for each.
+// A message is not boxed, as that would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
 pub enum ConnectionEvent {
-    /// Something for the application.
+    /// An event for the application.
     Event(Event),
-    /// A message to the router: give it to [`Router::handle_notice`](crate::parts::Router::handle_notice),
-    /// with no lock held on this connection.
+    /// A notice to the router: give it to
+    /// [`Router::handle_notice`](crate::parts::Router::handle_notice), with no lock held on this
+    /// connection.
     Notice(Notice),
-    /// Code of the application's: [run](Call::run) it, with no lock held, and give its answer to
-    /// [`Connection::handle_command`](crate::parts::Connection::handle_command).
+    /// A callback of the application: [run](Call::run) it, with no lock held, and give its answer
+    /// to [`Connection::handle_command`](crate::parts::Connection::handle_command).
     Call(Call),
     /// A send that waited for the connection to open: render it, outside any lock, and
-    /// [`queue`](crate::parts::Connection::queue) it. Others wait until the next event is asked for, so
-    /// that order holds.
+    /// [`queue`](crate::parts::Connection::queue) it. Others wait until the next event is polled,
+    /// so that the order is kept.
     Ready(Dispatch, Box<Outgoing>),
-    /// A send that waited here in vain, for [`Router::retry`](crate::parts::Router::retry).
+    /// A send that waited here and failed, for [`Router::retry`](crate::parts::Router::retry).
     Returned(Returned),
-    /// The connection is closed: close the socket, and give the machine nothing more. Other events
-    /// may follow.
+    /// The connection is closed: close the socket, and give the state machine nothing more. Other
+    /// events may follow.
     Closed,
 }
 
@@ -52,7 +53,7 @@ pub struct Call(pub(super) CallKind);
 #[derive(Debug)]
 pub(super) enum CallKind {
     Tap(TapCall),
-    /// The accept filter, about the peer that a load balancer has announced.
+    /// The accept filter, for the peer that a PROXY header has announced.
     Screen {
         shared: Arc<ChannelContext>,
         channel: (ChannelId, Protocol),
@@ -63,7 +64,7 @@ pub(super) enum CallKind {
 }
 
 impl Call {
-    /// Makes the call. What it answers is for
+    /// Makes the call. Its answer is for
     /// [`Connection::handle_command`](crate::parts::Connection::handle_command).
     #[must_use]
     pub fn run(self) -> Option<Command> {

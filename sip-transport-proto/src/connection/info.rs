@@ -1,3 +1,5 @@
+//! Information about a connection.
+
 use core::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,50 +8,50 @@ use crate::endpoint::SipEndpoint;
 use crate::ids::ConnectionId;
 use crate::tls::Identity;
 
-/// What is known of a connection.
+/// Information about a connection.
 ///
-/// The [`Router`](crate::parts::Router) does not know what is queued and how opening went:
+/// The [`Router`](crate::parts::Router) does not know the queued bytes and the times of opening:
 /// [`Transport::connections`](crate::Transport::connections) and the adapters do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
-    /// Which one.
+    /// The id of the connection.
     pub id: ConnectionId,
     /// The peer's end, with protocol, channel and connection.
     pub remote: SipEndpoint,
-    /// Our own end, once it is open.
+    /// The local address, once it is open.
     pub local: Option<SocketAddr>,
-    /// Whether the peer opened it.
+    /// True if the peer opened it.
     pub accepted: bool,
-    /// How far it is.
+    /// The state of the connection.
     pub state: ConnectionState,
-    /// Whether the peer opened it and no valid message has come over it yet.
+    /// True if the peer opened it and no valid message has been received over it yet.
     pub silent: bool,
-    /// Whether the application [trusts](crate::parts::Router::trust) it.
+    /// True if the application [trusts](crate::parts::Router::trust) it.
     pub trusted: bool,
-    /// When it was accepted, or asked for.
+    /// The time it was accepted, or its opening requested.
     pub since: Instant,
-    /// When its socket was connected.
+    /// The time its socket was connected.
     pub connected: Option<Instant>,
-    /// When messages could pass: TLS and WebSocket, if any, were agreed on.
+    /// The time messages could pass: TLS and WebSocket, if any, were negotiated.
     pub opened: Option<Instant>,
-    /// When it last carried a message, or a keep-alive where we opened it or trust it; as exactly as
-    /// 1/128 of the idle timeout.
+    /// The time it last carried a message, or a keep-alive where we opened it or trust it; with a
+    /// resolution of 1/128 of the idle timeout.
     pub active: Instant,
     /// Bytes that wait to be written, or for it to open.
     pub queued: usize,
-    /// Whom the peer has proved to be, over TLS.
+    /// The identity that the peer has proved, over TLS.
     pub identity: Option<Arc<Identity>>,
 }
 
-/// How far a connection is.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// It is being opened: connecting, or TLS and WebSocket are being agreed on.
+    /// It is being opened: connecting, or TLS and WebSocket are being negotiated.
     Opening,
     /// Messages can pass.
     Open,
-    /// It is being closed: what is queued is still written.
+    /// It is being closed: queued bytes are still written.
     Closing,
 }

@@ -1,4 +1,4 @@
-//! Pings of our own, the pongs to them, and what the peer says about both.
+//! Our own pings, the pongs to them, and the negotiation of both.
 
 use std::time::Instant;
 
@@ -17,11 +17,11 @@ use crate::tokens::Tokens;
 const PING: &[u8] = b"\r\n\r\n";
 
 impl Connection {
-    /// Keeps it alive in this way from now on, or, with `None`, no longer. The same way once more
-    /// changes nothing.
+    /// Keeps it alive in this way from now on, or with `None` stops keeping it alive. Giving the
+    /// same settings again changes nothing.
     pub fn keep(&mut self, now: Instant, keep: Option<Keep>) {
         match (keep, &self.keeping) {
-            (Some(keep), Some(keeping)) if keeping.is(keep) => return,
+            (Some(keep), Some(keeping)) if keeping.same_as(keep) => return,
             (keep, _) => self.keeping = keep.map(KeepState::new),
         }
         self.deadlines.ping = None;
@@ -47,14 +47,14 @@ impl Connection {
         self.deadlines.ping = Some(now + period);
     }
 
-    /// It is time for a ping.
+    /// Sends a ping that is due.
     pub(super) fn ping(&mut self, now: Instant) {
         self.deadlines.ping = None;
         self.draw_period(now);
         let Some(keeping) = self.keeping else {
             return;
         };
-        // Where not even four bytes fit, the peer's not reading is what ends the connection.
+        // If not even four bytes fit, the connection ends because the peer does not read.
         let sent = match keeping.kind(self.protocol) {
             crate::KeepKind::WebSocketPing => self.ping_frame(now),
             _ => self.push_bytes(now, PING, None).is_ok(),
@@ -79,7 +79,7 @@ impl Connection {
         sent
     }
 
-    /// What may be the answer to a ping came.
+    /// Handles what may be the answer to a ping.
     pub(super) fn pong(&mut self, now: Instant) {
         if self.deadlines.pong.take().is_some() {
             self.layers.take_pong();
@@ -88,7 +88,8 @@ impl Connection {
         self.keepalive(now);
     }
 
-    /// No answer came in time. Whether that ends the connection (RFC 5626 §4.4.1).
+    /// Handles a pong that did not arrive in time. Returns true if that ends the connection (RFC
+    /// 5626 §4.4.1).
     pub(super) fn missed_pong(&mut self) -> bool {
         self.deadlines.pong = None;
         self.shared.counters.pongs_missed.one();
@@ -103,7 +104,7 @@ impl Connection {
         dead
     }
 
-    /// A response of ours agrees to keep-alives (RFC 6223 §4.3).
+    /// Records that a response of ours accepts keep-alives (RFC 6223 §4.3).
     pub(super) fn agreed(&mut self, now: Instant, seconds: u32) {
         if let Some(keeping) = &mut self.keeping
             && keeping.agree(seconds)
@@ -114,7 +115,7 @@ impl Connection {
     }
 }
 
-/// What a response says about keep-alives, if anything.
+/// The keep-alive interval of a response, if it has one.
 pub(super) fn agreement(head: &Head, data: &[u8]) -> Option<u32> {
     if head.is_request() {
         return None;

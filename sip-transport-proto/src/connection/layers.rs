@@ -1,5 +1,5 @@
-//! What stands between the bytes of a socket and SIP messages: nothing, TLS, WebSocket, or both,
-//! and before them what a load balancer says.
+//! The layers between the bytes of a socket and SIP messages: none, TLS, WebSocket, or both, and
+//! ahead of them the PROXY header of a load balancer.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::protocol::Protocol;
 use crate::tls::{Identity, Tls, TlsConfig, TlsName};
 use crate::websocket::{Refusal, UpgradeCheck, WebSocketConfig, WebSocketLimits};
 
-/// The layers that a connection is to have. TLS begins with the first byte that can pass, so that
-/// a silent peer costs nothing, and no work is done where the plan is made.
+/// The layers planned for a connection. TLS starts with the first byte that can pass, so that a
+/// silent peer costs nothing, and no work is done where the plan is made.
 #[derive(Debug, Default)]
 pub(crate) struct LayerPlan {
-    /// The header of the PROXY protocol that comes first.
+    /// The PROXY header that is expected first.
     pub(crate) proxy: Option<Header>,
     pub(crate) tls: Option<TlsSide>,
     pub(crate) websocket: Option<(WebSocketSide, WebSocketLimits)>,
@@ -30,7 +30,7 @@ pub(crate) enum TlsSide {
 }
 
 #[derive(Debug)]
-#[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "nobody reads it"))]
+#[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "it is never read"))]
 pub(crate) enum WebSocketSide {
     Client {
         config: WebSocketConfig,
@@ -42,7 +42,7 @@ pub(crate) enum WebSocketSide {
 
 /// The layers of one connection. Bytes in, pieces of SIP out; messages in, bytes out.
 ///
-/// What fails is told by [`poll`](Self::poll), behind the pieces that came before it.
+/// An error is reported by [`poll`](Self::poll), after the pieces that arrived before it.
 #[derive(Debug)]
 pub(crate) struct Layers {
     preface: Option<Box<Preface>>,
@@ -50,21 +50,21 @@ pub(crate) struct Layers {
     framing: Framing,
     open: bool,
     failed: Option<CloseReason>,
-    /// TLS has taken its leave. What comes is of no use, and not decrypted: rustls could not answer
-    /// what is wrong in it, and in a debug build would panic.
+    /// We have sent `close_notify`; later input is discarded undecrypted: rustls could not answer
+    /// errors in it, and in a debug build would panic.
     closed: bool,
-    /// The peer has ended its direction.
+    /// The peer has closed its direction.
     ended: bool,
 }
 
-/// What stands before everything else.
+/// The state of the PROXY header, which precedes everything else.
 #[derive(Debug)]
 enum Preface {
     Header(Header),
-    /// To be told. What came behind the header waits, so that nothing is done for a peer, or said to
-    /// it, that may not stay.
+    /// Parsed, and to be reported. Bytes after the header wait, so that no work is done for, and
+    /// nothing is sent to, a peer that may be refused.
     Source(Source, Vec<u8>),
-    /// Told: others decide whether it goes on.
+    /// Reported: the router and the application decide whether the connection continues.
     Asked(Vec<u8>),
 }
 
@@ -76,33 +76,33 @@ enum Security {
 }
 
 #[derive(Debug)]
-// A framer in a box would be one more allocation for each plain connection.
+// Boxing the framer would cost one more allocation for each plain connection.
 #[allow(clippy::large_enum_variant)]
 enum Framing {
     Stream(Framer),
     WebSocket(Box<WebSocketLayer>),
 }
 
-/// A piece of what came.
+/// A piece of the input.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
 #[cfg_attr(
     not(feature = "ws"),
-    expect(dead_code, reason = "nobody makes them all")
+    expect(dead_code, reason = "some are never constructed")
 )]
 pub(crate) enum Inbound<'a> {
-    /// A load balancer has said who has connected, or has not; to be answered by
+    /// A PROXY header has been received, with the source it names; to be answered by
     /// [`Layers::admit`].
     Announced(Source),
-    /// TLS and WebSocket are agreed on.
+    /// TLS and WebSocket are negotiated.
     Open,
     /// A question to the application, to be answered by [`Layers::decide`].
     Asked(UpgradeCheck),
     /// A message cut out of a stream.
     Message { head: Head, data: &'a [u8] },
-    /// What must be one whole message (RFC 7118 §5).
+    /// Bytes that must be one whole message (RFC 7118 §5).
     Whole(&'a [u8]),
-    /// A sign of life: a ping that is answered already.
+    /// A WebSocket ping, which is answered already.
     Alive,
     /// A single CRLF, or a pong frame: the answer to a ping, if one was sent.
     Pong,
@@ -110,12 +110,12 @@ pub(crate) enum Inbound<'a> {
     Ping,
 }
 
-/// Why there is no further piece, ever.
+/// The reason that no further piece will follow.
 #[derive(Debug)]
 pub(crate) enum LayerFault {
-    /// What came is no SIP; [`Layers::rest`] has it.
+    /// The input is not SIP; [`Layers::rest`] has it.
     Framing(ParseError),
-    /// A layer failed; its last words wait to be sent.
+    /// A layer failed; its final bytes wait to be sent.
     Layer(CloseReason),
 }
 
@@ -134,19 +134,19 @@ impl Layers {
             closed: false,
             ended: false,
         };
-        // Without layers there is nothing to agree on.
+        // Without layers there is nothing to negotiate.
         layers.open = layers.preface.is_none()
             && matches!(layers.tls, Security::None)
             && matches!(layers.framing, Framing::Stream(_));
         layers
     }
 
-    /// Whether messages can pass.
-    pub(crate) fn are_open(&self) -> bool {
+    /// Returns true if messages can pass.
+    pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Bytes can pass.
+    /// Starts the handshakes, as bytes can pass now.
     pub(crate) fn start(&mut self) {
         if let Security::Planned(side) = &self.tls {
             let tls = match side {
@@ -160,7 +160,7 @@ impl Layers {
         }
     }
 
-    /// How many bytes [`push`](Self::push) takes.
+    /// The number of bytes that [`push`](Self::push) accepts.
     pub(crate) fn capacity_left(&self) -> usize {
         if let Some(Preface::Source(..) | Preface::Asked(_)) = self.preface.as_deref() {
             return 0;
@@ -172,7 +172,7 @@ impl Layers {
         capacity
     }
 
-    /// Takes bytes that were read, and says how many.
+    /// Takes bytes that were read, and returns the number accepted.
     pub(crate) fn push(&mut self, data: &[u8]) -> usize {
         let taken = data.len().min(self.capacity_left());
         let data = data.get(..taken).unwrap_or_default();
@@ -194,7 +194,7 @@ impl Layers {
         taken
     }
 
-    /// Reads what is behind the header of a load balancer, if there is one.
+    /// Reads the bytes after the PROXY header, if there is one.
     fn read(&mut self, data: &[u8]) {
         if !matches!(self.tls, Security::None) && !data.is_empty() {
             self.start();
@@ -209,7 +209,7 @@ impl Layers {
         self.framing.push(data);
     }
 
-    /// Who was announced may go on.
+    /// Admits the peer that the PROXY header announced.
     pub(crate) fn admit(&mut self) {
         let Some(Preface::Asked(behind)) = self.preface.as_deref_mut() else {
             return;
@@ -222,7 +222,7 @@ impl Layers {
         }
     }
 
-    /// The socket has ended. What came before it is still given out.
+    /// Handles the end of the socket's input. What was received before it is still returned.
     pub(crate) fn end(&mut self) {
         if let Security::Tls(tls) = &mut self.tls
             && self.failed.is_none()
@@ -233,7 +233,7 @@ impl Layers {
         self.ended = true;
     }
 
-    /// Whether the peer has ended its direction, with a word of its own or without.
+    /// Returns true if the peer has closed its direction, with a closing message or without.
     pub(crate) fn has_ended(&self) -> bool {
         if let Security::Tls(tls) = &self.tls {
             return self.ended || tls.peer_closed();
@@ -241,7 +241,7 @@ impl Layers {
         self.ended
     }
 
-    /// The next piece, or `None` until more bytes come.
+    /// The next piece, or `None` until more bytes arrive.
     pub(crate) fn poll(&mut self) -> Result<Option<Inbound<'_>>, LayerFault> {
         if let Some(preface) = self.preface.as_deref_mut()
             && let Preface::Source(source, behind) = preface
@@ -277,14 +277,14 @@ impl Layers {
         Ok(piece)
     }
 
-    /// What the application said to a [`Inbound::Asked`].
+    /// Takes the application's answer to an [`Inbound::Asked`].
     pub(crate) fn decide(&mut self, decision: Result<(), Refusal>) {
         if let Framing::WebSocket(socket) = &mut self.framing {
             socket.decide(decision);
         }
     }
 
-    /// What was read and not given out: after an error of framing, the message at fault.
+    /// The bytes that were read and not returned: after a framing error, the message at fault.
     pub(crate) fn rest(&self) -> &[u8] {
         match &self.framing {
             Framing::Stream(framer) => framer.rest(),
@@ -292,8 +292,8 @@ impl Layers {
         }
     }
 
-    /// Whether a message has begun and is not complete, or what may hold one.
-    pub(crate) fn are_inside_message(&self) -> bool {
+    /// Returns true if a message, or something that may hold one, is incomplete.
+    pub(crate) fn is_inside_message(&self) -> bool {
         if let Security::Tls(tls) = &self.tls
             && tls.is_inside_record()
         {
@@ -305,12 +305,12 @@ impl Layers {
         }
     }
 
-    /// Whether bytes were read and not given out.
-    pub(crate) fn hold_bytes(&self) -> bool {
+    /// Returns true if bytes were read and not returned.
+    pub(crate) fn holds_bytes(&self) -> bool {
         self.framing.buffered() > 0
     }
 
-    /// How many bytes were read and not given out, in all layers.
+    /// The number of bytes that were read and not returned, in all layers.
     pub(crate) fn held(&self) -> usize {
         let mut held = self.framing.buffered();
         if let Security::Tls(tls) = &self.tls {
@@ -325,7 +325,7 @@ impl Layers {
         held
     }
 
-    /// The most bytes that a message becomes.
+    /// The maximum number of bytes that a message becomes.
     pub(crate) fn bound(&self, message: usize) -> usize {
         let message = match &self.framing {
             Framing::Stream(_) => message,
@@ -337,12 +337,13 @@ impl Layers {
         message
     }
 
-    /// Makes the bytes that carry a message, which is at most [`bound`](Self::bound) more of them.
+    /// Appends the bytes that carry a message, at most [`bound`](Self::bound) of them.
     pub(crate) fn seal(&mut self, message: &[u8], out: &mut Vec<u8>) {
         match &mut self.framing {
             Framing::Stream(_) => match &mut self.tls {
                 Security::Tls(tls) => {
-                    // The connection sends nothing before this is open, and nothing after its close.
+                    // The connection sends nothing before this is open, and nothing after its
+                    // close.
                     let _taken = tls.write(message, out);
                 }
                 Security::None | Security::Planned(_) => out.extend_from_slice(message),
@@ -354,7 +355,7 @@ impl Layers {
         }
     }
 
-    /// Makes a ping frame (RFC 6455 §5.5.2). False where there are no frames.
+    /// Appends a ping frame (RFC 6455 §5.5.2). Returns false without a WebSocket.
     pub(crate) fn ping(&mut self, out: &mut Vec<u8>) -> bool {
         let Framing::WebSocket(socket) = &mut self.framing else {
             return false;
@@ -364,7 +365,7 @@ impl Layers {
         sent
     }
 
-    /// The CRLF that came last was the answer to our own ping: what follows begins anew.
+    /// Takes the last CRLF as the answer to our own ping: the count of line ends starts anew.
     pub(crate) fn take_pong(&mut self) {
         match &mut self.framing {
             Framing::Stream(framer) => framer.take_pong(),
@@ -372,7 +373,7 @@ impl Layers {
         }
     }
 
-    /// Makes the bytes that the layers themselves have to send.
+    /// Appends the bytes that the layers themselves have to send.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
         let secured = self.is_secured();
         match (&mut self.framing, &mut self.tls) {
@@ -380,7 +381,7 @@ impl Layers {
                 let mut frames = Vec::new();
                 socket.take_output(&mut frames);
                 if !frames.is_empty() {
-                    // It takes none after its end, and then they are of no use.
+                    // TLS accepts no plaintext after `close_notify`; the frames are dropped.
                     let _taken = tls.write(&frames, out);
                 }
             }
@@ -392,8 +393,8 @@ impl Layers {
         }
     }
 
-    /// Takes leave of the peer: nothing is sent after it. If the peer is to answer, it has to be
-    /// called again when that has come.
+    /// Closes the layers: nothing is sent after it. If the peer has to answer, call it again once
+    /// the answer has arrived.
     pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
         if self.open
             && let Framing::WebSocket(socket) = &mut self.framing
@@ -401,7 +402,7 @@ impl Layers {
             socket.close();
         }
         self.flush(out);
-        // First the leave of WebSocket, then that of TLS (RFC 6455 §7.1.1).
+        // The WebSocket close frame precedes `close_notify` (RFC 6455 §7.1.1).
         if let Security::Tls(tls) = &mut self.tls
             && self.failed.is_none()
             && !self.framing.is_closing()
@@ -411,11 +412,11 @@ impl Layers {
         }
     }
 
-    /// Whether the peer has yet to answer the leave that was taken (RFC 6455 §7.1.1).
+    /// Returns true if the peer has yet to answer our close (RFC 6455 §7.1.1).
     pub(crate) fn await_close(&self) -> bool {
         match &self.framing {
-            // A socket that closes with bytes unread, be they session tickets that nobody asked
-            // for, is reset: the peer may lose what was sent last (RFC 1122 §4.2.2.13).
+            // A socket that is closed with unread bytes, even unsolicited session tickets, is
+            // reset: the peer may lose what was sent last (RFC 1122 §4.2.2.13).
             Framing::Stream(_) if self.open && self.failed.is_none() => {
                 matches!(&self.tls, Security::Tls(tls) if !tls.peer_closed())
             }
@@ -424,7 +425,7 @@ impl Layers {
         }
     }
 
-    /// Whom the peer has proved to be.
+    /// The identity that the peer has proved.
     pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
         if let Security::Tls(tls) = &self.tls {
             return tls.identity().cloned();
@@ -432,7 +433,7 @@ impl Layers {
         None
     }
 
-    /// Whether plaintext can pass through TLS, if there is any.
+    /// Returns true if plaintext can pass through TLS, or there is no TLS.
     fn is_secured(&self) -> bool {
         if self.preface.is_some() {
             return false;
@@ -446,7 +447,7 @@ impl Layers {
 }
 
 impl Framing {
-    /// Whether an answer to our leave is due.
+    /// Returns true if an answer to our close is due.
     fn is_closing(&self) -> bool {
         match self {
             Self::Stream(_) => false,
@@ -461,7 +462,7 @@ impl Framing {
         }
     }
 
-    /// How many bytes were taken and not given out.
+    /// The number of bytes that were taken and not returned.
     fn buffered(&self) -> usize {
         match self {
             Self::Stream(framer) => framer.buffered(),

@@ -1,4 +1,4 @@
-//! One stream connection, from the decision to open it to its close.
+//! The state machine of one stream connection, from the decision to open it to its close.
 
 mod deadlines;
 mod event;
@@ -48,18 +48,19 @@ use crate::websocket::Refusal;
 pub use event::{Call, ConnectionEvent};
 pub(crate) use layers::{LayerPlan, TlsSide, WebSocketSide};
 
-/// How long the last bytes may take before a close.
+/// The time that the final bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How long bytes wait before the peer counts as behind.
+/// The time that bytes wait before the peer counts as behind.
 const BEHIND: Duration = Duration::from_secs(1);
 
-/// While more than this waits to be written, what TLS and WebSocket answer to the peer waits in
-/// them, where it does not grow: a peer that pings and never reads gets no queue for it.
+/// While more than this waits to be written, the answers of TLS and WebSocket to the peer stay in
+/// their layers, where they do not accumulate: a peer that pings and never reads gets no queue for
+/// it.
 const ANSWER_ROOM: usize = 16 << 10;
 
-/// One stream connection: TLS, WebSocket, framing, checks, deadlines and a bounded queue of what is
-/// to be written.
+/// The state machine of one stream connection: TLS, WebSocket, framing, checks, deadlines and a
+/// bounded queue of bytes to be written.
 ///
 /// It exists from the decision to connect and takes sends at once; they wait in order until it is
 /// open. Reading and writing are pulled: the owner hands over what it read, asks for one event
@@ -71,7 +72,7 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///   [`handle_written`](Self::handle_written),
 ///   [`handle_timeout`](Self::handle_timeout).
 /// - **Commands**: [`push`](Self::push), [`queue`](Self::queue),
-///   [`handle_command`](Self::handle_command) with what its router has to say,
+///   [`handle_command`](Self::handle_command) with the commands of its router,
 ///   [`close`](Self::close), [`pause`](Self::pause).
 /// - **Outputs**, each of which may change after any of these:
 ///   [`poll_event`](Self::poll_event) until `None`, then [`transmit`](Self::transmit), then
@@ -89,35 +90,36 @@ pub struct Connection {
     silent: bool,
     force_rport: bool,
     keeping: Option<KeepState>,
-    /// The peer may offer the connection for requests the other way, and has done for this port.
+    /// The channel accepts aliases: the peer may offer the connection for requests to it, and has
+    /// for this port.
     alias: Option<Option<u16>>,
     state: State,
-    /// When bytes could pass, and when messages could.
+    /// The times at which bytes and messages could pass.
     connected: Option<Instant>,
     opened: Option<Instant>,
     layers: Layers,
-    /// The peer, or the socket, has ended the direction towards us.
+    /// The peer has closed its direction, or the socket has failed.
     ended: bool,
     out: SendQueue,
-    /// Sends that came before the connection was open, and the bytes they are charged with.
+    /// Sends that wait for the connection to open, and the bytes charged for them.
     pending: VecDeque<(Dispatch, Box<Outgoing>, usize)>,
     pending_bytes: usize,
     backlog: Backlog,
-    /// There may be another to the same server before it is open.
+    /// Another connection to the same server may be opened at the same time.
     races: bool,
     control: VecDeque<ConnectionEvent>,
     deadlines: Deadlines,
-    /// Bytes that came and were not passed on, as they were counted last.
+    /// Bytes received and not passed on, as last counted.
     held: usize,
-    /// When the router was last told that it is active, and whether by messages.
-    told_active: Instant,
-    told_by_message: bool,
-    /// Since when it has been behind, as the router was told.
-    told_behind: Option<Instant>,
+    /// The time at which its activity was last reported to the router, and whether by messages.
+    reported_active: Instant,
+    reported_by_message: bool,
+    /// The time since which it has been behind, as last reported to the router.
+    reported_behind: Option<Instant>,
     seed: [u8; 32],
 }
 
-/// What is known of a connection before it is open.
+/// The parameters of a connection before it is open.
 #[derive(Debug)]
 pub(crate) struct ConnectionSetup {
     pub(crate) shared: Arc<ChannelContext>,
@@ -126,7 +128,7 @@ pub(crate) struct ConnectionSetup {
     pub(crate) protocol: Protocol,
     pub(crate) remote: SocketAddr,
     pub(crate) force_rport: bool,
-    /// How to keep it alive, if we open it.
+    /// The keep-alive settings, if we open it.
     pub(crate) keep: Option<Keep>,
     pub(crate) alias: bool,
     pub(crate) seed: [u8; 32],
@@ -135,24 +137,24 @@ pub(crate) struct ConnectionSetup {
     pub(crate) races: bool,
 }
 
-/// What becomes of the sends that came before the connection was open.
+/// The state of the sends that wait for the connection to open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Backlog {
-    /// There are none, or it is not open.
+    /// There are none, or the connection is not open.
     None,
-    /// They wait for the router's word.
+    /// They wait for the router's command.
     Held,
-    /// They are rendered one after the other. Later ones have to wait behind them.
+    /// They are rendered one by one. Later ones have to queue behind them.
     Leaving,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
     Connecting,
-    /// TLS and WebSocket are being agreed on.
+    /// TLS and WebSocket are being negotiated.
     Handshaking,
     Open,
-    /// Only what is queued is still written, and the peer's leave awaited.
+    /// Only queued bytes are still written, and the peer's close is awaited.
     Closing(CloseReason),
     Closed(CloseReason),
 }
@@ -199,9 +201,9 @@ impl Connection {
             control: VecDeque::new(),
             deadlines,
             held: 0,
-            told_active: now,
-            told_by_message: true,
-            told_behind: None,
+            reported_active: now,
+            reported_by_message: true,
+            reported_behind: None,
             seed,
         };
         connection.gauges().for_each(|gauge| gauge.up(1));
@@ -209,7 +211,7 @@ impl Connection {
     }
 
     pub(crate) fn accepted(now: Instant, mut setup: ConnectionSetup, local: SocketAddr) -> Self {
-        // Who opened a connection keeps it open.
+        // The side that opened a connection keeps it alive.
         setup.keep = None;
         let first_message = now + setup.shared.config.first_message_timeout;
         let mut connection = Self::connecting(now, setup);
@@ -222,7 +224,7 @@ impl Connection {
         connection
     }
 
-    /// Which connection this is.
+    /// The id of the connection.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
@@ -232,26 +234,26 @@ impl Connection {
         self.remote
     }
 
-    /// Bytes that wait to be written, or for it to open.
+    /// The number of bytes that wait to be written, or for it to open.
     pub fn queued_bytes(&self) -> usize {
         self.out.len().saturating_add(self.pending_bytes)
     }
 
-    /// Adds what it knows to what the [`Router`](crate::parts::Router) does.
+    /// Fills in the fields that the [`Router`](crate::parts::Router) does not know.
     pub fn fill_in(&self, info: &mut ConnectionInfo) {
         info.queued = self.queued_bytes();
         info.connected = self.connected;
         info.opened = self.opened;
     }
 
-    /// Whether it is over: the machine can be dropped once its events are fetched.
+    /// Returns true if it is closed: the state machine can be dropped once its events are fetched.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed(_))
     }
 
     // Inputs.
 
-    /// The socket is connected; `local` is its own address.
+    /// Handles a socket that is connected; `local` is its own address.
     pub fn handle_connected(&mut self, now: Instant, local: SocketAddr) {
         if self.state == State::Connecting {
             self.layers.start();
@@ -259,35 +261,37 @@ impl Connection {
         }
     }
 
-    /// How many bytes [`handle_data`](Self::handle_data) takes now. Do not read more: what is not
-    /// read makes the peer wait.
+    /// The number of bytes that [`handle_data`](Self::handle_data) accepts now. Do not read more:
+    /// what is not read makes the peer wait.
     #[must_use]
     pub fn recv_capacity(&self) -> usize {
         match self.state {
-            State::Open if self.deadlines.are_paused() => 0,
+            State::Open if self.deadlines.is_paused() => 0,
             State::Handshaking | State::Open if !self.ended => self.layers.capacity_left(),
             State::Closing(_) if self.layers.await_close() => self.layers.capacity_left(),
             _ => 0,
         }
     }
 
-    /// Takes what was read. Call [`poll_event`](Self::poll_event) until `None` after it.
+    /// Handles bytes that were read, and returns the number accepted. Call
+    /// [`poll_event`](Self::poll_event) until `None` after it.
     ///
-    /// Bytes beyond [`recv_capacity`](Self::recv_capacity) are not taken; the answer says how many
-    /// were.
+    /// Bytes beyond [`recv_capacity`](Self::recv_capacity) are not accepted.
     pub fn handle_data(&mut self, now: Instant, data: &[u8]) -> usize {
         if self.recv_capacity() == 0 {
             return 0;
         }
         let taken = self.layers.push(data);
-        if self.state == State::Open && self.deadlines.message.is_none() && self.layers.hold_bytes()
+        if self.state == State::Open
+            && self.deadlines.message.is_none()
+            && self.layers.holds_bytes()
         {
             self.deadlines.message = Some(now + self.shared.config.message_timeout);
         }
         taken
     }
 
-    /// The peer has closed its direction. What it sent before is still read.
+    /// Handles the end of the peer's direction. What it sent before is still read.
     pub fn handle_eof(&mut self) {
         match self.state {
             State::Handshaking | State::Open => {
@@ -299,7 +303,7 @@ impl Connection {
         }
     }
 
-    /// The socket failed, or could not be connected.
+    /// Handles an error of the socket, or a failure to connect.
     pub fn handle_error(&mut self, kind: io::ErrorKind) {
         match self.state {
             State::Connecting => self.finish(CloseReason::ConnectFailed(kind)),
@@ -309,14 +313,14 @@ impl Connection {
         }
     }
 
-    /// The socket could not be connected, for want of something here.
+    /// Handles a failure to connect for lack of a local resource.
     pub fn handle_local_fault(&mut self, fault: LocalFault) {
         if self.state == State::Connecting {
             self.finish(CloseReason::LocalFault(fault));
         }
     }
 
-    /// `n` bytes of [`transmit`](Self::transmit) were written.
+    /// Handles the writing of `n` bytes of [`transmit`](Self::transmit).
     pub fn handle_written(&mut self, now: Instant, n: usize) {
         if n == 0 {
             return;
@@ -337,7 +341,7 @@ impl Connection {
         }
     }
 
-    /// Lets time pass. Early calls do no harm.
+    /// Advances the time. Early calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Some((at, deadline)) = self.deadlines.next() else {
             return;
@@ -345,8 +349,8 @@ impl Connection {
         if at > now || self.is_closed() {
             return;
         }
-        if deadline == Deadline::Message && !self.layers.are_inside_message() {
-            // What began was a keep-alive, and is over.
+        if deadline == Deadline::Message && !self.layers.is_inside_message() {
+            // A keep-alive had begun, and is complete.
             self.deadlines.message = None;
             return;
         }
@@ -366,7 +370,7 @@ impl Connection {
 
     // Commands.
 
-    /// Takes a message of the router's, from
+    /// Handles a command of the router, from
     /// [`RouterOutput::Command`](crate::parts::RouterOutput::Command), or the answer to a [`Call`].
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command.0 {
@@ -389,8 +393,8 @@ impl Connection {
         }
     }
 
-    /// Closes it. What is queued is still written, and the peer told, for up to 2 s, unless it has
-    /// to make room.
+    /// Closes the connection. Queued bytes are still written, and the close is announced to the
+    /// peer, for up to 2 s, unless it has to make room.
     pub fn close(&mut self, now: Instant, reason: CloseReason) {
         match self.state {
             State::Closing(first) if reason == CloseReason::Limit => self.finish(first),
@@ -411,25 +415,25 @@ impl Connection {
         }
     }
 
-    /// Says that no messages are taken for now, because the application is behind: nothing is
-    /// read, and the deadlines that wait for messages of the peer stop.
+    /// Stops reading, as the application is behind: no messages are accepted, and the deadlines
+    /// that wait for messages of the peer stop.
     ///
-    /// A handshake goes on, and so does a close: the application may be waiting for just that. So
-    /// go on to ask [`recv_capacity`](Self::recv_capacity), and
+    /// A handshake continues, and so does a close, as the application may be waiting for just that.
+    /// So continue to ask [`recv_capacity`](Self::recv_capacity), and
     /// [`poll_control`](Self::poll_control) for events.
     pub fn pause(&mut self, now: Instant) {
         self.deadlines.pause(now);
         self.count_held(now);
     }
 
-    /// Says that reading goes on.
+    /// Resumes reading.
     pub fn resume(&mut self, now: Instant) {
         self.deadlines.resume(now);
     }
 
     // Outputs.
 
-    /// The next event: what the owner must know, then one message after the other. Bounded work:
+    /// The next event: first those for the owner, then one message after the other. Bounded work:
     /// it reads at most one message.
     #[must_use]
     pub fn poll_event(&mut self, now: Instant) -> Option<ConnectionEvent> {
@@ -456,7 +460,7 @@ impl Connection {
         }
     }
 
-    /// The next event that is not a message: for an owner whose application is behind.
+    /// The next event other than a message, for an owner whose application is behind.
     #[must_use]
     pub fn poll_control(&mut self, now: Instant) -> Option<ConnectionEvent> {
         loop {
@@ -464,7 +468,7 @@ impl Connection {
                 return Some(event);
             }
             match self.state {
-                // No message comes before its end.
+                // No message arrives before the handshake is complete.
                 State::Handshaking => {
                     let event = self.step(now).map(ConnectionEvent::Event);
                     self.control.extend(event);
@@ -484,19 +488,20 @@ impl Connection {
         }
         let event = self.control.pop_front()?;
         if self.control.is_empty() {
-            // An idle connection keeps no room for what is rare.
+            // An idle connection keeps no memory for rare events.
             self.control = VecDeque::new();
         }
         Some(event)
     }
 
-    /// What is to be written now; empty if nothing is.
+    /// The bytes to be written now, which may be none.
     #[must_use]
     pub fn transmit(&self) -> &[u8] {
         self.out.bytes()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, and for what.
+    /// The time at which [`handle_timeout`](Self::handle_timeout) is due, and the deadline it is
+    /// for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
         if self.is_closed() {
@@ -508,13 +513,13 @@ impl Connection {
 
     // Inside.
 
-    /// Bytes can pass.
+    /// Handles a socket that can pass bytes.
     fn reached(&mut self, now: Instant, local: SocketAddr) {
         self.local = Some(local);
         self.connected = Some(now);
         self.deadlines.connect = None;
         self.deadlines.size_rule = None;
-        if self.layers.are_open() {
+        if self.layers.is_open() {
             self.open(now, local);
         } else {
             self.change(|this| this.state = State::Handshaking);
@@ -526,7 +531,7 @@ impl Connection {
         }
     }
 
-    /// Messages can pass.
+    /// Handles layers that can pass messages.
     fn open(&mut self, now: Instant, local: SocketAddr) {
         self.change(|this| this.state = State::Open);
         self.opened = Some(now);
@@ -534,14 +539,15 @@ impl Connection {
         self.active(now);
         self.begin_keeping(now);
         if self.alias.is_some() {
-            // Only for accepted ones whose peer has proved who it is (RFC 5923 §8.2).
+            // Only an accepted connection whose peer is authenticated may become an alias (RFC 5923
+            // §8.2).
             let verified = self.accepted && self.layers.identity().is_some();
             self.alias = verified.then_some(None);
         }
         if !self.accepted {
             self.shared.counters.connected.one();
         }
-        // One that races sends nothing before the router has said that it may.
+        // One that races sends nothing before the router permits it.
         let waits = self.races || !self.pending.is_empty();
         if waits {
             self.backlog = Backlog::Held;
@@ -581,40 +587,41 @@ impl Connection {
         self.control.push_back(ConnectionEvent::Call(Call(call)));
     }
 
-    /// It carries a message, either way. The router hears of that now and then, so that no message
-    /// costs a look at its index.
+    /// Records a message, in either direction. The router is notified only now and then, so that no
+    /// message costs an access to its index.
     fn active(&mut self, now: Instant) {
-        if self.is_news(now) || !self.told_by_message {
-            self.told_active = now;
-            self.told_by_message = true;
+        if self.restart_idle(now) || !self.reported_by_message {
+            self.reported_active = now;
+            self.reported_by_message = true;
             self.notify(NoticeKind::Active);
         }
     }
 
-    /// It carries a keep-alive, a control frame or an answer of the transport's own, either way.
+    /// Records a keep-alive, a control frame or an answer of the transport's own, in either
+    /// direction.
     fn alive(&mut self, now: Instant) {
-        if self.is_news(now) {
-            self.told_active = now;
-            self.told_by_message = false;
+        if self.restart_idle(now) {
+            self.reported_active = now;
+            self.reported_by_message = false;
             self.notify(NoticeKind::Alive);
         }
     }
 
-    /// Puts off the end of an idle connection, and says whether the router is to hear of that.
-    fn is_news(&mut self, now: Instant) -> bool {
+    /// Restarts the idle deadline. Returns true if the router is due a notice.
+    fn restart_idle(&mut self, now: Instant) -> bool {
         let config = &self.shared.config;
         self.deadlines.active(now, config);
-        now.saturating_duration_since(self.told_active) >= config.activity_grain()
+        now.saturating_duration_since(self.reported_active) >= config.activity_grain()
     }
 
-    /// Changes what it is counted as.
+    /// Applies a change, and updates the gauges that it is counted in.
     fn change(&mut self, change: impl FnOnce(&mut Self)) {
         self.gauges().for_each(|gauge| gauge.down(1));
         change(self);
         self.gauges().for_each(|gauge| gauge.up(1));
     }
 
-    /// What it is counted as now.
+    /// The gauges that it is counted in now.
     fn gauges(&self) -> impl Iterator<Item = &Gauge> {
         let counters = &self.shared.counters;
         let state = match self.state {
@@ -636,7 +643,7 @@ impl Connection {
             .flatten()
     }
 
-    /// The end: everyone who waits is told, once.
+    /// Ends the connection: all who wait are notified, once.
     fn finish(&mut self, reason: CloseReason) {
         self.count_failed_attempt(reason);
         self.shared.counters.closed.one();
@@ -672,7 +679,7 @@ impl Connection {
             }));
     }
 
-    /// Counts a connection of ours that ends before it has served.
+    /// Counts a failed attempt of ours to connect.
     fn count_failed_attempt(&self, reason: CloseReason) {
         let counters = &self.shared.counters;
         match (self.state, reason) {

@@ -1,5 +1,4 @@
-//! What a connection and the router have to say to each other. Whoever runs them passes it on
-//! unread.
+//! The messages between a connection and the router. Their owner passes them on unread.
 
 use core::net::SocketAddr;
 use std::sync::Arc;
@@ -18,37 +17,37 @@ pub struct Notice(pub(crate) NoticeKind);
 
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum NoticeKind {
-    /// The socket is connected, of a connection that races with others.
+    /// The socket of a connection that races with others is connected.
     Reached,
-    /// A load balancer has said that this is the peer, and the application has nothing against it.
+    /// A PROXY header has announced this peer, and the application does not refuse it.
     Announced { remote: SocketAddr },
     /// Messages can pass.
     Connected {
         local: SocketAddr,
-        /// Whom the peer has proved to be.
+        /// The identity that the peer has proved.
         identity: Option<Arc<Identity>>,
         /// Sends wait for [`CommandKind::Serve`].
         waits: bool,
     },
-    /// The first valid message came over an accepted connection.
+    /// The first valid message was received over an accepted connection.
     FirstMessage,
     /// The peer listens on this port, and offers the connection for requests to it (RFC 5923).
     Alias { port: u16 },
-    /// It carries messages. Comes now and then.
+    /// It carries messages. Sent now and then.
     Active,
-    /// It carries keep-alives alone. Comes now and then.
+    /// It carries keep-alives alone. Sent now and then.
     Alive,
-    /// Since when bytes have waited for the peer to take them, if they do.
+    /// The time since which bytes have waited for the peer to read them, if they have.
     Behind(Option<Instant>),
     /// All connections together have received more than they may, and this one has to close.
     ReceiveFull(ConnectionId),
-    /// It is closed.
+    /// The connection is closed.
     Closed(CloseReason),
 }
 
 impl Notice {
-    /// The notice that a connection is closed, for an owner who has lost its machine. The machine
-    /// itself says so too; the first such notice counts.
+    /// The notice that a connection is closed, for an owner that has lost its state machine. The
+    /// state machine sends this notice too; the first one counts.
     #[must_use]
     pub fn closed(reason: CloseReason) -> Self {
         Self(NoticeKind::Closed(reason))
@@ -66,38 +65,38 @@ impl Notice {
         Self(NoticeKind::Active)
     }
 
-    /// The notice that bytes have waited since then for the peer to take them, or do no longer.
+    /// The notice that bytes have waited since then for the peer to read them, or no longer do.
     #[must_use]
     pub fn behind(since: Option<Instant>) -> Self {
         Self(NoticeKind::Behind(since))
     }
 }
 
-/// A message to a [`Connection`](crate::parts::Connection), of its router or in answer to a
-/// [`Call`](crate::parts::Call): [`Connection::handle_command`](crate::parts::Connection::handle_command) takes
-/// it.
+/// A command to a [`Connection`](crate::parts::Connection), from its router or in answer to a
+/// [`Call`](crate::parts::Call):
+/// [`Connection::handle_command`](crate::parts::Connection::handle_command) takes it.
 #[derive(Debug)]
 pub struct Command(pub(crate) CommandKind);
 
 #[derive(Debug)]
 pub(crate) enum CommandKind {
-    /// Let go what waits for the connection to open.
+    /// Release the sends that wait for the connection to open.
     Serve,
     Close(CloseReason),
-    /// Keep the connection alive in this way, or no longer.
+    /// Keep the connection alive in this way, or stop keeping it alive.
     Keep(Option<Keep>),
-    /// Whether the application allows the peer that was announced.
+    /// The application's answer about the announced peer.
     Screened {
         allowed: bool,
     },
-    /// Whether the limits do.
+    /// The router's answer: whether its limits allow the peer.
     Admit(Result<(), AcceptError>),
-    /// What the application says to an upgrade.
+    /// The application's answer to an upgrade request.
     Decide(Result<(), Refusal>),
 }
 
 impl Command {
-    /// Why the connection is to close, if that is what the command says.
+    /// The reason to close the connection, if the command closes it.
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self.0 {

@@ -1,3 +1,5 @@
+//! The queue of bytes that a connection writes.
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,22 +9,22 @@ use crate::shared::ChannelContext;
 
 /// Bytes that wait to be written, in whole messages and in order.
 ///
-/// All messages stand behind one another, so that one write takes as many as the socket does.
+/// The messages are contiguous, so that one write can take as many as the socket accepts.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     shared: Arc<ChannelContext>,
     buffer: Vec<u8>,
-    /// How much of `buffer` is written.
+    /// The number of bytes of `buffer` that are written.
     written: usize,
-    /// Where each message ends, counted in bytes since the connection opened.
+    /// The end of each message, counted in bytes since the connection opened.
     ends: VecDeque<(SendId, u64)>,
     queued_ever: u64,
     written_ever: u64,
-    /// What was queued up to here, at that time, is not written wholly.
+    /// A position in the stream, and the time it was queued; not all bytes before it are written.
     mark: Option<(u64, Instant)>,
 }
 
-/// What a buffer for more than one message starts with.
+/// The initial capacity of a buffer for more than one message.
 const FIRST_CAPACITY: usize = 8_192;
 
 impl SendQueue {
@@ -38,9 +40,10 @@ impl SendQueue {
         }
     }
 
-    /// Since when bytes have waited here, at least; `None` if none do. To be asked after each change.
+    /// The time since which bytes have waited here, at least; `None` if none do. To be asked after
+    /// each change.
     ///
-    /// A peer that takes a few bytes now and then is behind all the same.
+    /// A peer that reads a few bytes now and then still counts as behind.
     pub(crate) fn waiting_since(&mut self, now: Instant) -> Option<Instant> {
         let ahead = |(end, _): &(u64, Instant)| *end > self.written_ever;
         if self.is_empty() {
@@ -60,7 +63,7 @@ impl SendQueue {
     }
 
     /// Adds what `write` appends, at most `bound` bytes, unless that could go over `limit` or over
-    /// the limit of all queues: then it gives back the limit that was hit.
+    /// the limit of all queues together: then it returns the limit that was reached.
     pub(crate) fn push(
         &mut self,
         bound: usize,
@@ -85,14 +88,14 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Adds what `write` appends: answers that the peer's bytes call for, which are few.
+    /// Adds what `write` appends: answers to the peer's bytes, which are few.
     pub(crate) fn push_control(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.append(0, write);
     }
 
     fn append(&mut self, charged: usize, write: impl FnOnce(&mut Vec<u8>)) {
         if self.written > self.len() {
-            // More dead than alive: move what is alive to the front.
+            // More than half is written: move the rest to the front.
             self.buffer.drain(..self.written);
             self.written = 0;
         }
@@ -104,12 +107,12 @@ impl SendQueue {
         self.shared.counters.queued_bytes.up(added);
     }
 
-    /// What is to be written next.
+    /// The bytes to be written next.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.buffer.get(self.written..).unwrap_or_default()
     }
 
-    /// `n` bytes of that are written.
+    /// Removes `n` bytes that are written.
     pub(crate) fn advance(&mut self, n: usize) {
         let n = n.min(self.len());
         self.give_back(n);
@@ -134,17 +137,17 @@ impl SendQueue {
         self.shared.counters.queued_bytes.down(n);
     }
 
-    /// Gives up what is left; the messages that were not written wholly, each once however often it
-    /// was queued.
+    /// Discards what is left. Returns the messages that were not written completely, each once
+    /// however often it was queued.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = SendId> {
         self.give_back(self.len());
         self.buffer = Vec::new();
         self.written = 0;
-        let mut told = BTreeSet::new();
+        let mut returned = BTreeSet::new();
         core::mem::take(&mut self.ends)
             .into_iter()
             .map(|(id, _)| id)
-            .filter(move |id| told.insert(*id))
+            .filter(move |id| returned.insert(*id))
     }
 }
 

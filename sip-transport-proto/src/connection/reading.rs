@@ -1,4 +1,4 @@
-//! What came is read, piece by piece.
+//! The reading of a connection's input, piece by piece.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::shared::receiving::{Holder, UnfinishedMessage};
 use crate::shared::tap::TapCall;
 
 impl Connection {
-    /// Reads on until there is an event, or nothing more to read for now.
+    /// Reads until there is an event, or nothing more to read for now.
     pub(super) fn step(&mut self, now: Instant) -> Option<Event> {
         loop {
             let arrival = self.arrival();
@@ -60,7 +60,7 @@ impl Connection {
                 }
                 Ok(Some(Inbound::Ping)) => {
                     self.keepalive(now);
-                    // RFC 5626 §4.4.1. Left out where even two bytes are too many.
+                    // RFC 5626 §4.4.1. Omitted if not even two bytes fit.
                     if self.push_bytes(now, b"\r\n", None).is_ok() {
                         self.shared.counters.pongs_out.one();
                     }
@@ -72,7 +72,7 @@ impl Connection {
                     return None;
                 }
                 Err(LayerFault::Framing(error)) => {
-                    // One reply where the request can be read, then the end: RFC 3261 §18.3.
+                    // One reply if the request is readable, then the close: RFC 3261 §18.3.
                     let data = self.layers.rest();
                     let refused =
                         Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// We have taken leave: only the peer's is of interest.
+    /// After our own close, waits only for the peer's.
     pub(super) fn await_close(&mut self, reason: CloseReason) {
         let failed = loop {
             match self.layers.poll() {
@@ -145,7 +145,7 @@ impl Connection {
         }
     }
 
-    /// The peer offers the connection for requests the other way, or says nothing about it.
+    /// Records that the peer offers the connection for requests to it, or does not.
     fn offered(&mut self, port: Option<u16>) {
         if let (Some(known), Some(port)) = (&mut self.alias, port)
             && *known != Some(port)
@@ -160,9 +160,10 @@ impl Connection {
         self.alive(now);
     }
 
-    /// All that came is read. The message deadline counts from the first byte of a message.
+    /// Handles the end of the input for now. The message deadline counts from the first byte of a
+    /// message.
     fn between_pieces(&mut self, now: Instant, arrival: &Arrival) {
-        if self.state == State::Open && self.layers.are_inside_message() {
+        if self.state == State::Open && self.layers.is_inside_message() {
             let at = now + self.shared.config.message_timeout;
             self.deadlines.message.get_or_insert(at);
         } else {
@@ -172,9 +173,9 @@ impl Connection {
         if !self.ended && !self.layers.has_ended() {
             return;
         }
-        // The peer closed inside a message: what came of it is no message (RFC 3261 §18.3).
+        // The peer closed inside a message: the fragment is no message (RFC 3261 §18.3).
         let rest = self.layers.rest();
-        let cut = self.layers.are_inside_message().then_some(rest);
+        let cut = self.layers.is_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
         let error = cut.and_then(|rest| Head::parse(rest, &self.shared.limits).err());
         let refused =
@@ -186,7 +187,7 @@ impl Connection {
         self.close(now, CloseReason::Peer);
     }
 
-    /// Counts what came and was not passed on. Where all connections have too much of that, some
+    /// Counts the bytes received and not passed on. If all connections together hold too many, some
     /// close.
     pub(super) fn count_held(&mut self, now: Instant) {
         let bytes = self.layers.held();
@@ -215,7 +216,7 @@ impl Connection {
         }
     }
 
-    /// Everything that came is passed on, or of no use any more.
+    /// Counts nothing as held: all input was passed on, or is discarded.
     pub(super) fn hold_nothing(&mut self) {
         if self.held > 0 {
             self.shared.counters.received_bytes.down(self.held);
@@ -250,15 +251,15 @@ impl Connection {
     }
 }
 
-/// Indexes and checks what must be one message and nothing else (RFC 7118 §5). Content-Length may
-/// be missing.
+/// Indexes and checks bytes that must be exactly one message (RFC 7118 §5). Content-Length may be
+/// missing.
 fn whole(data: &[u8], limits: &sip_core::Limits) -> Result<Head, ParseError> {
     let mut head = Head::default();
     head.read_whole(data, limits)?;
     head.check(data).map(|()| head)
 }
 
-/// A message that broke a rule: what the application hears, and what the peer does.
+/// A message that broke a rule: the event for the application, and the answer to the peer.
 struct Refused {
     event: Event,
     reply: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! Messages on their way out: those that wait for the connection to open, and the queue of bytes.
+//! The sending of messages: those that wait for the connection to open, and the queue of bytes.
 
 use std::time::Instant;
 
@@ -17,19 +17,19 @@ use crate::outgoing::dispatch::Dispatch;
 use crate::outgoing::outcome::{Returned, Routed};
 
 impl Connection {
-    /// Takes a send, in order: at once if the connection is open, else when it will be.
+    /// Takes a send, in order: at once if the connection is open, else once it is.
     ///
     /// # Errors
-    /// It cannot be sent here, and comes back.
+    /// It cannot be sent here; the error gives it back.
     pub fn push(
         &mut self,
         dispatch: Dispatch,
         outgoing: Box<Outgoing>,
     ) -> Result<Routed, Returned> {
         if let Some(keep) = outgoing.options.keep
-            && self.keeping.is_none_or(|keeping| !keeping.is(keep))
+            && self.keeping.is_none_or(|keeping| !keeping.same_as(keep))
         {
-            // It begins when the message is queued, or the connection opens.
+            // Keep-alives start when the message is queued, or the connection opens.
             self.keeping = Some(KeepState::new(keep));
             self.deadlines.ping = None;
             self.deadlines.pong = None;
@@ -69,7 +69,7 @@ impl Connection {
         Ok(Routed::Waiting(send))
     }
 
-    /// The router lets go what waited for the connection to open.
+    /// Releases the sends that waited for the connection to open, as the router permits.
     pub(super) fn serve(&mut self) {
         if self.backlog == Backlog::Held {
             self.backlog = Backlog::Leaving;
@@ -105,7 +105,7 @@ impl Connection {
             }
             Err(limit) => {
                 self.shared.counters.send_queue_full.one();
-                if let Some(left_out) = self.shared.said.queued.now(now) {
+                if let Some(left_out) = self.shared.log_limits.queued.now(now) {
                     let remote = self.endpoint(self.remote);
                     warn!(target: LIMIT, limit, left_out, %remote, "a send queue is full");
                 }
@@ -114,7 +114,7 @@ impl Connection {
         }
     }
 
-    /// Shows a message that is queued to those who watch.
+    /// Shows a queued message to the tap.
     pub(super) fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
         let call = self.shared.tap(|| Tapped {
             direction: Direction::Out,
@@ -164,8 +164,8 @@ impl Connection {
         self.shared.counters.queued_bytes.down(len);
     }
 
-    /// Queues what TLS and WebSocket have to say, while there is room: they keep the rest, which
-    /// is little.
+    /// Queues the bytes of TLS and WebSocket themselves, while there is room: the layers keep the
+    /// rest, which is little.
     pub(super) fn flush_layers(&mut self, now: Instant) {
         if self.out.len() >= self.queue_limit().min(ANSWER_ROOM) {
             return;
@@ -174,7 +174,7 @@ impl Connection {
         self.see_waiting(now);
     }
 
-    /// Something was queued, or may have been.
+    /// Updates the waiting time after something was, or may have been, queued.
     pub(super) fn see_waiting(&mut self, now: Instant) {
         if !self.out.is_empty() {
             let stall = now + self.shared.config.write_stall_timeout;
@@ -183,25 +183,25 @@ impl Connection {
         }
     }
 
-    /// Something was queued or written: the peer may have begun to be behind, or have caught up.
+    /// Checks, after something was queued or written, whether the peer is behind or has caught up.
     pub(super) fn see_behind(&mut self, now: Instant) {
         let since = self.out.waiting_since(now);
-        if self.told_behind.is_some() && self.told_behind != since {
-            self.told_behind = None;
+        if self.reported_behind.is_some() && self.reported_behind != since {
+            self.reported_behind = None;
             self.notify(NoticeKind::Behind(None));
         }
-        let late = since.filter(|_| self.told_behind.is_none());
+        let late = since.filter(|_| self.reported_behind.is_none());
         self.deadlines.behind = late.map(|since| since + BEHIND);
     }
 
-    /// The peer has not taken what has waited for a while.
+    /// Marks the peer as behind, as it has not read what has waited for a while.
     pub(super) fn fall_behind(&mut self, now: Instant) {
         self.deadlines.behind = None;
-        self.told_behind = self.out.waiting_since(now);
-        self.notify(NoticeKind::Behind(self.told_behind));
+        self.reported_behind = self.out.waiting_since(now);
+        self.notify(NoticeKind::Behind(self.reported_behind));
     }
 
-    /// Gives back the sends that waited here.
+    /// Returns the sends that waited here.
     pub(super) fn return_pending(&mut self, reason: CloseReason) {
         while let Some((_, outgoing, len)) = self.pending.pop_front() {
             self.discharge(len);
@@ -210,7 +210,7 @@ impl Connection {
         }
     }
 
-    /// Gives back the sends that wait no longer for the connection to open.
+    /// Returns the sends that no longer wait for the connection to open.
     pub(super) fn return_impatient(&mut self, now: Instant) {
         self.deadlines.size_rule = None;
         for (dispatch, outgoing, len) in core::mem::take(&mut self.pending) {

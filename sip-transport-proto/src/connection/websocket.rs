@@ -1,18 +1,18 @@
-//! A WebSocket as a layer: messages and keep-alives out of its items.
+//! The WebSocket layer: messages and keep-alives from WebSocket events.
 
 use bytes::Bytes;
 
 use super::layers::{Inbound, WebSocketSide};
 use crate::error::CloseReason;
-use crate::websocket::{CloseCode, Item, Refusal, WebSocket, WebSocketLimits};
+use crate::websocket::{CloseCode, Refusal, WebSocket, WebSocketEvent, WebSocketLimits};
 
-/// What a frame and its mask add to a message at most (RFC 6455 §5.2).
+/// The maximum number of bytes that a frame header with its mask adds to a message (RFC 6455 §5.2).
 const FRAME_OVERHEAD: usize = 14;
 
 #[derive(Debug)]
 pub(super) struct WebSocketLayer {
     machine: WebSocket,
-    /// The message that was given out last.
+    /// The message returned last.
     message: Bytes,
 }
 
@@ -35,20 +35,22 @@ impl WebSocketLayer {
         let item = self.machine.poll().map_err(CloseReason::WebSocket)?;
         Ok(match item {
             None => None,
-            Some(Item::Asked(check)) => Some(Inbound::Asked(check)),
-            Some(Item::Accepted(_) | Item::Connected(_)) => Some(Inbound::Open),
-            // Nobody but the peer began to close.
-            Some(Item::Closed(_)) => return Err(CloseReason::Peer),
-            // RFC 7118 §6: CRLF keep-alives come as messages.
-            Some(Item::Message { data, .. }) if data.iter().all(|b| matches!(b, b'\r' | b'\n')) => {
+            Some(WebSocketEvent::Asked(check)) => Some(Inbound::Asked(check)),
+            Some(WebSocketEvent::Accepted(_) | WebSocketEvent::Connected(_)) => Some(Inbound::Open),
+            // We have sent no close frame, so the peer is closing.
+            Some(WebSocketEvent::Closed(_)) => return Err(CloseReason::Peer),
+            // RFC 7118 §6: CRLF keep-alives arrive as messages.
+            Some(WebSocketEvent::Message { data, .. })
+                if data.iter().all(|b| matches!(b, b'\r' | b'\n')) =>
+            {
                 Some(if data.len() > 2 {
                     Inbound::Ping
                 } else {
                     Inbound::Pong
                 })
             }
-            Some(Item::Pong) => Some(Inbound::Pong),
-            Some(Item::Message { data, .. }) => {
+            Some(WebSocketEvent::Pong) => Some(Inbound::Pong),
+            Some(WebSocketEvent::Message { data, .. }) => {
                 self.message = data;
                 Some(Inbound::Whole(&self.message))
             }
@@ -76,7 +78,7 @@ impl WebSocketLayer {
         self.machine.push(data)
     }
 
-    /// The most bytes that a message becomes.
+    /// The maximum number of bytes that a message becomes.
     pub(super) fn bound(&self, message: usize) -> usize {
         message.saturating_add(FRAME_OVERHEAD)
     }

@@ -168,7 +168,7 @@ impl Arrival {
     /// names.
     fn log_stray(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) {
         const LONGEST: usize = 256;
-        let Some(left_out) = shared.said.strays.now(now) else {
+        let Some(left_out) = shared.log_limits.strays.now(now) else {
             return;
         };
         let sent_by = head.top_via(data).map(|via| via.sent_by().to_string());

@@ -44,7 +44,7 @@ pub(crate) struct KeepSource {
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Due {
     Send(SocketId, Transmit),
-    Tell(Event),
+    Report(Event),
 }
 
 /// The table of UDP flows that are kept alive: the router adds flows and drives their timers, the
@@ -123,7 +123,7 @@ impl KeptFlows {
         let asked = flows.next;
         flows.next = flows.next.wrapping_add(1);
         if let Some(flow) = flows.flows.get_mut(&key)
-            && flow.keeping.is(keep)
+            && flow.keeping.same_as(keep)
         {
             let before = core::mem::replace(&mut flow.asked, asked);
             flow.from = from;
@@ -223,7 +223,7 @@ impl KeptFlows {
                 let failed = flow.mapped.is_some() || flow.keeping.is_required();
                 self.drop_flow(flows, key);
                 shared.counters.pongs_missed.one();
-                return Some(Due::Tell(if failed {
+                return Some(Due::Report(if failed {
                     dead(key, FlowFailure::NoAnswer)
                 } else {
                     stopped(key, KeepStop::NoAnswer)

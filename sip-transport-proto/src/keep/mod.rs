@@ -31,7 +31,7 @@ impl KeepState {
     }
 
     /// Returns true if the same keep-alives are requested: nothing changes.
-    pub(crate) fn is(&self, keep: Keep) -> bool {
+    pub(crate) fn same_as(&self, keep: Keep) -> bool {
         self.asked == keep
     }
 

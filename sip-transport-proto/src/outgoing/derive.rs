@@ -1,5 +1,5 @@
-//! The requests that belong to one that was sent: CANCEL (RFC 3261 §9.1) and the ACK of a final
-//! response other than 2xx (§17.1.1.3).
+//! The requests derived from a sent one: CANCEL (RFC 3261 §9.1) and the ACK of a final response
+//! other than 2xx (§17.1.1.3).
 
 use sip_core::header::{CSeq, list};
 use sip_core::{Message, Method, Name, Request, Response};
@@ -8,14 +8,14 @@ use crate::error::DeriveError;
 use crate::outgoing::options::SendOptions;
 use crate::outgoing::sent::Sent;
 
-/// A request made from one that was sent, and how to send it: with the same top Via, to the same
-/// target, over the same flow.
+/// A request derived from a sent one, and the options to send it: with the same top Via, to the
+/// same target, over the same flow.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Derived {
     /// The request.
     pub request: Request,
-    /// To be given along with it.
+    /// The options to send it with.
     pub options: SendOptions,
 }
 
@@ -23,7 +23,7 @@ impl Sent {
     /// The CANCEL of this request.
     ///
     /// # Errors
-    /// What was sent is no request, or one that the application made unreadable.
+    /// The sent message is no request, or one that the application made unreadable.
     pub fn cancel(&self) -> Result<Derived, DeriveError> {
         let sent = self.message()?;
         self.derive(&sent, Method::Cancel, row(&sent, Name::To)?)
@@ -32,7 +32,7 @@ impl Sent {
     /// The ACK for a final response to this INVITE that is not a 2xx: the To is the response's.
     ///
     /// # Errors
-    /// What was sent is no request, or the response has no To.
+    /// The sent message is no request, or the response has no To.
     pub fn ack(&self, response: &Response) -> Result<Derived, DeriveError> {
         let sent = self.message()?;
         self.derive(&sent, Method::Ack, row(response, Name::To)?)
@@ -49,7 +49,7 @@ impl Sent {
         let via = list::split(row(sent, Name::Via)?).next();
         let cseq = sent.cseq().ok_or(DeriveError::Missing("CSeq"))?;
         let cseq = CSeq::new(cseq.seq(), method).to_string();
-        // As they stand: what is off the grammar has to match all the same.
+        // Copied as they stand: text that violates the grammar has to match too.
         let mut text = [method.as_str().as_bytes(), b" ", uri, b" SIP/2.0\r\n"].concat();
         let mut add = |name: Name, value: &[u8]| {
             text.extend([name.as_str().as_bytes(), b": ", value, b"\r\n"].concat());
@@ -66,7 +66,7 @@ impl Sent {
         text.extend_from_slice(b"\r\n");
         let mut request = Message::parse(text)?;
         if method == Method::Ack {
-            // RFC 6223 §4.3: an ACK has no response that could agree to keep-alives.
+            // RFC 6223 §4.3: an ACK has no response that could accept keep-alives.
             let removed = request.remove_via_param("keep");
             removed.map_err(|_| DeriveError::Missing("a readable Via"))?;
         }

@@ -1,3 +1,5 @@
+//! The dispatch of a message: the channel, socket or connection chosen for it, and its rendering.
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,9 +21,10 @@ use crate::shared::ChannelContext;
 use crate::shared::callbacks::Callback;
 use crate::shared::tap::TapCall;
 
-/// The way out that was chosen for a message. [`Dispatch::render`] makes the bytes for it.
+/// The channel and the socket or connection chosen for a message. [`Dispatch::render`] makes the
+/// bytes for it.
 ///
-/// It changes hands often and stays with what was sent, and so is shared.
+/// It is shared, as it is passed on often and stays with the sent message.
 #[derive(Clone, Debug)]
 pub struct Dispatch(Arc<DispatchParts>);
 
@@ -33,19 +36,21 @@ pub(crate) struct DispatchParts {
     pub(crate) protocol: Protocol,
     pub(crate) channel: ChannelId,
     pub(crate) remote: SocketAddr,
-    /// Our own end; for a connection that is being opened, not known yet.
+    /// The local address; not known yet for a connection that is being opened.
     pub(crate) local: Option<SocketAddr>,
     pub(crate) sent_by: SentBy,
-    /// The side that a forwarded request came in on, for a second Record-Route.
+    /// The sent-by of the side on which a forwarded request was received, for a second
+    /// Record-Route.
     pub(crate) arrival: Option<(HostText, Option<u16>)>,
     pub(crate) marks: ViaMarks,
-    /// Where it goes to a group.
+    /// The TTL of a message to a group.
     pub(crate) ttl: Option<u8>,
     pub(crate) hints: HintReport,
     pub(crate) sizing: SizeLimit,
 }
 
-/// What stands for the sending socket in headers. Without host or port: the connection's own.
+/// The host and port that stand for the sending socket in headers. Without host or port: the
+/// connection's own.
 #[derive(Clone, Debug)]
 pub(crate) struct SentBy {
     pub(crate) host: Option<HostText>,
@@ -77,7 +82,7 @@ impl Dispatch {
         self.0.channel
     }
 
-    /// Our own end, where it is known.
+    /// The local endpoint, as far as known.
     pub(crate) fn local(&self) -> SipEndpoint {
         self.0.local_endpoint()
     }
@@ -91,28 +96,28 @@ impl Dispatch {
         self.0.sizing.outcome(len)
     }
 
-    /// What carries the bytes.
+    /// The carrier of the bytes: a socket or a connection.
     pub fn carrier(&self) -> Carrier {
         self.0.carrier
     }
 
-    /// Where they go.
+    /// The remote address.
     pub fn remote(&self) -> SocketAddr {
         self.0.remote
     }
 
-    /// Which send it is.
+    /// The id of the send.
     pub fn send(&self) -> SendId {
         self.0.send
     }
 
-    /// Whether [`Dispatch::render`] has all that it needs; a connection that is being opened lacks
-    /// its own address until it is open.
+    /// Returns true if [`Dispatch::render`] has all that it needs; a connection that is being
+    /// opened lacks its own address until it is open.
     pub fn is_ready(&self) -> bool {
         self.0.local.is_some()
     }
 
-    /// A message that takes this route, for those who watch.
+    /// The call that shows a message on this dispatch to the tap.
     pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
         self.0.shared.tap(|| Tapped {
             direction: Direction::Out,
@@ -133,13 +138,13 @@ impl Dispatch {
         Arc::make_mut(&mut self.0).local = Some(local);
     }
 
-    /// Makes the bytes: placeholders filled in, Via and Content-Length right. Pure but for the
-    /// counters and the memory of our own names; call it outside all locks.
+    /// Renders the message: placeholders filled in, Via and Content-Length correct. It changes
+    /// nothing but the counters and the remembered sent-bys; call it outside all locks.
     ///
     /// # Errors
-    /// The message is too large to go this way, its own top Via, From or Contact cannot be read, or
-    /// the header hook panicked:
-    /// for [`Router::retry`](crate::parts::Router::retry), which goes on or ends the send.
+    /// The message is too large for this carrier; its own top Via, From or Contact cannot be read;
+    /// or the header hook panicked. Pass the error to
+    /// [`Router::retry`](crate::parts::Router::retry), which continues or ends the send.
     pub fn render(&self, now: Instant, outgoing: &Outgoing) -> Result<Sent, AttemptCause> {
         let (bytes, filled) = self.0.render(now, outgoing)?;
         Ok(Sent::new(self.clone(), bytes, filled))
@@ -214,7 +219,7 @@ impl DispatchParts {
                 return Err(SendCause::TooLarge { len }.into());
             }
             SizeLimit::Failed(_) => counters.size_rule_udp.one(),
-            SizeLimit::Lately(limit) if len > limit => counters.size_rule_udp.one(),
+            SizeLimit::TcpFailedRecently(limit) if len > limit => counters.size_rule_udp.one(),
             _ => {}
         }
         Ok(())

@@ -1,3 +1,5 @@
+//! Messages to be sent.
+
 pub(crate) mod derive;
 pub(crate) mod dispatch;
 pub(crate) mod next_hop;
@@ -27,9 +29,9 @@ use crate::resolve::Target;
 use crate::tls::TlsName;
 use crate::tokens::Branch;
 
-/// A message on its way out, with what routing needs taken from it.
+/// A message to be sent, with the facts that routing needs.
 ///
-/// It changes hands often, and so lives in a box.
+/// It is boxed, as it is passed on often.
 #[derive(Debug)]
 pub struct Outgoing {
     pub(crate) id: SendId,
@@ -38,54 +40,54 @@ pub struct Outgoing {
     pub(crate) next_hop: NextHop,
     /// The request URI or the top Route is `sips`.
     pub(crate) secure: bool,
-    /// Targets still to be tried, best first, once they are known.
+    /// The targets still to be tried, best first, once they are known.
     pub(crate) targets: Option<VecDeque<Target>>,
     pub(crate) tried: Vec<Attempt>,
-    /// What the way at hand leads over.
+    /// The carrier of the current attempt.
     pub(crate) carrier: Option<ChosenCarrier>,
-    /// A connection of its own was opened for the target at hand, if it asks for one.
+    /// A new connection was opened for the current target, if the message asks for one.
     pub(crate) has_opened: bool,
-    /// The connection to the target at hand was gone when it came there.
+    /// The connection to the current target was closed before the message was queued on it.
     pub(crate) missed: bool,
-    /// What the size rule did with the target at hand.
+    /// The state of the size rule for the current target.
     pub(crate) size: SizeState,
-    /// After its targets, those of its sent-by are to be found.
+    /// The targets of its sent-by are still to be found after these.
     pub(crate) sent_by_left: bool,
-    /// It was sent before: this is another transaction (RFC 3261 §8.1.2).
+    /// It was sent before, and this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
-    /// Whose id it has, if it has one.
+    /// The transport that gave it an id, if it has one.
     pub(crate) transport: Option<TransportId>,
-    /// For a request's top Via, where that has none or another transaction's.
+    /// The branch for a request's top Via, if that has none or that of another transaction.
     pub(crate) branch: Option<Branch>,
-    /// How placeholders are filled in, unless the options say.
+    /// The substitution mode, unless the options give one.
     pub(crate) substitution: Substitution,
 }
 
-/// What a way leads over.
+/// The carrier chosen for an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChosenCarrier {
     pub(crate) channel: ChannelId,
     pub(crate) connection: Option<ConnectionId>,
-    /// Whether that was open when it was chosen.
+    /// True if it was open when it was chosen.
     pub(crate) open: bool,
 }
 
-/// How far a request is on its way around UDP (RFC 3261 §18.1.1).
+/// The state of a request under the size rule (RFC 3261 §18.1.1).
 #[derive(Debug)]
 pub(crate) enum SizeState {
-    /// It may go over UDP, as far as is known.
+    /// It may be sent over UDP, as far as known.
     Unknown,
-    /// It is so long that TCP is tried, until then.
+    /// It is so long that TCP is tried until this time.
     Tcp { len: usize, until: Instant },
-    /// TCP failed of this.
+    /// TCP failed for this cause.
     Failed(Box<AttemptCause>),
 }
 
 impl Outgoing {
-    /// Reads from the message what routing needs. Cheap, and needs no lock.
+    /// Reads the facts that routing needs from the message. It is cheap, and needs no lock.
     ///
-    /// A message that names no usable destination is no error yet: a hinted connection may carry
-    /// it all the same.
+    /// A message that names no usable destination is not an error yet: a hinted connection may
+    /// still carry it.
     pub fn new(message: impl Into<Message>, options: SendOptions) -> Box<Self> {
         let message = message.into();
         let (next_hop, secure) = if message.is_request() {
@@ -116,18 +118,18 @@ impl Outgoing {
         })
     }
 
-    /// Ends the send of this.
+    /// Turns the message into the error of its send.
     pub(crate) fn into_error(self: Box<Self>, cause: SendCause) -> SendError {
         SendError::new(cause, self.id, self.message, self.tried)
     }
 
-    /// How it is to be sent.
+    /// The options of the send.
     pub fn options(&self) -> &SendOptions {
         &self.options
     }
 
-    /// Changes how it is to be sent. Another destination takes the place of all targets that were
-    /// left to try.
+    /// Changes the options of the send. Another destination replaces all targets that were left to
+    /// try.
     pub fn change_options(&mut self, change: impl FnOnce(SendOptions) -> SendOptions) {
         let before = self.options.to;
         self.options = change(core::mem::take(&mut self.options));
@@ -142,22 +144,22 @@ impl Outgoing {
         &self.message
     }
 
-    /// Which send it is: known from [`SendIds::assign`](crate::parts::SendIds::assign) on, and from
-    /// [`Router::send`](crate::parts::Router::send) at the latest; before that, 0.
+    /// The id of the send: known from [`SendIds::assign`](crate::parts::SendIds::assign) on, and
+    /// from [`Router::send`](crate::parts::Router::send) at the latest; before that, 0.
     pub fn id(&self) -> SendId {
         self.id
     }
 
     /// The branch that the top Via of this request has on the wire, whichever target it goes to:
-    /// its own, or the one that it gets. `None` for a response, for a Via that cannot be read, and
-    /// where one is due that is made with the [`id`](Self::id). A header hook
-    /// ([`Config::header_hook`](crate::Config::header_hook)) that writes branches has the last word.
+    /// its own, or the one that it gets. `None` for a response, for an unreadable Via, and as long
+    /// as the branch depends on an [`id`](Self::id) not given yet. A header hook
+    /// ([`Config::header_hook`](crate::Config::header_hook)) may still replace it.
     pub fn branch(&self) -> Option<&str> {
         let made = self.branch.as_ref();
         substitute::branch(&self.message, self.mode(), made, self.new_branch)
     }
 
-    /// How placeholders are filled in.
+    /// The substitution mode.
     pub(crate) fn mode(&self) -> Substitution {
         self.options.substitution.unwrap_or(self.substitution)
     }
@@ -166,13 +168,13 @@ impl Outgoing {
         self.targets.as_ref()?.front().cloned()
     }
 
-    /// The targets that race with the one at hand (RFC 8305 §5).
+    /// The targets that race with the current one (RFC 8305 §5).
     pub(crate) fn rivals(&self) -> impl Iterator<Item = &Target> {
         let others = self.targets.iter().flatten().skip(1);
         others.take_while(|target| target.races)
     }
 
-    /// Puts another address of the server at hand first.
+    /// Moves another address of the current server to the front.
     pub(crate) fn prefer(&mut self, rival: SocketAddr) -> Option<Target> {
         let targets = self.targets.as_mut()?;
         let place = targets.iter().position(|target| target.addr == rival)?;
@@ -185,7 +187,7 @@ impl Outgoing {
         self.target()
     }
 
-    /// Whether the target at hand has failed of this before, or there is none.
+    /// Returns true if the current target has failed for this cause before, or there is none.
     pub(crate) fn was_failed_by(&self, cause: &AttemptCause) -> bool {
         self.target().is_none_or(|Target { protocol, addr, .. }| {
             self.tried.iter().any(|Attempt { target, cause: of }| {
@@ -194,19 +196,19 @@ impl Outgoing {
         })
     }
 
-    /// Notes that another address of the server at hand was connected first. The target stays one,
-    /// in case that fails.
+    /// Records that another address of the current server was connected first. The target is kept,
+    /// in case that one fails.
     pub(crate) fn overtaken(&mut self, cause: AttemptCause) {
         let attempt = self.target().map(|target| Attempt { target, cause });
         self.tried.extend(attempt);
     }
 
-    /// Whether it must not go over a connection that was there before it.
+    /// Returns true if it must not be sent over an existing connection.
     pub(crate) fn wants_new_connection(&self) -> bool {
         self.options.new_connection && !self.has_opened && self.message.is_request()
     }
 
-    /// Gives up the target at hand.
+    /// Gives up the current target.
     pub(crate) fn failed(&mut self, cause: AttemptCause) {
         self.has_opened = false;
         self.missed = false;
@@ -216,7 +218,7 @@ impl Outgoing {
         self.tried.extend(attempt);
     }
 
-    /// Until when it may wait for a connection that is being opened.
+    /// The time until which it may wait for a connection that is being opened.
     pub(crate) fn patience(&self) -> Option<Instant> {
         match self.size {
             SizeState::Tcp { until, .. } => Some(until),
@@ -224,8 +226,8 @@ impl Outgoing {
         }
     }
 
-    /// What the peer has to be: the domain that the message is for, whatever `maddr` and the DNS
-    /// say (RFC 5922 §7.3). Of no use to UDP and TCP.
+    /// The name that the peer must authenticate as: the domain that the message is for, regardless
+    /// of `maddr` and DNS (RFC 5922 §7.3). Unused by UDP and TCP.
     pub(crate) fn peer_name(&self, protocol: Protocol) -> Option<TlsName> {
         if matches!(protocol, Protocol::Udp | Protocol::Tcp) {
             return None;
@@ -258,7 +260,7 @@ impl Outgoing {
     }
 }
 
-/// The top Via of a message, which may be off the grammar where that does no harm.
+/// The top Via of a message, which may violate the grammar where that does no harm.
 pub(crate) fn top_via(message: &Message) -> Result<Via<'_>, SendCause> {
     message.top_via().map_err(|error| match error {
         HeaderError::Value { error, .. } => SendCause::Malformed { what: "Via", error },

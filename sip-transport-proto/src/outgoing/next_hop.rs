@@ -1,3 +1,5 @@
+//! The next hop that a message itself names.
+
 use core::net::IpAddr;
 
 use sip_core::message::Message;
@@ -9,28 +11,28 @@ use crate::error::SendCause;
 use crate::outgoing::top_via;
 use crate::protocol::Protocol;
 
-/// Where the message itself says that it should go.
+/// The next hop that a message itself names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum NextHop {
-    /// Nowhere that can be reached; only a connection hint can help.
+    /// None that is usable; only a connection hint can help.
     Unknown(SendCause),
     /// A host of a URI.
     Host {
         host: HostText,
-        /// The host of the URI where `maddr` has taken its place.
+        /// The host of the URI, if `maddr` replaces it.
         domain: Option<HostText>,
         port: Option<u16>,
         transport: Option<Protocol>,
-        /// For a group.
+        /// The TTL, for a group.
         ttl: Option<u8>,
     },
-    /// The way that the request of this response came.
+    /// The flow on which the request of this response was received.
     Flow(Flow),
-    /// Where the top Via of this response says.
+    /// The address in the top Via of this response.
     Via(ViaFacts),
 }
 
-/// What a response's top Via says about the way back (RFC 3261 §18.2.2, RFC 3581 §4).
+/// The return address in a response's top Via (RFC 3261 §18.2.2, RFC 3581 §4).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct ViaFacts {
     pub(crate) protocol: Option<Protocol>,
@@ -38,14 +40,14 @@ pub(crate) struct ViaFacts {
     pub(crate) ip: Option<IpAddr>,
     /// The sent-by's port.
     pub(crate) port: Option<u16>,
-    /// Whether the client asked for `rport`, and what was filled in.
+    /// The `rport` parameter, if there is one, and its value.
     pub(crate) rport: Option<Option<u16>>,
     /// A group that the response is to be sent to, and the TTL.
     pub(crate) group: Option<(IpAddr, Option<u8>)>,
 }
 
-/// The next hop of a request: the top Route where it is a loose router, else the request URI,
-/// into which a strict router's URI has been put already (RFC 3261 §8.1.2).
+/// The next hop of a request: the top Route if it is a loose router, else the request URI, which a
+/// strict router's URI has replaced already (RFC 3261 §8.1.2).
 pub(crate) fn request_hop(message: &Message) -> Result<(NextHop, bool), SendCause> {
     let malformed = |what| move |error| SendCause::Malformed { what, error };
     let request_uri = RoutingUri::parse(message.request_uri().unwrap_or_default())
@@ -76,7 +78,7 @@ pub(crate) fn host_of(uri: &RoutingUri<'_>) -> Result<NextHop, SendCause> {
             None => return Err(SendCause::UnsupportedTransport(token.to_owned())),
         },
     };
-    // RFC 3261 §19.1.1: maddr takes the place of the host.
+    // RFC 3261 §19.1.1: maddr replaces the host.
     let maddr = uri.maddr();
     Ok(NextHop::Host {
         host: maddr.unwrap_or_else(|| host_port.host()).into(),

@@ -1,3 +1,5 @@
+//! The options of a send.
+
 use crate::config::Substitution;
 use crate::config::keep::Keep;
 use crate::config::response_policy::ResponsePolicy;
@@ -8,17 +10,17 @@ use crate::ids::{ChannelId, ConnectionId};
 use crate::tls::TlsConfig;
 use crate::tls::{TlsChoice, TlsName};
 
-/// How to send one message.
+/// The options of one send.
 ///
 /// ```
 /// use sip_transport_proto::{Keep, Protocol, SendOptions, SipEndpoint};
 ///
 /// let proxy = SipEndpoint::new(Protocol::Tcp, "192.0.2.1:5060".parse()?);
-/// // A REGISTER to an outbound proxy, whose flow is to last (RFC 5626).
+/// // A REGISTER to an outbound proxy, whose flow is kept alive (RFC 5626).
 /// let options = SendOptions::new().to(proxy).keep(Keep::new().required());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "options are for a send"]
+#[must_use = "options do nothing until they are given to a send"]
 #[derive(Clone, Debug, Default)]
 pub struct SendOptions {
     pub(crate) to: Option<SipEndpoint>,
@@ -36,30 +38,30 @@ pub struct SendOptions {
 }
 
 impl SendOptions {
-    /// The defaults: where the message itself says, on the channel that fits.
+    /// The defaults: the destination in the message, on the channel that fits.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sends to this protocol and address, whatever the message says. A connection named in it
+    /// Sends to this protocol and address, regardless of the message. A connection named in it
     /// counts as a hint.
     pub fn to(mut self, destination: SipEndpoint) -> Self {
         self.to = Some(destination);
         self
     }
 
-    /// What the peer has to prove to be, over TLS, and what it is called in a WebSocket upgrade.
-    /// Without it, that is the domain that the message is for (RFC 5922 §7.3): the host of the
-    /// next hop's URI, for a response the sent-by of its top Via.
+    /// Sets the name that the peer must authenticate as over TLS, and that a WebSocket upgrade asks
+    /// for. By default it is the domain that the message is for (RFC 5922 §7.3): the host of the
+    /// next hop's URI, or for a response the sent-by of its top Via.
     pub fn name(mut self, name: TlsName) -> Self {
         self.name = Some(name);
         self
     }
 
     /// Connects under this TLS configuration, in place of the channel's and the transport's. The
-    /// message goes over no connection that was made under another, unless a hint or the flow of a
-    /// response names it; so keep one configuration for all sends that are to share connections,
-    /// and clone it: what is built anew is another.
+    /// message uses no connection that was opened under another, unless a hint or the flow of a
+    /// response names it. So keep one configuration for all sends that are to share connections,
+    /// and clone it: one that is built anew is a different one.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.tls = TlsChoice(Some(tls));
@@ -72,67 +74,68 @@ impl SendOptions {
         self
     }
 
-    /// Asks for a connection: the message goes there whatever its destination is.
+    /// Asks for a connection: the message is sent over it regardless of its destination.
     pub fn connection(mut self, connection: ConnectionId) -> Self {
         self.hints.connection = Some(connection);
         self
     }
 
-    /// Takes all hints together, such as [`SipEndpoint::hints`].
+    /// Sets all hints together, such as [`SipEndpoint::hints`].
     pub fn hints(mut self, hints: Hints) -> Self {
         self.hints = hints;
         self
     }
 
-    /// How placeholders are filled in, for this message only.
+    /// Sets how placeholders are filled in, for this message only.
     pub fn substitution(mut self, substitution: Substitution) -> Self {
         self.substitution = Some(substitution);
         self
     }
 
-    /// Keeps alive the flow that the message goes out on. See [`Keep`].
+    /// Keeps alive the flow over which the message is sent. See [`Keep`].
     pub fn keep(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
         self
     }
 
-    /// How many routers a datagram to a group may pass, plus one. Default: the `ttl` of the next
-    /// hop's URI, for a response that of its top Via, else 1 (RFC 3261 §18.1.1, §18.2.2).
+    /// Sets the TTL of a datagram to a group. Default: the `ttl` of the next hop's URI, or for a
+    /// response that of its top Via, else 1 (RFC 3261 §18.1.1, §18.2.2).
     pub fn multicast_ttl(mut self, ttl: u8) -> Self {
         self.multicast_ttl = Some(ttl);
         self
     }
 
-    /// From which size on it goes over TCP in the place of UDP, for this message only.
+    /// Sets the size from which on TCP replaces UDP, for this message only.
     pub fn size_rule(mut self, rule: SizeRule) -> Self {
         self.size_rule = Some(rule);
         self
     }
 
-    /// Draws among the servers of one priority by these bytes in place of chance: the same bytes
-    /// find the same server, unless it has failed lately. For a stateless proxy, whose
-    /// retransmissions, CANCEL and ACK have to go where the request went (RFC 3263 §4.4): made of
-    /// what they share, as its branch is.
+    /// Selects among the servers of one priority by these bytes instead of at random: the same
+    /// bytes select the same server, unless it has failed recently. For a stateless proxy, whose
+    /// retransmissions, CANCEL and ACK must follow the request (RFC 3263 §4.4): derive the bytes
+    /// from what they share, as its branch is.
     pub fn draw_by(mut self, seed: [u8; 32]) -> Self {
         self.draw_by = Some(seed);
         self
     }
 
-    /// How far it may go, for this response only.
+    /// Sets the policy for this response only.
     pub fn responses(mut self, policy: ResponsePolicy) -> Self {
         self.responses = Some(policy);
         self
     }
 
-    /// Opens a connection for it, even where there is one to its target already: a second flow to one
-    /// server (RFC 5626 §4.2.1). A connection hint counts more, and over UDP it says nothing.
+    /// Opens a new connection for the message, even if there is one to its target already: a second
+    /// flow to one server (RFC 5626 §4.2.1). A connection hint takes precedence, and over UDP the
+    /// option has no effect.
     pub fn new_connection(mut self) -> Self {
         self.new_connection = true;
         self
     }
 
-    /// Fills in From and Contact of a message that came from the wire too. A proxy must not: it
-    /// would put its own address into a caller's Contact.
+    /// Fills in From and Contact of a received message too. A proxy must not: it would put its own
+    /// address into a caller's Contact.
     pub fn fill_forwarded(mut self) -> Self {
         self.fill_forwarded = true;
         self

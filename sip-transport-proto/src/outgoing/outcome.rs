@@ -1,4 +1,4 @@
-//! How far a message has come on its way out.
+//! The outcome of a step in sending: routed, waiting, returned or sent.
 
 use crate::error::AttemptCause;
 use crate::ids::SendId;
@@ -9,8 +9,8 @@ use crate::outgoing::sent::Sent;
 /// A message that a router or a connection has taken.
 #[derive(Debug)]
 pub enum Routed {
-    /// Nothing stands in its way: render it, and give the bytes to what [`Dispatch::carrier`]
-    /// names. From a router, ask the carrier's connection first, by
+    /// It can be sent: render it, and give the bytes to the carrier that [`Dispatch::carrier`]
+    /// names. If it is from a router, ask the carrier's connection first, with
     /// [`Connection::push`](crate::parts::Connection::push).
     Ready(Dispatch, Box<Outgoing>),
     /// It waits. With a router, until [`RouterOutput::Routed`](crate::parts::RouterOutput::Routed) or
@@ -20,25 +20,25 @@ pub enum Routed {
     Waiting(SendId),
 }
 
-/// A message that could not go the way chosen for it, to be given to
+/// A message that could not be sent as dispatched, to be given to
 /// [`Router::retry`](crate::parts::Router::retry).
 #[derive(Debug)]
 pub struct Returned {
     /// The message.
     pub outgoing: Box<Outgoing>,
-    /// Why that attempt failed.
+    /// The cause of the failed attempt.
     pub cause: AttemptCause,
 }
 
 impl Returned {
-    /// A message that an attempt gives back.
+    /// A message returned by an attempt.
     pub fn new(outgoing: Box<Outgoing>, cause: impl Into<AttemptCause>) -> Self {
         let cause = cause.into();
         Self { outgoing, cause }
     }
 }
 
-/// A message that is sent, or on its way.
+/// A message that is sent or waiting.
 #[derive(Debug)]
 // Boxing the common case would cost an allocation for each message.
 #[allow(clippy::large_enum_variant)]

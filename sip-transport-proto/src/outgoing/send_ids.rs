@@ -1,3 +1,5 @@
+//! The source of send ids and branches.
+
 use std::sync::Arc;
 
 use crate::ids::SendId;
@@ -5,10 +7,10 @@ use crate::outgoing::Outgoing;
 use crate::shared::ChannelContext;
 use crate::tokens::Branch;
 
-/// The source of a router's send ids and branches, to be had without the router's lock.
+/// The source of a router's send ids and branches, usable without the router's lock.
 ///
-/// Whoever keeps a table of what was sent enters a message there before it goes out, as a response
-/// or a failure may be told of while the call that sends it has not returned yet.
+/// A table of transactions has to contain a message before it is sent, as a response or a failure
+/// may be reported before the call that sends it has returned.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ use crate::tokens::Branch;
 /// use sip_transport_proto::{Config, Outgoing, SendOptions};
 ///
 /// let router = Router::new(Config::default(), [0; 32]);
-/// let ids = router.send_ids(); // to be cloned to wherever messages are sent from
+/// let ids = router.send_ids(); // clone it to wherever messages are sent
 /// let request = RequestBuilder::new(Method::Options, "sip:192.0.2.2").build(|r| r.fill(1))?;
 /// let mut outgoing = Outgoing::new(request, SendOptions::new());
 /// ids.assign(&mut outgoing);
@@ -34,8 +36,8 @@ impl SendIds {
         Self(Arc::clone(shared))
     }
 
-    /// Gives a message its id, and a request the branch for its top Via if that has none.
-    /// [`Router::send`](crate::parts::Router::send) does so for those that have no id yet.
+    /// Gives a message its id, and a request the branch for its top Via if it has none.
+    /// [`Router::send`](crate::parts::Router::send) does so for messages that have no id yet.
     pub fn assign(&self, outgoing: &mut Outgoing) -> SendId {
         let shared = &self.0;
         if outgoing.transport != Some(shared.id) {

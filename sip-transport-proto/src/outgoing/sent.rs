@@ -1,3 +1,5 @@
+//! A sent message, and its remaining targets.
+
 use core::fmt;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -27,19 +29,19 @@ use crate::shared::tap::TapCall;
 ///     if let Some(target) = invite.target() {
 ///         println!("{target}, and {} more", invite.targets_left()); // and why (RFC 3263)
 ///     }
-///     invite.cancel() // the same way, with the same branch
+///     invite.cancel() // to the same target, with the same branch
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Sent {
     pub(crate) dispatch: Dispatch,
     bytes: Bytes,
-    /// Where anything was.
+    /// The placeholders that were filled in, if any.
     filled: Option<Box<Filled>>,
-    /// The target that it went to and those behind it; none where a flow or a hint said where.
+    /// The target that it was sent to and those after it; none if a flow or a hint decided.
     pub(crate) targets: VecDeque<Target>,
     pub(crate) tried: Vec<Attempt>,
-    /// The message as given, where there is another target to try it on.
+    /// The message as given, if there is another target to try.
     pub(crate) rest: Option<Box<Outgoing>>,
 }
 
@@ -65,41 +67,40 @@ impl Sent {
         }
     }
 
-    /// Which send it is: what a later [`Event::SendFailed`](crate::Event::SendFailed) names.
+    /// The id of the send, which a later [`Event::SendFailed`](crate::Event::SendFailed) names.
     pub fn id(&self) -> SendId {
         self.dispatch.send()
     }
 
-    /// The message exactly as it went out.
+    /// The message exactly as it was sent.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// The message as it went out, parsed.
+    /// The message as it was sent, parsed.
     ///
     /// # Errors
-    /// What the application put into the message may not be SIP.
+    /// The application's own parts of the message may not be valid SIP.
     pub fn message(&self) -> Result<Message, ParseError> {
         Message::parse(self.bytes.clone())
     }
 
-    /// The socket it went out of.
+    /// The local endpoint it was sent from.
     pub fn local(&self) -> SipEndpoint {
         self.dispatch.local()
     }
 
-    /// Where it went.
+    /// The remote endpoint it was sent to.
     pub fn remote(&self) -> SipEndpoint {
         self.dispatch.remote_endpoint()
     }
 
-    /// What carries it.
+    /// The carrier: a socket or a connection.
     pub fn carrier(&self) -> Carrier {
         self.dispatch.carrier()
     }
 
-    /// The datagram that it makes, and the socket to send it from; `None` if a connection
-    /// carries it.
+    /// The datagram to send, and the socket to send it from; `None` if a connection carries it.
     pub fn datagram(&self) -> Option<(SocketId, Transmit)> {
         let Carrier::Datagram { socket, source } = self.carrier() else {
             return None;
@@ -114,9 +115,9 @@ impl Sent {
         Some((socket, transmit))
     }
 
-    /// The datagram that it makes, for those who watch: run it before the datagram is sent, with no
-    /// lock held. `None` if nobody watches, or if a connection carries it, which will say so itself
-    /// ([`ConnectionEvent::Call`](crate::parts::ConnectionEvent::Call)).
+    /// The call that shows the datagram to the tap: run it before the datagram is sent, with no
+    /// lock held. `None` without a tap, or if a connection carries the message, which reports it
+    /// itself ([`ConnectionEvent::Call`](crate::parts::ConnectionEvent::Call)).
     #[must_use]
     pub fn tap(&self, at: Instant) -> Option<TapCall> {
         match self.carrier() {
@@ -125,27 +126,27 @@ impl Sent {
         }
     }
 
-    /// The error of a datagram for which its socket's queue has no room; counts it.
+    /// The error of a datagram that its socket's full queue refuses; counts it.
     pub fn queue_full(&self, limit: usize) -> SendCause {
         self.dispatch.queue_full(limit)
     }
 
-    /// What was put in the place of placeholders.
+    /// The placeholders that were filled in, and with what.
     pub fn filled(&self) -> &Filled {
         self.filled.as_deref().unwrap_or(&NOTHING)
     }
 
-    /// What became of the hints.
+    /// The outcome of the hints.
     pub fn hints(&self) -> HintReport {
         self.dispatch.hints()
     }
 
-    /// What its size had to do with the way it took (RFC 3261 §18.1.1).
+    /// The effect of its size on the choice of the protocol (RFC 3261 §18.1.1).
     pub fn size_rule(&self) -> SizeOutcome {
         self.dispatch.size_outcome(self.bytes.len())
     }
 
-    /// Keeps the targets and, if there are more of them to try it on, the message as given.
+    /// Keeps the targets and, if there are more to try, the message as given.
     #[must_use]
     pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
         self.tried = core::mem::take(&mut outgoing.tried);
@@ -156,19 +157,19 @@ impl Sent {
         self
     }
 
-    /// The target that it went to, with the reason why it was one; `None` where a flow or a
-    /// connection hint said where.
+    /// The target that it was sent to, with the reason for it; `None` if a flow or a connection
+    /// hint decided.
     pub fn target(&self) -> Option<&Target> {
         self.targets.front()
     }
 
-    /// The targets that were tried before it, in order, with what each failed of.
+    /// The targets that were tried before it, in order, each with the cause of its failure.
     pub fn tried(&self) -> &[Attempt] {
         &self.tried
     }
 
-    /// How many targets are left to try after this one. A response's sent-by, which is looked up
-    /// when its turn comes, counts as one.
+    /// The number of targets left to try after this one. A response's sent-by, which is looked up
+    /// when it is reached, counts as one.
     pub fn targets_left(&self) -> usize {
         let sent_by = self.rest.as_ref().is_some_and(|rest| rest.sent_by_left);
         self.targets
@@ -178,7 +179,7 @@ impl Sent {
     }
 }
 
-/// What became of each hint.
+/// The outcome of each hint.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct HintReport {
@@ -190,7 +191,7 @@ pub struct HintReport {
     pub local: HintOutcome,
 }
 
-/// What became of a hint.
+/// The outcome of a hint.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum HintOutcome {
     /// There was none.
@@ -202,7 +203,7 @@ pub enum HintOutcome {
     Overruled(Overruled),
 }
 
-/// Why a hint was overruled.
+/// The reason that a hint was overruled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Overruled {
@@ -210,16 +211,16 @@ pub enum Overruled {
     UnknownChannel,
     /// The id is of another transport.
     OtherTransport,
-    /// The destination asks for datagrams and the hint is a stream, or the other way round, or
-    /// for a stream protocol that the hinted channel does not carry.
+    /// The destination requires datagrams and the hint is a stream or the reverse, or it requires a
+    /// stream protocol that the hinted channel does not carry.
     Protocol,
     /// The channel does not carry the destination's address family, or cannot reach it.
     Unreachable,
     /// The connection is closed.
     Closed,
-    /// A `sips` target must not go out unprotected (RFC 3261 §26.2.2).
+    /// A `sips` target must not be reached over an insecure transport (RFC 3261 §26.2.2).
     Insecure,
-    /// A connection hint was followed, and the connection belongs elsewhere.
+    /// A connection hint was followed, and the connection does not match this hint.
     ConnectionWins,
     /// The channel is bound to another address.
     Bound,
@@ -235,7 +236,7 @@ impl fmt::Display for Overruled {
             Self::Protocol => "the destination asks for another protocol",
             Self::Unreachable => "the channel cannot reach the destination",
             Self::Closed => "the connection is closed",
-            Self::Insecure => "sips must not go out unprotected",
+            Self::Insecure => "sips requires a secure transport",
             Self::ConnectionWins => "the connection hint wins",
             Self::Bound => "the channel is bound to another address",
             Self::NoConnection => "no connection may be opened for a response",
@@ -243,11 +244,11 @@ impl fmt::Display for Overruled {
     }
 }
 
-/// Why a message cannot be sent to its next target.
+/// The reason that a message cannot be sent to its next target.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum NextError {
-    /// All its targets were used.
+    /// All its targets have been tried.
     #[error("there is no other target")]
     NoTargetLeft(Box<Sent>),
 }

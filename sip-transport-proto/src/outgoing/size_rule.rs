@@ -1,4 +1,4 @@
-//! Which requests are too large for UDP (RFC 3261 §18.1.1).
+//! The requests that are too large for UDP (RFC 3261 §18.1.1).
 
 use core::net::IpAddr;
 
@@ -6,50 +6,51 @@ use sip_core::{Message, Method};
 
 use crate::error::AttemptCause;
 
-/// What the [`SizeRule`](crate::SizeRule) did to a message.
+/// The effect of the [`SizeRule`](crate::SizeRule) on a message.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SizeOutcome {
-    /// Nothing: it is small enough, or the rule is not for it.
+    /// None: the message is small enough, or the rule does not apply to it.
     #[default]
     Unaffected,
-    /// It is too large for UDP, and went over TCP.
+    /// It is too large for UDP, and was sent over TCP.
     Tcp,
-    /// It is too large for UDP, and went over it all the same, as TCP failed of this.
+    /// It is too large for UDP, and was sent over it nevertheless, as TCP failed for this cause.
     TcpFailed(AttemptCause),
-    /// The same, without another try: TCP to this target failed not long ago.
-    TcpFailedLately,
+    /// The same, without another attempt: TCP to this target failed recently.
+    TcpFailedRecently,
 }
 
-/// What the rule says of a way out.
+/// The limit that the rule sets for a dispatch.
 #[derive(Clone, Debug)]
 pub(crate) enum SizeLimit {
-    /// Nothing.
+    /// No limit.
     Free,
     /// A longer datagram has to be tried over TCP first.
     Limit(usize),
-    /// A longer datagram would have to, but TCP to this target failed lately.
-    Lately(usize),
-    /// A longer datagram: this is what became of TCP.
+    /// A longer datagram would have to be tried over TCP first, but TCP to this target failed
+    /// recently.
+    TcpFailedRecently(usize),
+    /// TCP was tried for a longer datagram, and failed for this cause.
     Failed(Box<AttemptCause>),
-    /// A connection, as the message is too long for a datagram.
+    /// The message is sent over a connection, as it is too long for a datagram.
     Tcp,
 }
 
 impl SizeLimit {
-    /// What is to be told of a message of this length.
+    /// The outcome to report for a message of this length.
     pub(crate) fn outcome(&self, len: usize) -> SizeOutcome {
         match self {
             Self::Tcp => SizeOutcome::Tcp,
             Self::Failed(cause) => SizeOutcome::TcpFailed((**cause).clone()),
-            Self::Lately(limit) if len > *limit => SizeOutcome::TcpFailedLately,
+            Self::TcpFailedRecently(limit) if len > *limit => SizeOutcome::TcpFailedRecently,
             _ => SizeOutcome::Unaffected,
         }
     }
 }
 
-/// Whether the rule is for such a message at all. ACK and CANCEL go where their INVITE went
-/// (RFC 3261 §9.1, §17.1.1.3), a response where its Via says (§18.2.2).
+/// Returns true if the rule applies to such a message at all. ACK and CANCEL follow their INVITE
+/// (RFC 3261 §9.1, §17.1.1.3), a response follows its Via (§18.2.2).
 pub(crate) fn must_avoid_udp(message: &Message) -> bool {
     let method = message.method();
     method.is_some_and(|method| !matches!(method, Method::Ack | Method::Cancel))

@@ -1,10 +1,12 @@
+//! The branches of stateless proxies.
+
 use sha2::{Digest, Sha256};
 use sip_core::message::HeaderError;
 use sip_core::{Name, Request};
 
 use crate::tokens::Branch;
 
-/// The branch that a stateless proxy forwards a request under (RFC 3261 §16.11): the same for each
+/// The branch with which a stateless proxy forwards a request (RFC 3261 §16.11): the same for each
 /// retransmission, and for the CANCEL and the ACK that belong to it, on every host and after a
 /// restart.
 ///
@@ -33,7 +35,7 @@ pub fn stateless_branch(received: &Request) -> Result<Branch, HeaderError> {
     match via.branch().filter(|branch| has_cookie(branch)) {
         Some(branch) => {
             add(branch.as_bytes());
-            // Only together with it a branch is unique for certain (§17.2.3).
+            // Only the branch and the sent-by together are certain to be unique (§17.2.3).
             add(via.sent_by().to_string().to_ascii_lowercase().as_bytes());
         }
         // A client of RFC 2543.
@@ -53,7 +55,7 @@ pub fn stateless_branch(received: &Request) -> Result<Branch, HeaderError> {
     ))
 }
 
-/// RFC 3261 §8.1.1.7, in any case as all parameters.
+/// RFC 3261 §8.1.1.7; case-insensitive as all parameters are.
 fn has_cookie(branch: &str) -> bool {
     let cookie = branch.as_bytes().first_chunk::<7>();
     cookie.is_some_and(|cookie| cookie.eq_ignore_ascii_case(b"z9hG4bK"))

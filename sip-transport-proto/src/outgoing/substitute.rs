@@ -1,4 +1,4 @@
-//! What goes in the place of `0.0.0.0` and `[::]` in Via, From, Contact and Record-Route.
+//! The substitution of `0.0.0.0` and `[::]` in Via, From, Contact and Record-Route.
 
 use core::net::IpAddr;
 use core::ops::Range;
@@ -17,29 +17,29 @@ use crate::protocol::Protocol;
 use crate::shared::own_names::SentByKey;
 use crate::tokens::Branch;
 
-/// What the socket selected to send puts into a message.
+/// The values that the selected socket fills into a message.
 #[derive(Debug)]
 pub(crate) struct Fill<'a> {
     pub(crate) host: Host<'a>,
     pub(crate) port: Option<u16>,
-    /// What stands for the side that a forwarded request came in on.
+    /// The host and port of the side on which a forwarded request was received.
     pub(crate) arrival: Option<HostPort<'a>>,
     pub(crate) protocol: Protocol,
-    /// The request goes to a `sips` target.
+    /// The request is for a `sips` target.
     pub(crate) secure: bool,
-    /// For a request's top Via, if it has none.
+    /// The branch for a request's top Via, if it has none.
     pub(crate) branch: Option<&'a Branch>,
-    /// In the place of the one it has.
+    /// Replace the branch that it has.
     pub(crate) new_branch: bool,
     pub(crate) marks: ViaMarks,
     pub(crate) mode: Substitution,
     /// Write `transport=tls` into a Contact with a `sip` URI.
     pub(crate) transport_tls: bool,
-    /// Fill in From and Contact of a message from the wire too.
+    /// Fill in From and Contact of a received message too.
     pub(crate) forwarded: bool,
 }
 
-/// One value's part to be replaced.
+/// A part of a value to be replaced.
 struct Edit {
     row: usize,
     range: Range<usize>,
@@ -90,7 +90,7 @@ pub(crate) fn render(
         return Ok((message.to_bytes(), filled, sent_by));
     }
     let mut copy = message.clone();
-    // From the back, so that the places in front stay where they are.
+    // From the back, so that the positions in front stay valid.
     for edit in edits.iter().rev() {
         copy.splice(edit.row, edit.range.clone(), &edit.text)
             .map_err(edit_failed)?;
@@ -123,12 +123,13 @@ fn via_row(message: &Message) -> Option<(usize, HeaderRow<'_>)> {
     rows.find(|(_, header)| header.name() == Name::Via)
 }
 
-/// Whether the top Via is one that was put there here. Others are passed on as they came.
+/// Returns true if the top Via was put there here. Others are passed on as received.
 fn is_to_be_filled(message: &Message, top_via: HeaderRow<'_>, mode: Substitution) -> bool {
     message.is_built() || top_via.is_edited() || mode == Substitution::Original
 }
 
-/// What we build follows the grammar; a header from the wire that does not stays as it came.
+/// Ignores the error of a received header that violates the grammar, which is passed on as
+/// received.
 fn unless_received(message: &Message, result: Result<(), SendCause>) -> Result<(), SendCause> {
     match result {
         Err(SendCause::Malformed { .. }) if !message.is_built() => Ok(()),
@@ -137,7 +138,7 @@ fn unless_received(message: &Message, result: Result<(), SendCause>) -> Result<(
 }
 
 fn edit_failed(_: EditError) -> SendCause {
-    // Only a head that would outgrow its limit can do that.
+    // Only a head that would exceed its limit can cause that.
     SendCause::Missing("room for the headers that sending adds")
 }
 
@@ -218,9 +219,9 @@ impl Fill<'_> {
     }
 
     /// The topmost Record-Route of a request, if it was put there here: host, port, and the scheme
-    /// where the next hop is `sips` (RFC 3261 §16.6 step 4). Its parameters stay as they are, a
-    /// transport too: whether there is to be one is for the proxy to say. One below it, if it was put
-    /// there here too, is of the side that the request came in on (RFC 5658 §5).
+    /// if the next hop is `sips` (RFC 3261 §16.6 step 4). Its parameters stay as they are,
+    /// including a transport, on which the proxy decides. One below it, if it was put there here
+    /// too, stands for the side on which the request was received (RFC 5658 §5).
     fn record_route(
         &self,
         message: &Message,
@@ -277,7 +278,7 @@ impl Fill<'_> {
         let transport = match self.protocol {
             Protocol::Udp => None,
             Protocol::Ws | Protocol::Wss => Some("ws"),
-            // sips says all there is to say.
+            // `sips` implies TLS.
             Protocol::Tcp | Protocol::Tls if secure => None,
             Protocol::Tcp => Some("tcp"),
             Protocol::Tls => self.transport_tls.then_some("tls"),
@@ -295,7 +296,7 @@ impl Fill<'_> {
     }
 }
 
-/// What becomes of a top Via.
+/// The changes to a top Via.
 struct ViaEdit<'a> {
     /// The sent-by is a placeholder, and filled in.
     fills: bool,
@@ -314,13 +315,13 @@ impl ViaEdit<'_> {
         self.fills || !same_token || adds
     }
 
-    /// Whether a parameter has to make room for one of the same name.
+    /// Returns true if a parameter replaces one of the same name.
     fn replaces(&self, name: &str) -> bool {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         self.branch.is_some() && is("branch") || self.group.is_some() && (is("maddr") || is("ttl"))
     }
 
-    /// Writes the new Via in the place of `value`.
+    /// Writes the new Via that replaces `value`.
     fn write(&self, via: &Via<'_>, value: &[u8]) -> Vec<u8> {
         let mut text = format!("SIP/2.0/{} {}", self.token, self.sent_by).into_bytes();
         if via.params().iter().any(|param| self.replaces(param.name())) {
@@ -374,7 +375,7 @@ fn put_record_route(
     Ok(true)
 }
 
-/// Gives a value to the `keep` parameter of a response's top Via, where it has one without
+/// Sets the value of the `keep` parameter of a response's top Via, if it has one without a value
 /// (RFC 6223 §4.4).
 fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     let (row, header) = via_row(message).ok_or(SendCause::Missing("Via"))?;
@@ -394,13 +395,13 @@ fn agree(message: &Message, seconds: u32) -> Result<Option<Edit>, SendCause> {
     }))
 }
 
-/// Copies text byte for byte, without the line ends of its folds: an edit may not have any.
+/// Copies text byte by byte, without the line ends of its folds, which an edit must not contain.
 fn push_unfolded(out: &mut Vec<u8>, text: &[u8]) {
     let is_line_end = |b: &u8| matches!(b, b'\r' | b'\n');
     out.extend(text.iter().filter(|b| !is_line_end(b)));
 }
 
-/// A SIP URI whose host stands for the sending socket's.
+/// A SIP URI whose host is a placeholder for the sending socket's.
 fn placeholder(uri: Uri<'_>) -> Option<SipUri<'_>> {
     match uri {
         Uri::Sip(uri) if uri.host().is_unspecified() => Some(uri),
@@ -408,26 +409,26 @@ fn placeholder(uri: Uri<'_>) -> Option<SipUri<'_>> {
     }
 }
 
-/// Where `inner`, a part of `outer`, stands in it.
+/// The range of `inner` in `outer`, of which it is a part.
 fn range_in(outer: &[u8], inner: &[u8]) -> Range<usize> {
     let start = (inner.as_ptr() as usize).saturating_sub(outer.as_ptr() as usize);
     start..start.saturating_add(inner.len())
 }
 
-/// What the top Via says about the flow, beside where it is.
+/// The parameters of the top Via about the flow and the group.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ViaMarks {
     /// A request offers keep-alives (RFC 6223 §4.3).
     pub(crate) keep: bool,
     /// A request offers its connection for requests the other way (RFC 5923 §8.1).
     pub(crate) alias: bool,
-    /// A response agrees to keep-alives, at this interval in seconds (RFC 6223 §4.4).
+    /// A response accepts keep-alives, at this interval in seconds (RFC 6223 §4.4).
     pub(crate) agreed: Option<u32>,
-    /// A request goes to this group, over IPv4 with this TTL (RFC 3261 §18.1.1).
+    /// A request is sent to this group, over IPv4 with this TTL (RFC 3261 §18.1.1).
     pub(crate) group: Option<(IpAddr, Option<u8>)>,
 }
 
-/// Which placeholders were filled in, and with what.
+/// The placeholders that were filled in, and the text filled in.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Filled {
@@ -435,12 +436,12 @@ pub struct Filled {
     pub via: bool,
     /// The From.
     pub from: bool,
-    /// How many Contacts.
+    /// The number of Contacts.
     pub contacts: usize,
     /// The topmost Record-Route.
     pub record_route: bool,
-    /// The Record-Route below it, for the side that the request came in on (RFC 5658).
+    /// The Record-Route below it, for the side on which the request was received (RFC 5658).
     pub second_record_route: bool,
-    /// The host and port that took their place, as `host:port`, if any was filled in.
+    /// The host and port that replaced them, as `host:port`, if any was filled in.
     pub with: Option<String>,
 }

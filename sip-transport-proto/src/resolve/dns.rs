@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::memory::Memory;
+use super::expiring_map::ExpiringMap;
 use super::records::CheckedAnswer;
 use super::turns::Turns;
 use super::{Answer, DomainName, LookupKind, ResolveConfig};
@@ -46,7 +46,7 @@ pub(super) type LookupKey = (LookupKind, DomainName);
 /// The answers that are known, and the lookups that are open.
 #[derive(Debug)]
 pub(super) struct Dns {
-    cache: Memory<LookupKey, CheckedAnswer>,
+    cache: ExpiringMap<LookupKey, CheckedAnswer>,
     open: BTreeMap<LookupId, OpenLookup>,
     by_age: BTreeSet<(Instant, LookupId)>,
     by_key: BTreeMap<LookupKey, LookupId>,
@@ -78,7 +78,7 @@ pub(super) struct OpenLookup {
 impl Dns {
     pub(super) fn new(config: &ResolveConfig) -> Self {
         Self {
-            cache: Memory::new(config.cache_names, config.cache_bytes),
+            cache: ExpiringMap::new(config.cache_names, config.cache_bytes),
             open: BTreeMap::new(),
             by_age: BTreeSet::new(),
             by_key: BTreeMap::new(),
@@ -105,7 +105,7 @@ impl Dns {
 
     /// Empties the cache, for good.
     pub(super) fn forget(&mut self) {
-        self.cache = Memory::new(0, 0);
+        self.cache = ExpiringMap::new(0, 0);
     }
 
     /// The number of lookups being asked.

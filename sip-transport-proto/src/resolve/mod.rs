@@ -55,8 +55,8 @@
 
 mod config;
 mod dns;
+pub(crate) mod expiring_map;
 mod ids;
-pub(crate) mod memory;
 mod name;
 mod plan;
 mod procedure;

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Instant;
 
 use super::dns::{Dns, OpenLookup};
-use super::memory::Memory;
+use super::expiring_map::ExpiringMap;
 use super::plan::Plan;
 use super::procedure::Stop;
 use super::question::TargetHost;
@@ -65,7 +65,7 @@ pub struct Resolver {
     plans: BTreeMap<PlanId, Plan>,
     /// The timeouts of plans.
     timers: BTreeSet<(Instant, PlanId)>,
-    grey: Memory<GreyKey, ()>,
+    grey: ExpiringMap<GreyKey, ()>,
     outputs: VecDeque<ResolveOutput>,
     next_plan: u64,
 }
@@ -79,7 +79,7 @@ impl Resolver {
             dns: Dns::new(&config),
             plans: BTreeMap::new(),
             timers: BTreeSet::new(),
-            grey: Memory::new(config.grey_targets, usize::MAX),
+            grey: ExpiringMap::new(config.grey_targets, usize::MAX),
             outputs: VecDeque::new(),
             next_plan: 0,
             config,
@@ -225,7 +225,7 @@ impl Resolver {
     /// Empties the cache and the list of failed targets, for good: for a shutdown.
     pub fn forget(&mut self) {
         self.dns.forget();
-        self.grey = Memory::new(0, 0);
+        self.grey = ExpiringMap::new(0, 0);
     }
 
     /// The counters so far.

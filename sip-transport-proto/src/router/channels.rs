@@ -1,3 +1,5 @@
+//! The channels of a router.
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,11 +30,11 @@ pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
     pub(crate) scope: Arc<ChannelContext>,
-    /// Under what it connects, unless a send says otherwise.
+    /// The TLS configuration under which it connects, unless a send gives another.
     pub(crate) client_tls: TlsChoice,
-    /// Made for a request that found no channel: nothing listens.
+    /// Made for a request that found no channel: it does not listen.
     pub(crate) client_only: bool,
-    /// Whether it can be used: a datagram socket made on demand has to be bound first.
+    /// Usable: a datagram socket made on demand has to be bound first.
     pub(crate) ready: bool,
 }
 
@@ -45,8 +47,8 @@ impl Channel {
         self.config.local.ip().is_unspecified()
     }
 
-    /// Tells of its coming or going.
-    pub(crate) fn say(&self, what: &'static str) {
+    /// Logs that it is added or removed.
+    pub(crate) fn log(&self, what: &'static str) {
         info!(
             target: CHANNEL,
             id = %self.id,
@@ -57,7 +59,7 @@ impl Channel {
         );
     }
 
-    /// The names under which responses come back to it.
+    /// The sent-by names of responses to it.
     fn names(&self) -> impl Iterator<Item = SentByKey> {
         let default_port = self.protocol().default_port();
         let bound = HostPort::new(
@@ -77,17 +79,17 @@ impl Channel {
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
     list: Vec<Channel>,
-    /// Of removed channels, while something there may still be counted.
+    /// The contexts of removed channels, while something may still count in them.
     retired: Vec<Arc<ChannelContext>>,
     next: u32,
 }
 
-/// Which channel to send on.
+/// The choice of a channel to send on.
 #[derive(Debug)]
 pub(crate) enum ChannelChoice {
     /// This one.
     Channel(ChannelId),
-    /// That depends on the local address that the system routes the destination from.
+    /// It depends on the local address that the system uses towards the destination.
     NeedsLocal,
     /// None carries the protocol there.
     None,
@@ -119,12 +121,12 @@ impl Channels {
             ready: true,
         };
         channel.names().for_each(|name| shared.names.add(&name));
-        channel.say("added");
+        channel.log("added");
         self.list.push(channel);
         Ok(id)
     }
 
-    /// A channel that only sends: one for each protocol and family.
+    /// Adds a channel that only sends: one for each protocol and family.
     pub(crate) fn add_client_only(
         &mut self,
         protocol: Protocol,
@@ -150,7 +152,7 @@ impl Channels {
         // Just pushed.
         let channel = &self.list[self.list.len() - 1];
         if ready {
-            channel.say("added, to send only");
+            channel.log("added, client only");
         }
         channel
     }
@@ -164,7 +166,8 @@ impl Channels {
         id
     }
 
-    /// Removes a channel. What it has counted, and its connections count yet, stays in the sum.
+    /// Removes a channel. What it has counted, and what its connections still count, stays in the
+    /// sum.
     pub(crate) fn remove(
         &mut self,
         now: Instant,
@@ -173,7 +176,7 @@ impl Channels {
     ) -> Option<ChannelConfig> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
-        channel.say("removed");
+        channel.log("removed");
         channel
             .names()
             .for_each(|name| shared.names.remove(now, &name));
@@ -188,7 +191,7 @@ impl Channels {
         Some(channel.config)
     }
 
-    /// What has been counted on all channels, those that were removed too.
+    /// The sum of the counters of all channels, removed ones included.
     pub(crate) fn stats(&self) -> Stats {
         let scopes = self.list.iter().map(|channel| &channel.scope);
         let mut sum = Stats::default();
@@ -198,7 +201,7 @@ impl Channels {
         sum
     }
 
-    /// The scope of a channel; `other` if there is no such channel.
+    /// The context of a channel; `other` if there is no such channel.
     pub(crate) fn scope<'a>(
         &'a self,
         id: ChannelId,
@@ -207,7 +210,8 @@ impl Channels {
         self.get(id).map_or(other, |channel| &channel.scope)
     }
 
-    /// Changes what peers of a family are told. False if there is no such channel.
+    /// Changes the address that is advertised to peers of a family. Returns false if there is no
+    /// such channel.
     pub(crate) fn advertise(
         &mut self,
         now: Instant,
@@ -222,7 +226,7 @@ impl Channels {
         let before = Vec::from_iter(channel.names());
         channel.config.advertised.set(family, advertised);
         channel.names().for_each(|name| shared.names.add(&name));
-        // Names that stay are not forgotten in between.
+        // Names that stay are never forgotten in between.
         for name in &before {
             shared.names.remove(now, name);
         }
@@ -242,7 +246,7 @@ impl Channels {
         self.list.iter()
     }
 
-    /// Those that carry the protocol to a destination.
+    /// The channels that carry the protocol to a destination.
     pub(crate) fn towards(
         &self,
         protocol: Protocol,
@@ -255,7 +259,7 @@ impl Channels {
     /// The channel for a destination: the one bound to the very address that the system routes
     /// from, else one bound to all, else the first added; those made on demand come last.
     ///
-    /// Without `local` the answer may be that the address is needed.
+    /// Without `local`, the answer may be that the address is needed.
     pub(crate) fn choose(
         &self,
         protocol: Protocol,
@@ -287,7 +291,7 @@ impl Router {
     /// Adds a channel whose socket is bound.
     ///
     /// # Errors
-    /// There is one on the address already, or the protocol is not supported.
+    /// There is a channel on the address already, or the protocol is not supported.
     pub fn add_channel(&mut self, mut config: ChannelConfig) -> Result<ChannelId, ChannelError> {
         if !config.protocol.is_compiled_in() {
             return Err(ChannelError::Unsupported(config.protocol));
@@ -302,7 +306,7 @@ impl Router {
         self.channels.add(self.shared.id, config, &self.shared)
     }
 
-    /// Removes a channel: its connections are closed, and nothing more goes out on it.
+    /// Removes a channel: its connections are closed, and nothing more is sent on it.
     ///
     /// # Errors
     /// There is no such channel.
@@ -311,8 +315,7 @@ impl Router {
             .map(drop)
     }
 
-    /// Removes a channel whose socket is gone though nobody closed it, and tells of it
-    /// ([`Event::ChannelClosed`]).
+    /// Removes a channel whose socket failed, and reports it ([`Event::ChannelClosed`]).
     ///
     /// # Errors
     /// There is no such channel (any more).
@@ -356,10 +359,10 @@ impl Router {
         Ok(config)
     }
 
-    /// Changes what peers of an address family are told in the place of a channel's bound address:
-    /// a name or address and a port, such as the one that STUN told of
-    /// ([`Event::MappedAddress`]), or with `None` the bound address again. Messages that are routed
-    /// from now on have it; responses to earlier ones are still taken for ours.
+    /// Changes what is advertised to peers of an address family in place of a channel's bound
+    /// address: a name or address and a port, such as the one that STUN reported
+    /// ([`Event::MappedAddress`]), or with `None` the bound address again. It applies to messages
+    /// routed from now on; responses to earlier ones are still accepted as ours.
     ///
     /// # Errors
     /// There is no such channel.
@@ -376,8 +379,8 @@ impl Router {
         known.then_some(()).ok_or(ChannelError::Unknown(channel))
     }
 
-    /// What a channel advertises to peers of an address family. `None` where that is its bound
-    /// address, and for a channel that there is not (any more).
+    /// The address that a channel advertises to peers of an address family. `None` if that is its
+    /// bound address, or if there is no such channel (any more).
     pub fn advertised(&self, channel: ChannelId, family: Family) -> Option<&Advertised> {
         self.channels.get(channel)?.config.advertises(family)
     }
@@ -389,7 +392,8 @@ impl Router {
             .map(|channel| (channel.id, &channel.config))
     }
 
-    /// The machine for a socket of a datagram channel; `None` if the channel is no such one.
+    /// The state machine of a socket of a datagram channel; `None` if the channel is not a datagram
+    /// channel.
     pub fn datagram_socket(&mut self, socket: SocketId) -> Option<DatagramSocket> {
         let channel = self.channels.get(socket.channel)?;
         let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;

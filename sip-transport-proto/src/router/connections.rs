@@ -1,3 +1,5 @@
+//! The index of connections.
+
 use core::net::{IpAddr, SocketAddr};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,39 +15,39 @@ use crate::ids::{ChannelId, ConnectionId, TransportId};
 use crate::protocol::Protocol;
 use crate::tls::{Identity, TlsChoice, TlsName};
 
-/// What the router knows of a connection.
+/// An entry in the index of connections.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionRecord {
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
     pub(crate) remote: SocketAddr,
-    /// Our end, once it is connected.
+    /// Our address, once it is connected.
     pub(crate) local: Option<SocketAddr>,
-    /// The address that it is opened from, where one was chosen.
+    /// The local address it is opened from, if one was chosen.
     pub(crate) from: Option<IpAddr>,
     pub(crate) accepted: bool,
-    /// Closing: nothing new goes over it.
+    /// While closing, nothing new is routed over it.
     pub(crate) state: ConnectionState,
     pub(crate) since: Instant,
-    /// When it was last active, as far as that is known.
+    /// The time it was last active, as far as known.
     pub(crate) active: Instant,
-    /// What the peer had to prove to be for the connection to open.
+    /// The name that the peer had to authenticate as.
     pub(crate) name: Option<TlsName>,
-    /// Under what it was opened, or would be to the peer that opened it.
+    /// The TLS configuration it was opened under, or would be, to the peer that opened it.
     pub(crate) tls: TlsChoice,
-    /// Whom it has proved to be.
+    /// The identity that the peer has proved.
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) standing: Standing,
-    /// Whose share it counts towards, if anybody's.
+    /// The party whose share it counts towards, if any.
     pub(crate) party: Option<Party>,
-    /// Since when bytes have waited for the peer to take them, if it is behind.
+    /// The time since which bytes have waited for the peer to read them, if it is behind.
     behind: Option<Instant>,
-    /// The address that requests go to over it too (RFC 5923 §8.2).
+    /// The alias address, requests to which also use the connection (RFC 5923 §8.2).
     alias: Option<SocketAddr>,
 }
 
-/// The index of connections (RFC 3261 §18: by address, port and protocol of the far end) and of
-/// what their limits need. Every call is a few tree look-ups.
+/// The index of connections (RFC 3261 §18: by remote address, port and protocol) and of what their
+/// limits need. Every call is a few tree lookups.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     records: BTreeMap<ConnectionId, ConnectionRecord>,
@@ -57,7 +59,7 @@ pub(crate) struct Connections {
 }
 
 impl ConnectionRecord {
-    /// A connection that is being opened, or was accepted at that address of ours.
+    /// A connection that is being opened, or was accepted at `accepted_at`.
     pub(crate) fn new(
         now: Instant,
         channel: ChannelId,
@@ -87,7 +89,7 @@ impl ConnectionRecord {
         }
     }
 
-    /// Nothing new goes over it.
+    /// Returns true if nothing new may be routed over it.
     pub(crate) fn is_closing(&self) -> bool {
         self.state == ConnectionState::Closing
     }
@@ -103,12 +105,12 @@ impl ConnectionRecord {
 }
 
 impl Connections {
-    /// Who holds those that are not being closed.
+    /// The shares of the parties in the connections that are not being closed.
     pub(crate) fn shares(&self) -> &Shares {
         &self.shares
     }
 
-    /// The connection whose peer has been behind with the bytes for it for longest.
+    /// The connection whose peer has been behind for longest.
     pub(crate) fn longest_behind(&self) -> Option<ConnectionId> {
         self.by_behind.first().map(|&(_, id)| id)
     }
@@ -130,7 +132,7 @@ impl Connections {
         self.records.get(&id)
     }
 
-    /// It is to be opened from this address.
+    /// Marks it as being opened from this address.
     pub(crate) fn opens(&mut self, id: ConnectionId, from: Option<IpAddr>) {
         if let Some(record) = self.records.get_mut(&id) {
             record.from = from;
@@ -152,7 +154,8 @@ impl Connections {
         }
     }
 
-    /// Its far end is another than was thought, and it counts towards the share of that one.
+    /// Replaces the remote address by the one in the PROXY header, and charges that address's
+    /// share.
     pub(crate) fn announced(&mut self, id: ConnectionId, remote: SocketAddr, party: Option<Party>) {
         let Some(record) = self.records.get(&id) else {
             return;
@@ -169,7 +172,7 @@ impl Connections {
         });
     }
 
-    /// Changes what decides when it makes room. Nothing does of one that is being closed.
+    /// Changes what its order of eviction depends on. Does nothing to one that is being closed.
     fn change(&mut self, id: ConnectionId, change: impl FnOnce(&mut ConnectionRecord)) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
@@ -184,12 +187,13 @@ impl Connections {
         }
     }
 
-    /// It carries a message.
+    /// Records that it carries a message.
     pub(crate) fn active(&mut self, now: Instant, id: ConnectionId) {
         self.change(id, |record| record.active = now);
     }
 
-    /// It carries keep-alives. They say nothing of a peer that anybody may be.
+    /// Records that it carries keep-alives. These count only for a trusted peer, or where we opened
+    /// it.
     pub(crate) fn alive(&mut self, now: Instant, id: ConnectionId) {
         let record = self.records.get(&id);
         if record.is_some_and(|r| !r.accepted || r.standing == Standing::Trusted) {
@@ -197,7 +201,7 @@ impl Connections {
         }
     }
 
-    /// Bytes have waited since then for its peer to take them, or none do.
+    /// Records since when bytes have waited for its peer to read them, if they have.
     pub(crate) fn behind(&mut self, id: ConnectionId, since: Option<Instant>) {
         let Some(record) = self.records.get_mut(&id) else {
             return;
@@ -210,7 +214,7 @@ impl Connections {
         self.by_behind.extend(since.map(|since| (since, id)));
     }
 
-    /// A valid message came over it.
+    /// Records that a valid message was received over it.
     pub(crate) fn heard(&mut self, id: ConnectionId) {
         self.change(id, |record| {
             if record.standing == Standing::Silent {
@@ -219,7 +223,7 @@ impl Connections {
         });
     }
 
-    /// The application trusts its peer. False if there is none, or it is being closed.
+    /// Marks its peer as trusted. Returns false if there is none, or it is being closed.
     pub(crate) fn trust(&mut self, id: ConnectionId) -> bool {
         let mut known = false;
         self.change(id, |record| {
@@ -229,16 +233,16 @@ impl Connections {
         known
     }
 
-    /// Nothing new goes over it from now on, and another may take its place. Says whether that is
-    /// news.
+    /// Marks it as closing: nothing new is routed over it, and another may take its place. Returns
+    /// true on change.
     pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
         self.behind(id, None);
-        let mut news = false;
+        let mut changed = false;
         self.change(id, |record| {
-            news = !record.is_closing();
+            changed = !record.is_closing();
             record.state = ConnectionState::Closing;
         });
-        news
+        changed
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<ConnectionRecord> {
@@ -251,8 +255,8 @@ impl Connections {
         Some(record)
     }
 
-    /// Requests for this port of the peer's address go over the connection too. Says whether that
-    /// is news.
+    /// Routes requests for this port of the peer's address over the connection too. Returns true on
+    /// change.
     pub(crate) fn alias(&mut self, id: ConnectionId, port: u16) -> bool {
         let Some(record) = self.records.get_mut(&id) else {
             return false;
@@ -269,8 +273,8 @@ impl Connections {
         true
     }
 
-    /// The newest usable connection to `remote`, on `channel` if given. Over TLS it has to be one
-    /// to the peer of that name and under that configuration, as far as they are given.
+    /// The newest usable connection to `remote`, on `channel` if given. Over TLS it must be to the
+    /// peer of that name and under that configuration, as far as they are given.
     pub(crate) fn find(
         &self,
         protocol: Protocol,
@@ -284,7 +288,7 @@ impl Connections {
             let record = self.records.get(id)?;
             let fits = !record.is_closing()
                 && channel.is_none_or(|c| c == record.channel)
-                && (!protocol.is_secure() || tls.is_none_or(|tls| record.tls.is(tls)));
+                && (!protocol.is_secure() || tls.is_none_or(|tls| record.tls.same_as(tls)));
             fits.then_some((*id, record))
         };
         let direct = self.by_remote.get(&(protocol, remote));
@@ -295,7 +299,7 @@ impl Connections {
         if let Some(found) = direct.find(|(_, record)| proves(record)) {
             return Some(found);
         }
-        // An alias counts only for a name that the peer has proved (RFC 5923 §8.1).
+        // An alias is valid only for a name that the peer has proved (RFC 5923 §8.1).
         let name = name.filter(|_| protocol == Protocol::Tls)?;
         let aliases = self.by_alias.get(&remote)?;
         let mut aliases = aliases.iter().rev().filter_map(usable);
@@ -319,8 +323,8 @@ impl Connections {
 }
 
 impl ConnectionRecord {
-    /// Whether the peer has proved, or must prove before anything is sent, to be `name`
-    /// (RFC 5923 §9.3: the address alone says nothing).
+    /// Returns true if the peer has proved, or must prove before anything is sent, to be `name`
+    /// (RFC 5923 §9.3: the address alone proves nothing).
     fn is_to(&self, name: &TlsName) -> bool {
         self.name.as_ref() == Some(name)
             || self

@@ -1,4 +1,4 @@
-//! The way to one target: a channel and its socket, or a connection.
+//! The dispatch to one target: a channel and its socket, or a connection.
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ use crate::outgoing::{Outgoing, SizeState};
 use crate::resolve::Target;
 use crate::tls::TlsName;
 
-/// Why a target cannot be tried, or not yet.
+/// The reason that a target cannot be tried, or not yet.
 pub(super) enum Obstacle {
     NeedsLocal(SocketAddr),
     NeedsBind(ChannelId),
@@ -42,30 +42,30 @@ impl From<SendCause> for Obstacle {
     }
 }
 
-/// It takes the local address towards a target to say which channel is a message's own, and so under
-/// which TLS configuration it would connect.
+/// The local address towards a target is needed to choose the channel of a message, and so the TLS
+/// configuration under which it would connect.
 #[derive(Debug)]
 struct LocalUnknown;
 
-/// What a message asks of the connections that are opened for it.
+/// The requirements of a message on the connections that are opened for it.
 #[derive(Clone, Debug)]
 pub(super) struct ConnectRequest {
-    /// The channel that was hinted, if it can serve.
+    /// The hinted channel, if it is usable.
     channel: Option<ChannelId>,
     pub(super) options: SendOptions,
     is_request: bool,
-    /// What the peer is called in a WebSocket upgrade.
+    /// The peer's name in a WebSocket upgrade.
     pub(super) name: Option<TlsName>,
 }
 
-/// Where a datagram leaves from.
+/// The source of a datagram.
 struct DatagramSource {
     socket: SocketId,
-    /// The address that it is given, where its socket is bound to all.
+    /// The source address, where the socket is bound to the wildcard address.
     source: Option<IpAddr>,
-    /// Its address as the peer sees it.
+    /// The source address as the peer sees it.
     local: SocketAddr,
-    /// What became of the hint of a local address.
+    /// The outcome of the local address hint.
     hint: HintOutcome,
 }
 
@@ -113,7 +113,7 @@ impl Router {
             ttl = remote.is_ipv4().then(|| self.multicast_ttl(outgoing));
             let request = outgoing.message.is_request();
             marks.group = request.then_some((remote.ip(), ttl));
-            // The group is heard on the bound port, whatever is advertised.
+            // The group is received on the bound port, whatever is advertised.
             own_sent_by(channel, Some(from.local.ip()))
         } else {
             sent_by(channel, Some(from.local.ip()), remote.ip())
@@ -144,8 +144,8 @@ impl Router {
         }))
     }
 
-    /// Chooses where a datagram leaves from. A response leaves from where its request came in, if
-    /// nothing else is asked for (RFC 3581 §4).
+    /// Chooses the source of a datagram. A response is sent from where its request was received,
+    /// unless asked otherwise (RFC 3581 §4).
     fn choose_source(
         &mut self,
         now: Instant,
@@ -200,8 +200,8 @@ impl Router {
         })
     }
 
-    /// With what TTL a message to a group goes: as asked for, else as the URI or Via says
-    /// (RFC 3261 §18.1.1, §18.2.2).
+    /// The TTL of a message to a group: as asked for, else as the URI or Via says (RFC 3261
+    /// §18.1.1, §18.2.2).
     fn multicast_ttl(&self, outgoing: &Outgoing) -> u8 {
         let said = match &outgoing.next_hop {
             NextHop::Host { ttl, .. } => *ttl,
@@ -216,8 +216,8 @@ impl Router {
         asked.or(said).unwrap_or(multicast::DEFAULT_TTL)
     }
 
-    /// What stands for the side that a request came in on that is forwarded, where it has a
-    /// Record-Route (RFC 5658 §5).
+    /// The sent-by of the side on which a forwarded request was received, if it has a Record-Route
+    /// (RFC 5658 §5).
     fn arrival_side(&self, outgoing: &Outgoing) -> Option<(HostText, Option<u16>)> {
         let message = outgoing.message();
         if !message.is_request() || message.raw(Name::RecordRoute).is_none() {
@@ -236,7 +236,7 @@ impl Router {
         Some((host?, port))
     }
 
-    /// The socket and address that the request of a response came in on, if they still serve.
+    /// The socket and address on which a response's request was received, if they are still usable.
     fn arrival(&self, outgoing: &Outgoing, remote: SocketAddr) -> Option<(SocketId, IpAddr)> {
         let (flow, return_path) = self.return_path(outgoing)?;
         let Carrier::Datagram { socket, .. } = return_path.carrier else {
@@ -294,8 +294,8 @@ impl Router {
         Ok(found.map(|(id, _)| id))
     }
 
-    /// The same for whoever asks for this of a connection. Where the peer has to prove something, the
-    /// connection must have been made under the TLS configuration that a new one would be.
+    /// The connection to a target that fits these options. Where the peer must be authenticated,
+    /// the connection must have been opened under the TLS configuration that a new one would use.
     fn find_connection(
         &self,
         now: Instant,
@@ -317,7 +317,8 @@ impl Router {
             .find(protocol, target.addr, channel, name, tls))
     }
 
-    /// Whether there is an open connection to a target that will do for those who wait for one.
+    /// Returns true if there is an open connection to a target that those waiting for a new one can
+    /// use.
     pub(super) fn is_open_to(
         &self,
         now: Instant,
@@ -330,7 +331,7 @@ impl Router {
         !options.new_connection && found.ok().flatten().is_some_and(is_open)
     }
 
-    /// The targets that race with the one at hand.
+    /// The targets that race with the current one.
     fn rivals<'a>(
         &self,
         outgoing: &'a Outgoing,
@@ -343,8 +344,8 @@ impl Router {
         outgoing.rivals().filter(reached)
     }
 
-    /// Of a server with several addresses, the first to which there is a connection, if that is not
-    /// the target at hand.
+    /// The first address of the server to which there is a connection, if that is not the current
+    /// target.
     pub(super) fn connected_rival(&self, now: Instant, outgoing: &Outgoing) -> Option<SocketAddr> {
         outgoing.rivals().next()?;
         let target = outgoing.target()?;
@@ -408,7 +409,7 @@ impl Router {
         Ok(id)
     }
 
-    /// The channel that fits a target; for requests one is made where there is none.
+    /// The channel that fits a target; for a request one is made if there is none.
     fn channel_for(
         &mut self,
         target: &Target,
@@ -422,7 +423,7 @@ impl Router {
             ChannelChoice::NeedsLocal => Err(Obstacle::NeedsLocal(addr)),
             ChannelChoice::None => {
                 let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
-                // A channel made on demand hears no group, and no stream leads to one.
+                // A channel made on demand joins no group, and no stream protocol reaches one.
                 let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
                 if !may || group || !is_request {
                     let remote = addr.ip();
@@ -442,7 +443,7 @@ impl Router {
         }
     }
 
-    /// The route over a connection, open or being opened.
+    /// The dispatch over a connection, open or being opened.
     pub(super) fn dispatch_over(
         &self,
         id: ConnectionId,
@@ -489,13 +490,13 @@ impl Router {
     }
 }
 
-/// Whether an address of ours, if it is that, can be used towards a peer.
+/// Returns true if an address, if it is one of ours, can be the source of packets to a peer.
 fn may_leave_from(ip: IpAddr, remote: SocketAddr) -> bool {
     ip.is_ipv4() == remote.is_ipv4() && is_one_host(ip)
 }
 
-/// What stands for a channel in headers: what it advertises to the peer, else the bound address,
-/// else the one used towards the peer; with the listening port, else the connection's own.
+/// The sent-by of a channel: what it advertises to the peer, else the bound address, else the one
+/// used towards the peer; with the listening port, else the connection's own.
 fn sent_by(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> SentBy {
     if let Some(Advertised { host, port }) = channel.config.advertised.towards(peer) {
         return SentBy {
@@ -506,7 +507,7 @@ fn sent_by(channel: &Channel, local: Option<IpAddr>, peer: IpAddr) -> SentBy {
     own_sent_by(channel, local)
 }
 
-/// The same without what is advertised.
+/// The same without the advertised address.
 fn own_sent_by(channel: &Channel, local: Option<IpAddr>) -> SentBy {
     let bound = channel.config.local;
     let host = if channel.is_wildcard() {

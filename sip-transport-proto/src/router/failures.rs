@@ -1,4 +1,5 @@
-//! Messages that counted as sent and did not arrive, told of once for each time that they were sent.
+//! Messages that counted as sent and did not arrive, reported once for each time that they were
+//! sent.
 
 use core::net::SocketAddr;
 use std::collections::{BTreeMap, VecDeque};
@@ -12,20 +13,21 @@ use crate::event::Event;
 use crate::ids::SendId;
 use crate::protocol::Protocol;
 
-/// How many sends that were told of are remembered: several routers may complain of one message.
+/// The maximum number of reported sends that are remembered: several routers may report an error
+/// for one message.
 const REMEMBERED: usize = 4_096;
 
-/// The sends that were told of last.
+/// The most recently reported sends.
 #[derive(Debug, Default)]
 pub(super) struct ReportedSends {
-    /// And whether they were sent again since.
+    /// Each send, and whether it was sent again since.
     sends: BTreeMap<SendId, bool>,
     order: VecDeque<SendId>,
 }
 
 impl ReportedSends {
-    /// Whether it is news.
-    fn tell(&mut self, send: SendId) -> bool {
+    /// Records the report of a failure. Returns true unless it was reported already.
+    fn insert(&mut self, send: SendId) -> bool {
         if let Some(sent_again) = self.sends.insert(send, false) {
             return sent_again;
         }
@@ -38,7 +40,7 @@ impl ReportedSends {
         true
     }
 
-    /// What fails from now on is news.
+    /// Allows a failure from now on to be reported again.
     pub(super) fn sent_again(&mut self, send: SendId) {
         if let Some(sent_again) = self.sends.get_mut(&send) {
             *sent_again = true;
@@ -47,10 +49,10 @@ impl ReportedSends {
 }
 
 impl Router {
-    /// A datagram could not be sent, a router on its way said so (ICMP), or its socket closed
-    /// before: what to tell the application. Nothing, if a keep-alive is lost that will be sent
-    /// again, or if it was told before that the same message failed. A target that nobody answers
-    /// for is tried last for a while.
+    /// Handles a datagram that was not delivered: it could not be sent, an ICMP error came back, or
+    /// its socket closed first. Returns the event for the application; `None` if the datagram was a
+    /// keep-alive that will be sent again, or if a failure of the same message was reported before.
+    /// An unreachable target is tried last for a while.
     pub fn send_failed(
         &mut self,
         now: Instant,
@@ -66,7 +68,7 @@ impl Router {
         if let Some(event) = self.kept.failed(send, cause) {
             return event;
         }
-        if !self.reported.tell(send) {
+        if !self.reported.insert(send) {
             return None;
         }
         self.shared.counters.send_failures_reported.one();
@@ -74,7 +76,8 @@ impl Router {
     }
 }
 
-/// Whether an error of a datagram is about its destination, not about us or this datagram.
+/// Returns true if an error is about the datagram's destination, not about this host or the
+/// datagram.
 fn is_about_peer(cause: SendFailure) -> bool {
     matches!(
         cause,

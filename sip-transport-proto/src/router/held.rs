@@ -1,7 +1,9 @@
+//! The resources that a router holds.
+
 use super::Router;
 
-/// How much a [`Router`] holds at the moment, by number: to be watched, and all zero again, but for
-/// [`sent_bys`](Self::sent_bys), once it is shut down and its connections are closed.
+/// The number of resources that a [`Router`] holds at the moment, for monitoring. All are zero
+/// again, except [`sent_bys`](Self::sent_bys), once it is shut down and its connections are closed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Held {
@@ -13,30 +15,30 @@ pub struct Held {
     pub waiting: usize,
     /// Bytes queued for all connections.
     pub queued_bytes: usize,
-    /// Servers to several of whose addresses connections are being opened (RFC 8305 §5).
+    /// Servers to several addresses of which connections are being opened (RFC 8305 §5).
     pub races: usize,
-    /// Plans that have not ended.
+    /// Plans in progress.
     pub plans: usize,
-    /// Lookups that are not answered.
+    /// Lookups not answered yet.
     pub lookups: usize,
-    /// Answers that are remembered.
+    /// Cached answers.
     pub answers: usize,
-    /// Targets that failed lately.
+    /// Targets that failed recently.
     pub failed_targets: usize,
-    /// Targets that gave no connection to a request too large for UDP.
+    /// Targets to which no TCP connection could be opened for a request too large for UDP.
     pub targets_without_tcp: usize,
-    /// Local addresses that are remembered, by destination: at most 1,024.
+    /// Cached local addresses, by destination: at most 1,024.
     pub local_addresses: usize,
-    /// UDP flows that are kept alive.
+    /// UDP flows kept alive.
     pub kept_flows: usize,
-    /// Names that requests carried as sent-by, beside those of channels: at most
-    /// [`max_remembered_sent_by`](crate::Config::max_remembered_sent_by). Responses may come as long
-    /// as there is a socket.
+    /// Names that requests carried as sent-by, besides those of channels: at most
+    /// [`max_remembered_sent_by`](crate::Config::max_remembered_sent_by). Responses may arrive as
+    /// long as there is a socket.
     pub sent_bys: usize,
 }
 
 impl Router {
-    /// What it holds at the moment.
+    /// The resources that the router holds at the moment.
     pub fn held(&self) -> Held {
         Held {
             connections: self.connections.len(),

@@ -1,3 +1,5 @@
+//! Hints, and the reasons to overrule them.
+
 use core::net::IpAddr;
 
 use super::Router;
@@ -12,8 +14,8 @@ use crate::protocol::Protocol;
 use crate::resolve::Target;
 
 impl Router {
-    /// Whether a hinted connection can carry the message. The destination's address does not
-    /// matter: sending elsewhere is what the hint is for.
+    /// Returns the hinted connection if it can carry the message. The destination's address does
+    /// not matter: sending elsewhere is the purpose of the hint.
     pub(super) fn hinted_connection(
         &self,
         id: ConnectionId,
@@ -36,7 +38,8 @@ impl Router {
         Ok(record.clone())
     }
 
-    /// Whether a hinted channel can carry the message, `remote` being known or not yet.
+    /// Returns the hinted channel if it can carry the message, whether `remote` is known yet or
+    /// not.
     pub(super) fn hinted_channel(
         &self,
         id: ChannelId,
@@ -62,8 +65,8 @@ impl Router {
         Ok(channel)
     }
 
-    /// The hinted channel, or why it cannot carry the message to a target; nothing if there is no
-    /// such hint.
+    /// The hinted channel, or the reason that it cannot carry the message to a target; `None`
+    /// without such a hint.
     pub(super) fn hinted_channel_to(
         &self,
         target: &Target,

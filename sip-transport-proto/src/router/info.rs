@@ -1,4 +1,4 @@
-//! What is known of the connections.
+//! Information about connections.
 
 use super::Router;
 use super::connections::ConnectionRecord;
@@ -36,7 +36,7 @@ impl Router {
         self.connections.iter().map(|(id, record)| info(id, record))
     }
 
-    /// What is known of a connection.
+    /// Information about a connection.
     pub fn connection(&self, id: ConnectionId) -> Option<ConnectionInfo> {
         self.connections.get(id).map(|record| info(id, record))
     }

@@ -1,4 +1,4 @@
-//! Flows that are kept alive, and connections that serve both ways.
+//! Flows that are kept alive, flow tokens, and connections that serve both ways.
 
 use core::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -23,9 +23,8 @@ use crate::outgoing::substitute::ViaMarks;
 use crate::protocol::Protocol;
 
 impl Router {
-    /// Keeps a flow alive from now on, or in another way than before. `remote` is the peer's end, as
-    /// [`Sent::remote`](crate::Sent::remote) and events have it, with the connection or the UDP
-    /// channel.
+    /// Keeps a flow alive from now on, or changes how. `remote` is the peer's end, as in
+    /// [`Sent::remote`](crate::Sent::remote) and events, with the connection or the UDP channel.
     ///
     /// # Errors
     /// There is no such flow.
@@ -54,16 +53,16 @@ impl Router {
         Ok(())
     }
 
-    /// A text for a flow, to be put into a Via of our own and to come back in the response, or into
-    /// Path or Record-Route: 72 characters at most, letters, digits, hyphens and underscores. It is
-    /// encrypted and signed, so that a peer can neither read addresses in it nor make up another
-    /// (RFC 5626 §5.2). A flow has one token.
+    /// A token that stands for a flow, for a Via of our own that comes back in the response, or for
+    /// Path or Record-Route: at most 72 letters, digits, hyphens and underscores. It is encrypted
+    /// and signed, so that a peer can neither read addresses in it nor forge one (RFC 5626 §5.2).
+    /// The token of a flow is always the same.
     pub fn flow_token(&self, flow: &Flow) -> String {
         flow_token::seal(flow, &self.shared.key)
     }
 
-    /// The flow of such a text, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if
-    /// it was not made by this transport.
+    /// The flow of a token, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if this
+    /// transport did not make the token.
     pub fn flow_from_token(&self, token: &str) -> Option<Flow> {
         let TokenFacts {
             words,
@@ -77,7 +76,7 @@ impl Router {
             Carrier::Connection(id) => self.connections.get(id).and_then(|record| record.local),
             Carrier::Datagram { .. } => None,
         };
-        // Of a flow whose end has gone, what is left is where the peer was.
+        // Of a flow whose connection or channel is gone, only the peer's address is left.
         let unknown = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
         let ours = connected.or(bound).unwrap_or(unknown);
         let local = local.map_or(ours, |ip| SocketAddr::new(ip, ours.port()));
@@ -97,9 +96,9 @@ impl Router {
         Some(endpoint)
     }
 
-    /// How to send a request over a flow that is saved, as for a contact registered with `ob`
-    /// (RFC 5626 §5.3): the same connection, or the same socket, address and peer. `None` if the
-    /// flow is gone, or of another transport: a proxy answers 430 then.
+    /// The options to send a request over a saved flow, as for a contact registered with `ob` (RFC
+    /// 5626 §5.3): the same connection, or the same socket, address and peer. `None` if the flow is
+    /// gone, or belongs to another transport: a proxy then answers 430.
     pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
         let ReturnPath {
             channel, carrier, ..
@@ -123,8 +122,8 @@ impl Router {
         Some(SendOptions::new().to(remote).hints(hints))
     }
 
-    /// Keeps a flow alive no longer. False if there is no such connection, or it is a UDP flow that
-    /// was not kept.
+    /// Stops keeping a flow alive. Returns false if there is no such connection, or the UDP flow
+    /// was not kept alive.
     pub fn stop_keeping(&mut self, remote: &SipEndpoint) -> bool {
         if remote.protocol.is_stream() {
             let connection = self.kept_connection(remote);
@@ -139,13 +138,13 @@ impl Router {
             .is_some_and(|channel| self.kept.forget((channel, addr)))
     }
 
-    /// How many UDP flows are kept alive.
+    /// The number of UDP flows kept alive.
     pub fn kept_flows(&self) -> usize {
         self.kept.len()
     }
 
-    /// A peer that proved who it is wants requests over its connection too (RFC 5923 §8.2): those
-    /// for this port of its address.
+    /// Handles the offer of an authenticated peer to receive requests over its connection too (RFC
+    /// 5923 §8.2): those for this port of its address.
     pub(super) fn offered(&mut self, connection: ConnectionId, port: u16) {
         let record = self.connections.get(connection);
         let Some(channel) = record.and_then(|record| self.channels.get(record.channel)) else {
@@ -162,7 +161,7 @@ impl Router {
         }
     }
 
-    /// A message goes out to this peer: its flow is kept if that was asked for.
+    /// Keeps the flow of a message alive, if that was asked for.
     pub(super) fn keep_if_asked(
         &mut self,
         now: Instant,
@@ -171,14 +170,14 @@ impl Router {
         keep: Option<Keep>,
         send: SendId,
     ) {
-        // Nobody answers for a group.
+        // No one peer answers for a group.
         if let Some(keep) = keep.filter(|_| !remote.ip().is_multicast()) {
             self.keep_datagrams(now, remote, from, keep, Some(send));
         }
     }
 
-    /// The message went another way than the datagram that its flow was kept for, or none.
-    pub(super) fn keep_no_more(&self, outgoing: &Outgoing) {
+    /// Undoes the keep-alive request of a message whose datagram was not sent.
+    pub(super) fn take_back_keep(&self, outgoing: &Outgoing) {
         if let (Some(carrier), Some(target)) = (outgoing.carrier, outgoing.target()) {
             let key = (carrier.channel, target.addr);
             self.kept.take_back(key, outgoing.id);
@@ -209,7 +208,7 @@ impl Router {
         while let Some(due) = self.kept.poll(now, scope) {
             self.outputs.push_back(match due {
                 Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
-                Due::Tell(event) => RouterOutput::Event(event),
+                Due::Report(event) => RouterOutput::Event(event),
             });
         }
     }
@@ -233,14 +232,14 @@ impl Router {
     }
 }
 
-/// How the flow of a message is to be kept, if at all: as it says, and for requests as the channel
-/// says.
+/// The keep-alive settings for the flow of a message, if any: its own, and for a request otherwise
+/// the channel's.
 pub(super) fn keep_of(channel: Option<&ChannelConfig>, outgoing: &Outgoing) -> Option<Keep> {
     let of_channel = || channel.filter(|_| outgoing.message.is_request())?.keep;
     outgoing.options.keep.or_else(of_channel)
 }
 
-/// What the top Via of a message gets.
+/// The parameters that the top Via of a message gets.
 pub(super) fn via_marks(
     channel: Option<&ChannelConfig>,
     protocol: Protocol,
@@ -254,7 +253,7 @@ pub(super) fn via_marks(
     }
     let offers = keep_of(channel, outgoing).is_some_and(Keep::is_negotiated);
     ViaMarks {
-        // RFC 6223 §4.3: an ACK has no response that could agree.
+        // RFC 6223 §4.3: an ACK has no response that could accept it.
         keep: offers && outgoing.message.method() != Some(Method::Ack),
         alias: protocol == Protocol::Tls && channel.is_some_and(|channel| channel.alias),
         agreed: None,

@@ -1,4 +1,4 @@
-//! The layers of a new connection: what TLS and WebSocket start from.
+//! The layers of a new connection: the settings that TLS and WebSocket start from.
 
 use core::net::SocketAddr;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::tls::{TlsChoice, TlsConfig};
 use crate::websocket::{WebSocketConfig, WebSocketLimits};
 
 impl Router {
-    /// Whether a channel has what its listener needs.
+    /// Checks that a channel has the certificate that its listener needs.
     pub(super) fn check_certificate(&self, config: &ChannelConfig) -> Result<(), ChannelError> {
         let is_server = config.tls.as_ref().is_some_and(TlsConfig::is_server);
         if config.listener && config.protocol.is_secure() && !is_server {
@@ -27,7 +27,7 @@ impl Router {
         Ok(())
     }
 
-    /// Whether a channel made on demand could connect.
+    /// Checks that a channel made on demand could connect.
     pub(super) fn check_client(
         &self,
         protocol: Protocol,
@@ -96,8 +96,8 @@ impl Router {
         Ok(plan)
     }
 
-    /// Under what a connection is opened on a channel, or on one made for it: what the send asks for,
-    /// and nothing else where it does.
+    /// The TLS configuration under which a connection is opened on a channel, or on one made for
+    /// it: that of the send, if it gives one.
     pub(super) fn client_tls<'a>(
         &'a self,
         channel: Option<ChannelId>,
@@ -110,7 +110,7 @@ impl Router {
         channel.map_or(&self.client_tls, |channel| &channel.client_tls)
     }
 
-    /// The same for whatever channel would be chosen. `None` if it takes the local address to say.
+    /// The same for the channel that would be chosen. `None` if that depends on the local address.
     pub(super) fn client_tls_towards<'a>(
         &'a self,
         now: Instant,
@@ -130,7 +130,7 @@ impl Router {
                 let all = self.channels.towards(protocol, remote);
                 let mut all = all.map(|channel| &channel.client_tls);
                 let first = all.next()?;
-                all.all(|other| other.is(first)).then_some(first)
+                all.all(|other| other.same_as(first)).then_some(first)
             }
         }
     }

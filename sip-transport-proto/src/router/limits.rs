@@ -1,4 +1,4 @@
-//! How many connections there may be, which of them makes room for another, and which for bytes.
+//! The limits on connections and queued bytes, and the eviction of connections.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -18,8 +18,8 @@ use crate::observe::trace::LIMIT;
 use crate::shared::accept_filter::AcceptFilter;
 
 impl Router {
-    /// The filter for the connections that a channel accepts, if the application has one: to be
-    /// asked before [`accept`](Self::accept), without a lock on the router.
+    /// The application's filter for accepted connections, if it has one: to be asked before
+    /// [`accept`](Self::accept), without a lock on the router.
     pub fn accept_filter(&self, channel: ChannelId) -> Option<AcceptFilter> {
         self.shared.config.accept_filter.as_ref()?;
         let found = self.channels.get(channel)?;
@@ -30,9 +30,9 @@ impl Router {
         })
     }
 
-    /// Sees to it that one more connection may be on a channel, accepted from `from` or, without
-    /// it, opened by us. Whose share one counts towards that a load balancer passes on shows with
-    /// its header only.
+    /// Makes room for one more connection on a channel, accepted from `from` or, without it, opened
+    /// by us. For a proxied connection the per-address limit is checked when its PROXY header
+    /// arrives.
     pub(super) fn make_room(
         &mut self,
         now: Instant,
@@ -45,7 +45,7 @@ impl Router {
         let party = known.and_then(|ip| self.party(ip));
         let replaces = self.make_room_in_party(now, channel, party)?;
         if from.is_some() && self.connections.shares().silent() >= max_silent {
-            self.say_full(now, channel, from, ("max_silent", max_silent));
+            self.log_full(now, channel, from, ("max_silent", max_silent));
             if let Some(oldest) = self.connections.shares().first_silent(party) {
                 self.close_for(oldest, CloseReason::Limit);
                 return Ok(());
@@ -54,15 +54,15 @@ impl Router {
         if replaces || self.connections.len() < max_connections {
             return Ok(());
         }
-        self.say_full(now, channel, from, ("max_connections", max_connections));
+        self.log_full(now, channel, from, ("max_connections", max_connections));
         let first = self.connections.shares().first(party, from.is_some());
         self.replace(now, channel, first).ok_or(AcceptError::Full {
             limit: max_connections,
         })
     }
 
-    /// Sees to it that a party may have one more connection. Says whether that takes the place of
-    /// one of its own.
+    /// Makes room for one more connection of a party. Returns true if it replaces one of the
+    /// party's own.
     pub(super) fn make_room_in_party(
         &mut self,
         now: Instant,
@@ -74,7 +74,7 @@ impl Router {
         let Some(party) = party.filter(|party| shares.held_by(*party) >= limit) else {
             return Ok(false);
         };
-        self.say_full(now, channel, Some(party), ("max_connections_per_ip", limit));
+        self.log_full(now, channel, Some(party), ("max_connections_per_ip", limit));
         let first = self.connections.shares().first_of(party);
         self.replace(now, channel, first)
             .map(|()| true)
@@ -82,8 +82,8 @@ impl Router {
     }
 
     /// Closes a connection in favour of another. One that transactions may still be using is spared
-    /// (RFC 3261 §18, §17.1.1.1), unless its party holds more than the newcomer's: else a party
-    /// could keep all others out by using what it has.
+    /// (RFC 3261 §18, §17.1.1.1), unless its party holds more than the newcomer's: otherwise a
+    /// party could keep all others out by keeping its connections active.
     fn replace(
         &mut self,
         now: Instant,
@@ -91,7 +91,7 @@ impl Router {
         first: Option<Candidate>,
     ) -> Option<()> {
         let config = &self.shared.config;
-        // What is known of its activity is late by so much.
+        // The record of its activity may be late by this much.
         let spared = SHORTEST_IDLE.saturating_add(config.activity_grain());
         let in_use = |at: Instant| now.saturating_duration_since(at) < spared;
         let first = first.filter(|first| first.holds_more || !first.active.is_some_and(in_use));
@@ -108,19 +108,20 @@ impl Router {
         first.map(drop)
     }
 
-    fn say_full(
+    fn log_full(
         &self,
         now: Instant,
         channel: ChannelId,
         from: Option<impl fmt::Debug>,
         (setting, limit): (&str, usize),
     ) {
-        if let Some(left_out) = self.shared.said.connections.now(now) {
+        if let Some(left_out) = self.shared.log_limits.connections.now(now) {
             warn!(target: LIMIT, %channel, ?from, setting, limit, left_out, "too many connections");
         }
     }
 
-    /// Where the queues of all connections together were full, the one behind for longest is closed.
+    /// If the queues of all connections together were full, closes the one that has been behind for
+    /// longest.
     pub(super) fn relieve_queues(&mut self) {
         if !self.shared.queued.take_refusal() {
             return;
@@ -130,7 +131,7 @@ impl Router {
         }
     }
 
-    /// Closes a connection to make room, and counts why it was this one.
+    /// Closes a connection to make room, and counts the reason.
     pub(super) fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
         if let Some(record) = self.connections.get(connection) {
             let scope = self.channels.scope(record.channel, &self.shared);
@@ -139,7 +140,8 @@ impl Router {
         self.close_for(connection, CloseReason::Limit);
     }
 
-    /// Whose share a connection from `ip` counts towards: nobody's where the address is exempt.
+    /// The party whose share a connection from `ip` counts towards; `None` if the address is
+    /// exempt.
     pub(super) fn party(&self, ip: IpAddr) -> Option<Party> {
         self.shared.config.party(ip)
     }

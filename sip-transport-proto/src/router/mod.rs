@@ -1,4 +1,4 @@
-//! Where messages go: channels, the index of connections, limits, hints, sends that wait.
+//! The router of messages: channels, the index of connections, limits, hints, sends that wait.
 
 mod channels;
 mod connections;
@@ -50,7 +50,7 @@ use crate::observe::trace::SOCKET;
 use crate::outgoing::Outgoing;
 use crate::outgoing::options::SendOptions;
 use crate::protocol::Protocol;
-use crate::resolve::memory::Memory;
+use crate::resolve::expiring_map::ExpiringMap;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
 use crate::shared::own_names::{OwnNames, SentByKey};
 use crate::shared::rates::Sources;
@@ -63,19 +63,20 @@ pub use held::Held;
 pub use output::RouterOutput;
 
 /// The part of a transport that decides where messages go. It moves no payload and parses nothing:
-/// every call is a bounded number of tree look-ups, so it can stand behind one lock.
+/// every call is a bounded number of tree lookups, so that one lock can guard it.
 ///
 /// - **Commands**: [`add_channel`](Self::add_channel), [`remove_channel`](Self::remove_channel),
 ///   [`send`](Self::send), [`retry`](Self::retry), [`trust`](Self::trust), [`close`](Self::close),
 ///   [`shutdown`](Self::shutdown).
-/// - **Inputs**: [`accept`](Self::accept), [`handle_notice`](Self::handle_notice) with what a
-///   [`Connection`] has to say, and the other `handle_…` methods, each the answer to an output.
+/// - **Inputs**: [`accept`](Self::accept), [`handle_notice`](Self::handle_notice) with the notices
+///   of a [`Connection`], and the other `handle_…` methods, each the answer to an output.
 /// - **Outputs**: after any of these, [`poll_output`](Self::poll_output) until `None`; then
 ///   [`poll_timeout`](Self::poll_timeout) says when to call
 ///   [`handle_timeout`](Self::handle_timeout).
 #[derive(Debug)]
 pub struct Router {
-    /// Counts what concerns no channel, and what removed channels have counted.
+    /// The transport-wide context. Its counters are those of no channel, and the sums of removed
+    /// channels.
     shared: Arc<ChannelContext>,
     tokens: Tokens,
     channels: Channels,
@@ -84,11 +85,11 @@ pub struct Router {
     queries: Queries,
     races: Races,
     resolver: Resolver,
-    /// Under what channels connect that are made on demand.
+    /// The TLS configuration of channels that are made on demand.
     client_tls: TlsChoice,
-    /// Targets that gave no connection to a request that is too large for UDP.
-    without_tcp: Memory<SocketAddr, ()>,
-    /// Machines of connections to be opened, until their owner takes them.
+    /// Targets to which no TCP connection could be opened for a request too large for UDP.
+    without_tcp: ExpiringMap<SocketAddr, ()>,
+    /// State machines of connections to be opened, until their owner takes them.
     machines: VecDeque<Connection>,
     outputs: VecDeque<RouterOutput>,
     reported: ReportedSends,
@@ -96,8 +97,8 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router without channels. `seed` is all the randomness it ever uses: take it from the
-    /// operating system, except in simulations.
+    /// A router without channels. `seed` is the only randomness it uses: take it from the operating
+    /// system except in simulations.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut tokens = Tokens::new(seed);
         let id = TransportId(u32::from_be_bytes(tokens.array()));
@@ -116,7 +117,7 @@ impl Router {
         }
         let resolver = Resolver::new(config.resolve.clone());
         let client_tls = config.client_tls();
-        let without_tcp = Memory::new(config.size_rule_targets, usize::MAX);
+        let without_tcp = ExpiringMap::new(config.size_rule_targets, usize::MAX);
         let [key, branches, kept] = core::array::from_fn(|_| tokens.array());
         let shared = TransportContext {
             id,
@@ -128,7 +129,7 @@ impl Router {
             names,
             queued: Budget::default(),
             receiving: Receiving::default(),
-            said: Warnings::default(),
+            log_limits: Warnings::default(),
         };
         Self {
             shared: Arc::new(ChannelContext::new(shared)),
@@ -152,7 +153,7 @@ impl Router {
     /// [`accept_filter`](Self::accept_filter) first.
     ///
     /// # Errors
-    /// They do not, or the channel does not listen: close the connection at once.
+    /// The limits do not allow it, or the channel does not listen: close the connection at once.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -177,7 +178,7 @@ impl Router {
         Ok(Connection::accepted(now, plan, local))
     }
 
-    /// Enters a connection into the index.
+    /// Adds a connection to the index.
     fn plan_connection(
         &mut self,
         now: Instant,
@@ -190,7 +191,8 @@ impl Router {
         let mut record = ConnectionRecord::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
         record.tls = tls;
-        // What we open is nobody's share. Whom a load balancer passes on shows with its header.
+        // A connection that we open counts towards no share. For a proxied one the party is known
+        // once its PROXY header arrives.
         if record.accepted && self.awaited_header(channel, remote.ip()).is_none() {
             record.party = self.party(remote.ip());
         }
@@ -211,20 +213,20 @@ impl Router {
         }
     }
 
-    /// The machine of a new connection. Fetch them after every call, before the router is used
-    /// again: a route may name one before its [`RouterOutput::Connect`] is read.
+    /// The state machine of a new connection. Fetch them after every call, before the router is
+    /// used again: a dispatch may name a connection before its [`RouterOutput::Connect`] is read.
     #[must_use]
     pub fn take_machine(&mut self) -> Option<Connection> {
         self.machines.pop_front()
     }
 
-    /// Whether [`poll_output`](Self::poll_output) has something.
+    /// Returns true if [`poll_output`](Self::poll_output) has something.
     #[must_use]
     pub fn has_output(&self) -> bool {
         !self.outputs.is_empty()
     }
 
-    /// A client-only datagram channel is bound, or cannot be.
+    /// Takes the result of a [`RouterOutput::Bind`].
     pub fn handle_bound(
         &mut self,
         now: Instant,
@@ -236,7 +238,7 @@ impl Router {
                 if let Some(channel) = self.channels.get_mut(channel) {
                     channel.config.local = local;
                     channel.ready = true;
-                    channel.say("added, to send only");
+                    channel.log("added, client only");
                 }
                 for waiting in self.queries.bound(channel) {
                     self.resume(now, waiting);
@@ -246,13 +248,13 @@ impl Router {
         }
     }
 
-    /// A client-only datagram channel cannot be bound for want of something here.
+    /// Takes the failure of a [`RouterOutput::Bind`] for lack of a local resource.
     pub fn handle_bind_fault(&mut self, now: Instant, channel: ChannelId, fault: LocalFault) {
         self.cannot_bind(now, channel, AttemptCause::LocalFault(fault));
     }
 
     fn cannot_bind(&mut self, now: Instant, channel: ChannelId, cause: AttemptCause) {
-        warn!(target: SOCKET, id = %channel, %cause, "cannot bind to send");
+        warn!(target: SOCKET, id = %channel, %cause, "cannot bind a client-only channel");
         self.channels.remove(now, channel, &self.shared);
         for waiting in self.queries.bound(channel) {
             self.fail_target(now, waiting, cause.clone());
@@ -287,7 +289,7 @@ impl Router {
         }
     }
 
-    /// Lets time pass. Early calls do no harm.
+    /// Advances the time. Early calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.keep_alive(now);
         self.resolver.handle_timeout(now);
@@ -302,8 +304,8 @@ impl Router {
         self.run_races(now);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is due, and for what. May change after any
-    /// other call.
+    /// The time at which [`handle_timeout`](Self::handle_timeout) is due, and the deadline it is
+    /// for. May change after any other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Deadline)> {
         let lookup = self.resolver.deadline();
@@ -314,34 +316,34 @@ impl Router {
         query.into_iter().chain(race).chain(kept).min()
     }
 
-    /// What is asked of the owner next. May change after any other call.
+    /// The next request to the owner. May change after any other call.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<RouterOutput> {
         self.outputs.pop_front()
     }
 
-    /// Asks for a connection to be closed. False if there is no such connection (any more).
+    /// Asks for a connection to be closed. Returns false if there is no such connection (any more).
     pub fn close(&mut self, connection: ConnectionId) -> bool {
         self.close_with(connection, CloseReason::Application)
     }
 
-    /// Says that the peer of a connection has proved who it is, by credentials or a certificate. So
-    /// its connection makes room for others only where all are trusted, counts towards no address's
-    /// share, and keep-alives are activity as messages are. False if there is no such connection
-    /// (any more).
+    /// Marks the peer of a connection as authenticated, by credentials or a certificate. Its
+    /// connection is closed to make room for others only if all are trusted, counts towards no
+    /// address's share, and its keep-alives count as activity as messages do. Returns false if
+    /// there is no such connection (any more).
     ///
-    /// The transport trusts nobody by itself: any stranger can send a valid message.
+    /// The transport itself trusts nobody: any stranger can send a valid message.
     pub fn trust(&mut self, connection: ConnectionId) -> bool {
         self.connections.trust(connection)
     }
 
-    /// Ends everything: all connections are asked to close, sends that wait fail, and so does
+    /// Shuts the router down: all connections are asked to close; waiting sends fail, and so does
     /// every later one.
     pub fn shutdown(&mut self) {
         self.closing = true;
         self.races.clear();
         self.resolver.forget();
-        self.without_tcp = Memory::new(0, 0);
+        self.without_tcp = ExpiringMap::new(0, 0);
         self.queries.forget();
         self.kept.forget_if(|_| true);
         let all: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
@@ -369,12 +371,12 @@ impl Router {
         Tokens::new(self.tokens.array())
     }
 
-    /// How many connections there are, and how many sends wait: 0 and 0 once all is over.
+    /// The number of connections and of waiting sends: both 0 once everything is closed.
     pub fn load(&self) -> (usize, usize) {
         (self.connections.len(), self.queries.len())
     }
 
-    /// What has happened since the beginning, and what there is.
+    /// The counters since the start, and the current gauges.
     pub fn stats(&self) -> Stats {
         let mut stats = self.shared.counters.snapshot();
         stats += self.channels.stats();
@@ -384,7 +386,7 @@ impl Router {
         stats
     }
 
-    /// The same for each channel that there is, in the order in which they were added.
+    /// The same for each channel, in the order in which they were added.
     pub fn channel_stats(&self) -> impl Iterator<Item = (SipEndpoint, Stats)> {
         self.channels.iter().map(|channel| {
             let mut endpoint = SipEndpoint::new(channel.protocol(), channel.config.local);
@@ -393,27 +395,27 @@ impl Router {
         })
     }
 
-    /// How many of [`RouterOutput::Lookup`] have no answer yet, at most.
+    /// The maximum number of unanswered [`RouterOutput::Lookup`]s.
     pub fn max_asked_lookups(&self) -> usize {
         self.shared.config.resolve.max_asked_lookups
     }
 
-    /// What has happened in looking for targets.
+    /// The counters of the resolver.
     pub fn resolve_stats(&self) -> ResolveStats {
         self.resolver.stats()
     }
 
-    /// Bytes queued for all connections.
+    /// The number of bytes queued for all connections.
     pub fn queued_bytes(&self) -> usize {
         self.shared.queued.used()
     }
 
     fn close_with(&mut self, connection: ConnectionId, reason: CloseReason) -> bool {
-        let news = self.connections.close(connection);
-        if news {
+        let changed = self.connections.close(connection);
+        if changed {
             self.command(connection, CommandKind::Close(reason));
         }
-        news
+        changed
     }
 
     fn close_for(&mut self, connection: ConnectionId, reason: CloseReason) {

@@ -1,4 +1,4 @@
-//! What connections tell the router.
+//! The notices of connections to the router.
 
 use core::net::SocketAddr;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::protocol::Protocol;
 use crate::tls::Identity;
 
 impl Router {
-    /// Takes a notice of a [`Connection`](crate::parts::Connection), which
-    /// [`ConnectionEvent::Notice`](crate::parts::ConnectionEvent::Notice) hands out. Notices of a
-    /// connection that is gone are ignored.
+    /// Handles a notice of a [`Connection`](crate::parts::Connection), from
+    /// [`ConnectionEvent::Notice`](crate::parts::ConnectionEvent::Notice). Notices of a connection
+    /// that is gone are ignored.
     pub fn handle_notice(&mut self, now: Instant, connection: ConnectionId, notice: Notice) {
         match notice.0 {
             NoticeKind::Reached => self.race_won(connection),
@@ -27,7 +27,7 @@ impl Router {
                 identity,
                 waits,
             } => {
-                // What waits in one that is being closed comes back.
+                // A connection that is being closed returns what waits in it.
                 if self.connected(connection, local, identity) && waits {
                     self.command(connection, CommandKind::Serve);
                 }
@@ -49,8 +49,8 @@ impl Router {
         });
     }
 
-    /// A connection is open, from this address of ours, to a peer that has proved to be this. False
-    /// if it is being closed.
+    /// Handles a connection that has opened, from this local address, to a peer with this identity.
+    /// Returns false if it is being closed.
     fn connected(
         &mut self,
         connection: ConnectionId,
@@ -71,7 +71,7 @@ impl Router {
         !record.is_closing()
     }
 
-    /// A connection is gone, or failed to open.
+    /// Handles a connection that has closed or failed to open.
     fn closed(&mut self, now: Instant, connection: ConnectionId, reason: CloseReason) {
         let Some(record) = self.connections.remove(connection) else {
             return;

@@ -1,4 +1,4 @@
-//! What a router asks of its owner.
+//! The requests of a router to its owner.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -15,12 +15,12 @@ use crate::resolve::{DomainName, LookupId, LookupKind, Target};
 #[cfg(doc)]
 use crate::router::Router;
 
-/// Something the router asks of its owner. All kinds there are: an owner who leaves one out does not
+/// A request of the router to its owner. The enum is exhaustive: an owner that omits one does not
 /// compile.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)]
 pub enum RouterOutput {
-    /// Open a connection, and report to its machine, which is to be had from
+    /// Open a connection and report progress to its [`Connection`], obtained from
     /// [`Router::take_machine`].
     Connect {
         /// The connection.
@@ -30,11 +30,11 @@ pub enum RouterOutput {
         /// The local address to connect from, if not any.
         local: Option<IpAddr>,
     },
-    /// A message to a connection: give it to [`Connection::handle_command`].
+    /// A command to a connection: give it to [`Connection::handle_command`].
     Command {
         /// The connection.
         connection: ConnectionId,
-        /// The message.
+        /// The command.
         command: Command,
     },
     /// Bind a datagram socket for a channel that only sends, and answer with
@@ -48,43 +48,43 @@ pub enum RouterOutput {
     /// Look up DNS records, and answer with [`Router::handle_lookup`]. The name is complete: no
     /// search list applies.
     Lookup {
-        /// The question.
+        /// The query.
         id: LookupId,
         /// The type of record.
         kind: LookupKind,
         /// The name.
         name: DomainName,
     },
-    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    /// This lookup is no longer needed: it may be stopped, and an answer is ignored.
     CancelLookup(LookupId),
     /// The answer to [`Router::plan`].
     Planned {
-        /// Which.
+        /// The query.
         query: QueryId,
         /// The targets, best first, at least one.
         result: Result<Vec<Target>, SendCause>,
     },
-    /// Find the local address that the system sends from, and answer with
+    /// Find the local address that the system uses towards a destination, and answer with
     /// [`Router::handle_local_address`].
     LocalAddress {
-        /// The question.
+        /// The query.
         query: QueryId,
         /// The destination.
         remote: SocketAddr,
     },
-    /// Send a datagram: a keep-alive. If that fails, say so by [`Router::send_failed`].
+    /// Send a datagram: a keep-alive. If that fails, report it to [`Router::send_failed`].
     Datagram {
-        /// On this socket.
+        /// The socket to send on.
         socket: SocketId,
         /// The datagram.
         transmit: Transmit,
     },
-    /// Something for the application.
+    /// An event for the application.
     Event(Event),
-    /// [`Router::poll_timeout`] has come nearer.
+    /// [`Router::poll_timeout`] has become earlier.
     Rearm,
-    /// A send that waited has its way.
+    /// A waiting send has been routed.
     Routed(Dispatch, Box<Outgoing>),
-    /// A send that waited has failed.
+    /// A waiting send has failed.
     Failed(SendError),
 }

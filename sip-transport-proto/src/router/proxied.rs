@@ -1,4 +1,4 @@
-//! Connections that load balancers pass on: where they may come from, and whose they are.
+//! Proxied connections: their permitted sources, and the parties they count towards.
 
 use core::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use crate::error::AcceptError;
 use crate::ids::{ChannelId, ConnectionId};
 
 impl Router {
-    /// Whether a channel takes connections from there.
+    /// Checks that a channel accepts connections from this address.
     pub(super) fn check_source(
         &self,
         channel: ChannelId,
@@ -26,8 +26,8 @@ impl Router {
         Ok(())
     }
 
-    /// The settings of the header that a connection from there has to begin with, if it has to:
-    /// whose it is shows only then.
+    /// The settings of the PROXY header with which a connection from this address must begin, if it
+    /// must: the remote address is known only then.
     pub(super) fn awaited_header(
         &self,
         channel: ChannelId,
@@ -36,8 +36,8 @@ impl Router {
         self.proxy_of(channel).filter(|proxy| proxy.trusts(from))
     }
 
-    /// A load balancer has said that this is the far end of a connection: it is found by that
-    /// address, and counts towards its share.
+    /// Takes the remote address that a PROXY header announces: the connection is indexed by it, and
+    /// counts towards its share.
     pub(super) fn announced(
         &mut self,
         now: Instant,

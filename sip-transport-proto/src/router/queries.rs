@@ -1,4 +1,4 @@
-//! Questions that sends wait for, and who waits.
+//! Queries to the owner, and the sends that wait for them.
 
 // Messages stay in their boxes, as they change hands often.
 #![allow(clippy::vec_box)]
@@ -13,21 +13,21 @@ use crate::ids::{ChannelId, QueryId};
 use crate::outgoing::Outgoing;
 use crate::resolve::PlanId;
 
-/// How long to wait for the outside world to answer.
+/// The time to wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long the local address towards a peer is taken to stay the same.
+/// The time for which the local address towards a peer is assumed to stay the same.
 const LOCAL_ADDRESS_LIFE: Duration = Duration::from_secs(2);
-/// How many of those are remembered.
+/// The maximum number of local addresses remembered.
 const LOCAL_ADDRESSES: usize = 1_024;
 
-/// Who waits for a plan.
+/// The waiter for a plan.
 #[derive(Debug)]
 pub(crate) enum PlanWaiter {
     Send(Box<Outgoing>),
     Plan(QueryId, Box<Outgoing>),
 }
 
-/// Who waits for a local address.
+/// The waiters for a local address.
 #[derive(Debug, Default)]
 pub(crate) struct LocalWaiters {
     pub(crate) sends: Vec<Box<Outgoing>>,
@@ -41,7 +41,8 @@ struct Query {
     waiting: LocalWaiters,
 }
 
-/// The sends that wait, and for what; one question about a local address for all that need it.
+/// The waiting sends, by what they wait for; one query about a local address serves all that need
+/// it.
 #[derive(Debug, Default)]
 pub(crate) struct Queries {
     plans: BTreeMap<PlanId, PlanWaiter>,
@@ -54,54 +55,54 @@ pub(crate) struct Queries {
 }
 
 impl Queries {
-    /// Sends that wait.
+    /// The number of waiting sends.
     pub(crate) fn len(&self) -> usize {
         self.waiting
     }
 
-    /// Lets a send wait for its targets.
+    /// Makes a send wait for its targets.
     pub(crate) fn wait_for_plan(&mut self, plan: PlanId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
         self.plans.insert(plan, PlanWaiter::Send(outgoing));
     }
 
-    /// Lets the application wait for the targets of a message.
+    /// Makes the application wait for the targets of a message.
     pub(crate) fn ask_for_plan(&mut self, plan: PlanId, query: QueryId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
         self.plans.insert(plan, PlanWaiter::Plan(query, outgoing));
     }
 
-    /// Who waited for a plan.
+    /// Removes and returns the waiter for a plan.
     pub(crate) fn planned(&mut self, plan: PlanId) -> Option<PlanWaiter> {
         let asker = self.plans.remove(&plan)?;
         self.waiting = self.waiting.saturating_sub(1);
         Some(asker)
     }
 
-    /// Takes all who wait for plans.
+    /// Removes and returns all waiters for plans.
     pub(crate) fn drain_plans(&mut self) -> BTreeMap<PlanId, PlanWaiter> {
         let plans = core::mem::take(&mut self.plans);
         self.waiting = self.waiting.saturating_sub(plans.len());
         plans
     }
 
-    /// The local address towards `remote`, if it was found lately.
+    /// The local address towards `remote`, if it was found recently.
     pub(crate) fn local_address(&self, now: Instant, remote: IpAddr) -> Option<IpAddr> {
         let (local, found) = self.local_addresses.get(&remote)?;
         (now.saturating_duration_since(*found) <= LOCAL_ADDRESS_LIFE).then_some(*local)
     }
 
-    /// Local addresses that are remembered.
+    /// The number of local addresses remembered.
     pub(crate) fn local_addresses(&self) -> usize {
         self.local_addresses.len()
     }
 
-    /// Forgets them.
+    /// Forgets the local addresses.
     pub(crate) fn forget(&mut self) {
         self.local_addresses.clear();
     }
 
-    /// Lets a send wait for the local address towards `remote`. Gives the question if it is new.
+    /// Makes a send wait for the local address towards `remote`. Returns the query if it is new.
     pub(crate) fn find_local(
         &mut self,
         now: Instant,
@@ -114,7 +115,7 @@ impl Queries {
         })
     }
 
-    /// Lets a race wait for it.
+    /// The same for a race.
     pub(crate) fn find_local_for_race(
         &mut self,
         now: Instant,
@@ -172,7 +173,7 @@ impl Queries {
         query.waiting
     }
 
-    /// Lets a send wait for a channel to be bound.
+    /// Makes a send wait for a channel to be bound.
     pub(crate) fn wait_for_bind(&mut self, channel: ChannelId, outgoing: Box<Outgoing>) {
         self.waiting = self.waiting.saturating_add(1);
         self.binds.entry(channel).or_default().push(outgoing);
@@ -184,7 +185,7 @@ impl Queries {
         waiting
     }
 
-    /// Those whose question was not answered in time.
+    /// The waiters whose query was not answered in time.
     pub(crate) fn expired(&mut self, now: Instant) -> LocalWaiters {
         let mut expired = LocalWaiters::default();
         // All wait equally long, so the lowest ids are due first.
@@ -203,7 +204,7 @@ impl Queries {
         Some(query.deadline)
     }
 
-    /// Takes all sends that wait for a local address or a socket.
+    /// Removes and returns all sends that wait for a local address or a socket.
     pub(crate) fn drain(&mut self) -> Vec<Box<Outgoing>> {
         self.by_ip.clear();
         let locals = core::mem::take(&mut self.locals)

@@ -1,8 +1,8 @@
 //! Connections to several addresses of one server that race (RFC 8305 §5).
 //!
 //! Each attempt is a connection of its own, with its own channel, deadline and place among the
-//! limits. The message waits in the first. The others carry nothing, until one of them is connected
-//! before it: then the message comes back from the first and finds that one.
+//! limits. The message waits in the first. The others carry nothing unless one of them connects
+//! first: then the first returns the message, which is routed over the winner.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,22 +16,22 @@ use crate::error::CloseReason;
 use crate::ids::ConnectionId;
 use crate::resolve::Target;
 
-/// One race.
+/// The id of a race.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct RaceId(u64);
 
 #[derive(Debug)]
 struct Race {
-    /// The attempts under way.
+    /// The attempts in progress.
     racers: SmallVec<[ConnectionId; 2]>,
-    /// The addresses that were not tried yet, best first.
+    /// The addresses not tried yet, best first.
     rest: VecDeque<Target>,
     request: ConnectRequest,
-    /// When the next is tried, unless its local address has to be found first.
+    /// The time at which the next is tried, unless its local address has to be found first.
     due: Option<Instant>,
 }
 
-/// The races under way.
+/// The races in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Races {
     races: BTreeMap<RaceId, Race>,
@@ -41,12 +41,12 @@ pub(crate) struct Races {
 }
 
 impl Races {
-    /// When the next address is to be tried.
+    /// The time at which the next address is tried.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// How many there are.
+    /// The number of races.
     pub(super) fn len(&self) -> usize {
         self.races.len()
     }
@@ -71,7 +71,7 @@ impl Races {
         }
     }
 
-    /// Sets when the next address is tried, if there is one.
+    /// Sets the time at which the next address is tried, if there is one.
     fn set_due(&mut self, id: RaceId, due: Option<Instant>) {
         let Some(race) = self.races.get_mut(&id) else {
             return;
@@ -93,21 +93,21 @@ impl Races {
         Some(id)
     }
 
-    /// The next address to be tried, and how.
+    /// The next address to try, and the request for its connection.
     fn next(&mut self, id: RaceId) -> Option<(Target, ConnectRequest)> {
         let race = self.races.get_mut(&id)?;
         let target = race.rest.pop_front()?;
         Some((target, race.request.clone()))
     }
 
-    /// An address that has to wait.
+    /// Puts back an address that has to wait.
     fn put_back(&mut self, id: RaceId, target: Target) {
         if let Some(race) = self.races.get_mut(&id) {
             race.rest.push_front(target);
         }
     }
 
-    /// Takes one out of its race, which ends with its last. Gives the race that goes on.
+    /// Removes one from its race, which ends with its last. Returns the race if it goes on.
     fn leave(&mut self, racer: ConnectionId) -> Option<RaceId> {
         let id = self.by_racer.remove(&racer)?;
         let race = self.races.get_mut(&id)?;
@@ -119,7 +119,7 @@ impl Races {
         Some(id)
     }
 
-    /// Ends the race that one has won. Gives the others.
+    /// Ends the race that one has won. Returns the others.
     fn won(&mut self, winner: ConnectionId) -> SmallVec<[ConnectionId; 2]> {
         let id = self.by_racer.get(&winner).copied();
         let mut others = id.map(|id| self.end(id)).unwrap_or_default();
@@ -137,7 +137,7 @@ impl Races {
         racers
     }
 
-    /// Ends all.
+    /// Ends all races.
     pub(super) fn clear(&mut self) {
         *self = Self {
             next: self.next,
@@ -147,7 +147,8 @@ impl Races {
 }
 
 impl Router {
-    /// Lets the other addresses of a server follow the first, to which a connection is being opened.
+    /// Starts a race between a server's other addresses and the first, to which a connection is
+    /// being opened.
     pub(super) fn begin_race(
         &mut self,
         now: Instant,
@@ -163,22 +164,22 @@ impl Router {
         self.races.set_due(race, Some(now + self.attempt_delay()));
     }
 
-    /// Tries the addresses whose time has come.
+    /// Tries the addresses that are due.
     pub(super) fn run_races(&mut self, now: Instant) {
         while let Some(race) = self.races.pop_due(now) {
             self.next_racer(now, race);
         }
     }
 
-    /// Tries the next address. One that cannot be is passed over: if all others fail too, the
-    /// message itself comes to it, and tells why.
+    /// Tries the next address. An address that cannot be opened is skipped; if the others fail too,
+    /// the send reaches it as an ordinary target and reports the error.
     pub(super) fn next_racer(&mut self, now: Instant, race: RaceId) {
-        // What is only tried in case makes nobody else go.
+        // A speculative attempt must not evict another connection.
         while self.connections.len() < self.shared.config.max_connections
             && let Some((target, request)) = self.races.next(race)
         {
             if self.is_open_to(now, &target, &request) {
-                // Somebody else has made one: what waits finds it (RFC 3261 §18).
+                // Another send has opened a connection: those waiting use it (RFC 3261 §18).
                 let racers = self.races.end(race);
                 return self.overtake(racers);
             }
@@ -199,14 +200,14 @@ impl Router {
         }
     }
 
-    /// There is no local address for the next address of a race.
+    /// Skips the next address of a race, as there is no local address for it.
     pub(super) fn skip_racer(&mut self, now: Instant, race: RaceId) {
         if self.races.next(race).is_some() {
             self.next_racer(now, race);
         }
     }
 
-    /// A connection has ended. If it raced, the next address is tried at once.
+    /// Handles the end of a connection. If it raced, the next address is tried at once.
     pub(super) fn racer_gone(&mut self, now: Instant, racer: ConnectionId) {
         if let Some(race) = self.races.leave(racer) {
             self.races.set_due(race, None);
@@ -214,7 +215,8 @@ impl Router {
         }
     }
 
-    /// A connection is there: if it raced, and is not being closed already, it has won.
+    /// Handles a connection that is established: if it raced, and is not being closed already, it
+    /// has won.
     pub(super) fn race_won(&mut self, winner: ConnectionId) {
         let record = self.connections.get(winner);
         if record.is_some_and(|record| !record.is_closing()) {

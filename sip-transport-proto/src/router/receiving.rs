@@ -1,4 +1,4 @@
-//! Room for what connections receive.
+//! The limit on the bytes that connections have received.
 
 use std::time::Instant;
 
@@ -9,17 +9,17 @@ use crate::ids::ConnectionId;
 use crate::observe::trace::LIMIT;
 
 impl Router {
-    /// All connections together have received more than they may: this one has to close.
+    /// Closes a connection, as all together have received more than they may.
     pub(super) fn receive_full(&mut self, now: Instant, connection: ConnectionId) {
         let record = self.connections.get(connection);
         let Some(record) = record.filter(|record| !record.is_closing()) else {
             return;
         };
         let remote = record.remote;
-        if let Some(left_out) = self.shared.said.receiving.now(now) {
+        if let Some(left_out) = self.shared.log_limits.receiving.now(now) {
             let limit = self.shared.config.total_receive_buffer;
             let setting = "total_receive_buffer";
-            warn!(target: LIMIT, setting, limit, left_out, %remote, "too much is being received: a connection closes");
+            warn!(target: LIMIT, setting, limit, left_out, %remote, "receive buffers full: closing a connection");
         }
         self.evict(connection, |counters| &counters.receiving_evicted);
     }

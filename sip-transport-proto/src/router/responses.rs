@@ -1,4 +1,4 @@
-//! How far a response may go (RFC 3261 §18.2.2).
+//! The limits on where a response may be sent (RFC 3261 §18.2.2).
 
 use core::net::SocketAddr;
 
@@ -15,7 +15,7 @@ use crate::protocol::Protocol;
 use crate::resolve::{AddressRule, Target};
 
 impl Router {
-    /// RFC 3261 §18.2.2: a response over UDP goes to the `maddr`, where that may be followed.
+    /// RFC 3261 §18.2.2: a response over UDP is sent to the `maddr`, if the policy allows it.
     pub(super) fn maddr_back(&self, outgoing: &Outgoing, protocol: Protocol) -> Option<Target> {
         if protocol.is_stream() || !self.response_policy(outgoing).maddr {
             return None;
@@ -30,22 +30,22 @@ impl Router {
         Some(Target::plain(protocol, addr, None, AddressRule::Via))
     }
 
-    /// The way by which the request of a response came, if that was here.
+    /// The return path of a response's request, if it was received here.
     pub(super) fn return_path(&self, outgoing: &Outgoing) -> Option<(Flow, ReturnPath)> {
         let response = !outgoing.message.is_request();
         let flow = outgoing.message.flow().filter(|_| response)?;
         Some((flow, flow::decode(&flow, self.shared.id)?))
     }
 
-    /// Whether a connection may be opened for a message. RFC 7118 §5: nobody can connect to a
-    /// WebSocket client.
+    /// Returns true if a connection may be opened for a message. RFC 7118 §5: nobody can connect to
+    /// a WebSocket client.
     pub(super) fn may_connect(&self, outgoing: &Outgoing, protocol: Protocol) -> bool {
         outgoing.message.is_request()
             || !protocol.is_websocket() && self.response_policy(outgoing).connect
     }
 
-    /// How far a response may go: as it says, else the channel that its request came in on, or
-    /// that is hinted at.
+    /// The policy for a response: its own, else that of the channel on which its request was
+    /// received, or of the hinted one.
     fn response_policy(&self, outgoing: &Outgoing) -> ResponsePolicy {
         let of_channel = || {
             let return_path = self
@@ -58,8 +58,8 @@ impl Router {
         given.unwrap_or(self.shared.config.responses)
     }
 
-    /// Where RFC 3263 §5 begins for a response: the sent-by of its top Via, if its targets end and
-    /// it may go there.
+    /// The start of RFC 3263 §5 for a response: the sent-by of its top Via, if its targets have
+    /// failed and the policy allows it.
     pub(super) fn sent_by_hop(&self, outgoing: &Outgoing) -> Option<NextHop> {
         if !matches!(outgoing.next_hop, NextHop::Flow(_) | NextHop::Via(_)) {
             return None;
@@ -82,7 +82,7 @@ impl Router {
         })
     }
 
-    /// Has a response look for the servers of its sent-by from now on. False if it may not.
+    /// Directs a response to the servers of its sent-by. Returns false if that is not allowed.
     pub(super) fn turn_to_sent_by(&self, outgoing: &mut Outgoing) -> bool {
         let Some(hop) = self.sent_by_hop(outgoing) else {
             return false;

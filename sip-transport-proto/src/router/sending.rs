@@ -1,4 +1,4 @@
-//! A message on its way: hints, targets one after the other, waiting.
+//! The sending of a message: hints, targets in order, waiting.
 
 use core::ops::ControlFlow;
 use std::time::Instant;
@@ -23,17 +23,17 @@ use crate::outgoing::{ChosenCarrier, Outgoing};
 use crate::resolve::Target;
 use crate::tls::TlsError;
 
-/// Where a message goes after an attempt has failed.
+/// The next step of a message after a failed attempt.
 enum AfterFailure {
-    /// Nowhere.
+    /// The send fails.
     End(SendCause),
-    /// To the target at hand, as a request that is too large for UDP.
+    /// The same target over TCP, as the request is too large for UDP.
     OverTcp { len: usize },
-    /// To the target at hand, over another connection.
+    /// The same target, over another connection.
     SameTarget,
-    /// To the target after it.
+    /// The next target.
     NextTarget,
-    /// The same, from a connection that is still being opened, for others.
+    /// The next target: the connection to this one is still being opened, for other sends.
     NoLongerWaiting,
 }
 
@@ -55,27 +55,27 @@ impl AfterFailure {
     }
 }
 
-/// The connection that the request of a response came in on, as a way back.
+/// The connection of a response's request, as a return path.
 enum RequestFlow {
     Dispatched(Dispatch),
-    /// It could serve, and the application asks for another channel.
+    /// It is usable, but the application asks for another channel.
     PassedOver,
     None,
 }
 
 impl Router {
-    /// Where ids and branches come from, for those who want them before they call
+    /// The source of send ids and branches, for callers that need them before they call
     /// [`send`](Self::send).
     pub fn send_ids(&self) -> SendIds {
         SendIds::new(&self.shared)
     }
 
-    /// Finds the way out for a message: a live hinted connection, else the destination given or
-    /// read from the message.
+    /// Routes a message: over a live hinted connection, else to the destination given or read from
+    /// the message.
     ///
     /// # Errors
-    /// It has nowhere to go, no channel carries it, or a limit is reached. The message comes back
-    /// with the error.
+    /// It names no usable destination, no channel carries it, or a limit is reached. The error
+    /// gives the message back.
     pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         self.send_ids().assign(&mut outgoing);
         if self.closing {
@@ -84,19 +84,20 @@ impl Router {
         if let NextHop::Flow(flow) = &outgoing.next_hop
             && flow::decode(flow, self.shared.id).is_none()
         {
-            // Of another transport: it means nothing here, and only the Via is left.
+            // A flow of another transport means nothing here: only the Via is left.
             let via = ViaFacts::read(&outgoing.message);
             outgoing.next_hop = via.map_or_else(NextHop::Unknown, NextHop::Via);
         }
         self.advance(now, outgoing)
     }
 
-    /// Sends a message on to its next target, after the one at hand failed. If that was a connection found open and closed meanwhile, its target is tried once more, over a new one;
-    /// if the message is too large for UDP, over TCP.
+    /// Sends a message to its next target after an attempt failed. If the connection was chosen
+    /// while open and closed before the message was queued, its target is tried once more over a
+    /// new one; if the message is too large for UDP, over TCP.
     ///
     /// # Errors
-    /// As for [`send`](Self::send); with no target left, the error lists those that were tried. A
-    /// full queue is an error at once.
+    /// As for [`send`](Self::send). With no target left, the error lists those that were tried. A
+    /// full queue fails the send at once.
     pub fn retry(&mut self, now: Instant, returned: Returned) -> Result<Routed, SendError> {
         let Returned {
             mut outgoing,
@@ -105,11 +106,11 @@ impl Router {
         let next = AfterFailure::of(&cause, &outgoing);
         match next {
             AfterFailure::End(cause) => {
-                self.keep_no_more(&outgoing);
+                self.take_back_keep(&outgoing);
                 return Err(self.failed(cause, outgoing));
             }
             AfterFailure::OverTcp { len } => {
-                self.keep_no_more(&outgoing);
+                self.take_back_keep(&outgoing);
                 if !self.avoid_udp(now, &mut outgoing, len) {
                     return Err(self.failed(SendCause::TooLarge { len }, outgoing));
                 }
@@ -118,7 +119,7 @@ impl Router {
             AfterFailure::SameTarget | AfterFailure::NextTarget => {
                 let carrier = outgoing.carrier.take();
                 if let Some(id) = carrier.and_then(|carrier| carrier.connection) {
-                    // Its machine knows before the router does: nothing more goes there.
+                    // Its state machine learns of the close first: nothing more is routed over it.
                     self.connections.close(id);
                 }
                 outgoing.missed |= cause == AttemptCause::Gone;
@@ -138,9 +139,9 @@ impl Router {
         self.advance(now, outgoing)
     }
 
-    /// Makes a message that counted as sent ready for its next target, as another transaction
-    /// (RFC 3261 §8.1.2): after a timeout or a 503. It has an id and a branch of its own, and goes
-    /// out by [`send`](Self::send). The target that it went to is tried last from now on.
+    /// Makes a message that counted as sent ready for its next target, as another transaction (RFC
+    /// 3261 §8.1.2): after a timeout or a 503. It has an id and a branch of its own, and is sent by
+    /// [`send`](Self::send). The target that failed is tried last from now on.
     ///
     /// # Errors
     /// There is no target left.
@@ -167,14 +168,14 @@ impl Router {
         outgoing.new_branch = true;
         outgoing.transport = None;
         self.send_ids().assign(&mut outgoing);
-        // The connection that it went over has had its try.
+        // The hinted connection has been tried.
         outgoing.options.hints.connection = None;
         outgoing.carrier = None;
         Ok(outgoing)
     }
 
-    /// Allows the same bytes to be sent again the way that they went: give them to what
-    /// [`Sent::carrier`] names. If it was told already that they did not arrive, it may be told again.
+    /// Allows the same bytes to be sent again in the same way: give them to the carrier that
+    /// [`Sent::carrier`] names. A failure that was reported already may be reported again.
     ///
     /// # Errors
     /// Their channel was removed or their connection is closed.
@@ -193,7 +194,7 @@ impl Router {
         }
     }
 
-    /// Takes up a send that waited.
+    /// Resumes a waiting send.
     pub(super) fn resume(&mut self, now: Instant, waiting: Box<Outgoing>) {
         match self.advance(now, waiting) {
             Ok(Routed::Ready(dispatch, outgoing)) => {
@@ -215,8 +216,8 @@ impl Router {
         self.resume(now, waiting);
     }
 
-    /// Gives up the target at hand, or goes back to UDP at it; remembers it where the fault is its
-    /// own.
+    /// Gives up the current target, or falls back to UDP; remembers the failure if the target is at
+    /// fault.
     fn target_failed(&mut self, now: Instant, outgoing: &mut Outgoing, cause: AttemptCause) {
         let targets_fault = cause.is_of_target();
         if let Some(target) = outgoing.target().filter(|_| targets_fault) {
@@ -232,9 +233,9 @@ impl Router {
         }
     }
 
-    /// Somebody has to renew a certificate or mend a configuration, here or there.
+    /// A certificate or a configuration needs an operator, here or at the peer.
     fn warn_of_certificate(&self, now: Instant, error: TlsError, target: &Target) {
-        let Some(left_out) = self.shared.said.certificates.now(now) else {
+        let Some(left_out) = self.shared.log_limits.certificates.now(now) else {
             return;
         };
         warn!(
@@ -244,14 +245,13 @@ impl Router {
             name = target.tls_name.as_ref().map(display),
             %error,
             left_out,
-            "a certificate stands in the way"
+            "certificate error"
         );
     }
 
-    /// Takes a message on: over the connection that is hinted or that its request came in on, else
-    /// to its targets.
+    /// Routes a message: over the hinted connection or that of its request, else to its targets.
     fn advance(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
-        // First, so that the message does not go over the connection that has to go.
+        // Evict first, so that the message is not sent over the evicted connection.
         self.relieve_queues();
         let mut report = HintReport::default();
         if let Some(dispatch) = self.try_hinted_connection(&outgoing, &mut report) {
@@ -268,7 +268,7 @@ impl Router {
                 ControlFlow::Continue(outgoing) => outgoing,
             };
             let more = match passed_over {
-                // It is passed over only once, before any target was tried.
+                // The request's connection is skipped only once, before any target was tried.
                 true => !outgoing.tried.is_empty(),
                 false => self.turn_to_sent_by(&mut outgoing),
             };
@@ -276,7 +276,7 @@ impl Router {
                 break;
             }
         }
-        // One target that could not even be tried: its cause is the whole story.
+        // A single target that was never tried: its cause is the error.
         let cause = match outgoing.tried.as_slice() {
             [
                 Attempt {
@@ -306,7 +306,7 @@ impl Router {
         Some(self.dispatch_over(id, &record, outgoing, *report))
     }
 
-    /// RFC 3261 §18.2.2: a response goes back over the connection of its request, unless the
+    /// RFC 3261 §18.2.2: a response is sent over the connection of its request, unless the
     /// application asks for another channel that can carry it.
     fn try_request_flow(&self, outgoing: &mut Outgoing, mut report: HintReport) -> RequestFlow {
         let Some((id, record)) = self.request_connection(outgoing) else {
@@ -322,7 +322,7 @@ impl Router {
         RequestFlow::Dispatched(self.dispatch_over(id, record, outgoing, report))
     }
 
-    /// The connection that the request of a response came in on, if it is to go back over it.
+    /// The connection of a response's request, if the response is to use it.
     pub(super) fn request_connection(
         &self,
         outgoing: &Outgoing,
@@ -338,7 +338,8 @@ impl Router {
         serves.then_some((id, record))
     }
 
-    /// Whether a hinted channel can carry a response whose request's connection is there.
+    /// Returns the hinted channel if it can carry a response whose request's connection is still
+    /// open.
     fn hinted_over_flow(
         &self,
         hint: ChannelId,
@@ -350,7 +351,7 @@ impl Router {
             return Ok(hint);
         }
         if !outgoing.tried.is_empty() {
-            // It had its turn.
+            // Already tried.
             return Err(Overruled::Unreachable);
         }
         if !self.may_connect(outgoing, hinted.protocol()) {
@@ -359,7 +360,7 @@ impl Router {
         Ok(hint)
     }
 
-    /// Tries the targets one after the other. The message comes back if all have failed.
+    /// Tries the targets in order. Returns the message if all have failed.
     fn try_targets(
         &mut self,
         now: Instant,
@@ -411,12 +412,12 @@ impl Router {
         ControlFlow::Continue(outgoing)
     }
 
-    /// Whether one more may wait.
+    /// Returns true if one more send may wait.
     pub(super) fn has_room(&self) -> bool {
         self.queries.len() < self.shared.config.max_waiting_sends
     }
 
-    /// Lets a send wait, if there is room for one more.
+    /// Makes a send wait, if there is room for one more.
     fn wait(
         &mut self,
         now: Instant,
@@ -425,8 +426,8 @@ impl Router {
     ) -> Result<Routed, SendError> {
         if !self.has_room() {
             let limit = self.shared.config.max_waiting_sends;
-            if let Some(left_out) = self.shared.said.waiting.now(now) {
-                warn!(target: LIMIT, limit, left_out, "too many sends wait");
+            if let Some(left_out) = self.shared.log_limits.waiting.now(now) {
+                warn!(target: LIMIT, limit, left_out, "too many waiting sends");
             }
             return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
         }

@@ -1,4 +1,4 @@
-//! How many connections each party holds, and which connection makes room for another.
+//! The connections of each party, and the order in which they make room for others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -6,33 +6,33 @@ use std::time::Instant;
 use crate::config::party::Party;
 use crate::ids::{ConnectionId, TransportId};
 
-/// How much a connection has shown of its peer.
+/// The standing of a connection's peer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Standing {
-    /// It was accepted, and no valid message has come over it.
+    /// Accepted, and no valid message received.
     Silent,
-    /// A valid message has come over it, or we opened it.
+    /// A valid message was received, or we opened it.
     Heard,
-    /// The application trusts it.
+    /// Trusted by the application.
     Trusted,
 }
 
-/// What of a connection decides when it makes room.
+/// The facts about a connection that decide when it makes room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Member {
     pub(crate) id: ConnectionId,
-    /// None counts as a party of its own.
+    /// `None` counts as a party of its own.
     pub(crate) party: Option<Party>,
     pub(crate) standing: Standing,
-    /// When it was last active.
+    /// The time it was last active.
     pub(crate) active: Instant,
 }
 
-/// A place in the order in which connections make room: the silent ones come first, the oldest
-/// before the others, and then the one that has been idle for longest.
+/// A place in the order in which connections make room: first the silent ones, the oldest first,
+/// then the one that has been idle for longest.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Rank {
-    /// When it was last active, unless it is silent.
+    /// The time it was last active; `None` if it is silent.
     active: Option<Instant>,
     id: ConnectionId,
 }
@@ -51,13 +51,13 @@ impl Rank {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Candidate {
     pub(crate) id: ConnectionId,
-    /// When it was last active, unless it is silent.
+    /// The time it was last active; `None` if it is silent.
     pub(crate) active: Option<Instant>,
     /// Its party holds more than the newcomer's, and it is not trusted.
     pub(crate) holds_more: bool,
 }
 
-/// The connections that are not being closed, by party. Every call is a few tree look-ups.
+/// The connections that are not being closed, by party. Every call is a few tree lookups.
 #[derive(Debug, Default)]
 pub(crate) struct Shares {
     /// All that are not trusted.
@@ -65,7 +65,7 @@ pub(crate) struct Shares {
     /// Those of them that belong to a party.
     members: BTreeSet<(Party, Rank)>,
     held: BTreeMap<Party, Holding>,
-    /// The parties that hold more than one, by how many.
+    /// The parties that hold more than one, by number.
     by_total: BTreeSet<(u32, Party)>,
     /// The same for silent ones alone.
     by_silent: BTreeSet<(u32, Party)>,
@@ -73,7 +73,7 @@ pub(crate) struct Shares {
     trusted: BTreeSet<(Instant, ConnectionId)>,
 }
 
-/// How many connections a party holds, trusted ones left out.
+/// The number of connections that a party holds, excluding trusted ones.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Holding {
     total: u32,
@@ -127,7 +127,7 @@ impl Shares {
         move_to(&mut self.by_silent, party, before.silent, after.silent);
     }
 
-    /// How many silent connections there are.
+    /// The number of silent connections.
     pub(crate) fn silent(&self) -> usize {
         self.silent
     }
@@ -136,18 +136,18 @@ impl Shares {
         self.trusted.len()
     }
 
-    /// How many connections a party holds, trusted ones left out.
+    /// The number of connections that a party holds, excluding trusted ones.
     pub(crate) fn held_by(&self, party: Party) -> usize {
         self.held(Some(party)).total as usize
     }
 
-    /// Which of its own connections makes room for another of the same party.
+    /// The connection that makes room for another of the same party.
     pub(crate) fn first_of(&self, party: Party) -> Option<Candidate> {
         let (owner, rank) = self.members.range((party, Rank::FIRST)..).next()?;
         (*owner == party).then(|| rank.candidate(false))
     }
 
-    /// Which silent connection makes room for another: the oldest of the party that has most of
+    /// The silent connection that makes room for another: the oldest of the party that has most of
     /// them, the newcomer counted.
     pub(crate) fn first_silent(&self, newcomer: Option<Party>) -> Option<ConnectionId> {
         let own = self.held(newcomer).silent;
@@ -158,10 +158,10 @@ impl Shares {
         found.active.is_none().then_some(found.id)
     }
 
-    /// Which connection makes room for another: the first of the party that holds most, the
-    /// newcomer counted. Where no party holds more than one, the first of all; a trusted one only
-    /// where there are no others. An accepted newcomer takes the place even of one in use, so that
-    /// those who are there cannot keep others out for good; what we open does not.
+    /// The connection that makes room for another: the first of the party that holds most, the
+    /// newcomer counted. If no party holds more than one, the first of all; a trusted one only if
+    /// there are no others. An accepted newcomer may replace even a connection in use, so that
+    /// those that are there cannot keep others out for good; one that we open may not.
     pub(crate) fn first(&self, newcomer: Option<Party>, accepted: bool) -> Option<Candidate> {
         let own = self.held(newcomer).total;
         if let Some((total, party)) = largest(&self.by_total, newcomer, own) {
@@ -196,7 +196,7 @@ impl Rank {
     }
 }
 
-/// Where a connection stands in the order, and 1 if it is silent.
+/// The rank of a connection, and 1 if it is silent.
 fn ranked(member: Member) -> (Rank, u32) {
     let silent = member.standing == Standing::Silent;
     let rank = Rank {
@@ -206,8 +206,8 @@ fn ranked(member: Member) -> (Rank, u32) {
     (rank, u32::from(silent))
 }
 
-/// The party that holds most, and how many, if any holds more than one. It is the newcomer's if
-/// none holds more than that one would then; of others that hold as many, the highest address.
+/// The party that holds most, and its number, if any holds more than one. It is the newcomer's if
+/// none holds more than that one would then; among equals, the one with the highest address.
 fn largest(by: &BTreeSet<(u32, Party)>, newcomer: Option<Party>, own: u32) -> Option<(u32, Party)> {
     let largest = by.last().copied();
     let newcomer = newcomer.filter(|_| own > 0);

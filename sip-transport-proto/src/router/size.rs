@@ -15,7 +15,7 @@ use crate::protocol::Protocol;
 use crate::resolve::Target;
 
 impl Router {
-    /// What the rule says of a datagram to this target; on a hinted channel nothing.
+    /// The size limit of a datagram to this target; none on a hinted channel.
     pub(super) fn sizing(
         &self,
         now: Instant,
@@ -32,9 +32,9 @@ impl Router {
         match limit.filter(|_| !chosen) {
             None => SizeLimit::Free,
             Some(limit) => {
-                let lately = self.without_tcp.get(now, &target.addr).is_some();
-                if lately && must_avoid_udp(&outgoing.message) {
-                    SizeLimit::Lately(limit)
+                let failed_recently = self.without_tcp.get(now, &target.addr).is_some();
+                if failed_recently && must_avoid_udp(&outgoing.message) {
+                    SizeLimit::TcpFailedRecently(limit)
                 } else {
                     SizeLimit::Limit(limit)
                 }
@@ -42,8 +42,8 @@ impl Router {
         }
     }
 
-    /// The request is too large for its target: from now on that is the same one over TCP. False
-    /// if there is no such target.
+    /// Switches the current target to TCP, as the request is too large for UDP. Returns false if
+    /// there is no such target.
     pub(super) fn avoid_udp(&self, now: Instant, outgoing: &mut Outgoing, len: usize) -> bool {
         let target = outgoing.targets.as_mut().and_then(|all| all.front_mut());
         let Some(target) = target.filter(|target| target.protocol == Protocol::Udp) else {
@@ -55,8 +55,8 @@ impl Router {
         true
     }
 
-    /// Goes back to UDP where TCP was tried only because of the size. False if that is not so, or
-    /// the request does not fit into a datagram.
+    /// Falls back to UDP if TCP was tried only because of the size. Returns false if it was not, or
+    /// if the request does not fit into a datagram.
     pub(super) fn fall_back(
         &mut self,
         now: Instant,
@@ -82,7 +82,7 @@ impl Router {
                 addr = %target.addr,
                 len,
                 waited = ?self.shared.config.size_rule_timeout,
-                "a request too large for UDP has waited for TCP in vain (Config::size_rule)"
+                "a request too large for UDP timed out waiting for TCP (Config::size_rule)"
             );
         }
         if targets_fault || waited {

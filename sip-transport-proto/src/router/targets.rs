@@ -1,4 +1,4 @@
-//! Where a message goes: the targets that it, or the application, names.
+//! The targets of a message: those that it, or the application, names.
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
@@ -25,14 +25,14 @@ use crate::resolve::{
 };
 use crate::tokens::Tokens;
 
-/// The targets of a message, or the plan that will tell.
+/// The targets of a message, or the plan that will find them.
 pub(super) enum TargetLookup {
     Targets(VecDeque<Target>),
     Waits(PlanId),
 }
 
 impl Router {
-    /// Where a message that is no hint's goes (RFC 3261 §8.1.2 and §18.2.2, RFC 3263).
+    /// Finds the targets of a message that no hint decides (RFC 3261 §8.1.2 and §18.2.2, RFC 3263).
     pub(super) fn find_targets(
         &mut self,
         now: Instant,
@@ -58,7 +58,7 @@ impl Router {
             NextHop::Via(via) => self.via_back(outgoing, via),
         };
         if back == Err(SendCause::NoResponseAddress) && self.turn_to_sent_by(outgoing) {
-            // A host now, so not once more.
+            // Recurses at most once: `next_hop` is now `Host`.
             return self.find_targets(now, outgoing);
         }
         one(back?)
@@ -92,7 +92,8 @@ impl Router {
         }
     }
 
-    /// What there is to send a message on: the channels that there are, and those that may be made.
+    /// The protocols and families that a message can be sent on: those of the channels, and of
+    /// channels that may be made.
     fn capabilities(&self, outgoing: &Outgoing) -> Capabilities {
         let mut can = Capabilities::NONE;
         for channel in self.channels.iter() {
@@ -112,7 +113,7 @@ impl Router {
         can
     }
 
-    /// Takes in what a plan came to.
+    /// Turns the result of a plan into targets.
     pub(super) fn found(
         &self,
         outgoing: &Outgoing,
@@ -123,8 +124,8 @@ impl Router {
         };
         let mut targets = result.map_err(|error| self.explain(error, host, outgoing))?;
         if !outgoing.message.is_request() {
-            // What a peer's DNS says is no more to be trusted than its Via, and its source may have
-            // had its turn.
+            // A peer's DNS is as untrusted as its Via; the source address may have been tried
+            // already.
             let tried = |target: &Target| {
                 let same = |old: &Attempt| {
                     (old.target.protocol, old.target.addr) == (target.protocol, target.addr)
@@ -138,15 +139,15 @@ impl Router {
         }
         let hinted = outgoing.options.hints.channel;
         if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
-            // A hint is overruled only where no target can be reached from its channel.
+            // A hint is overruled only if no target can be reached from its channel.
             targets.sort_by_key(|target| !channel.config.reaches(target.addr.ip()));
         }
-        // Others may stand beside each other now.
+        // Removal and sorting may have changed which targets are adjacent.
         mark_races(&mut targets);
         Ok(targets.into())
     }
 
-    /// Why there is no target, as the sender sees it.
+    /// The cause of a failed plan, as the sender sees it.
     fn explain(&self, error: PlanError, host: &HostText, outgoing: &Outgoing) -> SendCause {
         let has_no_tls = |protocol| self.check_client(protocol, &outgoing.options).is_err();
         match (error, host) {
@@ -160,7 +161,7 @@ impl Router {
         }
     }
 
-    /// Takes up what waited for a plan.
+    /// Resumes the message that waited for a plan.
     pub(super) fn planned(
         &mut self,
         now: Instant,
@@ -184,8 +185,8 @@ impl Router {
         }
     }
 
-    /// Finds where a message would go, without sending it: the targets, best first, each with the
-    /// reason for it. [`RouterOutput::Planned`] tells, also where it is known at once.
+    /// Finds the targets of a message without sending it: the targets, best first, each with the
+    /// reason for it. The answer is [`RouterOutput::Planned`], even if it is known at once.
     pub fn plan(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> QueryId {
         let query = self.queries.next_id();
         let found = match self.at_hand(&outgoing) {
@@ -211,7 +212,7 @@ impl Router {
         query
     }
 
-    /// The far end of the connection that a message would go over whatever its destination.
+    /// The remote address of the connection that a message would use regardless of its destination.
     fn at_hand(&self, outgoing: &Outgoing) -> Option<Target> {
         let hinted = outgoing.wanted_hints().connection;
         let hinted = hinted.and_then(|id| self.hinted_connection(id, outgoing).ok());
@@ -224,7 +225,7 @@ impl Router {
         Some(Target::plain(protocol, remote, record.name, address))
     }
 
-    /// Asks for what the resolver wants to know, and takes in what it has found.
+    /// Passes on the resolver's lookups, and handles the plans that it has completed.
     pub(super) fn follow_resolver(&mut self, now: Instant) {
         while let Some(output) = self.resolver.poll_output() {
             match output {
@@ -239,8 +240,8 @@ impl Router {
         }
     }
 
-    /// The protocol to use: what is asked for, with protection added where a hinted channel has
-    /// it; without a wish, the hinted channel's, else UDP, else for `sips` TLS.
+    /// The protocol to use: the one asked for, upgraded to a secure one if a hinted channel has it;
+    /// without one, the hinted channel's, else TLS for `sips`, else UDP.
     pub(super) fn protocol_for(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
         let hinted = outgoing.options.hints.channel;
         if let Some(Ok(channel)) = hinted.map(|id| self.hinted_channel(id, outgoing, None)) {
@@ -256,9 +257,9 @@ impl Router {
         }
     }
 
-    /// Where a response goes whose connection is not at hand (RFC 3261 §18.2.2): to the source of
-    /// its request, and never to a name or another address that the sender wrote, or anyone could
-    /// aim us at anyone.
+    /// The target of a response whose connection is gone (RFC 3261 §18.2.2): the source of its
+    /// request, and never a name or another address that the sender wrote, or anyone could direct
+    /// our traffic at anyone.
     fn flow_back(&self, outgoing: &Outgoing, flow: &Flow) -> Result<Target, SendCause> {
         let return_path = flow::decode(flow, self.shared.id).ok_or(SendCause::NoResponseAddress)?;
         let protocol = self.reconnectable(outgoing)?;
@@ -279,7 +280,7 @@ impl Router {
         Ok(Target::plain(protocol, addr, name, AddressRule::Source))
     }
 
-    /// Where a response without a flow goes (RFC 3261 §18.2.2, RFC 3581 §4).
+    /// The target of a response without a flow (RFC 3261 §18.2.2, RFC 3581 §4).
     fn via_back(&self, outgoing: &Outgoing, via: &ViaFacts) -> Result<Target, SendCause> {
         let protocol = self.protocol_for(outgoing)?;
         if let Some(target) = self.maddr_back(outgoing, protocol) {
@@ -295,7 +296,7 @@ impl Router {
         let ip = via.ip.filter(|ip| is_one_host(*ip));
         let ip = ip.ok_or(SendCause::NoResponseAddress)?;
         let source = via.rport.flatten().map(|port| SocketAddr::new(ip, port));
-        // Over a stream: the client's own connection, if it is still there.
+        // Over a stream: the client's own connection, if it is still open.
         let is_there = |source: &SocketAddr| {
             let tls = Some(&outgoing.options.tls).filter(|tls| tls.is_given());
             let find = || self.connections.find(protocol, *source, None, None, tls);
@@ -309,13 +310,14 @@ impl Router {
         Ok(Target::plain(protocol, addr, name, AddressRule::Via))
     }
 
-    /// Whether a channel has joined that group.
+    /// Returns true if a channel has joined that group.
     fn hears(&self, group: IpAddr) -> bool {
         let mut channels = self.channels.iter();
         channels.any(|channel| multicast::member(&channel.config.groups, group).is_some())
     }
 
-    /// RFC 7118 §5: nobody can connect to a WebSocket client.
+    /// The protocol of a response that may need a new connection. RFC 7118 §5: nobody can connect
+    /// to a WebSocket client.
     fn reconnectable(&self, outgoing: &Outgoing) -> Result<Protocol, SendCause> {
         match self.protocol_for(outgoing)? {
             Protocol::Ws | Protocol::Wss => Err(SendCause::ConnectionClosed),

@@ -51,7 +51,7 @@ impl ChannelContext {
 
     pub(crate) fn panicked(&self, callback: Callback) {
         self.counters.callback_panics.one();
-        if self.said.panics.is_first(callback) {
+        if self.log_limits.panics.is_first(callback) {
             error!(target: CALLBACK, "{callback} panicked: further panics of it are only counted");
         }
     }

@@ -88,7 +88,7 @@ pub(crate) struct TransportContext {
     pub(crate) sources: Sources,
     pub(crate) queued: Budget,
     pub(crate) receiving: Receiving,
-    pub(crate) said: Warnings,
+    pub(crate) log_limits: Warnings,
 }
 
 impl TransportContext {

@@ -11,7 +11,7 @@ use sip_core::{Host, HostPort};
 use smallvec::SmallVec;
 
 use crate::config::Config;
-use crate::resolve::memory::Memory;
+use crate::resolve::expiring_map::ExpiringMap;
 
 /// The sent-by values that a response to one of our requests may carry (RFC 3261 §18.1.2).
 ///
@@ -28,14 +28,14 @@ pub(crate) struct OwnNames {
 struct NameTable {
     /// The number of channels and settings with each name.
     fixed: BTreeMap<Box<[u8]>, usize>,
-    seen: Memory<Box<[u8]>, ()>,
+    seen: ExpiringMap<Box<[u8]>, ()>,
 }
 
 impl OwnNames {
     pub(crate) fn new(config: &Config) -> Self {
         let names = NameTable {
             fixed: BTreeMap::new(),
-            seen: Memory::new(config.max_remembered_sent_by, usize::MAX),
+            seen: ExpiringMap::new(config.max_remembered_sent_by, usize::MAX),
         };
         Self {
             names: Mutex::new(names),

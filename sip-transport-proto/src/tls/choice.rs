@@ -19,7 +19,7 @@ impl TlsChoice {
     }
 
     /// Returns true if both connect with the same configuration, by identity, not by content.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (None, None) => true,
             (Some(one), Some(other)) => one.connects_as(other),

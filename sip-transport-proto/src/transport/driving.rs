@@ -1,4 +1,4 @@
-//! The machines, each given what another has for it.
+//! The driving of the state machines: each is given the outputs of the others.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::outgoing::sent::Sent;
 use crate::router::RouterOutput;
 
 impl Transport {
-    /// Takes one event of a connection, or, if it has none, sees to its writing and its deadline.
+    /// Handles one event of a connection or, if it has none, its writing and its deadline.
     pub(super) fn drive(&mut self, now: Instant, id: ConnectionId) {
         let Some(machine) = self.connections.get_mut(&id) else {
             self.touched.remove(&id);
@@ -70,7 +70,7 @@ impl Transport {
         }
     }
 
-    /// Takes a send that waited as far as it goes, and reports its end.
+    /// Carries on with a send that waited, and reports its end.
     fn finish(&mut self, now: Instant, attempt: Result<Submitted, Returned>) {
         match self.carry_on(now, attempt) {
             Ok(Submitted::Sent(sent)) => self.complete(Ok(sent)),
@@ -139,7 +139,7 @@ impl Transport {
         }
     }
 
-    /// Takes a message on to its next targets, until one takes it or it has to wait.
+    /// Tries a message's next targets, until one takes it or it has to wait.
     pub(super) fn carry_on(
         &mut self,
         now: Instant,
@@ -155,7 +155,7 @@ impl Transport {
         }
     }
 
-    /// Takes a routed message as far as it goes without another target.
+    /// Carries on with a routed message as far as possible without another target.
     pub(super) fn attempt(&mut self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
         let pushed = match routed {
             Routed::Ready(dispatch, outgoing) => self.push(dispatch, outgoing)?,

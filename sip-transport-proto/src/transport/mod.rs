@@ -1,3 +1,5 @@
+//! The whole transport in one object.
+
 mod driving;
 mod output;
 
@@ -33,12 +35,12 @@ pub use output::Output;
 
 /// A whole transport in one object, for an event loop of your own, for simulations and fuzzing.
 ///
-/// It owns a [`Router`] and all machines, and has one rule: **after any input, drain
-/// [`poll_output`](Self::poll_output) until it says [`Output::Timeout`]** before the next one. Then
-/// wait for a socket or for that time, whichever is first. Commands, such as
-/// [`send`](Self::send), may come at any time, also while draining.
+/// It owns a [`Router`] and all state machines, and has one rule: **after any input, drain
+/// [`poll_output`](Self::poll_output) until it returns [`Output::Timeout`]** before the next one.
+/// Then wait for a socket or for that time, whichever is first. Commands, such as
+/// [`send`](Self::send), may be given at any time, also while draining.
 ///
-/// 1. Bind sockets and tell of each by [`add_channel`](Self::add_channel).
+/// 1. Bind sockets and report each to [`add_channel`](Self::add_channel).
 /// 2. Drain the outputs, doing what each says.
 /// 3. Wait. A datagram goes to [`handle_datagram`](Self::handle_datagram), an accepted connection
 ///    to [`handle_accepted`](Self::handle_accepted), read bytes to
@@ -77,14 +79,14 @@ pub struct Transport {
     connections: BTreeMap<ConnectionId, Connection>,
     /// Connections that may have events or something to write.
     touched: BTreeSet<ConnectionId>,
-    /// When each connection is due.
+    /// The deadline of each connection.
     deadlines: BTreeMap<ConnectionId, Instant>,
     due: BTreeSet<(Instant, ConnectionId)>,
     outputs: VecDeque<Output>,
 }
 
 impl Transport {
-    /// A transport without channels. `seed` is all the randomness it ever uses: take it from the
+    /// A transport without channels. `seed` is the only randomness it uses: take it from the
     /// operating system, except in simulations.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
@@ -98,7 +100,7 @@ impl Transport {
         }
     }
 
-    /// What has happened, and what there is. [`Router::channel_stats`] tells it by channel.
+    /// The counters and the current gauges. [`Router::channel_stats`] has them by channel.
     pub fn stats(&self) -> Stats {
         self.router.stats()
     }
@@ -142,8 +144,7 @@ impl Transport {
         Ok(())
     }
 
-    /// Removes a channel whose socket is gone though nobody closed it, and tells of it. See
-    /// [`Router::fail_channel`].
+    /// Removes a channel whose socket failed, and reports it. See [`Router::fail_channel`].
     ///
     /// # Errors
     /// There is no such channel.
@@ -178,7 +179,7 @@ impl Transport {
         self.router.tokens()
     }
 
-    /// A message that has its id and its branch already: to be noted down, then given to
+    /// Prepares a message with its id and its branch: to be recorded, then given to
     /// [`send`](Self::send).
     pub fn prepare(&self, message: impl Into<Message>, options: SendOptions) -> Box<Outgoing> {
         let mut outgoing = Outgoing::new(message, options);
@@ -189,7 +190,7 @@ impl Transport {
     /// Sends a message.
     ///
     /// # Errors
-    /// It cannot be sent; the error says why and gives the message back.
+    /// It cannot be sent; the error gives the reason and the message back.
     pub fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let result = self.router.send(now, outgoing).and_then(|routed| {
             let attempt = self.attempt(now, routed);
@@ -199,7 +200,7 @@ impl Transport {
         result
     }
 
-    /// Sends the same bytes once more over the same flow. If they do not arrive, that is told
+    /// Sends the same bytes once more over the same flow. A failure to deliver them is reported
     /// again ([`Event::SendFailed`](crate::Event::SendFailed)).
     ///
     /// # Errors
@@ -218,28 +219,28 @@ impl Transport {
         self.router.try_next(now, sent)
     }
 
-    /// Finds where a message would go, without sending it: the targets, best first, each with the
-    /// reason for it. [`Output::Planned`] tells, also where it is known at once.
+    /// Finds the targets of a message without sending it: the targets, best first, each with the
+    /// reason for it. The answer is [`Output::Planned`], even if it is known at once.
     pub fn plan(&mut self, now: Instant, outgoing: Box<Outgoing>) -> QueryId {
         let query = self.router.plan(now, outgoing);
         self.drain_router(now);
         query
     }
 
-    /// Says that the peer of a connection has proved who it is. False if there is none. See
-    /// [`Router::trust`].
+    /// Marks the peer of a connection as authenticated. Returns false if there is no such
+    /// connection. See [`Router::trust`].
     pub fn trust(&mut self, connection: ConnectionId) -> bool {
         self.router.trust(connection)
     }
 
-    /// Asks for a connection to be closed. False if there is none.
+    /// Asks for a connection to be closed. Returns false if there is no such connection.
     pub fn close(&mut self, now: Instant, connection: ConnectionId) -> bool {
         let known = self.router.close(connection);
         self.drain_router(now);
         known
     }
 
-    /// Keeps a flow alive from now on, or in another way than before. See [`Router::keep`].
+    /// Keeps a flow alive from now on, or changes how. See [`Router::keep`].
     ///
     /// # Errors
     /// There is no such flow.
@@ -254,14 +255,14 @@ impl Transport {
         result
     }
 
-    /// Keeps a flow alive no longer. False if there is none.
+    /// Stops keeping a flow alive. Returns false if there is no such flow.
     pub fn stop_keeping(&mut self, now: Instant, remote: &SipEndpoint) -> bool {
         let known = self.router.stop_keeping(remote);
         self.drain_router(now);
         known
     }
 
-    /// Ends everything: connections close, sends that wait fail.
+    /// Shuts the transport down: connections close, waiting sends fail.
     pub fn shutdown(&mut self, now: Instant) {
         self.router.shutdown();
         self.drain_router(now);
@@ -269,8 +270,8 @@ impl Transport {
 
     // Inputs.
 
-    /// A datagram came. `local_ip` is the address it was sent to, if the socket is bound to all
-    /// and the system tells.
+    /// Handles a received datagram. `local_ip` is the address it was sent to, if the socket is
+    /// bound to the wildcard address and the system reports it.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -290,7 +291,7 @@ impl Transport {
         }
     }
 
-    /// A datagram could not be sent, or the system reports an ICMP error for its destination.
+    /// Handles a datagram that could not be sent, or an ICMP error for its destination.
     pub fn handle_datagram_failed(
         &mut self,
         now: Instant,
@@ -304,7 +305,7 @@ impl Transport {
         }
     }
 
-    /// A listener accepted a connection.
+    /// Handles a connection that a listener accepted.
     ///
     /// # Errors
     /// The application or the limits do not allow it: close it at once.
@@ -331,22 +332,24 @@ impl Transport {
         result
     }
 
-    /// The connection of an [`Output::Connect`] is open.
+    /// Handles the connection of an [`Output::Connect`] that is open.
     pub fn handle_connected(&mut self, now: Instant, connection: ConnectionId, local: SocketAddr) {
         self.with(connection, |machine| machine.handle_connected(now, local));
     }
 
-    /// A connection failed, or could not be opened.
+    /// Handles a connection that failed, or could not be opened.
     pub fn handle_error(&mut self, connection: ConnectionId, kind: io::ErrorKind) {
         self.with(connection, |machine| machine.handle_error(kind));
     }
 
-    /// A connection could not be opened, for want of something here: its target is not to blame.
+    /// Handles a connection that could not be opened for lack of a local resource: its target is
+    /// not at fault.
     pub fn handle_local_fault(&mut self, connection: ConnectionId, fault: LocalFault) {
         self.with(connection, |machine| machine.handle_local_fault(fault));
     }
 
-    /// How much [`handle_data`](Self::handle_data) takes for this connection: read no more.
+    /// The number of bytes that [`handle_data`](Self::handle_data) accepts for this connection:
+    /// read no more.
     #[must_use]
     pub fn recv_capacity(&self, connection: ConnectionId) -> usize {
         self.connections
@@ -354,13 +357,13 @@ impl Transport {
             .map_or(0, Connection::recv_capacity)
     }
 
-    /// Bytes were read. Says how many of them were taken.
+    /// Handles bytes that were read, and returns the number accepted.
     pub fn handle_data(&mut self, now: Instant, connection: ConnectionId, data: &[u8]) -> usize {
         self.with(connection, |machine| machine.handle_data(now, data))
             .unwrap_or(0)
     }
 
-    /// The peer closed its direction.
+    /// Handles the end of the peer's direction.
     pub fn handle_eof(&mut self, connection: ConnectionId) {
         self.with(connection, Connection::handle_eof);
     }
@@ -374,7 +377,7 @@ impl Transport {
             .unwrap_or_default()
     }
 
-    /// So many of them were written.
+    /// Handles the writing of `n` bytes of [`transmit`](Self::transmit).
     pub fn handle_written(&mut self, now: Instant, connection: ConnectionId, n: usize) {
         self.with(connection, |machine| machine.handle_written(now, n));
     }
@@ -391,7 +394,7 @@ impl Transport {
         self.drain_router(now);
     }
 
-    /// The answer to an [`Output::Bind`] that fails for want of something here.
+    /// The failure of an [`Output::Bind`] for lack of a local resource.
     pub fn handle_bind_fault(&mut self, now: Instant, channel: ChannelId, fault: LocalFault) {
         self.router.handle_bind_fault(now, channel, fault);
         self.drain_router(now);
@@ -414,7 +417,7 @@ impl Transport {
         self.drain_router(now);
     }
 
-    /// Lets time pass. Early calls do no harm.
+    /// Advances the time. Early calls do no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.router.handle_timeout(now);
         self.drain_router(now);
@@ -429,7 +432,7 @@ impl Transport {
 
     // Outputs.
 
-    /// What to do next. Each call parses at most one message.
+    /// The next output. Each call parses at most one message.
     #[must_use]
     pub fn poll_output(&mut self, now: Instant) -> Output {
         loop {

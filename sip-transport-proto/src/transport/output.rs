@@ -1,4 +1,4 @@
-//! What a transport asks of its owner.
+//! The outputs of a transport.
 
 use core::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -12,40 +12,40 @@ use crate::resolve::{DomainName, LookupId, LookupKind, Target};
 #[cfg(doc)]
 use crate::transport::Transport;
 
-/// What a [`Transport`] asks of its owner.
+/// An output of a [`Transport`]: a request to its owner, or an event.
 #[derive(Debug)]
 #[non_exhaustive]
-// A message is kept where it is: boxing it would cost an allocation for each.
+// A message is not boxed, as that would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
 pub enum Output {
-    /// Something for the application.
+    /// An event for the application.
     Event(Event),
-    /// Send a datagram. If that fails, say so by [`Transport::handle_datagram_failed`].
+    /// Send a datagram. If that fails, report it to [`Transport::handle_datagram_failed`].
     Datagram {
-        /// On this socket.
+        /// The socket to send on.
         socket: SocketId,
         /// The datagram.
         transmit: Transmit,
     },
-    /// A connection has bytes to write: [`Transport::transmit`] shows them. Comes again after
-    /// each input that leaves some.
+    /// A connection has bytes to write: [`Transport::transmit`] returns them. Repeated after each
+    /// input that leaves some.
     Writable(ConnectionId),
     /// Open a connection; answer with [`Transport::handle_connected`] or
     /// [`Transport::handle_error`].
     Connect {
-        /// Its id.
+        /// The id of the connection.
         connection: ConnectionId,
-        /// Where to.
+        /// The address to connect to.
         remote: SocketAddr,
         /// The local address to connect from, if not any.
         local: Option<IpAddr>,
     },
-    /// Close a connection's socket. The id is done with.
+    /// Close a connection's socket. Its id is not used again.
     Close(ConnectionId),
     /// Bind a datagram socket on this address, with port 0; answer with
     /// [`Transport::handle_bound`].
     Bind {
-        /// The channel it is for.
+        /// The channel.
         channel: ChannelId,
         /// The address.
         local: SocketAddr,
@@ -53,30 +53,30 @@ pub enum Output {
     /// Look up DNS records; answer with [`Transport::handle_lookup`]. The name is complete: no
     /// search list applies.
     Lookup {
-        /// The question.
+        /// The query.
         id: LookupId,
         /// The type of record.
         kind: LookupKind,
         /// The name.
         name: DomainName,
     },
-    /// Nobody waits for this lookup any more: the asking may end, and an answer is ignored.
+    /// This lookup is no longer needed: it may be stopped, and an answer is ignored.
     CancelLookup(LookupId),
     /// The answer to [`Transport::plan`].
     Planned {
-        /// Which.
+        /// The query.
         query: QueryId,
         /// The targets, best first, at least one.
         result: Result<Vec<Target>, SendCause>,
     },
-    /// Find the address that the system sends from; answer with
+    /// Find the local address that the system uses towards a destination; answer with
     /// [`Transport::handle_local_address`].
     LocalAddress {
-        /// The question.
+        /// The query.
         query: QueryId,
         /// The destination.
         remote: SocketAddr,
     },
-    /// Nothing more for now: wait for input, or until then, and for what.
+    /// Nothing more for now: wait for input, or until this time, which is that of this deadline.
     Timeout(Option<(Instant, Deadline)>),
 }

@@ -49,7 +49,7 @@ const NO_STATUS: u16 = 1005;
 /// that may have produced some, errors included.
 ///
 /// ```
-/// use sip_transport_proto::websocket::{Item, WebSocket, WebSocketConfig, WebSocketLimits};
+/// use sip_transport_proto::websocket::{WebSocketEvent, WebSocket, WebSocketConfig, WebSocketLimits};
 ///
 /// let config = WebSocketConfig::default();
 /// let limits = WebSocketLimits::default();
@@ -59,14 +59,14 @@ const NO_STATUS: u16 = 1005;
 /// let mut wire = Vec::new();
 /// client.take_output(&mut wire);
 /// server.push(&wire);
-/// assert!(matches!(server.poll()?, Some(Item::Accepted(request)) if request.path() == "/"));
+/// assert!(matches!(server.poll()?, Some(WebSocketEvent::Accepted(request)) if request.path() == "/"));
 /// server.send(b"OPTIONS sip:you@example.com SIP/2.0\r\n\r\n")?;
 ///
 /// wire.clear();
 /// server.take_output(&mut wire);
 /// client.push(&wire);
-/// assert!(matches!(client.poll()?, Some(Item::Connected(_))));
-/// assert!(matches!(client.poll()?, Some(Item::Message { data, .. }) if data.starts_with(b"OPTIONS")));
+/// assert!(matches!(client.poll()?, Some(WebSocketEvent::Connected(_))));
+/// assert!(matches!(client.poll()?, Some(WebSocketEvent::Message { data, .. }) if data.starts_with(b"OPTIONS")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -156,7 +156,7 @@ enum WebSocketState {
 /// An event of a WebSocket.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Item {
+pub enum WebSocketEvent {
     /// A client's request is correct, and the application has a check for it: run the check, and
     /// pass its decision to [`WebSocket::decide`]. Nothing else happens before that.
     Asked(UpgradeCheck),
@@ -340,7 +340,7 @@ impl WebSocket {
     ///
     /// # Errors
     /// An error ends the WebSocket. The close frame or response for the peer is in the output.
-    pub fn poll(&mut self) -> Result<Option<Item>, WebSocketError> {
+    pub fn poll(&mut self) -> Result<Option<WebSocketEvent>, WebSocketError> {
         let polled = match &self.state {
             WebSocketState::Request(_) | WebSocketState::Response { .. } => self.poll_head(),
             WebSocketState::Open | WebSocketState::Closing => self.poll_frames(),
@@ -363,7 +363,7 @@ impl WebSocket {
         polled
     }
 
-    /// Passes the decision of the application's check, after [`Item::Asked`]. [`poll`](Self::poll)
+    /// Passes the decision of the application's check, after [`WebSocketEvent::Asked`]. [`poll`](Self::poll)
     /// then continues.
     pub fn decide(&mut self, decision: Result<(), Refusal>) {
         let WebSocketState::Asked { request, reply } =
@@ -383,9 +383,9 @@ impl WebSocket {
         }
     }
 
-    fn admit(&mut self) -> Option<Item> {
+    fn admit(&mut self) -> Option<WebSocketEvent> {
         match core::mem::replace(&mut self.state, WebSocketState::Open) {
-            WebSocketState::Admitted(request) => Some(Item::Accepted(*request)),
+            WebSocketState::Admitted(request) => Some(WebSocketEvent::Accepted(*request)),
             _ => None,
         }
     }
@@ -472,7 +472,7 @@ impl WebSocket {
         self.write(Opcode::Close, &status.to_be_bytes());
     }
 
-    fn poll_head(&mut self) -> Result<Option<Item>, WebSocketError> {
+    fn poll_head(&mut self) -> Result<Option<WebSocketEvent>, WebSocketError> {
         let head = match self.take_head() {
             Ok(None) => return Ok(None),
             Ok(Some(head)) => Ok(head),
@@ -485,11 +485,11 @@ impl WebSocket {
                 if let Some(check) = config.check_of(&request) {
                     let request = Box::new(request);
                     self.state = WebSocketState::Asked { request, reply };
-                    return Ok(Some(Item::Asked(check)));
+                    return Ok(Some(WebSocketEvent::Asked(check)));
                 }
                 self.output.extend_from_slice(reply.as_bytes());
                 self.state = WebSocketState::Open;
-                Ok(Some(Item::Accepted(request)))
+                Ok(Some(WebSocketEvent::Accepted(request)))
             }
             WebSocketState::Response { key } => {
                 let response = UpgradeResponse::parse(&head?)?;
@@ -500,7 +500,7 @@ impl WebSocket {
                 }
                 handshake::check_response(&response, key)?;
                 self.state = WebSocketState::Open;
-                Ok(Some(Item::Connected(response)))
+                Ok(Some(WebSocketEvent::Connected(response)))
             }
             _ => Ok(None),
         }
@@ -532,7 +532,7 @@ impl WebSocket {
         Ok(None)
     }
 
-    fn poll_frames(&mut self) -> Result<Option<Item>, WebSocketError> {
+    fn poll_frames(&mut self) -> Result<Option<WebSocketEvent>, WebSocketError> {
         while let Some((header, payload)) = self.take_frame()? {
             let item = match header.opcode {
                 Opcode::Text => self.begin_message(MessageKind::Text, header.fin, payload)?,
@@ -541,9 +541,9 @@ impl WebSocket {
                 Opcode::Close => Some(self.closed_by_peer(&payload)?),
                 Opcode::Ping => {
                     self.answer_ping(payload);
-                    Some(Item::Ping)
+                    Some(WebSocketEvent::Ping)
                 }
-                Opcode::Pong => Some(Item::Pong),
+                Opcode::Pong => Some(WebSocketEvent::Pong),
             };
             if item.is_some() {
                 return Ok(item);
@@ -592,7 +592,7 @@ impl WebSocket {
         kind: MessageKind,
         fin: bool,
         data: Bytes,
-    ) -> Result<Option<Item>, WebSocketError> {
+    ) -> Result<Option<WebSocketEvent>, WebSocketError> {
         if fin {
             if kind == MessageKind::Text && str::from_utf8(&data).is_err() {
                 return Err(WebSocketError::NotUtf8);
@@ -605,7 +605,11 @@ impl WebSocket {
         Ok(None)
     }
 
-    fn continue_message(&mut self, fin: bool, data: &[u8]) -> Result<Option<Item>, WebSocketError> {
+    fn continue_message(
+        &mut self,
+        fin: bool,
+        data: &[u8],
+    ) -> Result<Option<WebSocketEvent>, WebSocketError> {
         let Some(mut assembly) = self.assembly.take() else {
             return Err(ProtocolViolation::Continuation.into());
         };
@@ -618,9 +622,9 @@ impl WebSocket {
         Ok(None)
     }
 
-    fn message(&mut self, kind: MessageKind, data: Bytes) -> Item {
+    fn message(&mut self, kind: MessageKind, data: Bytes) -> WebSocketEvent {
         self.kind = kind;
-        Item::Message { kind, data }
+        WebSocketEvent::Message { kind, data }
     }
 
     /// Queues a pong (RFC 6455 §5.5.2). After our close frame nothing more is sent.
@@ -637,7 +641,7 @@ impl WebSocket {
     }
 
     /// Processes the peer's close frame (RFC 6455 §5.5.1, §7.1.5).
-    fn closed_by_peer(&mut self, payload: &[u8]) -> Result<Item, WebSocketError> {
+    fn closed_by_peer(&mut self, payload: &[u8]) -> Result<WebSocketEvent, WebSocketError> {
         let status = match payload {
             [] => None,
             [a, b, reason @ ..] => {
@@ -659,7 +663,7 @@ impl WebSocket {
             }
         }
         self.finish(WebSocketState::Closed);
-        Ok(Item::Closed(status.unwrap_or(NO_STATUS)))
+        Ok(WebSocketEvent::Closed(status.unwrap_or(NO_STATUS)))
     }
 }
 

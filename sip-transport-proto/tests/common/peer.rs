@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use sip_transport_proto::Protocol;
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::websocket::{
-    CloseCode, Item, WebSocket, WebSocketConfig, WebSocketLimits,
+    CloseCode, WebSocket, WebSocketConfig, WebSocketEvent, WebSocketLimits,
 };
 
 use crate::tls_common::Certificates;
@@ -36,7 +36,7 @@ pub struct Peer {
     /// What came inside TLS, without WebSocket.
     pub plain: Vec<u8>,
     /// What came by WebSocket.
-    pub items: Vec<Item>,
+    pub items: Vec<WebSocketEvent>,
     /// What went wrong first.
     pub error: Option<String>,
 }
@@ -93,7 +93,7 @@ impl Peer {
             || self
                 .items
                 .iter()
-                .any(|item| matches!(item, Item::Closed(_)))
+                .any(|item| matches!(item, WebSocketEvent::Closed(_)))
     }
 
     /// Takes in bytes of the wire, and answers as TLS and WebSocket do.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use sip_transport_proto::websocket::HandshakeError as Handshake;
 use sip_transport_proto::websocket::{
-    CloseCode, Item, Refusal, WebSocket, WebSocketConfig, WebSocketError, WebSocketLimits,
+    CloseCode, Refusal, WebSocket, WebSocketConfig, WebSocketError, WebSocketEvent, WebSocketLimits,
 };
 
 use super::{
@@ -726,7 +726,7 @@ fn a_client_that_is_refused_can_read_why() {
 fn what_opened_it_can_be_read() {
     let mut server = server();
     server.push(REQUEST.as_bytes());
-    let Ok(Some(Item::Accepted(request))) = server.poll() else {
+    let Ok(Some(WebSocketEvent::Accepted(request))) = server.poll() else {
         panic!("refused");
     };
     assert_eq!(request.target(), "/chat");

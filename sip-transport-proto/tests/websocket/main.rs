@@ -8,7 +8,7 @@ mod handshake;
 mod limits;
 
 use sip_transport_proto::websocket::{
-    Item, MessageKind, WebSocket, WebSocketConfig, WebSocketError, WebSocketLimits,
+    MessageKind, WebSocket, WebSocketConfig, WebSocketError, WebSocketEvent, WebSocketLimits,
 };
 
 /// The request of RFC 6455 §1.3, for SIP.
@@ -53,9 +53,15 @@ pub fn open_with(side: Side, limits: WebSocketLimits) -> WebSocket {
     let mut client = WebSocket::client(&config, "sip.example", SEED, limits);
     let mut server = WebSocket::server(&config, limits);
     server.push(&output(&mut client));
-    assert!(matches!(server.poll(), Ok(Some(Item::Accepted(_)))));
+    assert!(matches!(
+        server.poll(),
+        Ok(Some(WebSocketEvent::Accepted(_)))
+    ));
     client.push(&output(&mut server));
-    assert!(matches!(client.poll(), Ok(Some(Item::Connected(_)))));
+    assert!(matches!(
+        client.poll(),
+        Ok(Some(WebSocketEvent::Connected(_)))
+    ));
     match side {
         Side::Client => client,
         Side::Server => server,
@@ -96,21 +102,21 @@ pub fn said(socket: &mut WebSocket) -> Vec<Said> {
     loop {
         match socket.poll() {
             Ok(None) => return said,
-            Ok(Some(Item::Asked(check))) => {
+            Ok(Some(WebSocketEvent::Asked(check))) => {
                 // Nothing is said before that is answered.
                 assert_eq!(socket.poll(), Ok(None));
                 socket.decide(check.run());
             }
             Ok(Some(item)) => said.push(match item {
-                Item::Accepted(_) => Said::Accepted,
-                Item::Connected(_) => Said::Connected,
-                Item::Message { kind, data } => match kind {
+                WebSocketEvent::Accepted(_) => Said::Accepted,
+                WebSocketEvent::Connected(_) => Said::Connected,
+                WebSocketEvent::Message { kind, data } => match kind {
                     MessageKind::Text => Said::Text(data.to_vec()),
                     MessageKind::Binary => Said::Binary(data.to_vec()),
                 },
-                Item::Ping => Said::Ping,
-                Item::Pong => Said::Pong,
-                Item::Closed(status) => Said::Closed(status),
+                WebSocketEvent::Ping => Said::Ping,
+                WebSocketEvent::Pong => Said::Pong,
+                WebSocketEvent::Closed(status) => Said::Closed(status),
                 other => panic!("{other:?}"),
             }),
             Err(error) => {

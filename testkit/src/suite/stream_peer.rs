@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use adapter_core::runtime::{Listener, Stream};
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::websocket::{
-    CloseCode, Item, MessageKind, WebSocket, WebSocketConfig, WebSocketLimits,
+    CloseCode, MessageKind, WebSocket, WebSocketConfig, WebSocketEvent, WebSocketLimits,
 };
 use sip_transport_proto::{Protocol, SipEndpoint};
 
@@ -359,11 +359,13 @@ impl StreamPeer {
                     let taken = socket.push(rest);
                     rest = rest.get(taken..).unwrap_or_default();
                     match socket.poll() {
-                        Ok(Some(Item::Message { kind, data })) => {
+                        Ok(Some(WebSocketEvent::Message { kind, data })) => {
                             self.kind = Some(kind);
                             self.buffer.extend_from_slice(&data);
                         }
-                        Ok(Some(Item::Closed(status))) => self.close_status = Some(status),
+                        Ok(Some(WebSocketEvent::Closed(status))) => {
+                            self.close_status = Some(status)
+                        }
                         Ok(Some(_)) => {}
                         Ok(None) if rest.is_empty() => break,
                         Ok(None) => {}

@@ -1,3 +1,5 @@
+//! The task of a listener.
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -14,7 +16,7 @@ use super::watch::Watch;
 use crate::hub::Hub;
 use crate::runtime::{Listener, Stream};
 
-/// Connections accepted in one turn, before other tasks get theirs.
+/// The connections accepted in one turn, before other tasks run.
 const ROUNDS: usize = 16;
 
 /// Accepts connections until the channel is removed or the transport stops.
@@ -47,12 +49,12 @@ async fn accept_all(
                 return Poll::Ready(());
             }
             ready!(backoff.poll(cx, &*worker.runtime));
-            // Nobody knows yet whose the next one will be.
+            // It is not known yet which worker gets the next one.
             for worker in &hub.workers {
                 if worker.queue.poll_accept(cx).is_pending() {
                     if let Some(left_out) = said.now(hub.now()) {
                         let local = listener.local_addr();
-                        warn!(target: LIMIT, left_out, %local, "events are not fetched in time: nothing is accepted");
+                        warn!(target: LIMIT, left_out, %local, "the application is slow to fetch events: accepting connections is paused");
                     }
                     return Poll::Pending;
                 }

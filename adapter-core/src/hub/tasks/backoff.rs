@@ -1,3 +1,5 @@
+//! Pauses after errors.
+
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -9,14 +11,14 @@ use crate::runtime::Runtime;
 const FIRST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Pauses after errors of a system call that may pass, such as "too many open files": longer each
-/// time, until it works again.
+/// Pauses after temporary errors of a system call, such as "too many open files": longer each time,
+/// until it succeeds again.
 #[derive(Debug)]
 pub(super) struct Backoff {
     pause: Duration,
     until: Option<Instant>,
     alarm: Alarm,
-    said: LogLimiter,
+    log_limiter: LogLimiter,
 }
 
 impl Backoff {
@@ -25,11 +27,11 @@ impl Backoff {
             pause: FIRST,
             until: None,
             alarm: Alarm::default(),
-            said: LogLimiter::default(),
+            log_limiter: LogLimiter::default(),
         }
     }
 
-    /// Ready when the call is worth a try.
+    /// Ready when the call may be tried.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, runtime: &dyn Runtime) -> Poll<()> {
         if let Some(at) = self.until {
             ready!(self.alarm.poll(cx, runtime, Some(at)));
@@ -38,15 +40,16 @@ impl Backoff {
         Poll::Ready(())
     }
 
-    /// The call worked.
+    /// Records a success of the call.
     pub(super) fn reset(&mut self) {
         self.pause = FIRST;
     }
 
-    /// The call failed. Whether to say so; if so, how often that was left out.
+    /// Records a failure of the call. Returns the number of suppressed log records if this one is
+    /// to be logged.
     pub(super) fn failed(&mut self, now: Instant) -> Option<u64> {
         self.until = Some(now + self.pause);
         self.pause = (self.pause * 2).min(LONGEST);
-        self.said.now(now)
+        self.log_limiter.now(now)
     }
 }

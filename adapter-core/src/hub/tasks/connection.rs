@@ -1,3 +1,5 @@
+//! The task of a connection.
+
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -17,15 +19,15 @@ use crate::hub::{Hub, Worker};
 use crate::runtime::{Stream, sys};
 use crate::sync::lock;
 
-/// What is read at once.
+/// The number of bytes read at once.
 const READ: usize = 32 * 1024;
-/// Rounds in one turn, before other tasks get theirs.
+/// The rounds in one turn, before other tasks run.
 const ROUNDS: usize = 8;
-/// Messages that cross to the application at once.
+/// The messages passed to the application at once.
 const BATCH: usize = 64;
 
 thread_local! {
-    /// Bytes between the socket and the machine: no connection keeps a buffer of its own.
+    /// The buffer between socket and state machine: no connection keeps one of its own.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn connect(
     remote: SocketAddr,
     local: Option<SocketAddr>,
 ) -> impl Future<Output = ()> + Send {
-    let mut task = Task::new(hub, link);
+    let mut task = ConnectionTask::new(hub, link);
     async move {
         let stream = task.open(remote, local).await;
         task.run(stream).await;
@@ -49,12 +51,12 @@ pub(crate) fn run(
     link: Arc<SharedConnection>,
     stream: Box<dyn Stream>,
 ) -> impl Future<Output = ()> + Send {
-    let mut task = Task::new(hub, link);
+    let mut task = ConnectionTask::new(hub, link);
     async move { task.run(Some(stream)).await }
 }
 
-/// A connection's task.
-struct Task {
+/// The task of a connection.
+struct ConnectionTask {
     hub: Arc<Hub>,
     link: Arc<SharedConnection>,
     id: ConnectionId,
@@ -64,9 +66,9 @@ struct Task {
     paused: bool,
 }
 
-impl Drop for Task {
-    /// However the task ends, also where its runtime drops it: the connection is over, and what
-    /// waited on it goes on.
+impl Drop for ConnectionTask {
+    /// However the task ends, even if its runtime drops it: the connection is closed, and the sends
+    /// that wait on it continue.
     fn drop(&mut self) {
         if !thread::panicking() {
             lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
@@ -77,15 +79,15 @@ impl Drop for Task {
     }
 }
 
-/// What a round came to.
+/// The outcome of a round.
 enum Round {
-    /// Something was done: there may be more.
+    /// Progress was made: there may be more to do.
     More,
     Wait,
     Closed,
 }
 
-impl Task {
+impl ConnectionTask {
     fn new(hub: Arc<Hub>, link: Arc<SharedConnection>) -> Self {
         let id = lock(&link.machine).id();
         Self {
@@ -99,7 +101,7 @@ impl Task {
         }
     }
 
-    /// Connects. `None` if that failed, or somebody closed the connection meanwhile.
+    /// Connects. `None` if that failed, or the connection was closed meanwhile.
     async fn open(
         &mut self,
         remote: SocketAddr,
@@ -128,7 +130,7 @@ impl Task {
                     if lock(&self.link.machine).is_closed() {
                         return Poll::Ready(None);
                     }
-                    // Sends that wait no longer.
+                    // Sends whose wait has ended.
                     self.events(cx, worker);
                 },
             }
@@ -181,7 +183,7 @@ impl Task {
         Poll::Pending
     }
 
-    /// Lets a deadline pass when it is due. Ready if something has changed.
+    /// Handles a deadline that is due. Ready if something has changed.
     fn wait(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
         let mut machine = lock(&self.link.machine);
         if machine.is_closed() {
@@ -195,7 +197,7 @@ impl Task {
         Poll::Ready(())
     }
 
-    /// Takes the machine's events: messages to the application while it has room.
+    /// Takes the state machine's events: messages to the application while it has room.
     fn events(&mut self, cx: &Context<'_>, worker: &Worker) {
         loop {
             let mut room = match worker.queue.poll_room(cx) {
@@ -249,7 +251,7 @@ impl Task {
         }
     }
 
-    /// Takes what is left to tell after the end.
+    /// Takes the last events after the end.
     fn last_events(&mut self) {
         loop {
             let event = lock(&self.link.machine).poll_control(self.hub.now());
@@ -264,11 +266,11 @@ impl Task {
         }
     }
 
-    /// Sees to an event that is not the application's.
+    /// Handles an event that is not for the application.
     fn handle(&self, event: ConnectionEvent) {
         let (hub, id) = (&self.hub, self.id);
         match event {
-            ConnectionEvent::Event(event) => hub.tell(self.link.worker, event),
+            ConnectionEvent::Event(event) => hub.deliver(self.link.worker, event),
             ConnectionEvent::Notice(notice) => hub.notify(id, notice),
             ConnectionEvent::Call(call) => {
                 if let Some(answer) = call.run() {
@@ -324,7 +326,7 @@ impl Task {
         }
     }
 
-    /// Writes as much as the socket takes at once. True if it took something.
+    /// Writes as much as the socket accepts at once. Returns true if it accepted something.
     fn write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> bool {
         loop {
             let now = self.hub.now();

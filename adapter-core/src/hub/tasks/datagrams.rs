@@ -1,3 +1,5 @@
+//! The task of a UDP socket.
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -17,10 +19,10 @@ use crate::hub::{Hub, Worker};
 use crate::runtime::batch::{DatagramFailure, RecvBatch, SendBatch};
 use crate::runtime::sys;
 
-/// Batches in one turn, before other tasks get theirs.
+/// The batches in one turn, before other tasks run.
 const ROUNDS: usize = 4;
-/// Sends that an ICMP error can be told of: the last ones, for as long as a transaction lives
-/// (64·T1, RFC 3261 §17.1.1.1).
+/// The number of sends for which an ICMP error can be reported: the latest ones, for as long as a
+/// transaction lives (64·T1, RFC 3261 §17.1.1.1).
 const REMEMBERED: usize = 8_192;
 const MEMORY: Duration = Duration::from_secs(32);
 
@@ -39,7 +41,7 @@ async fn run(hub: &Arc<Hub>, socket: &SharedSocket, machine: DatagramSocket) {
     let Some(worker) = hub.workers.get(socket.worker) else {
         return;
     };
-    let mut task = Task {
+    let mut task = SocketTask {
         hub,
         worker,
         socket,
@@ -48,41 +50,41 @@ async fn run(hub: &Arc<Hub>, socket: &SharedSocket, machine: DatagramSocket) {
         out: SendBatch::new(hub.datagram_queue),
         recent: VecDeque::new(),
         events: Vec::new(),
-        said: LogLimiter::default(),
+        log_limiter: LogLimiter::default(),
         backoff: Backoff::new(),
     };
     poll_fn(|cx| task.turn(cx)).await;
 }
 
-struct Task<'a> {
+struct SocketTask<'a> {
     hub: &'a Arc<Hub>,
     worker: &'a Worker,
     socket: &'a SharedSocket,
     machine: DatagramSocket,
     received: RecvBatch,
-    /// What is being sent; senders fill another batch meanwhile.
+    /// The batch being sent; senders fill another one meanwhile.
     out: SendBatch,
     recent: VecDeque<(SocketAddr, u64, Instant)>,
     events: Vec<Event>,
-    said: LogLimiter,
+    log_limiter: LogLimiter,
     backoff: Backoff,
 }
 
-impl Drop for Task<'_> {
+impl Drop for SocketTask<'_> {
     fn drop(&mut self) {
-        // The socket closes with its task, whoever still holds the transport. Nothing is queued
-        // on it after that, so nothing that was queued goes unreported.
+        // The socket closes with its task, even if the transport is still held. Nothing is queued
+        // on it after that, so every queued datagram is reported.
         self.hub.forget_socket(self.socket.id);
         self.give_up();
     }
 }
 
-impl Task<'_> {
+impl SocketTask<'_> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.socket.task.register(cx.waker());
         for _ in 0..ROUNDS {
             self.send(cx);
-            // What was queued before the end is sent, if the socket takes it at once.
+            // Datagrams queued before the end are sent, if the socket accepts them at once.
             if self.hub.is_stopping() || !self.hub.has_socket(self.socket.id) {
                 return Poll::Ready(());
             }
@@ -94,7 +96,7 @@ impl Task<'_> {
         Poll::Pending
     }
 
-    /// Reports what was queued and will not be sent any more.
+    /// Reports the queued datagrams that will not be sent.
     fn give_up(&mut self) {
         loop {
             for entry in self.out.iter().filter(|entry| entry.id != 0) {
@@ -111,7 +113,7 @@ impl Task<'_> {
         }
     }
 
-    /// Sends what waits, as far as the socket takes it.
+    /// Sends the waiting datagrams, as far as the socket accepts them.
     fn send(&mut self, cx: &mut Context<'_>) {
         loop {
             if self.out.is_empty() {
@@ -168,7 +170,7 @@ impl Task<'_> {
             self.events.extend(event);
         }
         while let Some(reply) = self.machine.poll_transmit() {
-            // A reply that finds no room is one that need not be sent.
+            // A reply that finds no room need not be sent.
             let _ = self.socket.queue(&reply, None);
         }
         if self.machine.take_rearmed() {
@@ -178,15 +180,15 @@ impl Task<'_> {
         self.failed(failures);
         let dropped = self.worker.queue.offer(&mut self.events);
         if dropped > 0
-            && let Some(left_out) = self.said.now(now)
+            && let Some(left_out) = self.log_limiter.now(now)
         {
             let local = self.machine.local();
-            warn!(target: LIMIT, dropped, left_out, %local, "messages are not fetched in time");
+            warn!(target: LIMIT, dropped, left_out, %local, "the application is slow to fetch messages: datagrams dropped");
         }
         Poll::Ready(())
     }
 
-    /// Tells of datagrams that did not get away, each send at most once.
+    /// Reports datagrams that were not sent or not delivered, each send at most once.
     fn failed(&mut self, failures: Vec<DatagramFailure>) {
         for DatagramFailure {
             id,
@@ -201,7 +203,7 @@ impl Task<'_> {
                 None => to == destination && now.saturating_duration_since(at) <= MEMORY,
             });
             let found = found.and_then(|at| self.recent.remove(at));
-            // What the system refuses is told of however many were sent with it.
+            // A datagram that the system refuses is reported however many were sent with it.
             let found = found
                 .map(|(_, send, _)| send)
                 .or_else(|| id.filter(|id| *id != 0));

@@ -1,3 +1,5 @@
+//! The task of a lookup.
+
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::runtime::BoxFuture;
 
 const INTERRUPTED: Answer = Answer::Failed(io::ErrorKind::Interrupted);
 
-/// Waits for the answer to a lookup, unless nobody else does or the transport stops.
+/// Waits for the answer to a lookup, unless it is no longer needed or the transport stops.
 pub(crate) fn lookup(
     hub: Arc<Hub>,
     id: LookupId,
@@ -36,7 +38,7 @@ pub(crate) fn lookup(
     }
 }
 
-/// Tells the router how the lookup ended, also where its runtime drops the task before its end.
+/// A guard that reports the end of the lookup to the router, even if the runtime drops the task.
 struct LookupGuard {
     hub: Arc<Hub>,
     id: LookupId,

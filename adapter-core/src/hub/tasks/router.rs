@@ -1,3 +1,5 @@
+//! The task of the router's timers.
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;

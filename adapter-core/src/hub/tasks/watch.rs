@@ -1,3 +1,5 @@
+//! A guard for the tasks of a channel.
+
 use std::sync::Arc;
 use std::thread;
 
@@ -6,8 +8,8 @@ use sip_transport_proto::error::ChannelFailure;
 
 use crate::hub::Hub;
 
-/// Held by the task of a socket or listener: if that ends and nobody has asked for it, its channel
-/// is taken off the list, so that nothing is sent into the void, and the application hears of it.
+/// A guard held by the task of a socket or listener: if the task ends unasked, its channel is
+/// removed, so that nothing more is sent on it, and the application is notified.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) hub: Arc<Hub>,

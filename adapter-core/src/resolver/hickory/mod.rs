@@ -23,18 +23,18 @@ use self::provider::Connections;
 use crate::resolver::SystemResolver;
 use crate::runtime::{BoxFuture, CurrentRuntime, Resolve, Runtime};
 
-/// How long one name server is waited for before it, or another, is asked again. Three times that
-/// is within the 2 s of a lookup, and once within the 700 ms that it has while others wait.
+/// The time to wait for one name server before it, or another, is asked again. Three times this is
+/// within the 2 s of a lookup, and once is within the 700 ms that it has while others wait.
 const PATIENCE: Duration = Duration::from_millis(650);
-/// How often a query is sent once more.
+/// The number of retransmissions of a query.
 const RETRIES: usize = 2;
 
-/// Answers by the name servers and the hosts file of the system, or by name servers given.
+/// A resolver that asks the system's name servers and hosts file, or the given name servers.
 pub(crate) struct HickoryResolver<R: CurrentRuntime>(Resolver<Connections<R>>);
 
 impl<R: CurrentRuntime> HickoryResolver<R> {
-    /// A resolver on this runtime, with so many sockets open at most. Where the system names no
-    /// name servers, its own resolver has to do.
+    /// Creates a resolver on this runtime that opens at most this many sockets. If the system names
+    /// no name servers, its own resolver is used.
     pub(crate) fn start(
         runtime: &Arc<dyn Runtime>,
         servers: &[SocketAddr],
@@ -45,7 +45,7 @@ impl<R: CurrentRuntime> HickoryResolver<R> {
             match Resolver::builder(provider) {
                 Ok(builder) => builder,
                 Err(error) => {
-                    warn!(target: LOOKUP, %error, "no name servers: the system's resolver is asked instead");
+                    warn!(target: LOOKUP, %error, "no name servers: using the system's resolver");
                     return Ok(Arc::new(SystemResolver(Arc::clone(runtime))));
                 }
             }
@@ -64,9 +64,10 @@ impl<R: CurrentRuntime> HickoryResolver<R> {
         let options = builder.options_mut();
         options.timeout = options.timeout.min(PATIENCE);
         options.attempts = RETRIES;
-        // One server at a time, so that a lookup has one socket. Which one answers is remembered.
+        // One server at a time, so that a lookup has one socket. The one that answers is
+        // remembered.
         options.num_concurrent_reqs = 1;
-        // The transport remembers answers, within limits of its own.
+        // The transport caches answers, within limits of its own.
         options.cache_size = 0;
         let resolver = builder.build().map_err(io::Error::other)?;
         Ok(Arc::new(Self(resolver)))
@@ -83,7 +84,7 @@ impl<R: CurrentRuntime> Resolve for HickoryResolver<R> {
     fn lookup(&self, kind: LookupKind, name: DomainName) -> BoxFuture<Answer> {
         let resolver = self.0.clone();
         Box::pin(async move {
-            // With a dot at its end the name is complete.
+            // A final dot makes the name complete.
             let Ok(name) = Name::from_ascii(format!("{name}.")) else {
                 return Answer::NotFound { ttl: None };
             };

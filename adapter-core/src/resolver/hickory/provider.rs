@@ -1,4 +1,4 @@
-//! What hickory asks of a runtime: few sockets, timers and tasks.
+//! The resources that hickory requires of a runtime: few sockets, timers and tasks.
 
 use std::future::{Future, poll_fn, ready};
 use std::io;
@@ -22,10 +22,11 @@ use hickory_resolver::{ConnectionProvider, PoolContext};
 use super::PATIENCE;
 use crate::runtime::{BoxFuture, ConnectedDatagrams, CurrentRuntime, Runtime, Stream};
 
-/// Of so many UDP sockets one may be a TCP connection beside them: for answers that were cut short.
+/// The number of UDP sockets for each TCP connection allowed beside them, for truncated answers.
 const UDP_PER_TCP: usize = 8;
 
-/// Ways to name servers. A query over UDP has one socket, on a port of its own (RFC 5452 §9.2).
+/// The connections to name servers. A query over UDP has one socket, on a port of its own (RFC 5452
+/// §9.2).
 pub(super) struct Connections<R>(Provider<R>);
 
 impl<R: CurrentRuntime> Connections<R> {
@@ -62,7 +63,7 @@ impl<R: CurrentRuntime> ConnectionProvider for Connections<R> {
         let remote = SocketAddr::new(server, config.port);
         let exchange = UdpClientStream::builder(remote, self.0.clone())
             .with_timeout(Some(context.options.timeout))
-            // As it is, every retry would have one more socket beside the first.
+            // By default, every retry would use one more socket beside the first.
             .with_max_retries(1)
             .with_bind_addr(config.bind_addr)
             .exchange();
@@ -74,8 +75,8 @@ impl<R: CurrentRuntime> ConnectionProvider for Connections<R> {
     }
 }
 
-/// A runtime as hickory knows one, with what it may have open. Timers are asked for by type alone,
-/// hence `R`.
+/// A runtime in hickory's terms, with the limits on what it may open. Timers are requested by type
+/// alone, hence `R`.
 pub(super) struct Provider<R> {
     runtime: Arc<dyn Runtime>,
     udp: Arc<Semaphore>,
@@ -178,7 +179,7 @@ impl<R: CurrentRuntime> Time for Clock<R> {
     }
 }
 
-/// A socket that hears of one name server only, errors (ICMP) included.
+/// A socket that receives from one name server only, errors (ICMP) included.
 pub(super) struct Udp<R> {
     socket: Box<dyn ConnectedDatagrams>,
     server: SocketAddr,

@@ -1,4 +1,4 @@
-//! Sockets, timers and threads on async-io, for runtimes whose own are those: smol and async-std.
+//! Sockets, timers and threads on async-io, for the runtimes built on it: smol and async-std.
 
 mod single_thread;
 mod sockets;
@@ -22,30 +22,30 @@ use super::{
 
 pub use single_thread::SingleThread;
 
-/// The threads of a runtime that any task may run on.
+/// The threads of a runtime on which any task may run.
 pub trait Threads: 'static {
     /// Runs `task` on them.
     fn spawn(task: BoxFuture<()>);
 
-    /// Whether [`spawn`](Self::spawn) may be called here.
+    /// Returns true if [`spawn`](Self::spawn) may be called here.
     fn is_usable() -> bool;
 
-    /// Whether the caller runs in a task, and so must not block.
+    /// Returns true if the caller runs in a task, and so must not block.
     fn is_inside() -> bool;
 }
 
-/// The place where the tasks of a transport run: the threads `T`, or one [`SingleThread`].
+/// The runtime for the tasks of a transport: the threads `T`, or one [`SingleThread`].
 ///
 /// Sockets and timers are those of async-io, which need no runtime, so sockets may be opened and
 /// messages sent from any thread.
 pub struct AsyncIoRuntime<T> {
-    /// A [`SingleThread`]'s, which holds the tasks, which hold the runtime.
+    /// The executor of a [`SingleThread`]. It holds the tasks, which hold the runtime: hence weak.
     executor: Option<Weak<Executor<'static>>>,
     threads: PhantomData<fn() -> T>,
 }
 
 impl<T> AsyncIoRuntime<T> {
-    /// The runtime whose tasks run on the threads `T`.
+    /// A runtime whose tasks run on the threads `T`.
     pub const fn new() -> Self {
         Self {
             executor: None,
@@ -90,7 +90,7 @@ impl<T: Threads> CurrentRuntime for AsyncIoRuntime<T> {
         single_thread::current()
             .map(Self::on)
             .or_else(|| T::is_usable().then(Self::new))
-            .ok_or_else(|| io::Error::other("this is no task of the runtime"))
+            .ok_or_else(|| io::Error::other("not called from a task of the runtime"))
     }
 
     fn is_inside() -> bool {
@@ -166,7 +166,7 @@ impl Timer for AsyncIoTimer {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.0.will_fire() {
-            // It has gone off.
+            // It has fired.
             return Poll::Ready(());
         }
         Pin::new(&mut self.0).poll(cx).map(drop)

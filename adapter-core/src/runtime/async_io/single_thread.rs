@@ -1,3 +1,5 @@
+//! Tasks that run on one thread.
+
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
@@ -12,13 +14,13 @@ thread_local! {
     static CURRENT: RefCell<Option<Weak<Executor<'static>>>> = const { RefCell::new(None) };
 }
 
-/// The executor of the [`SingleThread`] that the caller runs in, if it does.
+/// The executor of the [`SingleThread`] that the caller runs in, if any.
 pub(super) fn current() -> Option<Weak<Executor<'static>>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Tasks that run on one thread, the one that calls [`block_on`](Self::block_on), for as long as
-/// that lasts. Dropping it drops its tasks.
+/// An executor whose tasks run on one thread, the one that calls [`block_on`](Self::block_on), for
+/// as long as that call lasts. Dropping it drops its tasks.
 ///
 /// The threads of `T` run none of them: their tasks move between threads.
 pub struct SingleThread<T> {
@@ -27,7 +29,7 @@ pub struct SingleThread<T> {
 }
 
 impl<T> SingleThread<T> {
-    /// Without any task.
+    /// An executor without tasks.
     pub fn new() -> Self {
         Self {
             executor: Arc::default(),
@@ -59,7 +61,7 @@ impl<T> fmt::Debug for SingleThread<T> {
     }
 }
 
-/// Puts back the executor that was current before.
+/// A guard that restores the executor that was current before.
 struct Entered(Option<Weak<Executor<'static>>>);
 
 impl Drop for Entered {

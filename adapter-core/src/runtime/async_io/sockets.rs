@@ -1,7 +1,7 @@
-//! Sockets on async-io: a call is tried first, and waited for if it would block.
+//! Sockets on async-io: a call is tried first, and readiness awaited if it would block.
 //!
-//! Waiting is asking for an event by level: what came before the asking counts, so nothing is
-//! missed whichever thread made the last call.
+//! Readiness is level-triggered: what arrived before the wait counts, so nothing is missed,
+//! whichever thread made the last call.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -33,8 +33,7 @@ pub(super) fn bind_datagrams(
     Ok(Box::new(AsyncIoDatagrams(io)))
 }
 
-/// An ICMP error is an event for both directions. It stays one until it is read, which receiving
-/// and sending do.
+/// An ICMP error makes both directions ready until it is read, which receiving and sending do.
 #[derive(Debug)]
 struct AsyncIoDatagrams(Async<sys::UdpSocket>);
 
@@ -102,7 +101,7 @@ impl Listener for AsyncIoListener {
             let accept = || self.io.get_ref().accept();
             match ready!(unblocked(accept, || self.io.poll_readable(cx))) {
                 Ok((io, _)) => {
-                    // This fails only for a connection that is gone already.
+                    // This fails only for a connection that is already closed.
                     if let Ok(stream) = accepted(io) {
                         let remote = stream.remote;
                         return Poll::Ready(Ok((Box::new(stream), remote)));

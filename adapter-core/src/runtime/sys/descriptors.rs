@@ -5,22 +5,22 @@ use std::io;
 #[cfg(unix)]
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// How many files the process may have open (the soft limit); `None` where the system has no such
-/// limit, or does not tell.
+/// The soft limit on the open files of the process; `None` if the system has no such limit, or does
+/// not report it.
 #[cfg(unix)]
 pub fn descriptor_limit() -> Option<usize> {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     usize::try_from(soft).ok()
 }
 
-/// Raises the soft limit of open files to the hard one, for the whole process, and says what it is
-/// then; `None` as for [`descriptor_limit`].
+/// Raises the soft limit on open files to the hard one, for the whole process, and returns the new
+/// limit; `None` as for [`descriptor_limit`].
 ///
 /// # Errors
 /// The system refuses.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() -> io::Result<Option<usize>> {
-    /// OPEN_MAX: macOS takes no more, whatever it says of the hard limit.
+    /// OPEN_MAX: macOS accepts no more, whatever the hard limit.
     const MACOS: u64 = 10_240;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let most = if cfg!(target_os = "macos") {
@@ -34,15 +34,15 @@ pub fn raise_descriptor_limit() -> io::Result<Option<usize>> {
     Ok(descriptor_limit())
 }
 
-/// How many files the process may have open (the soft limit); `None` where the system has no such
-/// limit, or does not tell.
+/// The soft limit on the open files of the process; `None` if the system has no such limit, or does
+/// not report it.
 #[cfg(not(unix))]
 pub fn descriptor_limit() -> Option<usize> {
     None
 }
 
-/// Raises the soft limit of open files to the hard one, for the whole process, and says what it is
-/// then; `None` as for [`descriptor_limit`].
+/// Raises the soft limit on open files to the hard one, for the whole process, and returns the new
+/// limit; `None` as for [`descriptor_limit`].
 ///
 /// # Errors
 /// The system refuses.

@@ -20,10 +20,10 @@ use crate::runtime::batch::{
     BATCH, DatagramFailure, LONGEST, Queued, Received, RecvBatch, STRIDE, SendBatch,
 };
 
-/// ICMP errors taken in one go; more wait in the kernel's queue, which has its own limit.
+/// The ICMP errors read at once; more wait in the kernel's queue, which has its own limit.
 const MOST_REPORTS: usize = 64;
 
-/// Whether IPv4 datagrams carry the don't-fragment bit.
+/// The socket option for the don't-fragment bit of IPv4 datagrams.
 #[derive(Debug, Clone, Copy)]
 struct IpMtuDiscover;
 nix::setsockopt_impl!(
@@ -34,7 +34,7 @@ nix::setsockopt_impl!(
     sockopt::SetStruct<'_, libc::c_int>
 );
 
-/// Whether IPv6 datagrams longer than the path's MTU are refused.
+/// The socket option for IPv6 datagrams longer than the path's MTU.
 #[derive(Debug, Clone, Copy)]
 struct Ipv6MtuDiscover;
 nix::setsockopt_impl!(
@@ -50,10 +50,10 @@ pub(super) const ENOBUFS: i32 = libc::ENOBUFS;
 
 pub(super) fn prepare(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     let wildcard = local.ip().is_unspecified();
-    // An IPv6 socket takes the IPv4 options too: they rule the IPv4 half of a dual-stack one.
+    // An IPv6 socket accepts the IPv4 options too: they apply to the IPv4 half of a dual-stack one.
     setsockopt(socket, IpMtuDiscover, &libc::IP_PMTUDISC_DONT)?;
     setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
-    // The groups that other sockets joined are theirs. A kernel without the option may have none.
+    // Groups that other sockets joined are not ours. A kernel may lack the option.
     match socket.set_multicast_all_v4(false) {
         Err(error) if error.raw_os_error() != Some(libc::ENOPROTOOPT) => return Err(error),
         _ => {}
@@ -90,8 +90,8 @@ pub(super) fn send(socket: &UdpSocket, local: SocketAddr, batch: &mut SendBatch)
 /// family, since they hold raw pointers and so cannot move with a task.
 ///
 /// Receiving and sending never share them: `recvmmsg` would write where the last `sendmmsg` read.
-/// Those with and without packet info are apart too, as a call leaves the length of the control
-/// data that it saw for the next call to find.
+/// Those with and without packet info are separate too, as each call leaves the length of the
+/// control data that it saw to the next call.
 struct Headers<S> {
     receive: MultiHeaders<S>,
     receive_info: MultiHeaders<S>,
@@ -117,7 +117,7 @@ thread_local! {
     static HEADERS_V6: RefCell<Headers<SockaddrIn6>> = RefCell::new(Headers::new());
 }
 
-/// What differs between IPv4 and IPv6 sockets.
+/// The differences between IPv4 and IPv6 sockets.
 trait Family: SockaddrLike + Copy + 'static {
     type Info;
     fn headers() -> &'static LocalKey<RefCell<Headers<Self>>>;
@@ -188,7 +188,7 @@ impl Family for SockaddrIn6 {
     }
 
     fn to_std(self) -> SocketAddr {
-        // Without the flow label, which is no part of who the peer is.
+        // The flow label is omitted: it is not part of the peer's address.
         canonical(SocketAddrV6::new(self.ip(), self.port(), 0, self.scope_id()).into())
     }
 
@@ -264,7 +264,7 @@ fn receive<S: Family>(
         });
     }
     if uninformed {
-        // The headers now say that there is no room for packet info.
+        // The headers now record that there is no room for packet info.
         *headers = Headers::new();
     }
     Ok(())
@@ -303,7 +303,7 @@ fn send_family<S: Family>(
                 batch.sent(sent);
                 retries = 0;
                 if sent < tried {
-                    // The error that stopped the call is lost, be it an ICMP error or the next
+                    // The error that stopped the call is lost, whether an ICMP error or the next
                     // datagram's own, which the next call will meet again.
                     take_reports::<S>(fd, &mut batch.failures);
                 }
@@ -311,8 +311,8 @@ fn send_family<S: Family>(
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(error) => {
-                // The call may have failed for an ICMP error about another peer, which it has
-                // taken away: only an error that stays is this datagram's own.
+                // The call may have failed because of an ICMP error about another peer, and cleared
+                // it: only an error that remains is this datagram's own.
                 let reports = take_reports::<S>(fd, &mut batch.failures);
                 if retries == 0 || reports > 0 && retries < MOST_REPORTS {
                     retries += 1;
@@ -331,7 +331,7 @@ struct Run {
     tried: usize,
 }
 
-/// One `sendmmsg` for the datagrams at the head that leave from the same address, with one TTL.
+/// One `sendmmsg` for the leading datagrams with the same source address and TTL.
 fn send_run<S: Family>(
     fd: RawFd,
     wildcard: bool,
@@ -383,7 +383,7 @@ fn send_run<S: Family>(
     })
 }
 
-/// Moves what waits in the socket's error queue to `failures`; how many entries there were.
+/// Moves the entries of the socket's error queue to `failures`, and returns their number.
 fn take_reports<S: Family>(fd: RawFd, failures: &mut Vec<DatagramFailure>) -> usize {
     let mut space = cmsg_space!([u8; 256]);
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
@@ -425,7 +425,8 @@ fn is_delivery_failure(report: &libc::sock_extended_err) -> bool {
     }
 }
 
-/// Errors that ICMP messages cause (what the kernel's tables of ICMP codes convert to).
+/// Returns true for errors that ICMP messages cause (those that the kernel's tables of ICMP codes
+/// convert to).
 fn is_about_a_peer(error: Errno) -> bool {
     matches!(
         error,

@@ -1,4 +1,5 @@
-//! Socket system calls, for those who implement a [`Runtime`](crate::runtime::Runtime). No call blocks.
+//! Socket system calls, for implementations of [`Runtime`](crate::runtime::Runtime). No call
+//! blocks.
 
 mod descriptors;
 
@@ -26,7 +27,7 @@ pub use udp::{UdpSocket, connect_datagrams};
 const EMFILE: i32 = if cfg!(windows) { 10_024 } else { 24 };
 const ENFILE: i32 = 23;
 
-/// The local address that the system sends from towards `remote`. Sends nothing.
+/// The local address that the system uses towards `remote`. Sends nothing.
 pub fn local_address(remote: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr = match remote {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -45,13 +46,13 @@ pub fn fill_random(seed: &mut [u8; 32]) -> io::Result<()> {
     getrandom::fill(seed).map_err(io::Error::other)
 }
 
-/// Whether the system found a datagram too long for its way (EMSGSIZE).
+/// Returns true if the system found a datagram too long to send (EMSGSIZE).
 pub(crate) fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(platform::EMSGSIZE)
 }
 
-/// The address without its IPv6 mapping: what a dual-stack socket calls `::ffff:192.0.2.1` is the
-/// IPv4 address 192.0.2.1.
+/// The address without its IPv6 mapping: on a dual-stack socket, `::ffff:192.0.2.1` is the IPv4
+/// address 192.0.2.1.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match (address, address.ip().to_canonical()) {
         (SocketAddr::V6(v6), IpAddr::V4(ip)) => SocketAddr::new(ip.into(), v6.port()),
@@ -59,7 +60,7 @@ pub fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A new socket, not blocking, not inherited by child processes.
+/// A new non-blocking socket that child processes do not inherit.
 fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
@@ -97,7 +98,7 @@ fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
     ))
 }
 
-/// What was missing here to open a connection, if that is why it failed.
+/// The local resource that was lacking to open a connection, if that is why it failed.
 pub(crate) fn local_fault(error: &io::Error) -> Option<LocalFault> {
     match error.raw_os_error() {
         Some(EMFILE) => return Some(LocalFault::ProcessFiles),

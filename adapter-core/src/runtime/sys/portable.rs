@@ -1,4 +1,4 @@
-//! Datagrams one by one, by the standard library.
+//! Datagrams one by one, through the standard library.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,7 +8,7 @@ use socket2::Socket;
 use super::canonical;
 use crate::runtime::batch::{Received, RecvBatch, SendBatch};
 
-/// WSAEMSGSIZE on Windows; the BSDs and macOS agree on the other.
+/// WSAEMSGSIZE on Windows; the value of the BSDs and macOS elsewhere.
 pub(super) const EMSGSIZE: i32 = if cfg!(windows) { 10_040 } else { 40 };
 pub(super) const ENOBUFS: i32 = if cfg!(windows) { 10_055 } else { 55 };
 
@@ -29,7 +29,7 @@ pub(super) fn recv(socket: &UdpSocket, local: SocketAddr, batch: &mut RecvBatch)
                 local: local.ip(),
                 truncated: length == room,
             }),
-            // What an ICMP error about some peer becomes, without a word which peer.
+            // The form of an ICMP error about some peer; the system does not report which.
             Err(error) if is_about_a_peer(&error) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if batch.is_empty() => return Err(error),
@@ -75,7 +75,7 @@ fn send_head(
     Some(socket.send_to(entry.data, destination))
 }
 
-/// On Windows also a datagram that is longer than the buffer.
+/// On Windows also true for a datagram longer than the buffer.
 fn is_about_a_peer(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(

@@ -8,14 +8,14 @@ use socket2::{Protocol, Type};
 use super::{open, set_reuse_port};
 use crate::runtime::SocketOptions;
 
-/// A TCP socket that listens at `local` and does not block.
+/// A non-blocking TCP socket that listens at `local`.
 pub fn listen(local: SocketAddr, options: &SocketOptions) -> io::Result<TcpListener> {
     let socket = open(local, Type::STREAM, Protocol::TCP)?;
     if local.is_ipv6() {
         socket.set_only_v6(!options.dual_stack)?;
     }
-    // A restart must not wait for the connections of the last run to leave TIME_WAIT. Elsewhere
-    // than on Unix the option would let others take the port.
+    // A restart must not wait for the connections of the last run to leave TIME_WAIT. On other
+    // systems than Unix the option would let others take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     if options.reuse_port {
@@ -26,8 +26,8 @@ pub fn listen(local: SocketAddr, options: &SocketOptions) -> io::Result<TcpListe
     Ok(socket.into())
 }
 
-/// Starts a TCP connection, from `local` if given (its port may be 0). Once the socket, which does
-/// not block, is writable, [`TcpStream::take_error`] tells whether it is connected.
+/// Starts a TCP connection, from `local` if given (its port may be 0). Once the non-blocking socket
+/// is writable, [`TcpStream::take_error`] reports whether it is connected.
 pub fn connect(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpStream> {
     let socket = open(remote, Type::STREAM, Protocol::TCP)?;
     socket.set_tcp_nodelay(true)?;
@@ -36,7 +36,8 @@ pub fn connect(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpS
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
         } else {
-            // Choose the port when connecting, so that connections to several peers can share one.
+            // The port is chosen when connecting, so that connections to several peers can share
+            // one.
             #[cfg(target_os = "linux")]
             super::platform::set_bind_address_no_port(&socket)?;
         }
@@ -50,8 +51,8 @@ pub fn connect(remote: SocketAddr, local: Option<SocketAddr>) -> io::Result<TcpS
     Ok(socket.into())
 }
 
-/// Whether accepting failed for the connection at hand only, so that the next can be accepted at
-/// once (Linux passes on what has befallen the new connection: accept(2)).
+/// Returns true if accepting failed for this connection only, so that the next can be accepted at
+/// once (Linux reports errors of the new connection here: accept(2)).
 pub fn broke_before_accept(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(

@@ -11,15 +11,16 @@ use super::{local_addr, open, platform, set_reuse_port};
 use crate::runtime::SocketOptions;
 use crate::runtime::batch::{RecvBatch, SendBatch};
 
-/// Room in the system for the answers to one question, some of which may be forged.
+/// The receive buffer for the answers to one query, some of which may be forged.
 const ANSWERS: usize = 16 * 1024;
 
-/// A bound UDP socket that does not block. Datagrams longer than the path allows are fragmented,
-/// never refused or dropped for their size: the don't-fragment bit is not set.
+/// A bound, non-blocking UDP socket. Datagrams longer than the path's MTU are fragmented, never
+/// refused or dropped for their size: the don't-fragment bit is not set.
 ///
-/// On Linux a call moves up to 32 datagrams, a socket bound to a wildcard address tells which local
-/// address a datagram came to and sends from the one asked for, and ICMP errors are reported with
-/// the destination they are about. Elsewhere datagrams go one by one, without these.
+/// On Linux a call moves up to 32 datagrams, a socket bound to a wildcard address reports on which
+/// local address a datagram was received and sends from the one asked for, and ICMP errors are
+/// reported with the destination they are about. Other systems send and receive datagrams one by
+/// one, without these.
 #[derive(Debug)]
 pub struct UdpSocket {
     socket: std::net::UdpSocket,
@@ -43,7 +44,8 @@ impl UdpSocket {
         for Membership { group, interface } in &options.groups {
             socket.join_multicast_v4(group, interface)?;
         }
-        // On Linux the source address of each datagram says it, unless this option does.
+        // On Linux the source address of each datagram selects the interface, unless this option
+        // does.
         #[cfg(not(target_os = "linux"))]
         if let Some(first) = options.groups.first() {
             socket.set_multicast_if_v4(&first.interface)?;
@@ -64,8 +66,8 @@ impl UdpSocket {
         &self.socket
     }
 
-    /// Receives what waits, as far as there is room in `batch`, whose former content is dropped.
-    /// ICMP errors are added to [`RecvBatch::failures`].
+    /// Receives waiting datagrams, as far as there is room in `batch`, whose former content is
+    /// dropped. ICMP errors are added to [`RecvBatch::failures`].
     ///
     /// # Errors
     ///
@@ -76,7 +78,7 @@ impl UdpSocket {
         platform::recv(&self.socket, self.local, batch)
     }
 
-    /// Sends what waits in `batch`: the contract is that of [`Datagrams::try_send`].
+    /// Sends the datagrams of `batch`: the contract is that of [`Datagrams::try_send`].
     ///
     /// [`Datagrams::try_send`]: crate::runtime::Datagrams::try_send
     pub fn send(&self, batch: &mut SendBatch) -> io::Result<()> {
@@ -84,8 +86,8 @@ impl UdpSocket {
     }
 }
 
-/// A UDP socket bound to `local`, whose port may be 0, that sends to `remote`, hears of nobody else
-/// and does not block. Its buffers are small.
+/// A non-blocking UDP socket bound to `local`, whose port may be 0, that sends to `remote` and
+/// receives only from it. Its buffers are small.
 pub fn connect_datagrams(remote: SocketAddr, local: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let socket = open(local, Type::DGRAM, Protocol::UDP)?;
     // The system may refuse; a larger buffer is no reason to fail.
@@ -110,16 +112,16 @@ impl std::os::windows::io::AsSocket for UdpSocket {
 }
 
 fn set_receive_buffer(socket: &Socket, local: SocketAddr, wanted: usize) -> io::Result<()> {
-    // The system may refuse or cut; a smaller buffer is no reason to fail.
+    // The system may refuse or grant less; a smaller buffer is no reason to fail.
     let _ = socket.set_recv_buffer_size(wanted);
-    // Linux doubles what it grants, to have room for its own records.
+    // Linux doubles the size that it grants, for its own bookkeeping.
     let factor = if cfg!(target_os = "linux") { 2 } else { 1 };
     let granted = socket.recv_buffer_size()? / factor;
     if granted < wanted {
         tracing::warn!(
             target: SOCKET,
             %local, wanted, granted,
-            "the receive buffer is smaller than asked for: bursts may be lost (net.hub.rmem_max)"
+            "the receive buffer is smaller than requested: bursts may be lost (net.hub.rmem_max)"
         );
     }
     Ok(())

@@ -53,7 +53,7 @@ pub async fn a_large_request_goes_over_udp_where_nobody_takes_tcp<H: Host>(host:
     // The second time nobody tries.
     let outcomes = [
         SizeOutcome::TcpFailed(refused),
-        SizeOutcome::TcpFailedLately,
+        SizeOutcome::TcpFailedRecently,
     ];
     for outcome in outcomes {
         let message = request.clone().into();

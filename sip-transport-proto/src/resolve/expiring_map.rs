@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// A map of expiring entries, bounded in number and weight: the oldest is evicted first.
 #[derive(Debug)]
-pub(crate) struct Memory<K, V> {
+pub(crate) struct ExpiringMap<K, V> {
     entries: BTreeMap<K, Entry<V>>,
     /// The keys by age.
     ages: BTreeMap<u64, K>,
@@ -24,7 +24,7 @@ struct Entry<V> {
     weight: usize,
 }
 
-impl<K: Clone + Ord, V> Memory<K, V> {
+impl<K: Clone + Ord, V> ExpiringMap<K, V> {
     pub(crate) fn new(max_entries: usize, max_weight: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
