@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -13,21 +12,18 @@ use sip_transport_proto::error::NextError;
 use sip_transport_proto::resolve::{Answer, Record};
 use sip_transport_proto::sip_core::Request;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, ResponsePolicy, SendId,
+    ChannelConfig, ChannelId, Config, ConnectionId, Event, Hints, Protocol, ResponsePolicy,
     SendOptions, Sent, Submitted, Substitution,
 };
+use testkit::ledger::Ledger;
 
 struct Run {
     host: Host,
     channels: Vec<ChannelId>,
     connections: Vec<ConnectionId>,
     requests: Vec<Request>,
-    /// Each send, and whether it has ended.
-    sends: BTreeMap<SendId, bool>,
     sent: Vec<Sent>,
-    /// Those that were reported lost.
-    lost: BTreeSet<SendId>,
-    opened: BTreeMap<ConnectionId, bool>,
+    ledger: Ledger<()>,
 }
 
 const DESTINATIONS: [&str; 8] = [
@@ -40,6 +36,10 @@ const DESTINATIONS: [&str; 8] = [
     "tel:+1",
     "sip:x.invalid",
 ];
+
+fn one_of<T>(all: &[T], pick: usize) -> Option<&T> {
+    all.get(pick % all.len().max(1))
+}
 
 impl Run {
     fn new() -> Self {
@@ -54,44 +54,20 @@ impl Run {
             channels: Vec::new(),
             connections: Vec::new(),
             requests: Vec::new(),
-            sends: BTreeMap::new(),
             sent: Vec::new(),
-            lost: BTreeSet::new(),
-            opened: BTreeMap::new(),
+            ledger: Ledger::default(),
         }
-    }
-
-    fn ended(&mut self, send: SendId) {
-        let ended = self.sends.insert(send, true);
-        assert!(ended != Some(true), "{send} ended twice");
     }
 
     /// Takes account of what the transport says.
     fn look(&mut self) {
         self.host.drain();
         for event in self.host.take_events() {
+            self.ledger.event((), &event);
             match event {
                 Event::Request { request, .. } => self.requests.push(request),
-                Event::SendCompleted { send, result } => {
-                    assert_eq!(send, result.as_ref().map_or_else(|e| e.send(), |s| s.id()));
-                    self.ended(send);
+                Event::SendCompleted { result, .. } => {
                     self.sent.extend(result.ok().map(|sent| *sent));
-                }
-                Event::ConnectionOpened { local, .. } => {
-                    let old = self.opened.insert(local.connection.unwrap(), true);
-                    assert_eq!(old, None, "opened twice, or after its close");
-                }
-                Event::ConnectionClosed { connection, .. } => {
-                    let old = self.opened.insert(connection, false);
-                    assert_ne!(old, Some(false), "closed twice");
-                }
-                Event::SendFailed { send, .. } => {
-                    assert_eq!(
-                        self.sends.get(&send),
-                        Some(&true),
-                        "failed before it was sent"
-                    );
-                    assert!(self.lost.insert(send), "{send} failed twice");
                 }
                 _ => {}
             }
@@ -108,19 +84,30 @@ impl Run {
     }
 
     fn step(&mut self, what: u8, which: u8, how: u8) {
-        let now = self.host.now;
         let pick = usize::from(which);
-        let connection = self
-            .connections
-            .get(pick % self.connections.len().max(1))
-            .copied();
-        let channel = self
-            .channels
-            .get(pick % self.channels.len().max(1))
-            .copied();
-        let transport = &mut self.host.transport;
-        match (what, connection, channel) {
-            (0, ..) => {
+        let connection = one_of(&self.connections, pick).copied();
+        let channel = one_of(&self.channels, pick).copied();
+        match what {
+            0..=3 => self.change_channels(what, channel, pick, how),
+            4..=8 => self.send(connection, channel, pick, how),
+            9..=16 => {
+                if let Some(id) = connection {
+                    self.touch_connection(what, id, pick, how);
+                }
+            }
+            17 => self.host.pass(Duration::from_secs(u64::from(how))),
+            18 => self.host.transport.handle_timeout(self.host.now),
+            19..=21 => self.answer(what, how),
+            _ => self.interfere(what, channel, pick, how),
+        }
+        self.look();
+    }
+
+    /// Channels come and go, and peers connect to them.
+    fn change_channels(&mut self, what: u8, channel: Option<ChannelId>, pick: usize, how: u8) {
+        let (now, transport) = (self.host.now, &mut self.host.transport);
+        match (what, channel) {
+            (0, _) => {
                 let local = [
                     "192.0.2.1:5060",
                     "0.0.0.0:5070",
@@ -131,60 +118,69 @@ impl Run {
                 let config = ChannelConfig::new(protocol, addr(local[pick % 4]));
                 self.channels.extend(transport.add_channel(config).ok());
             }
-            (1, _, Some(channel)) if how < 60 => drop(transport.remove_channel(now, channel)),
-            (2 | 3, _, Some(channel)) => {
+            (1, Some(channel)) if how < 60 => drop(transport.remove_channel(now, channel)),
+            (2 | 3, Some(channel)) => {
                 let remote = addr(&format!("192.0.2.{}:{}", how % 3, 1 + u16::from(how)));
                 let accepted =
                     transport.handle_accepted(now, channel, addr("192.0.2.1:5060"), remote);
                 self.connections.extend(accepted.ok());
             }
-            (4..=8, ..) => {
-                let mut options = SendOptions::new();
-                if how & 1 > 0 {
-                    options = options.hints(Hints {
-                        channel: channel.filter(|_| how & 2 > 0),
-                        connection: connection.filter(|_| how & 4 > 0),
-                        local: Some(ip("192.0.2.1")).filter(|_| how & 8 > 0),
-                    });
-                }
-                if how & 16 > 0 {
-                    options = options.substitution(Substitution::Original);
-                }
-                let mut message = match self.requests.pop() {
-                    Some(request) if how & 32 > 0 => ok(&request).into_message(),
-                    _ => invite(DESTINATIONS[pick % 8]).into_message(),
-                };
-                if how & 64 > 0 {
-                    // Too large for UDP.
-                    message.set_body(vec![b'x'; 1_300]).unwrap();
-                }
-                if how & 128 > 0 {
-                    options = options.responses(ResponsePolicy::new().sent_by(true));
-                }
-                let mut submitted = self.host.submit(message, options);
-                while let Ok(Submitted::Sent(sent)) = submitted {
-                    self.ended(sent.id());
-                    submitted = match self.host.transport.try_next(now, sent) {
-                        Ok(outgoing) => self.host.transport.send(now, outgoing),
-                        Err(NextError::NoTargetLeft(sent)) => {
-                            self.sent.push(*sent);
-                            return self.look();
-                        }
-                        Err(error) => panic!("new: {error}"),
-                    };
-                    self.host.drain();
-                }
-                match submitted {
-                    // It may have ended meanwhile.
-                    Ok(Submitted::Waiting(send)) => drop(self.sends.entry(send).or_insert(false)),
-                    Ok(Submitted::Sent(_)) => {}
-                    Err(error) => self.ended(error.send()),
-                }
-            }
-            (9, Some(id), _) => transport.handle_connected(now, id, addr("192.0.2.1:40000")),
-            (10, Some(id), _) => transport.handle_error(id, ErrorKind::ConnectionReset),
-            (11, Some(id), _) => transport.handle_eof(id),
-            (12..=14, Some(id), _) => {
+            _ => {}
+        }
+    }
+
+    /// Sends a message, and again to its next target until there is none or it waits.
+    fn send(
+        &mut self,
+        connection: Option<ConnectionId>,
+        channel: Option<ChannelId>,
+        pick: usize,
+        how: u8,
+    ) {
+        let mut options = SendOptions::new();
+        if how & 1 > 0 {
+            options = options.hints(Hints {
+                channel: channel.filter(|_| how & 2 > 0),
+                connection: connection.filter(|_| how & 4 > 0),
+                local: Some(ip("192.0.2.1")).filter(|_| how & 8 > 0),
+            });
+        }
+        if how & 16 > 0 {
+            options = options.substitution(Substitution::Original);
+        }
+        let mut message = match self.requests.pop() {
+            Some(request) if how & 32 > 0 => ok(&request).into_message(),
+            _ => invite(DESTINATIONS[pick % 8]).into_message(),
+        };
+        if how & 64 > 0 {
+            // Too large for UDP.
+            message.set_body(vec![b'x'; 1_300]).unwrap();
+        }
+        if how & 128 > 0 {
+            options = options.responses(ResponsePolicy::new().sent_by(true));
+        }
+        let mut submitted = self.host.submit(message, options);
+        self.ledger.submitted((), &submitted);
+        while let Ok(Submitted::Sent(sent)) = submitted {
+            let now = self.host.now;
+            submitted = match self.host.transport.try_next(now, sent) {
+                Ok(outgoing) => self.host.transport.send(now, outgoing),
+                Err(NextError::NoTargetLeft(sent)) => return self.sent.push(*sent),
+                Err(error) => panic!("new: {error}"),
+            };
+            self.ledger.submitted((), &submitted);
+            self.host.drain();
+        }
+    }
+
+    /// Something happens to a connection, or the application closes it.
+    fn touch_connection(&mut self, what: u8, id: ConnectionId, pick: usize, how: u8) {
+        let (now, transport) = (self.host.now, &mut self.host.transport);
+        match what {
+            9 => transport.handle_connected(now, id, addr("192.0.2.1:40000")),
+            10 => transport.handle_error(id, ErrorKind::ConnectionReset),
+            11 => transport.handle_eof(id),
+            12..=14 => {
                 let message = numbered(pick);
                 let data = match how % 5 {
                     0 => &message[..],
@@ -195,73 +191,75 @@ impl Run {
                 };
                 transport.handle_data(now, id, data);
             }
-            (15, Some(id), _) => transport.handle_written(now, id, usize::from(how) * 8),
-            (16, Some(id), _) => drop(transport.close(now, id)),
-            (17, ..) => self.host.pass(Duration::from_secs(u64::from(how))),
-            (18, ..) => transport.handle_timeout(now),
-            (19, ..) => {
-                if let Some((id, ..)) = self.host.lookups.pop_front() {
-                    // Addresses that were not asked for are ignored.
-                    let ips = ["192.0.2.9", "192.0.2.10", "2001:db8::9"].map(ip);
-                    let records = ips.map(Record::Address).to_vec();
-                    let ttl = Duration::from_secs(u64::from(how));
-                    let answer = if how < 200 {
-                        Answer::Found { records, ttl }
-                    } else {
-                        Answer::Failed(ErrorKind::NotConnected)
-                    };
-                    transport.handle_lookup(now, id, answer.clone());
-                    // Twice is once.
-                    transport.handle_lookup(now, id, answer);
-                }
+            15 => transport.handle_written(now, id, usize::from(how) * 8),
+            _ => drop(transport.close(now, id)),
+        }
+    }
+
+    /// Something that the transport asked for is there, or will not be.
+    fn answer(&mut self, what: u8, how: u8) {
+        let (now, transport, is_there) = (self.host.now, &mut self.host.transport, how < 200);
+        match what {
+            19 => {
+                let Some((id, ..)) = self.host.lookups.pop_front() else {
+                    return;
+                };
+                // Addresses that were not asked for are ignored.
+                let ips = ["192.0.2.9", "192.0.2.10", "2001:db8::9"].map(ip);
+                let records = ips.map(Record::Address).to_vec();
+                let ttl = Duration::from_secs(u64::from(how));
+                let answer = match is_there {
+                    true => Answer::Found { records, ttl },
+                    false => Answer::Failed(ErrorKind::NotConnected),
+                };
+                transport.handle_lookup(now, id, answer.clone());
+                // Twice is once.
+                transport.handle_lookup(now, id, answer);
             }
-            (20, ..) => {
+            20 => {
                 if let Some((query, _)) = self.host.local_queries.pop_front() {
-                    let answer = Ok(ip("192.0.2.1"));
-                    let answer = if how < 200 {
-                        answer
-                    } else {
-                        Err(ErrorKind::NotFound)
-                    };
+                    let answer = is_there.then(|| ip("192.0.2.1"));
+                    let answer = answer.ok_or(ErrorKind::NotFound);
                     transport.handle_local_address(now, query, answer);
                 }
             }
-            (21, ..) => {
+            _ => {
                 if let Some((channel, local)) = self.host.binds.pop_front() {
                     let local = std::net::SocketAddr::new(local.ip(), 40_000 + u16::from(how));
-                    let answer = if how < 200 {
-                        Ok(local)
-                    } else {
-                        Err(ErrorKind::AddrInUse)
-                    };
+                    let answer = is_there.then_some(local).ok_or(ErrorKind::AddrInUse);
                     transport.handle_bound(now, channel, answer);
                 }
             }
-            (22, _, Some(channel)) => {
+        }
+    }
+
+    /// Datagrams arrive and are lost, one is sent again, and the transport is told to end.
+    fn interfere(&mut self, what: u8, channel: Option<ChannelId>, pick: usize, how: u8) {
+        let (now, transport) = (self.host.now, &mut self.host.transport);
+        match (what, channel) {
+            (22, Some(channel)) => {
                 let data = numbered(pick);
                 let remote = addr("192.0.2.9:5060");
                 transport.handle_datagram(now, channel.socket(0), remote, None, &data);
             }
-            (23, ..) if how < 10 => transport.shutdown(now),
-            (24, ..) => {
-                if let Some(sent) = self.sent.get(pick % self.sent.len().max(1))
+            (23, _) if how < 10 => transport.shutdown(now),
+            (24, _) => {
+                if let Some(sent) = one_of(&self.sent, pick)
                     && transport.resend(now, sent).is_ok()
                 {
-                    // It may be lost once more.
-                    self.lost.remove(&sent.id());
+                    self.ledger.resent((), sent.id());
                 }
             }
             // Of one datagram several routers may complain.
-            (25, ..) => {
-                let all = &self.host.datagrams;
-                if let Some((_, transmit)) = all.get(pick % all.len().max(1)) {
+            (25, _) => {
+                let all = self.host.datagrams.make_contiguous();
+                if let Some((_, transmit)) = one_of(all, pick) {
                     let (send, to) = (transmit.send, transmit.destination);
                     transport.handle_datagram_failed(now, send, to, ErrorKind::HostUnreachable);
                 }
             }
             _ => {}
         }
-        self.look();
     }
 
     /// The end of everything.
@@ -272,8 +270,8 @@ impl Run {
         self.look();
         self.host.pass(Duration::from_secs(2));
         self.look();
-        assert!(self.sends.values().all(|ended| *ended), "{:?}", self.sends);
-        assert!(self.opened.values().all(|open| !open), "{:?}", self.opened);
+        self.ledger.check_ended();
+        self.ledger.check_closed(());
         assert_eq!(self.host.transport.router().load(), (0, 0));
         assert_eq!(self.host.transport.router().queued_bytes(), 0);
         assert_eq!(self.host.deadline, None);

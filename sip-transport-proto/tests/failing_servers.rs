@@ -20,12 +20,13 @@ use sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use sip_transport_proto::tls::TlsConfig;
 use sip_transport_proto::{
-    ChannelConfig, ChannelId, Config, ConnectionId, Event, Outgoing, Protocol, SendId, SendOptions,
-    Sent, SipEndpoint, Submitted, Transport,
+    ChannelConfig, ChannelId, Config, Event, Outgoing, Protocol, SendId, SendOptions, Sent,
+    SipEndpoint, Submitted, Transport,
 };
 
 use testkit::certificates::{Certificates, Leaf};
 use testkit::dice::Dice;
+use testkit::ledger::{Ledger, check_empty};
 use testkit::split::Split;
 
 const FEWER: u64 = 100;
@@ -95,13 +96,6 @@ struct Call {
     over: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fate {
-    Waiting,
-    Sent,
-    Failed,
-}
-
 /// How often things went wrong, so that a test can tell that they did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
@@ -167,10 +161,7 @@ struct Run<M: Machine> {
     plan: BTreeMap<(Instant, u64), Step>,
     next: u64,
     calls: Vec<Call>,
-    sends: BTreeMap<(HostId, SendId), Fate>,
-    lost: BTreeSet<(HostId, SendId)>,
-    opened: BTreeSet<(HostId, ConnectionId)>,
-    closed: BTreeSet<(HostId, ConnectionId)>,
+    ledger: Ledger<HostId>,
     channels: Vec<ChannelId>,
     removed: BTreeSet<ChannelId>,
     /// Sent on a channel after it was removed.
@@ -265,10 +256,7 @@ impl<M: Machine> Run<M> {
             plan: BTreeMap::new(),
             next: 0,
             calls: Vec::new(),
-            sends: BTreeMap::new(),
-            lost: BTreeSet::new(),
-            opened: BTreeSet::new(),
-            closed: BTreeSet::new(),
+            ledger: Ledger::default(),
             channels: Vec::new(),
             removed: BTreeSet::new(),
             late: BTreeSet::new(),
@@ -377,7 +365,7 @@ impl<M: Machine> Run<M> {
                 let host = self.servers[which];
                 let how = *self.dice.pick(&[Crash::Program, Crash::Power]);
                 self.world.crash(host, how);
-                self.forget(host);
+                self.ledger.forget(host);
                 self.tally.crashes += 1;
             }
             Step::Restart(which) if !self.world.is_up(self.servers[which]) => {
@@ -437,14 +425,6 @@ impl<M: Machine> Run<M> {
         }
     }
 
-    /// A server that crashed says no more of what it had.
-    fn forget(&mut self, host: HostId) {
-        self.sends.retain(|(of, _), _| *of != host);
-        self.lost.retain(|(of, _)| *of != host);
-        self.opened.retain(|(of, _)| *of != host);
-        self.closed.retain(|(of, _)| *of != host);
-    }
-
     // The client.
 
     /// Begins a call, in one of several ways.
@@ -496,18 +476,15 @@ impl<M: Machine> Run<M> {
     }
 
     fn submitted(&mut self, number: usize, result: Result<Submitted, SendError>) {
+        self.ledger.submitted(self.client, &result);
         match result {
-            Ok(Submitted::Waiting(send)) => {
-                let old = self.sends.insert((self.client, send), Fate::Waiting);
-                assert_eq!(old, None, "{send} came twice");
-                self.calls[number].send = Some(send);
-            }
+            Ok(Submitted::Waiting(send)) => self.calls[number].send = Some(send),
             Ok(Submitted::Sent(sent)) => {
                 self.calls[number].send = Some(sent.id());
                 self.client_sent(sent);
             }
             Err(error) => {
-                self.ended(self.client, error.send(), Fate::Failed);
+                self.tally.failed += 1;
                 self.calls[number].send = Some(error.send());
                 self.over(number, false);
             }
@@ -516,7 +493,7 @@ impl<M: Machine> Run<M> {
 
     fn client_sent(&mut self, sent: Sent) {
         let send = sent.id();
-        self.ended(self.client, send, Fate::Sent);
+        self.tally.sent += 1;
         let local = sent.local();
         if self.removed.contains(&local.channel.unwrap()) {
             self.late.insert((self.client, send));
@@ -560,19 +537,8 @@ impl<M: Machine> Run<M> {
         self.tally.unanswered += usize::from(!answered);
     }
 
-    fn ended(&mut self, host: HostId, send: SendId, how: Fate) {
-        let old = self.sends.insert((host, send), how);
-        assert!(
-            matches!(old, None | Some(Fate::Waiting)),
-            "{send} ended twice"
-        );
-        match how {
-            Fate::Sent => self.tally.sent += 1,
-            _ => self.tally.failed += 1,
-        }
-    }
-
     fn event(&mut self, host: HostId, event: Event) {
+        self.ledger.event(host, &event);
         match event {
             Event::Request { local, request, .. } => self.request(host, local, request),
             Event::Response { response, .. } => {
@@ -595,23 +561,12 @@ impl<M: Machine> Run<M> {
                     }
                 }
             }
-            Event::ConnectionOpened { local, .. } => {
-                let id = (host, local.connection.unwrap());
-                assert!(self.opened.insert(id), "opened twice");
-                assert!(!self.closed.contains(&id), "closed, then opened");
-            }
-            Event::ConnectionClosed { connection, .. } => {
-                assert!(self.closed.insert((host, connection)), "closed twice");
-            }
+            Event::ConnectionOpened { .. } | Event::ConnectionClosed { .. } => {}
             Event::SendCompleted { send, result } => match result {
-                Ok(sent) if host == self.client => {
-                    assert_eq!(sent.id(), send);
-                    self.client_sent(*sent);
-                }
-                Ok(sent) => self.ended(host, sent.id(), Fate::Sent),
-                Err(error) => {
-                    assert_eq!(error.send(), send);
-                    self.ended(host, send, Fate::Failed);
+                Ok(sent) if host == self.client => self.client_sent(*sent),
+                Ok(_) => self.tally.sent += 1,
+                Err(_) => {
+                    self.tally.failed += 1;
                     if host == self.client {
                         let call = self.calls.iter().position(|call| call.send == Some(send));
                         self.over(call.unwrap(), false);
@@ -619,9 +574,6 @@ impl<M: Machine> Run<M> {
                 }
             },
             Event::SendFailed { send, .. } => {
-                let fate = self.sends.get(&(host, send));
-                assert_eq!(fate, Some(&Fate::Sent), "{send}");
-                assert!(self.lost.insert((host, send)), "{send} lost twice");
                 self.tally.lost += 1;
                 let call = self.calls.iter().position(|call| call.send == Some(send));
                 if let Some(number) = call.filter(|_| host == self.client) {
@@ -667,13 +619,12 @@ impl<M: Machine> Run<M> {
             .build()
             .unwrap();
         let outgoing = Outgoing::new(response, SendOptions::new());
-        match self.world.send(host, outgoing) {
-            Ok(Submitted::Waiting(send)) => {
-                let old = self.sends.insert((host, send), Fate::Waiting);
-                assert_eq!(old, None, "{send} came twice");
-            }
-            Ok(Submitted::Sent(sent)) => self.ended(host, sent.id(), Fate::Sent),
-            Err(error) => self.ended(host, error.send(), Fate::Failed),
+        let submitted = self.world.send(host, outgoing);
+        self.ledger.submitted(host, &submitted);
+        match submitted {
+            Ok(Submitted::Waiting(_)) => {}
+            Ok(Submitted::Sent(_)) => self.tally.sent += 1,
+            Err(_) => self.tally.failed += 1,
         }
     }
 
@@ -713,9 +664,7 @@ impl<M: Machine> Run<M> {
         // What the DNS said meanwhile is forgotten, and what still waited has ended.
         self.go_on(Duration::from_secs(90));
         assert!(self.plan.is_empty(), "{:?}", self.plan);
-        for (send, fate) in &self.sends {
-            assert_ne!(*fate, Fate::Waiting, "{send:?} never ended");
-        }
+        self.ledger.check_ended();
         if self.limits.connections < 10 {
             // They are all used up by connections that nobody needs any more.
             return;
@@ -751,24 +700,15 @@ impl<M: Machine> Run<M> {
         }
         assert_eq!(self.world.next_event_at(), None, "something is left over");
         for host in [self.client].into_iter().chain(self.servers) {
-            let mut held = self.held(host);
-            held.sent_bys = 0;
-            assert_eq!(held, Held::default());
-            // Those made on demand too.
-            let channels = self.world.machine(host).router().channels();
-            for id in channels.map(|(id, _)| id).collect::<Vec<_>>() {
-                assert!(self.world.remove_channel(host, id));
-            }
-            assert_eq!(self.world.network().open_sockets(host), 0);
+            check_empty(&mut self.world, host);
+            self.ledger.check_closed(host);
         }
-        for (send, fate) in &self.sends {
-            assert_ne!(*fate, Fate::Waiting, "{send:?} never ended");
-        }
-        for id in &self.opened {
-            assert!(self.closed.contains(id), "{id:?} was not closed");
-        }
+        self.ledger.check_ended();
         // An owner that had rendered a message before its channel went is told that it is lost.
-        assert!(self.late.is_subset(&self.lost), "on a removed channel");
+        assert!(
+            self.late.is_subset(self.ledger.lost()),
+            "on a removed channel"
+        );
         self.tally.late = self.late.len();
         eavesdrop(self.world.captured());
         (self.world.trace().clone(), self.tally)

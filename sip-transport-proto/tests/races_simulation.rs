@@ -9,24 +9,26 @@
     missing_docs
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use sip_transport_proto::error::{AttemptCause, CloseReason};
-use sip_transport_proto::sim::{Link, Machine, NameAnswer, World};
+use sip_transport_proto::error::{AttemptCause, CloseReason, SendError};
+use sip_transport_proto::sim::{HostId, Link, Machine, NameAnswer, World};
+use sip_transport_proto::sip_core::Method;
 use sip_transport_proto::sip_core::build::RequestBuilder;
-use sip_transport_proto::sip_core::{Message, Method, Name};
 use sip_transport_proto::{
-    ChannelConfig, Config, ConnectionId, Event, Outgoing, Protocol, SendId, SendOptions, Sent,
-    Submitted, Tokens, Transport,
+    ChannelConfig, Config, Event, Outgoing, Protocol, SendId, SendOptions, Sent, Submitted,
+    Transport,
 };
 use testkit::certificates::Certificates;
+use testkit::dice::Dice;
+use testkit::ledger::{Ledger, Traffic, check_empty};
 use testkit::split::Split;
 
 const FEWER: u64 = 300;
-const REQUESTS: u64 = 6;
+const REQUESTS: usize = 6;
 const NAME: &str = "bob.example";
 const ADDRESSES: [&str; 4] = [
     "2001:db8:1::7",
@@ -34,8 +36,8 @@ const ADDRESSES: [&str; 4] = [
     "2001:db8:1::8",
     "198.51.100.8",
 ];
-/// The most that a message takes one way.
-const LATENCY: Duration = Duration::from_millis(400);
+/// The most that a message takes one way, in ms.
+const LATENCY: u64 = 400;
 /// An address that is there has connected by then, with TLS and WebSocket: the delay of each before
 /// it, and five round trips.
 const SOON: Duration = Duration::from_millis(3 * 250 + 5 * 800);
@@ -43,179 +45,221 @@ const SOON: Duration = Duration::from_millis(3 * 250 + 5 * 800);
 static CERTIFICATES: LazyLock<Certificates> =
     LazyLock::new(|| Certificates::new().at(1_750_000_000));
 
-struct Dice(Tokens);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        u64::from_be_bytes(bytes) % n
-    }
-
-    fn up_to(&mut self, most: Duration) -> Duration {
-        Duration::from_millis(self.below(most.as_millis() as u64 + 1))
-    }
-}
-
 /// What happened in a run.
 #[derive(Debug, Default)]
 struct Account {
+    ledger: Ledger<HostId>,
+    traffic: Traffic,
     begun: BTreeMap<SendId, Instant>,
-    ended: BTreeSet<SendId>,
+    sent: usize,
     failed: usize,
-    /// Where each request was sent, and where it came.
-    sent: BTreeMap<String, SocketAddr>,
-    came: BTreeMap<String, SocketAddr>,
-    tried: BTreeSet<ConnectionId>,
     overtaken: usize,
     slowest: Duration,
-}
-
-fn call(message: &Message) -> String {
-    String::from_utf8(message.raw(Name::CallId).unwrap().to_vec()).unwrap()
 }
 
 impl Account {
     fn sent(&mut self, now: Instant, sent: &Sent) {
         self.ended(now, sent.id());
-        let call = call(&sent.message().unwrap());
-        self.sent.insert(call, sent.remote().addr);
+        self.sent += 1;
+        self.traffic.sent(sent);
         let overtaken = AttemptCause::Closed(CloseReason::Overtaken);
         let lost = sent.tried().iter().filter(|a| a.cause == overtaken);
         self.overtaken += lost.count();
     }
 
+    fn failed(&mut self, now: Instant, send: SendId) {
+        self.ended(now, send);
+        self.failed += 1;
+    }
+
     fn ended(&mut self, now: Instant, send: SendId) {
-        assert!(self.ended.insert(send), "{send} ended twice");
         let took = now - self.begun[&send];
         self.slowest = self.slowest.max(took);
     }
 
-    fn event(&mut self, now: Instant, at_alice: bool, event: Event) {
+    fn submitted(&mut self, now: Instant, host: HostId, result: &Result<Submitted, SendError>) {
+        self.ledger.submitted(host, result);
+        match result {
+            Ok(Submitted::Waiting(send)) => drop(self.begun.insert(*send, now)),
+            Ok(Submitted::Sent(sent)) => {
+                self.begun.insert(sent.id(), now);
+                self.sent(now, sent);
+            }
+            Err(error) => {
+                self.begun.insert(error.send(), now);
+                self.failed(now, error.send());
+            }
+        }
+    }
+
+    fn event(&mut self, now: Instant, host: HostId, event: &Event) {
+        self.ledger.event(host, event);
         match event {
-            Event::SendCompleted {
-                result: Ok(sent), ..
-            } => self.sent(now, &sent),
-            Event::SendCompleted {
-                send,
-                result: Err(_),
-            } => {
-                self.ended(now, send);
-                self.failed += 1;
-            }
-            Event::Request { local, request, .. } => {
-                let old = self.came.insert(call(&request), local.addr);
-                assert_eq!(old, None, "it came twice");
-            }
-            Event::ConnectionClosed { connection, .. } if at_alice => {
-                assert!(self.tried.insert(connection), "closed twice");
-            }
+            Event::SendCompleted { send, result } => match result {
+                Ok(sent) => self.sent(now, sent),
+                Err(_) => self.failed(now, *send),
+            },
+            Event::Request {
+                local,
+                remote,
+                request,
+            } => self.traffic.arrived(*local, *remote, request),
             _ => {}
         }
     }
 }
 
-fn run<M: Machine>(seed: u64) -> (String, Account) {
-    let mut bytes = [0xe1; 32];
-    bytes[..8].copy_from_slice(&seed.to_be_bytes());
-    let mut dice = Dice(Tokens::new(bytes));
-    let mut world = World::<M>::new(seed, Instant::now());
-    let protocol = [Protocol::Tcp, Protocol::Tls, Protocol::Ws, Protocol::Wss]
-        [usize::try_from(dice.below(4)).unwrap()];
-    let (restless, few) = (dice.below(3) == 0, dice.below(4) == 0);
-    let mut config = Config::default();
-    config.tls(CERTIFICATES.client());
-    if few {
-        config.max_connections(2 + dice.below(3) as usize).unwrap();
+/// A client, and a server at whose addresses this or that goes wrong.
+struct Run<M: Machine> {
+    seed: u64,
+    world: World<M>,
+    dice: Dice,
+    alice: HostId,
+    protocol: Protocol,
+    /// Connections break.
+    restless: bool,
+    /// Few connections may be.
+    few: bool,
+    /// The server listens at one address at least.
+    is_there: bool,
+    account: Account,
+}
+
+/// A run says which it was if it fails.
+impl<M: Machine> Drop for Run<M> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seed {}: {:?}", self.seed, self.account);
+        }
     }
-    let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-    let ips = ["192.0.2.1", "2001:db8::1"].map(ip);
-    let alice = world.add_host("alice", &ips, config);
-    let mut is_there = false;
-    for address in ADDRESSES {
-        let kind = dice.below(4);
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+impl<M: Machine> Run<M> {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut world = World::<M>::new(seed, Instant::now());
+        let protocol = *dice.pick(&[Protocol::Tcp, Protocol::Tls, Protocol::Ws, Protocol::Wss]);
+        let (restless, few) = (dice.one_in(3), dice.one_in(4));
+        let mut config = Config::default();
+        config.tls(CERTIFICATES.client());
+        if few {
+            config.max_connections(2 + dice.below(3) as usize).unwrap();
+        }
+        let ips = ["192.0.2.1", "2001:db8::1"].map(ip);
+        let mut run = Self {
+            seed,
+            alice: world.add_host("alice", &ips, config),
+            world,
+            dice,
+            protocol,
+            restless,
+            few,
+            is_there: false,
+            account: Account::default(),
+        };
+        for address in ADDRESSES {
+            run.add_address(address);
+        }
+        let answer = NameAnswer::Addresses(ADDRESSES.map(ip).to_vec());
+        run.world.network_mut().set_name(NAME, answer);
+        run
+    }
+
+    fn add_address(&mut self, address: &str) {
+        let kind = self.dice.below(4);
         if kind == 0 {
             // Nobody has it: a connection never ends.
-            continue;
+            return;
         }
         let mut config = Config::default();
         config.tls(CERTIFICATES.both(&[NAME]));
-        let server = world.add_host(address, &[ip(address)], config);
-        let mut link = Link::default().with_latency(dice.up_to(LATENCY));
-        if restless {
-            link = link.with_reset(0.01 * dice.below(10) as f64);
+        let server = self.world.add_host(address, &[ip(address)], config);
+        let mut link = Link::default().with_latency(self.dice.millis(LATENCY));
+        if self.restless {
+            link = link.with_reset(self.dice.percent(10));
         }
-        world.network_mut().set_link(alice, server, link);
+        self.world.network_mut().set_link(self.alice, server, link);
         if kind > 1 {
-            let channel = ChannelConfig::new(protocol, SocketAddr::new(ip(address), 5070));
+            let channel = ChannelConfig::new(self.protocol, SocketAddr::new(ip(address), 5070));
             let channel = channel.tls(CERTIFICATES.both(&[NAME]));
-            world.add_channel(server, channel).unwrap();
-            is_there = true;
+            self.world.add_channel(server, channel).unwrap();
+            self.is_there = true;
         }
-    }
-    let answer = NameAnswer::Addresses(ADDRESSES.map(ip).to_vec());
-    world.network_mut().set_name(NAME, answer);
-
-    let mut account = Account::default();
-    let uri = format!("sip:{NAME}:5070;transport={protocol}");
-    for number in 0..REQUESTS {
-        let by = world.network().now() + dice.up_to(Duration::from_millis(700));
-        while let Some((host, event)) = world.next_event_by(by) {
-            let now = world.network().now();
-            account.event(now, host == alice, event);
-        }
-        if restless && dice.below(3) == 0 {
-            let open = world.machine(alice).router().connections();
-            let ids: Vec<_> = open.map(|info| info.id).collect();
-            if let Some(id) = ids.first() {
-                world.close(alice, *id);
-            }
-        }
-        let call = format!("call-{number}");
-        let request = RequestBuilder::new(Method::Options, &uri).call_id(&call);
-        let request = request.build(|bytes| dice.0.fill(bytes)).unwrap();
-        let now = world.network().now();
-        match world.send(alice, Outgoing::new(request, SendOptions::new())) {
-            Ok(Submitted::Waiting(send)) => {
-                account.begun.insert(send, now);
-            }
-            Ok(Submitted::Sent(sent)) => {
-                account.begun.insert(sent.id(), now);
-                account.sent(now, &sent);
-            }
-            Err(error) => {
-                account.begun.insert(error.send(), now);
-                account.ended(now, error.send());
-                account.failed += 1;
-            }
-        }
-    }
-    while let Some((host, event)) = world.next_event(Duration::from_secs(60)) {
-        let now = world.network().now();
-        account.event(now, host == alice, event);
     }
 
-    assert_eq!(account.ended.len() as u64, REQUESTS, "seed {seed}");
-    for (call, at) in &account.came {
-        assert_eq!(account.sent.get(call), Some(at), "seed {seed}: {call}");
+    /// Sends the requests, now and then.
+    fn play(&mut self) {
+        let uri = format!("sip:{NAME}:5070;transport={}", self.protocol);
+        for number in 0..REQUESTS {
+            let by = self.world.network().now() + self.dice.millis(700);
+            while let Some((host, event)) = self.world.next_event_by(by) {
+                self.event(host, &event);
+            }
+            if self.restless && self.dice.one_in(3) {
+                let router = self.world.machine(self.alice).router();
+                let first = router.connections().next().map(|info| info.id);
+                if let Some(id) = first {
+                    self.world.close(self.alice, id);
+                }
+            }
+            let call = format!("call-{number}");
+            let request = RequestBuilder::new(Method::Options, &uri).call_id(&call);
+            let request = request.build(|bytes| self.dice.fill(bytes)).unwrap();
+            let now = self.world.network().now();
+            let outgoing = Outgoing::new(request, SendOptions::new());
+            let result = self.world.send(self.alice, outgoing);
+            self.account.submitted(now, self.alice, &result);
+        }
+        self.settle();
     }
-    if is_there && !restless {
-        assert_eq!(account.failed, 0, "seed {seed}");
-        assert_eq!(account.sent, account.came, "seed {seed}");
-        // Where few connections may be, one may have to fail for the next.
-        assert!(few || account.slowest < SOON, "seed {seed}: {account:?}");
+
+    fn event(&mut self, host: HostId, event: &Event) {
+        let now = self.world.network().now();
+        self.account.event(now, host, event);
     }
-    // Nothing stays.
-    world.shutdown(alice);
-    while let Some((host, event)) = world.next_event(Duration::from_secs(60)) {
-        let now = world.network().now();
-        account.event(now, host == alice, event);
+
+    fn settle(&mut self) {
+        while let Some((host, event)) = self.world.next_event(Duration::from_secs(60)) {
+            self.event(host, &event);
+        }
     }
-    let held = world.machine(alice).router().held();
-    assert_eq!((held.connections, held.waiting, held.races), (0, 0, 0));
-    assert_eq!(world.network().open_sockets(alice), 0, "seed {seed}");
-    assert!(world.is_idle(alice));
-    (world.trace().to_string(), account)
+
+    fn check(&self) {
+        let account = &self.account;
+        account.ledger.check_ended();
+        assert_eq!(account.sent + account.failed, REQUESTS);
+        // Each was sent once: in order over its connection, it arrived once and nowhere else.
+        account.traffic.check_order();
+        if self.is_there && !self.restless {
+            assert_eq!(account.failed, 0);
+            assert_eq!(account.traffic.missing(|_| true), None);
+            // Where few connections may be, one may have to fail for the next.
+            assert!(self.few || account.slowest < SOON);
+        }
+    }
+
+    /// The end: nothing stays. Gives the trace.
+    fn finish(mut self) -> (String, Account) {
+        self.world.shutdown(self.alice);
+        self.settle();
+        assert!(self.world.is_idle(self.alice));
+        assert_eq!(self.world.network().open_sockets(self.alice), 0);
+        check_empty(&mut self.world, self.alice);
+        self.account.ledger.check_closed(self.alice);
+        let account = std::mem::take(&mut self.account);
+        (self.world.trace().to_string(), account)
+    }
+}
+
+fn run<M: Machine>(seed: u64) -> (String, Account) {
+    let mut run = Run::<M>::new(seed);
+    run.play();
+    run.check();
+    run.finish()
 }
 
 fn runs<M: Machine>() {
@@ -224,7 +268,7 @@ fn runs<M: Machine>() {
     for seed in 0..seeds {
         let (trace, account) = run::<M>(seed);
         overtaken += account.overtaken;
-        sent += account.sent.len();
+        sent += account.sent;
         failed += account.failed;
         if seed % 10 == 0 {
             assert_eq!(run::<M>(seed).0, trace, "seed {seed} did something else");

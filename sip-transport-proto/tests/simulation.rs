@@ -21,13 +21,15 @@ use sip_transport_proto::sip_core::message::ParseErrorKind;
 use sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
 use sip_transport_proto::tls::{Tls, TlsConfig, TlsName};
 use sip_transport_proto::{
-    ChannelConfig, Config, ConnectionId, Deadline, Event, Outgoing, Protocol, SendId, SendOptions,
-    Sent, SipEndpoint, Submitted, Transport,
+    ChannelConfig, ChannelId, Config, Deadline, Event, Outgoing, Protocol, SendOptions, Sent,
+    Submitted, Transport,
 };
 
 use testkit::certificates::Certificates;
 use testkit::dice::Dice;
+use testkit::ledger::{Ledger, Traffic, check_empty};
 use testkit::split::Split;
+use testkit::weather::Weather;
 
 const FEWER: u64 = 300;
 /// How many requests one run sends.
@@ -58,77 +60,11 @@ fn stream(dice: &mut Dice) -> Protocol {
     *dice.pick(&STREAMS)
 }
 
-/// What goes wrong in a run: from its seed.
-struct Weather {
-    link: Link,
-    /// Nothing breaks connections.
-    streams_hold: bool,
-    /// No datagram is lost or comes twice.
-    datagrams_hold: bool,
-    /// The hosts are cut off from each other now and then.
-    cuts: bool,
-    /// Applications close connections and remove channels in the middle of things.
-    restless: bool,
-}
-
-impl Weather {
-    fn of(dice: &mut Dice) -> Self {
-        let mut link = Link::default()
-            .with_latency(Duration::from_millis(1) + dice.millis(40))
-            .with_jitter(dice.millis(30));
-        let calm = dice.one_in(4);
-        let streams_hold = calm || dice.one_in(2);
-        let datagrams_hold = calm || dice.one_in(3);
-        if !datagrams_hold {
-            link = link
-                .with_loss(0.01 * dice.below(20) as f64)
-                .with_duplication(0.01 * dice.below(15) as f64)
-                .with_mtu(1_400);
-        }
-        if !streams_hold {
-            link = link.with_reset(0.01 * dice.below(6) as f64);
-        }
-        link = link
-            .with_reordering(0.01 * dice.below(30) as f64)
-            .with_would_block(0.01 * dice.below(20) as f64);
-        if dice.one_in(2) {
-            // Seldom byte by byte: it costs time.
-            let most = if dice.one_in(10) { 7 } else { 400 };
-            link = link.with_write_sizes(1..=most).with_window(600);
-        }
-        if dice.one_in(2) {
-            let most = if dice.one_in(10) { 7 } else { 300 };
-            link = link.with_read_sizes(1..=most);
-        }
-        Self {
-            link,
-            streams_hold,
-            datagrams_hold,
-            cuts: !streams_hold && !datagrams_hold,
-            restless: !streams_hold && !datagrams_hold && dice.one_in(2),
-        }
-    }
-}
-
-#[derive(Debug)]
-enum Fate {
-    Waiting,
-    Sent,
-    Failed,
-}
-
 /// What the application of both hosts keeps account of.
 #[derive(Debug, Default)]
 struct Account {
-    sends: BTreeMap<(HostId, SendId), Fate>,
-    lost: BTreeSet<(HostId, SendId)>,
-    opened: BTreeSet<(HostId, ConnectionId)>,
-    closed: BTreeSet<(HostId, ConnectionId)>,
-    /// What went out and came in over each direction of each connection, in order.
-    written: BTreeMap<(SocketAddr, SocketAddr), Vec<String>>,
-    read: BTreeMap<(SocketAddr, SocketAddr), Vec<String>>,
-    datagrams_sent: BTreeMap<String, usize>,
-    datagrams_come: BTreeMap<String, usize>,
+    ledger: Ledger<HostId>,
+    traffic: Traffic,
     tally: Tally,
 }
 
@@ -145,85 +81,46 @@ struct Tally {
     stalled: usize,
 }
 
-/// What tells one message from all others.
-fn key(message: &Message) -> String {
-    let call = String::from_utf8_lossy(message.raw(Name::CallId).unwrap()).into_owned();
-    format!("{} {call}", message.status().map_or(0, StatusCode::code))
-}
-
 impl Account {
-    fn submitted(&mut self, host: HostId, result: Result<Submitted, SendError>) {
+    fn submitted(&mut self, host: HostId, result: &Result<Submitted, SendError>) {
+        self.ledger.submitted(host, result);
         match result {
-            Ok(Submitted::Waiting(send)) => {
-                let old = self.sends.insert((host, send), Fate::Waiting);
-                assert!(old.is_none(), "an id of a send came twice");
-            }
-            Ok(Submitted::Sent(sent)) => self.went_out(host, &sent),
-            Err(error) => self.went_wrong(host, &error),
+            Ok(Submitted::Waiting(_)) => {}
+            Ok(Submitted::Sent(sent)) => self.went_out(sent),
+            Err(error) => self.went_wrong(error),
         }
     }
 
-    fn went_out(&mut self, host: HostId, sent: &Sent) {
-        let old = self.sends.insert((host, sent.id()), Fate::Sent);
-        assert!(
-            matches!(old, None | Some(Fate::Waiting)),
-            "{} ended twice",
-            sent.id()
-        );
-        let key = key(&sent.message().unwrap());
+    fn went_out(&mut self, sent: &Sent) {
+        self.traffic.sent(sent);
         // Its first address refuses connections.
-        let half = sent
-            .message()
-            .unwrap()
-            .request_uri()
-            .unwrap_or_default()
-            .starts_with(b"sip:half");
-        self.tally.failed_over += usize::from(half);
-        if sent.local().connection.is_some() {
-            let direction = (sent.local().addr, sent.remote().addr);
-            self.written.entry(direction).or_default().push(key);
-        } else {
-            *self.datagrams_sent.entry(key).or_default() += 1;
-        }
+        let message = sent.message().unwrap();
+        let uri = message.request_uri().unwrap_or_default();
+        self.tally.failed_over += usize::from(uri.starts_with(b"sip:half"));
     }
 
-    fn went_wrong(&mut self, host: HostId, error: &SendError) {
-        let old = self.sends.insert((host, error.send()), Fate::Failed);
-        assert!(
-            matches!(old, None | Some(Fate::Waiting)),
-            "{} ended twice",
-            error.send()
-        );
+    fn went_wrong(&mut self, error: &SendError) {
         assert!(error.message().raw(Name::CallId).is_some(), "it comes back");
         self.tally.failed += 1;
     }
 
-    fn came(&mut self, local: SipEndpoint, remote: SipEndpoint, message: &Message) {
-        let key = key(message);
-        if local.connection.is_some() {
-            let direction = (remote.addr, local.addr);
-            self.read.entry(direction).or_default().push(key);
-        } else {
-            *self.datagrams_come.entry(key).or_default() += 1;
-        }
-    }
-
     /// A transport's event; a request is given back, to be answered.
     fn event(&mut self, host: HostId, event: Event) -> Option<Request> {
+        self.ledger.event(host, &event);
         match event {
             Event::Request {
                 local,
                 remote,
                 request,
             } => {
-                self.came(local, remote, &request);
+                self.traffic.arrived(local, remote, &request);
                 return Some(request);
             }
             Event::Response {
                 local,
                 remote,
                 response,
-            } => self.came(local, remote, &response),
+            } => self.traffic.arrived(local, remote, &response),
             // A connection that breaks inside a message is broken; the message is not malformed. One
             // that is closed there to make room ends like any other.
             Event::Malformed { remote, error, .. } => {
@@ -231,71 +128,38 @@ impl Account {
                 let cut = matches!(error.kind(), Incomplete | BodyShort { .. });
                 assert!(cut && remote.connection.is_some(), "{error}");
             }
-            Event::ConnectionOpened { local, .. } => {
-                let id = (host, local.connection.unwrap());
-                assert!(self.opened.insert(id), "opened twice");
-                assert!(!self.closed.contains(&id), "closed, then opened");
-            }
+            Event::ConnectionOpened { .. } => {}
             Event::ConnectionClosed {
                 connection, reason, ..
             } => {
                 self.tally.broken += usize::from(matches!(reason, CloseReason::Io(_)));
-                let opened = self.opened.contains(&(host, connection));
+                let opened = self.ledger.has_opened(host, connection);
                 let unfinished = !opened && !matches!(reason, CloseReason::ConnectFailed(_));
                 self.tally.unfinished += usize::from(unfinished);
                 let stalled = matches!(reason, CloseReason::Deadline(Deadline::Handshake));
                 self.tally.stalled += usize::from(stalled);
-                assert!(self.closed.insert((host, connection)), "closed twice");
             }
-            Event::SendCompleted { send, result } => match result {
-                Ok(sent) => {
-                    assert_eq!(sent.id(), send);
-                    self.went_out(host, &sent);
-                }
-                Err(error) => {
-                    assert_eq!(error.send(), send);
-                    self.went_wrong(host, &error);
-                }
+            Event::SendCompleted { result, .. } => match result {
+                Ok(sent) => self.went_out(&sent),
+                Err(error) => self.went_wrong(&error),
             },
-            Event::SendFailed { send, .. } => {
-                let fate = self.sends.get(&(host, send));
-                assert!(matches!(fate, Some(Fate::Sent)), "{send}: {fate:?}");
-                assert!(self.lost.insert((host, send)), "{send} lost twice");
-                self.tally.lost += 1;
-            }
+            Event::SendFailed { .. } => self.tally.lost += 1,
             other => panic!("new: {other:?}"),
         }
         None
     }
 
-    fn check(&self, weather: &Weather) {
-        for (send, fate) in &self.sends {
-            assert!(!matches!(fate, Fate::Waiting), "{send:?} never ended");
-        }
-        for id in &self.opened {
-            assert!(self.closed.contains(id), "{id:?} was not closed");
-        }
-        for (direction, read) in &self.read {
-            let written = self.written.get(direction).map_or(&[][..], Vec::as_slice);
-            assert!(
-                written.starts_with(read),
-                "{direction:?}: {read:?} of {written:?}"
-            );
-        }
+    fn check(&self, weather: Weather) {
+        self.ledger.check_ended();
+        self.traffic.check_order();
         if weather.streams_hold {
-            for (direction, written) in &self.written {
-                let read = self.read.get(direction).map_or(0, Vec::len);
-                assert_eq!(written.len(), read, "{direction:?}");
-            }
-            assert!(self.lost.is_empty() || !weather.datagrams_hold);
+            assert_eq!(self.traffic.missing(|_| true), None);
+            assert!(self.ledger.lost().is_empty() || !weather.datagrams_hold);
         }
-        for (key, come) in &self.datagrams_come {
-            let sent = self.datagrams_sent.get(key).copied().unwrap_or(0);
-            assert!(sent > 0, "{key} came from nowhere");
-            assert!(*come <= 2 * sent);
-        }
+        let copies = if weather.datagrams_hold { 1 } else { 2 };
+        self.traffic.check_datagrams(copies);
         if weather.datagrams_hold {
-            assert_eq!(self.datagrams_sent, self.datagrams_come);
+            assert_eq!(self.traffic.missing_datagram(), None);
         }
     }
 }
@@ -363,202 +227,264 @@ enum Step {
     Break(SocketHandle),
 }
 
-/// A world that tells what happened in it if the test fails.
-struct Told<M: Machine>(World<M>);
+/// Two hosts with channels of all protocols, a third that only connects and accepts, and the script.
+struct Run<M: Machine> {
+    world: World<M>,
+    dice: Dice,
+    weather: Weather,
+    /// Applications close connections and remove channels in the middle of things.
+    restless: bool,
+    alice: HostId,
+    bob: HostId,
+    quiet: HostId,
+    channels: Vec<(HostId, ChannelId)>,
+    /// What the script still does, by time.
+    plan: BTreeMap<(Instant, usize), Step>,
+    next: usize,
+    account: Account,
+}
 
-impl<M: Machine> Drop for Told<M> {
+/// A run tells what happened in it if it fails.
+impl<M: Machine> Drop for Run<M> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("{}", self.0.trace());
+            println!("{}", self.world.trace());
         }
     }
 }
 
-/// One run. Gives its trace.
-fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
-    let mut dice = Dice::new(seed);
-    let weather = Weather::of(&mut dice);
-    let mut told = Told(World::<M>::new(seed, Instant::now()));
-    let world = &mut told.0;
-    world.network_mut().set_default_link(weather.link.clone());
-    let ips = |texts: [&str; 2]| texts.map(ip);
+fn ips(texts: [&str; 2]) -> [IpAddr; 2] {
+    texts.map(ip)
+}
+
+/// The limits of both hosts: narrow ones where applications are restless.
+fn limits(dice: &mut Dice, restless: bool) -> Config {
     let mut config = Config::default();
-    if weather.restless {
-        config.max_connections(2 + dice.below(3) as usize).unwrap();
-        config
-            .send_queue(2_000 + dice.below(8_000) as usize)
-            .unwrap();
-        config
-            .total_send_queue(4_000 + dice.below(16_000) as usize)
-            .unwrap();
+    if restless {
+        let most = |dice: &mut Dice, least, more| least + dice.below(more) as usize;
+        config.max_connections(most(dice, 2, 3)).unwrap();
+        config.send_queue(most(dice, 2_000, 8_000)).unwrap();
+        config.total_send_queue(most(dice, 4_000, 16_000)).unwrap();
     }
-    let mutual = dice.one_in(2);
-    let tls = [
-        tls(&[A4, A6, "alice.example"], mutual),
-        tls(&[B4, B6, "bob.example", "half.example"], mutual),
-    ];
-    let with = |tls: &TlsConfig| config.clone().tls(tls.clone()).clone();
-    let alice = world.add_host("alice", &ips([A4, A6]), with(&tls[0]));
-    let bob = world.add_host("bob", &ips([B4, B6]), with(&tls[1]));
-    let quiet = world.network_mut().add_host("quiet", &[ip(QUIET)]);
-    let network = world.network_mut();
-    network.set_link(alice, quiet, Link::default());
-    // It accepts, and that is all.
-    for protocol in [Protocol::Tls, Protocol::Wss] {
-        let local = SocketAddr::new(ip(QUIET), protocol.default_port());
-        network.listen(quiet, local).unwrap();
+    config
+}
+
+impl<M: Machine> Run<M> {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let calm = dice.one_in(4);
+        let weather = Weather {
+            streams_hold: calm || dice.one_in(2),
+            datagrams_hold: calm || dice.one_in(3),
+        };
+        let restless = weather.is_rough() && dice.one_in(2);
+        let mut world = World::<M>::new(seed, Instant::now());
+        let network = world.network_mut();
+        network.set_default_link(weather.link(&mut dice));
+        let config = limits(&mut dice, restless);
+        let mutual = dice.one_in(2);
+        let tls = [
+            tls(&[A4, A6, "alice.example"], mutual),
+            tls(&[B4, B6, "bob.example", "half.example"], mutual),
+        ];
+        let with = |tls: &TlsConfig| config.clone().tls(tls.clone()).clone();
+        let mut run = Self {
+            alice: world.add_host("alice", &ips([A4, A6]), with(&tls[0])),
+            bob: world.add_host("bob", &ips([B4, B6]), with(&tls[1])),
+            quiet: world.network_mut().add_host("quiet", &[ip(QUIET)]),
+            world,
+            dice,
+            weather,
+            restless,
+            channels: Vec::new(),
+            plan: BTreeMap::new(),
+            next: 0,
+            account: Account::default(),
+        };
+        run.build_network();
+        run.add_channels(run.alice, [A4, A6], &tls[0]);
+        run.add_channels(run.bob, [B4, B6], &tls[1]);
+        run.invent();
+        run
     }
-    network.set_name("bob.example", NameAnswer::Addresses(ips([B4, B6]).to_vec()));
-    network.set_name(
-        "alice.example",
-        NameAnswer::Addresses(ips([A6, A4]).to_vec()),
-    );
-    network.set_name(
-        "half.example",
-        NameAnswer::Addresses(ips([QUIET, B4]).to_vec()),
-    );
-    network.set_name("silent.example", NameAnswer::Never);
-    let mut channels = Vec::new();
-    for (host, addresses, tls) in [(alice, [A4, A6], &tls[0]), (bob, [B4, B6], &tls[1])] {
+
+    fn build_network(&mut self) {
+        let network = self.world.network_mut();
+        network.set_link(self.alice, self.quiet, Link::default());
+        // It accepts, and that is all.
+        for protocol in [Protocol::Tls, Protocol::Wss] {
+            let local = SocketAddr::new(ip(QUIET), protocol.default_port());
+            network.listen(self.quiet, local).unwrap();
+        }
+        for (name, addresses) in [
+            ("bob.example", [B4, B6]),
+            ("alice.example", [A6, A4]),
+            ("half.example", [QUIET, B4]),
+        ] {
+            network.set_name(name, NameAnswer::Addresses(ips(addresses).to_vec()));
+        }
+        network.set_name("silent.example", NameAnswer::Never);
+    }
+
+    fn add_channels(&mut self, host: HostId, addresses: [&str; 2], tls: &TlsConfig) {
         for ip in ips(addresses) {
             for protocol in Protocol::ALL {
                 // Half of them wildcards: the others must know their address by themselves.
-                let ip = match (dice.one_in(2), ip) {
+                let ip = match (self.dice.one_in(2), ip) {
                     (false, ip) => ip,
                     (true, IpAddr::V4(_)) => "0.0.0.0".parse().unwrap(),
                     (true, IpAddr::V6(_)) => "::".parse().unwrap(),
                 };
                 let local = SocketAddr::new(ip, protocol.default_port());
                 let config = ChannelConfig::new(protocol, local).tls(tls.clone());
-                channels.push((host, world.add_channel(host, config).unwrap()));
+                let channel = self.world.add_channel(host, config).unwrap();
+                self.channels.push((host, channel));
             }
         }
     }
 
-    let start = world.network().now();
-    // What the script still does, by time.
-    let mut plan: BTreeMap<(Instant, usize), Step> = (0..REQUESTS + STRANGERS)
-        .map(|number| {
-            let host = if dice.one_in(2) { alice } else { bob };
+    /// Decides on what will happen.
+    fn invent(&mut self) {
+        let start = self.world.network().now();
+        for number in 0..REQUESTS + STRANGERS {
+            let either = [self.bob, self.alice];
+            let host = either[usize::from(self.dice.one_in(2))];
             let step = match number {
                 0..REQUESTS => Step::Request(host),
                 _ => Step::Connect(host),
             };
-            ((start + dice.millis(5_000), number), step)
-        })
-        .collect();
-    let mut account = Account::default();
-    let mut next = plan.len();
-    while let Some((&(at, number), _)) = plan.first_key_value() {
-        if let Some((host, event)) = world.next_event_by(at) {
-            if weather.restless
-                && let Event::Request { local, .. } = &event
-                && let Some(connection) = local.connection
-                && dice.one_in(4)
-            {
-                world.close(host, connection);
-            }
-            if let Some(request) = account.event(host, event) {
-                let after = world.network().now() + dice.millis(3_000);
-                plan.insert((after, next), Step::Answer(host, Box::new(request)));
-                next += 1;
-            }
-            continue;
+            let at = start + self.dice.millis(5_000);
+            self.later(at, step);
         }
-        let (_, step) = plan.pop_first().unwrap();
-        let later = at + dice.millis(2_000);
-        let (host, message) = match step {
-            Step::Answer(..) if dice.one_in(5) => continue,
+    }
+
+    fn later(&mut self, at: Instant, step: Step) {
+        self.plan.insert((at, self.next), step);
+        self.next += 1;
+    }
+
+    /// Plays the script to its end.
+    fn play(&mut self) {
+        while let Some((&(at, number), _)) = self.plan.first_key_value() {
+            if let Some((host, event)) = self.world.next_event_by(at) {
+                self.event(host, event);
+                continue;
+            }
+            let (_, step) = self.plan.pop_first().unwrap();
+            self.step(at, number, step);
+        }
+    }
+
+    fn event(&mut self, host: HostId, event: Event) {
+        if self.restless
+            && let Event::Request { local, .. } = &event
+            && let Some(connection) = local.connection
+            && self.dice.one_in(4)
+        {
+            self.world.close(host, connection);
+        }
+        if let Some(request) = self.account.event(host, event) {
+            let after = self.world.network().now() + self.dice.millis(3_000);
+            self.later(after, Step::Answer(host, Box::new(request)));
+        }
+    }
+
+    fn step(&mut self, at: Instant, number: usize, step: Step) {
+        let later = at + self.dice.millis(2_000);
+        match step {
+            Step::Answer(..) if self.dice.one_in(5) => {}
             Step::Answer(host, request) => {
                 let builder = ResponseBuilder::new(&request, StatusCode::OK);
-                let response = builder
-                    .random_tag(|bytes| dice.fill(bytes))
-                    .build()
-                    .unwrap();
-                (host, response.into_message())
+                let response = builder.random_tag(|bytes| self.dice.fill(bytes));
+                self.send(host, response.build().unwrap().into_message());
+                self.meddle(at);
             }
             Step::Request(host) => {
-                let uri = destination(&mut dice, host == alice);
-                (host, request(&mut dice, &uri, number).into_message())
+                let uri = destination(&mut self.dice, host == self.alice);
+                let request = request(&mut self.dice, &uri, number);
+                self.send(host, request.into_message());
+                self.meddle(at);
             }
             Step::Connect(host) => {
-                let protocol = stream(&mut dice);
-                let to = if host == alice { A4 } else { B4 };
+                let protocol = stream(&mut self.dice);
+                let to = if host == self.alice { A4 } else { B4 };
                 let to = SocketAddr::new(ip(to), protocol.default_port());
-                let socket = world.network_mut().connect(quiet, None, to).unwrap();
-                plan.insert((later, next), Step::Open(socket, protocol));
-                next += 1;
-                continue;
+                let network = self.world.network_mut();
+                let socket = network.connect(self.quiet, None, to).unwrap();
+                self.later(later, Step::Open(socket, protocol));
             }
             Step::Open(socket, protocol) => {
-                let opening = opening(&mut dice, protocol);
+                let opening = opening(&mut self.dice, protocol);
                 // The connection may be refused, or not be open yet.
-                let _said = world.network_mut().write(socket, &opening);
-                if dice.one_in(2) {
-                    plan.insert((later, next), Step::Break(socket));
-                    next += 1;
+                let _said = self.world.network_mut().write(socket, &opening);
+                if self.dice.one_in(2) {
+                    self.later(later, Step::Break(socket));
                 }
-                continue;
             }
             Step::Break(socket) => {
-                let network = world.network_mut();
-                if dice.one_in(2) {
+                let network = self.world.network_mut();
+                if self.dice.one_in(2) {
                     network.reset(socket);
                 }
                 network.close(socket);
-                continue;
             }
-        };
-        let result = world.send(host, Outgoing::new(message, SendOptions::new()));
-        account.submitted(host, result);
-        if weather.restless && dice.one_in(15) {
-            let which = dice.below(channels.len() as u64) as usize;
-            let (host, channel) = channels.swap_remove(which);
-            assert!(world.remove_channel(host, channel));
         }
-        if weather.cuts && dice.one_in(10) {
-            world.network_mut().cut(alice, bob);
-            let after = dice.millis(1_000);
-            drop(
-                world
-                    .next_event_by(world.network().now())
-                    .map(|(host, event)| account.event(host, event)),
-            );
-            while let Some((host, event)) = world.next_event_by(at + after) {
-                account.event(host, event);
+    }
+
+    fn send(&mut self, host: HostId, message: Message) {
+        let outgoing = Outgoing::new(message, SendOptions::new());
+        let result = self.world.send(host, outgoing);
+        self.account.submitted(host, &result);
+    }
+
+    /// Removes a channel or cuts the hosts off from each other for a while, if the weather is such.
+    fn meddle(&mut self, at: Instant) {
+        if self.restless && self.dice.one_in(15) {
+            let which = self.dice.below(self.channels.len() as u64) as usize;
+            let (host, channel) = self.channels.swap_remove(which);
+            assert!(self.world.remove_channel(host, channel));
+        }
+        if self.weather.is_rough() && self.dice.one_in(10) {
+            self.world.network_mut().cut(self.alice, self.bob);
+            let after = self.dice.millis(1_000);
+            // Requests that arrive meanwhile are not answered.
+            while let Some((host, event)) = self.world.next_event_by(at + after) {
+                self.account.event(host, event);
             }
-            world.network_mut().heal(alice, bob);
+            self.world.network_mut().heal(self.alice, self.bob);
         }
     }
-    // Longer than any lookup or retransmission.
-    while let Some((host, event)) = world.next_event(Duration::from_secs(30)) {
-        account.event(host, event);
-    }
-    for host in [alice, bob] {
-        world.shutdown(host);
-        while let Some((host, event)) = world.next_event(Duration::from_secs(30)) {
-            account.event(host, event);
+
+    /// Longer than any lookup or retransmission.
+    fn settle(&mut self) {
+        while let Some((host, event)) = self.world.next_event(Duration::from_secs(30)) {
+            self.account.event(host, event);
         }
     }
-    for host in [alice, bob] {
-        let router = world.machine(host).router();
-        assert_eq!(router.load(), (0, 0), "connections and waiting sends");
-        assert_eq!(router.queued_bytes(), 0);
-        let left: Vec<_> = router.stats().gauges().filter(|(_, n)| *n > 0).collect();
-        assert_eq!(left, [], "counted as still there");
-    }
-    assert_eq!(world.next_event_at(), None, "something is left over");
-    for host in [alice, bob] {
-        // Those made on demand too.
-        let channels = world.machine(host).router().channels();
-        for id in channels.map(|(id, _)| id).collect::<Vec<_>>() {
-            assert!(world.remove_channel(host, id));
+
+    /// The end: nothing is left. Gives the trace.
+    fn finish(mut self) -> (Trace, Tally) {
+        self.settle();
+        let hosts = [self.alice, self.bob];
+        for host in hosts {
+            self.world.shutdown(host);
+            self.settle();
         }
-        assert_eq!(world.network().open_sockets(host), 0);
+        assert_eq!(self.world.next_event_at(), None, "something is left over");
+        for host in hosts {
+            check_empty(&mut self.world, host);
+            self.account.ledger.check_closed(host);
+        }
+        self.account.check(self.weather);
+        self.account.tally.sends = self.account.ledger.sends();
+        (self.world.trace().clone(), self.account.tally)
     }
-    account.check(&weather);
-    account.tally.sends = account.sends.len();
-    (world.trace().clone(), account.tally)
+}
+
+fn run<M: Machine>(seed: u64) -> (Trace, Tally) {
+    let mut run = Run::<M>::new(seed);
+    run.play();
+    run.finish()
 }
 
 /// Runs seeds and says which one failed.

@@ -4,7 +4,7 @@
 //! `SEEDS=1000` runs so many; else there are fewer. `SEED=7` runs only that one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::{Future as _, IntoFuture as _, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -14,17 +14,17 @@ use std::time::Duration;
 
 use adapter_core::Incoming;
 use adapter_core::runtime::Runtime as _;
-use adapter_core::sip_transport_proto::sim::{Link, NameAnswer};
+use adapter_core::sip_transport_proto::sim::NameAnswer;
 use adapter_core::sip_transport_proto::sip_core::build::{RequestBuilder, ResponseBuilder};
-use adapter_core::sip_transport_proto::sip_core::{Message, Method, Name, Request, StatusCode};
+use adapter_core::sip_transport_proto::sip_core::{Method, Request, StatusCode};
 use adapter_core::sip_transport_proto::tls::TlsConfig;
-use adapter_core::sip_transport_proto::{
-    ChannelConfig, Config, ConnectionId, Event, Protocol, Sent, SipEndpoint,
-};
+use adapter_core::sip_transport_proto::{ChannelConfig, Config, Event, Protocol, Sent};
 use futures_channel::oneshot;
 use testkit::certificates::Certificates;
 use testkit::dice::Dice;
+use testkit::ledger::{Ledger, Traffic, key};
 use testkit::memory::{MemoryRuntime, Simulation};
+use testkit::weather::Weather;
 
 type SipTransport = adapter_core::SipTransport<MemoryRuntime>;
 
@@ -54,10 +54,8 @@ fn seeds() -> u64 {
 }
 
 /// What goes wrong in a run.
-struct Weather {
-    link: Link,
-    streams_hold: bool,
-    datagrams_hold: bool,
+struct Trouble {
+    weather: Weather,
     datagrams_block: f64,
     few_sockets: bool,
     small_queue: bool,
@@ -65,38 +63,14 @@ struct Weather {
     restless: bool,
 }
 
-impl Weather {
+impl Trouble {
     fn new(dice: &mut Dice) -> Self {
         let restless = dice.one_in(4);
-        let streams_hold = !restless && dice.one_in(2);
-        let datagrams_hold = !restless && dice.one_in(3);
-        let mut link = Link::default()
-            .with_latency(dice.millis(30))
-            .with_jitter(dice.millis(20))
-            .with_reordering(dice.percent(30))
-            .with_would_block(dice.percent(25));
-        if !datagrams_hold {
-            // On streams a lost packet only comes later.
-            link = link
-                .with_loss(dice.percent(20))
-                .with_duplication(dice.percent(10))
-                .with_mtu(1_400);
-        }
-        if !streams_hold {
-            link = link.with_reset(dice.percent(8));
-        }
-        if dice.one_in(2) {
-            let most = if dice.one_in(8) { 7 } else { 500 };
-            link = link.with_write_sizes(1..=most).with_window(700);
-        }
-        if dice.one_in(2) {
-            let most = if dice.one_in(8) { 7 } else { 300 };
-            link = link.with_read_sizes(1..=most);
-        }
         Self {
-            link,
-            streams_hold,
-            datagrams_hold,
+            weather: Weather {
+                streams_hold: !restless && dice.one_in(2),
+                datagrams_hold: !restless && dice.one_in(3),
+            },
             datagrams_block: dice.percent(30),
             few_sockets: dice.one_in(4),
             small_queue: dice.one_in(3),
@@ -105,73 +79,34 @@ impl Weather {
     }
 }
 
-/// One direction of a flow: from, to.
-type Way = (SocketAddr, SocketAddr);
-
 /// What both applications keep account of.
 #[derive(Default)]
 struct Account {
-    /// Sends that were begun and not yet ended.
-    waiting: BTreeSet<String>,
+    /// Sends have the names of their messages until they have ended.
+    ledger: Ledger<usize, String>,
+    traffic: Traffic,
     failed: usize,
-    /// What went out and came in, by its key.
-    sent: BTreeMap<String, (Protocol, Way)>,
-    came: BTreeMap<String, usize>,
-    /// What came in over each direction of a connection, in order.
-    order: BTreeMap<Way, Vec<String>>,
-    opened: BTreeMap<(usize, ConnectionId), Way>,
-    closed: BTreeSet<(usize, ConnectionId)>,
-    /// Directions of connections that broke or were closed.
-    broken: BTreeSet<Way>,
 }
 
 type Shared = Arc<Mutex<Account>>;
 
-/// What tells a message from all others: status (0 for a request) and Call-ID.
-fn key(message: &Message) -> String {
-    let call = String::from_utf8_lossy(message.raw(Name::CallId).unwrap()).into_owned();
-    format!("{:03} {call}", message.status().map_or(0, StatusCode::code))
-}
-
 impl Account {
-    fn begun(&mut self, key: &str) {
-        assert!(self.waiting.insert(key.to_owned()), "sent twice: {key}");
-    }
-
-    fn ended(&mut self, key: String, result: Result<Sent, impl Sized>) {
-        assert!(self.waiting.remove(&key), "ended twice: {key}");
+    fn ended(&mut self, host: usize, key: String, result: Result<Sent, impl Sized>) {
+        self.ledger.ended(host, key, result.is_ok());
         match result {
-            Ok(sent) => {
-                let way = (sent.local().addr, sent.remote().addr);
-                self.sent.insert(key, (sent.remote().protocol, way));
-            }
+            Ok(sent) => self.traffic.sent(&sent),
             Err(_) => self.failed += 1,
         }
     }
 
-    fn came(&mut self, local: SipEndpoint, remote: SipEndpoint, message: &Message) {
-        let key = key(message);
-        *self.came.entry(key.clone()).or_default() += 1;
-        if local.protocol.is_stream() {
-            let way = (remote.addr, local.addr);
-            self.order.entry(way).or_default().push(key);
-        }
-    }
-
-    /// Every connection of a host that has ended was told of as closed.
-    fn all_closed(&self, host: usize) {
-        let mut opened = self.opened.keys().filter(|(on, _)| *on == host);
-        let left = opened.find(|id| !self.closed.contains(id));
-        assert_eq!(left, None, "not told of as closed");
-    }
-
     /// A message that must have come and has not.
-    fn missing(&self, weather: &Weather, dropped: u64) -> Option<(&String, &(Protocol, Way))> {
-        let due = |(key, (protocol, way)): (&String, &(Protocol, Way))| match protocol {
-            Protocol::Udp => weather.datagrams_hold && dropped == 0 && !self.came.contains_key(key),
-            _ => !self.came.contains_key(key) && !self.broken.contains(way),
-        };
-        self.sent.iter().find(|&(key, place)| due((key, place)))
+    fn missing(&self, trouble: &Trouble, dropped: u64) -> Option<String> {
+        let broken: BTreeSet<_> = self.ledger.closed_ways().collect();
+        let over = self.traffic.missing(|way| !broken.contains(&way));
+        let due = trouble.weather.datagrams_hold && dropped == 0;
+        let datagram = self.traffic.missing_datagram().filter(|_| due);
+        over.map(|missing| format!("{missing:?}"))
+            .or_else(|| datagram.map(str::to_owned))
     }
 }
 
@@ -196,38 +131,33 @@ async fn application(
             return;
         };
         runtime.note(format_args!("{}: {}", HOSTS[host].0, summary(&event)));
+        account.lock().unwrap().ledger.connection(host, &event);
         match event {
             Event::Request {
                 local,
                 remote,
                 request,
             } => {
-                account.lock().unwrap().came(local, remote, &request);
+                account
+                    .lock()
+                    .unwrap()
+                    .traffic
+                    .arrived(local, remote, &request);
                 if dice.one_in(4) {
                     let time = dice.millis(20);
                     runtime.sleep(time).await;
                 }
-                answer(&transport, &account, &request).await;
+                answer(host, &transport, &account, &request).await;
             }
             Event::Response {
                 local,
                 remote,
                 response,
-            } => account.lock().unwrap().came(local, remote, &response),
-            Event::ConnectionOpened { local, remote, .. } => {
-                let id = (host, local.connection.unwrap());
-                let way = (local.addr, remote.addr);
-                let old = account.lock().unwrap().opened.insert(id, way);
-                assert!(old.is_none(), "opened twice");
-            }
-            Event::ConnectionClosed { connection, .. } => {
-                let mut account = account.lock().unwrap();
-                let id = (host, connection);
-                assert!(account.closed.insert(id), "closed twice");
-                if let Some(&(local, remote)) = account.opened.get(&id) {
-                    account.broken.extend([(local, remote), (remote, local)]);
-                }
-            }
+            } => account
+                .lock()
+                .unwrap()
+                .traffic
+                .arrived(local, remote, &response),
             Event::Malformed { error, .. } => panic!("malformed: {error}"),
             _ => {}
         }
@@ -250,20 +180,20 @@ fn summary(event: &Event) -> String {
     }
 }
 
-async fn answer(transport: &SipTransport, account: &Shared, request: &Request) {
+async fn answer(host: usize, transport: &SipTransport, account: &Shared, request: &Request) {
     let response = ResponseBuilder::new(request, StatusCode::OK)
         .to_tag("there")
         .build()
         .unwrap();
     let key = key(&response);
     // A duplicated request is answered twice.
-    let first = !account.lock().unwrap().sent.contains_key(&key);
+    let first = !account.lock().unwrap().ledger.was_sent(host, key.clone());
     if first {
-        account.lock().unwrap().begun(&key);
+        account.lock().unwrap().ledger.begun(host, key.clone());
     }
     let result = transport.send_response(response).await;
     if first {
-        account.lock().unwrap().ended(key, result);
+        account.lock().unwrap().ended(host, key, result);
     }
 }
 
@@ -295,12 +225,12 @@ async fn caller(
             .build(|random| random.fill(5))
             .unwrap();
         let key = key(&request);
-        account.lock().unwrap().begun(&key);
+        account.lock().unwrap().ledger.begun(host, key.clone());
         let sending = transport.send_request(request).into_future();
         let account = Arc::clone(&account);
         runtime.spawn(Box::pin(async move {
             let result = sending.await;
-            account.lock().unwrap().ended(key, result);
+            account.lock().unwrap().ended(host, key, result);
         }));
         let pause = dice.millis(40);
         if !dice.one_in(3) {
@@ -312,11 +242,11 @@ async fn caller(
 async fn start(
     runtime: &MemoryRuntime,
     host: usize,
-    weather: &Weather,
+    trouble: &Trouble,
     tls: &TlsConfig,
 ) -> (SipTransport, Incoming) {
     let (_, v4, v6) = HOSTS[host];
-    let messages = if weather.small_queue { 2 } else { 1_024 };
+    let messages = if trouble.small_queue { 2 } else { 1_024 };
     let mut builder = SipTransport::builder();
     for ip in [v4, v6] {
         for protocol in Protocol::ALL {
@@ -336,10 +266,10 @@ async fn start(
 /// One run; the digest of its trace.
 fn run(seed: u64) -> u64 {
     let mut dice = Dice::new(seed);
-    let weather = Weather::new(&mut dice);
+    let trouble = Trouble::new(&mut dice);
     let simulation = Simulation::new(seed);
-    simulation.set_default_link(weather.link.clone());
-    simulation.set_datagram_would_block(weather.datagrams_block);
+    simulation.set_default_link(trouble.weather.link(&mut dice));
+    simulation.set_datagram_would_block(trouble.datagrams_block);
     let runtimes = HOSTS.map(|(name, v4, v6)| {
         let ips = [v4.parse().unwrap(), v6.parse().unwrap()];
         simulation.network(|network| {
@@ -350,7 +280,7 @@ fn run(seed: u64) -> u64 {
         });
         simulation.add_host(name, &ips)
     });
-    if weather.few_sockets {
+    if trouble.few_sockets {
         // Ten sockets of the channels and one or two connections; the rest gets EMFILE.
         limit_sockets(
             &simulation,
@@ -358,7 +288,7 @@ fn run(seed: u64) -> u64 {
             11 + usize::from(seed.is_multiple_of(2)),
         );
     }
-    runtimes[0].block_on(script(&simulation, &runtimes, &weather, &mut dice));
+    runtimes[0].block_on(script(&simulation, &runtimes, &trouble, &mut dice));
     assert_eq!(simulation.tasks(), 0, "tasks are left");
     simulation.network(|network| {
         for runtime in &runtimes {
@@ -404,7 +334,7 @@ fn limit_sockets(simulation: &Simulation, runtimes: &[MemoryRuntime; 2], limit: 
 async fn script(
     simulation: &Simulation,
     runtimes: &[MemoryRuntime; 2],
-    weather: &Weather,
+    trouble: &Trouble,
     dice: &mut Dice,
 ) {
     let account = Shared::default();
@@ -417,8 +347,8 @@ async fn script(
             false => CERTIFICATES.both(&names),
         }
     });
-    let (alice, alice_incoming) = start(&runtimes[0], 0, weather, &tls[0]).await;
-    let (bob, bob_incoming) = start(&runtimes[1], 1, weather, &tls[1]).await;
+    let (alice, alice_incoming) = start(&runtimes[0], 0, trouble, &tls[0]).await;
+    let (bob, bob_incoming) = start(&runtimes[1], 1, trouble, &tls[1]).await;
     let transports = [alice, bob];
     let mut stops = Vec::new();
     for (host, incoming) in [alice_incoming, bob_incoming].into_iter().enumerate() {
@@ -441,7 +371,7 @@ async fn script(
         let (account, mut dice) = (Arc::clone(&account), Dice::new(dice.below(u64::MAX)));
         let seed = dice.below(u64::MAX);
         runtimes[host].spawn(Box::pin(caller(host, runtime, transport, account, dice)));
-        if weather.restless {
+        if trouble.restless {
             let (runtime, transport) = (runtimes[host].clone(), transports[host].clone());
             runtimes[host].spawn(Box::pin(meddler(
                 runtime,
@@ -460,21 +390,20 @@ async fn script(
         let stats = transports.each_ref().map(SipTransport::stats);
         let dropped = stats.iter().map(|stats| stats.application_queue_full).sum();
         let account = account.lock().unwrap();
-        let begun = account.sent.len() + account.failed + account.waiting.len();
-        let missing = account.missing(weather, dropped);
+        let waiting: Vec<_> = account.ledger.waiting().collect();
+        let missing = account.missing(trouble, dropped);
         // Two tasks of each side are ours; those of a send have ended when it has.
-        let all = begun as u64 >= 2 * REQUESTS && account.waiting.is_empty();
+        let all = account.ledger.sends() as u64 >= 2 * REQUESTS && waiting.is_empty();
         if all && missing.is_none() {
             break;
         }
         assert!(
             runtimes[0].now() < until,
-            "stuck: {:?} wait, {missing:?} is missing\n{}",
-            account.waiting,
+            "stuck: {waiting:?} wait, {missing:?} is missing\n{}",
             last_lines(simulation),
         );
     }
-    check(&account.lock().unwrap(), weather);
+    check(&account.lock().unwrap(), trouble);
 
     // One side ends politely, the other is dropped.
     let [alice, bob] = transports;
@@ -488,7 +417,7 @@ async fn script(
     );
     // What it told of last is still received.
     runtimes[0].sleep(Duration::from_millis(100)).await;
-    account.lock().unwrap().all_closed(0);
+    account.lock().unwrap().ledger.check_closed(0);
     // Its last handles go, and nobody asks it to end; 2 s is what a close may take.
     drop((bob, stops));
     runtimes[0].sleep(Duration::from_secs(3)).await;
@@ -503,20 +432,12 @@ fn last_lines(simulation: &Simulation) -> String {
     })
 }
 
-fn check(account: &Account, weather: &Weather) {
-    for (way, keys) in &account.order {
-        let mut seen = BTreeSet::new();
-        let twice = keys.iter().find(|key| !seen.insert(*key));
-        assert_eq!(twice, None, "came twice over {way:?}: {keys:?}");
-    }
-    if weather.streams_hold && !weather.few_sockets {
+fn check(account: &Account, trouble: &Trouble) {
+    if trouble.weather.streams_hold && !trouble.few_sockets {
         // What another address of the host was faster than has carried nothing (RFC 8305 §5).
-        let carried = |way: &&Way| {
-            let sent = account.sent.values().any(|(_, over)| over == *way);
-            sent || account.order.contains_key(*way)
-        };
-        let closed: Vec<_> = account.broken.iter().filter(carried).collect();
-        assert!(closed.is_empty(), "closed: {closed:?}");
+        let mut closed = account.ledger.closed_ways();
+        let broken = closed.find(|way| account.traffic.carried(*way));
+        assert_eq!(broken, None, "closed");
         assert_eq!(account.failed, 0);
     }
 }
