@@ -9,7 +9,7 @@ use crate::header::{self, Via, list};
 use crate::message::Stamp;
 use crate::{Method, Name, StatusCode, steps};
 
-/// What a request that cannot be used still tells: enough to answer it.
+/// The parts of an unusable request that are enough to answer it.
 #[derive(Clone, Debug)]
 pub struct Salvaged<'a> {
     method: &'a str,

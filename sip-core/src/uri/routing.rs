@@ -5,7 +5,7 @@ use memchr::{memchr, memrchr};
 use super::compare::same_text;
 use super::{Uri, sip};
 use crate::chars::{LOOSE_PASSWORD, LOOSE_URI_PARAMS, LOOSE_USER, escaped_run};
-use crate::{Host, HostPort, Reading, ValueError, header};
+use crate::{Host, HostPort, Reading, ValueError};
 
 /// The parts of a URI that routing reads: its scheme, and of a SIP or SIPS URI the host, the port
 /// and the parameters that direct requests (RFC 3261 §16.5, §16.6).
@@ -71,15 +71,6 @@ impl<'a> RoutingUri<'a> {
         };
         uri.check_maddr().map_err(|error| error.shifted(from))?;
         Ok(uri)
-    }
-
-    /// Reads the URI of a Route, ignoring what is before and after its angle brackets.
-    ///
-    /// # Errors
-    /// There are none, or as for [`parse`](Self::parse).
-    pub fn of_route(value: &'a [u8]) -> Result<Self, ValueError> {
-        let (start, end) = header::bracketed(value)?;
-        Self::parse(value.get(start..end).unwrap_or_default()).map_err(|error| error.shifted(start))
     }
 
     /// The scheme in lower case for the known ones, else as it was written.
