@@ -117,7 +117,7 @@ impl Sent {
 
     /// The call that shows the datagram to the tap: run it before the datagram is sent, with no
     /// lock held. `None` without a tap, or if a connection carries the message, which reports it
-    /// itself ([`ConnectionEvent::Tap`](crate::parts::ConnectionEvent::Tap)).
+    /// itself ([`ConnectionEvent::Call`](crate::parts::ConnectionEvent::Call)).
     #[must_use]
     pub fn tap(&self, at: Instant) -> Option<TapCall> {
         match self.carrier() {
