@@ -234,7 +234,7 @@ macro_rules! suite {
     };
 }
 
-/// Those of [`suite!`](crate::suite) about messages that cross, and the life of what carries them: what a second host
+/// Those of [`suite!`](macro@crate::suite) about messages that cross, and the life of what carries them: what a second host
 /// of a runtime shows too. What is decided above the sockets, such as names, hints and limits, is the same on both.
 #[macro_export]
 macro_rules! crossing_suite {

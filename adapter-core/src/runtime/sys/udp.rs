@@ -121,7 +121,7 @@ fn set_receive_buffer(socket: &Socket, local: SocketAddr, wanted: usize) -> io::
         tracing::warn!(
             target: SOCKET,
             %local, wanted, granted,
-            "the receive buffer is smaller than requested: bursts may be lost (net.hub.rmem_max)"
+            "the receive buffer is smaller than requested: bursts may be lost (net.core.rmem_max)"
         );
     }
     Ok(())
