@@ -38,6 +38,7 @@
 
 extern crate alloc;
 
+mod automaton;
 mod chars;
 mod error;
 mod flow;
