@@ -39,6 +39,7 @@
 
 extern crate alloc;
 
+mod automaton;
 mod chars;
 mod error;
 mod flow;

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::automaton::Automaton;
 use crate::chars::{self, ascii, is_lws};
 use crate::header::{self, Via, list};
 use crate::message::Stamp;
@@ -135,7 +136,8 @@ impl<'a> Salvaged<'a> {
         } else {
             reason
         };
-        let rows = self.rows(tag, source, false);
+        let values = self.values(source);
+        let rows = values.rows(self.to_tag(tag).as_deref(), false);
         for reason in [own, status.reason()] {
             let mut reply = start_line(status, reason, rows.len())?;
             if reply.len() + rows.len() <= max_len {
@@ -143,46 +145,85 @@ impl<'a> Salvaged<'a> {
                 return Some(reply.into());
             }
         }
-        let rows = self.rows(tag, source, true);
+        let rows = values.rows(None, true);
         let mut reply = start_line(status, "", rows.len())?;
         reply.extend_from_slice(&rows);
         (reply.len() <= max_len).then(|| reply.into())
     }
 
-    /// The headers and the empty line behind them.
-    fn rows(&self, tag: &str, source: SocketAddr, compact: bool) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512);
+    fn values(&self, source: SocketAddr) -> Values {
+        let mut values = Values::default();
         let Top { via, text, behind } = &self.top;
         let mut stamped = Vec::with_capacity(text.len() + behind.len() + 64);
         Stamp::of(via, text, source, false).write(text, 0, &mut stamped);
         stamped.extend_from_slice(behind);
-        row(Name::Via, &stamped, compact, &mut out);
+        values.push(Name::Via, &stamped);
         for via in self.vias.iter().skip(1) {
-            row(Name::Via, via, compact, &mut out);
+            values.push(Name::Via, via);
         }
-        if let Some(from) = self.fields.from {
-            row(Name::From, from, compact, &mut out);
-        }
-        if let Some(to) = self.fields.to {
-            let mut to = to.to_vec();
-            // RFC 3261 §8.2.6.2: a tag, unless it has one or cannot be read.
-            if !compact && header::read_tagged(&to) == Ok(None) {
-                if !to.ends_with(b";") {
-                    to.push(b';');
-                }
-                to.extend_from_slice(b"tag=");
-                to.extend_from_slice(tag.as_bytes());
+        let fields = [
+            (Name::From, self.fields.from),
+            (Name::To, self.fields.to),
+            (Name::CallId, self.fields.call_id),
+            (Name::CSeq, self.fields.cseq),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                values.push(name, value);
             }
-            row(Name::To, &to, compact, &mut out);
         }
-        if let Some(call_id) = self.fields.call_id {
-            row(Name::CallId, call_id, compact, &mut out);
+        values
+    }
+
+    /// RFC 3261 §8.2.6.2: a tag for To, unless it has one or cannot be read.
+    fn to_tag(&self, tag: &str) -> Option<Vec<u8>> {
+        let to = self.fields.to?;
+        if header::read_tagged(to) != Ok(None) {
+            return None;
         }
-        if let Some(cseq) = self.fields.cseq {
-            row(Name::CSeq, cseq, compact, &mut out);
+        let separator = if to.ends_with(b";") { "" } else { ";" };
+        let mut out = Vec::new();
+        clean([separator, "tag=", tag].concat().as_bytes(), &mut out);
+        Some(out)
+    }
+}
+
+/// The values of the headers of a reply, cleaned.
+#[derive(Default)]
+struct Values {
+    text: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<(Name, usize)>,
+}
+
+impl Values {
+    fn push(&mut self, name: Name, value: &[u8]) {
+        clean(value, &mut self.text);
+        self.ends.push((name, self.text.len()));
+    }
+
+    /// The headers and the empty line behind them.
+    fn rows(&self, to_tag: Option<&[u8]>, compact: bool) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.text.len() + 16 * self.ends.len() + 128);
+        let mut row = |name: Name, value: &[u8], behind: &[u8]| {
+            match name.compact() {
+                Some(letter) if compact => out.push(letter),
+                _ => out.extend_from_slice(name.as_str().as_bytes()),
+            }
+            out.extend_from_slice(if compact { b":" } else { b": " });
+            out.extend_from_slice(value);
+            out.extend_from_slice(behind);
+            out.extend_from_slice(b"\r\n");
+        };
+        let mut start = 0;
+        for &(name, end) in &self.ends {
+            let tag = to_tag.filter(|_| name == Name::To);
+            let value = self.text.get(start..end).unwrap_or_default();
+            row(name, value, tag.unwrap_or_default());
+            start = end;
         }
         if !compact {
-            row(Name::ContentLength, b"0", compact, &mut out);
+            row(Name::ContentLength, b"0", b"");
         }
         out.extend_from_slice(b"\r\n");
         out
@@ -200,49 +241,70 @@ fn start_line(status: StatusCode, reason: &str, rows: usize) -> Option<Vec<u8>> 
     Some(out)
 }
 
-fn row(name: Name, value: &[u8], compact: bool, out: &mut Vec<u8>) {
-    match name.compact() {
-        Some(letter) if compact => out.push(letter),
-        _ => out.extend_from_slice(name.as_str().as_bytes()),
-    }
-    out.extend_from_slice(if compact { b":" } else { b": " });
-    clean(value, out);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// Copies a value onto one line: white space with line ends in it as one space, other control
+/// Appends a value on one line: white space with line ends in it as one space, other control
 /// characters left out; in a quoted pair a space takes their place.
 fn clean(value: &[u8], out: &mut Vec<u8>) {
     const BLOCK: usize = 32;
     out.reserve(value.len());
+    // No blanks stand at the start.
+    let mut last = Automaton::place(SPACE);
     for block in value.chunks(BLOCK) {
-        let is_visible = |&b: &u8| (b > b' ') & (b != 0x7f);
-        if block.iter().fold(true, |all, b| all & is_visible(b)) {
-            steps::count(1);
-            out.extend_from_slice(block);
-            continue;
-        }
         steps::count(block.len());
-        let mut last = out.last().copied().unwrap_or_default();
         let mut kept = [0; BLOCK];
         let mut len = 0;
         // Without a branch on what a byte is.
-        for b in block {
-            let is_blank = (*b == b' ') | (*b == b'\t') | (*b == b'\r') | (*b == b'\n');
-            let leaves_space = if is_blank {
-                last != b' '
-            } else {
-                last == b'\\'
-            };
-            let is_kept = is_visible(b) | leaves_space;
-            let byte = if is_visible(b) { *b } else { b' ' };
-            kept[len % BLOCK] = byte;
-            len += usize::from(is_kept);
-            last = if is_kept { byte } else { last };
+        for &b in block {
+            last = CLEAN.step(last, b) % Automaton::PLACES;
+            kept[len % BLOCK] = SHOWN[usize::from(b)];
+            len += usize::from(last < Automaton::place(LEFT_OUT));
         }
         out.extend_from_slice(kept.get(..len).unwrap_or_default());
     }
 }
+
+const fn is_visible(b: u8) -> bool {
+    (b > b' ') & (b != 0x7f)
+}
+
+/// What becomes of a byte: it is kept, as a space or not, or left out behind one of these.
+static CLEAN: Automaton = Automaton::new(&{
+    let mut next = [[0; 256]; 5];
+    let mut state = 0;
+    while state < next.len() {
+        let last = state as u8 % LEFT_OUT;
+        let mut b = 0;
+        while b < 256 {
+            next[state][b] = match b as u8 {
+                b'\\' => BACKSLASH,
+                b if is_visible(b) => OTHER,
+                b' ' | b'\t' | b'\r' | b'\n' if last != SPACE => SPACE,
+                _ if last == BACKSLASH => SPACE,
+                _ => LEFT_OUT + last,
+            };
+            b += 1;
+        }
+        state += 1;
+    }
+    next
+});
+
+/// Each byte as it is kept.
+static SHOWN: [u8; 256] = {
+    let mut shown = [b' '; 256];
+    let mut b = 0;
+    while b < 256 {
+        if is_visible(b as u8) {
+            shown[b] = b as u8;
+        }
+        b += 1;
+    }
+    shown
+};
+
+const OTHER: u8 = 0;
+const SPACE: u8 = 1;
+const BACKSLASH: u8 = 2;
+const LEFT_OUT: u8 = 3;
 
 /// The lines of a head up to the empty one, with the lines that continue them.
 struct Lines<'a> {

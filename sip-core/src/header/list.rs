@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 use memchr::memchr3;
 
 use super::Header;
+use crate::automaton::Automaton;
 use crate::chars::is_lws;
 use crate::{ValueError, steps};
 
@@ -95,21 +96,19 @@ pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
 /// quotes, brackets and commas take none.
 #[inline(always)]
 fn find_comma<const ANY: bool>(row: &[u8]) -> Result<usize, u8> {
-    const BLOCK: usize = 32;
-    let next = const { &states(ANY) };
+    const BLOCK: usize = 64;
+    let automaton = const { &Automaton::new(&states(ANY)) };
     let mut state = EMPTY;
     for (index, block) in row.chunks(BLOCK).enumerate() {
-        let is_plain = |b: u8| (b != b',') & (b != b'"') & (b != b'<');
-        if state == VALUE && block.iter().fold(true, |all, &b| all & is_plain(b)) {
+        if state == VALUE && memchr3(b',', b'"', b'<', block).is_none() {
             steps::count(1);
             continue;
         }
         steps::count(block.len());
-        for (at, &b) in block.iter().enumerate() {
-            state = next[usize::from(state % STATES)][usize::from(b)];
-            if state == FOUND {
-                return Ok(index * BLOCK + at);
-            }
+        let found;
+        (found, state) = automaton.find(state, block, FOUND);
+        if let Some(at) = found {
+            return Ok(index * BLOCK + at);
         }
     }
     Err(state)
@@ -123,12 +122,11 @@ const QUOTES: u8 = 3;
 /// The state after a backslash in quotes.
 const PAIR: u8 = 4;
 const FOUND: u8 = 5;
-/// A power of two, so that no state is out of bounds.
-const STATES: u8 = 8;
 
 /// The state after each byte in each state.
-const fn states(any: bool) -> [[u8; 256]; STATES as usize] {
-    let mut next = [[VALUE; 256]; STATES as usize];
+const fn states(any: bool) -> [[u8; 256]; FOUND as usize + 1] {
+    let mut next = [[VALUE; 256]; FOUND as usize + 1];
+    next[FOUND as usize] = [FOUND; 256];
     let mut b = 0;
     while b < 256 {
         next[BRACKETS as usize][b] = BRACKETS;

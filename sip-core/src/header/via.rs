@@ -194,8 +194,13 @@ impl<'a> Via<'a> {
     pub(crate) fn read(value: &'a [u8]) -> Result<Self, ValueError> {
         match Self::parse(value) {
             Ok(via) => Ok(via),
-            Err(_) => Self::parse_loosely(value, sent_protocol(value)?),
+            Err(_) => Self::read_off_grammar(value),
         }
+    }
+
+    /// The same of one that was found not to follow the grammar.
+    pub(crate) fn read_off_grammar(value: &'a [u8]) -> Result<Self, ValueError> {
+        Self::parse_loosely(value, sent_protocol(value)?)
     }
 
     #[inline(always)]

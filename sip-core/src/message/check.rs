@@ -286,7 +286,7 @@ impl<'a> View<'a> {
             Ok(via) => via,
             Err(error) => {
                 judge.tolerate(LintKind::Via, error)?;
-                Via::read(value)?
+                Via::read_off_grammar(value)?
             }
         };
         if is_top {

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
 use super::{Line, LintKind, Packed, ParseError, ParseErrorKind, Row, Tolerated};
+use crate::automaton::Automaton;
 use crate::chars::{self, TOKEN, blanks};
 use crate::{Limits, Name, Reading, steps};
 
@@ -75,7 +76,9 @@ impl Indexer {
                 return Ok(None);
             };
             if folded {
-                self.fold(text, start)?;
+                if self.fold(text, start)? {
+                    self.skip_blank_lines(data, limits);
+                }
             } else if text.is_empty() {
                 self.check_octets(data, limits)?;
                 return Ok(Some(self.line_start));
@@ -223,8 +226,8 @@ impl Indexer {
     }
 
     /// A line that starts with a blank continues the row before it (RFC 3261 §7.3.1); one of
-    /// blanks only is white space of that row and does not end the head.
-    fn fold(&mut self, text: &[u8], start: usize) -> Result<(), ParseError> {
+    /// blanks only, which this says it is, is white space of that row and does not end the head.
+    fn fold(&mut self, text: &[u8], start: usize) -> Result<bool, ParseError> {
         let Some(last) = self.rows.last_mut() else {
             return Err(ParseError::new(ParseErrorKind::Fold, start));
         };
@@ -236,7 +239,10 @@ impl Indexer {
                 row.start.into(),
             ));
         }
-        let (value, end) = trim(text, 0);
+        let (value, end) = match text {
+            [_, b'!'..=0xff, .., b'!'..=0xff] => (1, text.len()),
+            _ => trim(text, 0),
+        };
         if value < end {
             if row.value == row.end {
                 row.value = (start + value) as u16;
@@ -244,7 +250,22 @@ impl Indexer {
             row.end = (start + end) as u16;
             *last = row.pack();
         }
-        Ok(())
+        Ok(value == end)
+    }
+
+    /// Steps over more lines of blanks behind one, as far as their ends are known: they add nothing to
+    /// the row that they continue.
+    fn skip_blank_lines(&mut self, data: &[u8], limits: &Limits) {
+        let head = limits.head().min(limits.message());
+        while let Some(newline) = self.ends.peek()
+            && newline < head
+            && let Some([text @ .., b'\r']) = data.get(self.line_start..newline)
+            && !text.is_empty()
+            && blanks(text.iter()) == text.len()
+        {
+            self.ends.pop();
+            self.line_start = newline + 1;
+        }
     }
 
     /// Looks for what no head may hold: a CR that ends no line, and control characters.
@@ -272,13 +293,19 @@ impl Indexer {
             let text = head.get(start..end).unwrap_or_default();
             steps::count(text.len());
             // Of most rows the quotes need no look.
-            let any = text.iter().fold(false, |any, &b| any | is_control(b));
-            for (at, b) in controls(if any { text } else { &[] }) {
+            if text.iter().fold(false, |any, &b| any | is_control(b)) {
                 // NUL hides what follows from some readers.
-                if reading == Reading::Strict || is_read || b == 0 {
+                let goal = match reading == Reading::Strict || is_read {
+                    true => SEEN,
+                    false => SEEN_NUL,
+                };
+                let (found, state) = CONTROLS.find(0, text, goal);
+                if let Some((at, &b)) = found.and_then(|at| Some((at, text.get(at)?))) {
                     return Err(self.error(ParseErrorKind::Control(b), start + at));
                 }
-                self.tolerated.add(LintKind::Control);
+                if state >= SEEN {
+                    self.tolerated.add(LintKind::Control);
+                }
             }
             start = end;
             is_read = next.is_some_and(|row| {
@@ -355,18 +382,43 @@ fn other_name(text: &[u8]) -> Result<(Name, usize), usize> {
 
 /// The control characters in a row. They may stand in a quoted pair (RFC 3261 §25.1).
 pub(crate) fn controls(row: &[u8]) -> impl Iterator<Item = (usize, u8)> {
-    let mut quoted = false;
-    let mut escaped = false;
-    // Without a branch on what a byte is.
+    let mut state = 0;
     row.iter().copied().enumerate().filter(move |&(_, b)| {
-        let is_bad = is_control(b) & !escaped;
-        quoted ^= (b == b'"') & !escaped;
-        escaped = (b == b'\\') & quoted & !escaped;
-        is_bad
+        state = CONTROLS.run(state % SEEN, &[b]);
+        state >= SEEN
     })
 }
 
-fn is_control(b: u8) -> bool {
+/// Looks for control characters outside quoted pairs. Its states are text, quotes and behind a
+/// backslash in quotes, and these once more where one was seen, and where NUL was.
+static CONTROLS: Automaton = Automaton::new(&{
+    let mut next = [[0; 256]; 9];
+    let mut state = 0;
+    while state < next.len() {
+        let seen = state / 3;
+        let mut b = 0;
+        while b < 256 {
+            let (quoting, found) = match (state % 3, b as u8) {
+                (2, _) => (1, 0),
+                (0, b'"') => (1, 0),
+                (1, b'"') => (0, 0),
+                (1, b'\\') => (2, 0),
+                (quoting, 0) => (quoting, 2),
+                (quoting, b) if is_control(b) => (quoting, 1),
+                (quoting, _) => (quoting, 0),
+            };
+            let seen = if found > seen { found } else { seen };
+            next[state][b] = (3 * seen + quoting) as u8;
+            b += 1;
+        }
+        state += 1;
+    }
+    next
+});
+const SEEN: u8 = 3;
+const SEEN_NUL: u8 = 6;
+
+const fn is_control(b: u8) -> bool {
     (b == 0x7f) | ((b < b' ') & (b != b'\t') & (b != b'\r') & (b != b'\n'))
 }
 

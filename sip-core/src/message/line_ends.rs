@@ -36,9 +36,21 @@ impl LineEnds {
         if self.ends == 0 {
             self.find(data)?;
         }
-        let at = self.block + self.ends.trailing_zeros() as usize;
-        self.ends &= self.ends - 1;
-        Some(at)
+        let at = self.peek();
+        self.pop();
+        at
+    }
+
+    /// The next LF, if one is known without reading on.
+    #[inline(always)]
+    pub(crate) fn peek(&self) -> Option<usize> {
+        (self.ends != 0).then(|| self.block + self.ends.trailing_zeros() as usize)
+    }
+
+    /// Gives out that LF.
+    #[inline(always)]
+    pub(crate) fn pop(&mut self) {
+        self.ends &= self.ends.wrapping_sub(1);
     }
 
     /// Reads up to a block with line ends.
