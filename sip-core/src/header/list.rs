@@ -96,20 +96,25 @@ pub(crate) fn first_empty(row: &[u8]) -> Option<usize> {
 /// quotes, brackets and commas take none.
 #[inline(always)]
 fn find_comma<const ANY: bool>(row: &[u8]) -> Result<usize, u8> {
-    const BLOCK: usize = 64;
+    // A block is read whole before its comma is looked for, so the first ones are short: most values
+    // are.
+    const LONGEST: usize = 64;
     let automaton = const { &Automaton::new(&states(ANY)) };
-    let mut state = EMPTY;
-    for (index, block) in row.chunks(BLOCK).enumerate() {
+    let (mut state, mut begin, mut len) = (EMPTY, 0, 8);
+    while let Some(rest) = row.get(begin..).filter(|rest| !rest.is_empty()) {
+        let block = rest.get(..len).unwrap_or(rest);
         if state == VALUE && memchr3(b',', b'"', b'<', block).is_none() {
             steps::count(1);
-            continue;
+        } else {
+            steps::count(block.len());
+            let found;
+            (found, state) = automaton.find(state, block, FOUND);
+            if let Some(at) = found {
+                return Ok(begin + at);
+            }
         }
-        steps::count(block.len());
-        let found;
-        (found, state) = automaton.find(state, block, FOUND);
-        if let Some(at) = found {
-            return Ok(index * BLOCK + at);
-        }
+        begin += block.len();
+        len = (2 * len).min(LONGEST);
     }
     Err(state)
 }
