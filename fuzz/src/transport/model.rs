@@ -564,7 +564,12 @@ impl Model {
     /// The branch that a request got, which is no other's (RFC 3261 §8.1.1.7).
     fn new_branch(&mut self, sent: &Sent) -> String {
         let went = String::from_utf8_lossy(sent.bytes());
-        let (_, rest) = went.split_once(";branch=").unwrap_or_default();
+        // Other rows may hold such a text too.
+        let via = went.lines().find(|line| line.starts_with("Via: "));
+        let (_, rest) = via
+            .unwrap_or_default()
+            .split_once(";branch=")
+            .unwrap_or_default();
         let branch: String = rest
             .chars()
             .take_while(|c| c.is_ascii_alphanumeric())
