@@ -20,8 +20,7 @@ const RUNS: usize = 15;
 const RANDOM_SHAPES: usize = 1_500;
 const CHANGES: usize = 400;
 
-/// A higher ratio fails the bench: what holds, and not yet the goal of 2. What costs most is a top Via
-/// of quoted control characters that is refused, which is read, salvaged and cleaned byte by byte.
+/// A higher ratio fails the bench: what holds on a busy machine, and not yet the goal of 2.
 const CEILING: f64 = 10.0;
 
 /// Where a filling stands.

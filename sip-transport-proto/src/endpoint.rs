@@ -5,7 +5,7 @@ use core::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use bytes::Bytes;
 
-use crate::ids::{ChannelId, ConnectionId, SendId};
+use crate::ids::{Carrier, ChannelId, ConnectionId, SendId};
 use crate::protocol::Protocol;
 
 /// One end of a message's path: protocol and address, and the channel and connection if known.
@@ -32,6 +32,21 @@ impl SipEndpoint {
             addr,
             channel: None,
             connection: None,
+        }
+    }
+
+    /// An end of what a carrier of a channel carries.
+    pub(crate) const fn carried(
+        protocol: Protocol,
+        addr: SocketAddr,
+        channel: ChannelId,
+        carrier: Carrier,
+    ) -> Self {
+        Self {
+            protocol,
+            addr,
+            channel: Some(channel),
+            connection: carrier.connection(),
         }
     }
 

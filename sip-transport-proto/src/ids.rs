@@ -109,3 +109,13 @@ pub enum Carrier {
     /// A connection, open or being opened.
     Connection(ConnectionId),
 }
+
+impl Carrier {
+    /// The connection, if it is one.
+    pub(crate) const fn connection(self) -> Option<ConnectionId> {
+        match self {
+            Self::Connection(id) => Some(id),
+            Self::Datagram { .. } => None,
+        }
+    }
+}

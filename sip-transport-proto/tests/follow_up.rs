@@ -345,6 +345,7 @@ fn a_flow_tells_the_end_of_its_peer() {
 }
 
 // RFC 3261 §16.11
+// conformance: 166-167
 #[test]
 fn a_stateless_proxy_has_one_branch_for_what_belongs_together() {
     let request = |method: &str, uri: &str, via: &str, to: &str| {

@@ -45,16 +45,7 @@ impl Arrival {
     }
 
     pub(crate) fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
-        let connection = match self.carrier {
-            Carrier::Connection(id) => Some(id),
-            Carrier::Datagram { .. } => None,
-        };
-        SipEndpoint {
-            protocol: self.protocol,
-            addr,
-            channel: Some(self.channel),
-            connection,
-        }
+        SipEndpoint::carried(self.protocol, addr, self.channel, self.carrier)
     }
 
     /// The message for the tap.

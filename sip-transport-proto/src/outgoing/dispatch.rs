@@ -235,15 +235,6 @@ impl DispatchParts {
     }
 
     fn endpoint(&self, addr: SocketAddr) -> SipEndpoint {
-        let connection = match self.carrier {
-            Carrier::Connection(id) => Some(id),
-            Carrier::Datagram { .. } => None,
-        };
-        SipEndpoint {
-            protocol: self.protocol,
-            addr,
-            channel: Some(self.channel),
-            connection,
-        }
+        SipEndpoint::carried(self.protocol, addr, self.channel, self.carrier)
     }
 }

@@ -87,13 +87,13 @@ impl Router {
     /// `None` for a flow of another transport.
     pub fn flow_endpoint(&self, flow: &Flow) -> Option<SipEndpoint> {
         let path = flow::decode(flow, self.shared.id)?;
-        let mut endpoint = SipEndpoint::new(path.protocol, flow.remote());
-        endpoint.channel = Some(path.channel);
-        endpoint.connection = match path.carrier {
-            Carrier::Connection(id) => Some(id),
-            Carrier::Datagram { .. } => None,
-        };
-        Some(endpoint)
+        let (protocol, remote) = (path.protocol, flow.remote());
+        Some(SipEndpoint::carried(
+            protocol,
+            remote,
+            path.channel,
+            path.carrier,
+        ))
     }
 
     /// The options to send a request over a saved flow, as for a contact registered with `ob` (RFC

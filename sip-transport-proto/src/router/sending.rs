@@ -439,10 +439,7 @@ impl Router {
 }
 
 fn ready(dispatch: Dispatch, mut outgoing: Box<Outgoing>) -> Routed {
-    let connection = match dispatch.carrier() {
-        Carrier::Connection(id) => Some(id),
-        Carrier::Datagram { .. } => None,
-    };
+    let connection = dispatch.carrier().connection();
     outgoing.has_opened = connection.is_some();
     outgoing.carrier = Some(ChosenCarrier {
         channel: dispatch.channel(),

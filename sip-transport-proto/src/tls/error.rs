@@ -278,9 +278,9 @@ mod from_rustls {
                 CertificateError::InvalidPurpose
                 | CertificateError::InvalidPurposeContext { .. } => Self::WrongPurpose,
                 CertificateError::Other(OtherError(error)) => {
-                    let of_webpki = error.downcast_ref::<webpki::Error>().map(Self::from);
+                    let foreign = error.downcast_ref().map(of_webpki);
                     let of_ours = error.downcast_ref::<Self>().copied();
-                    of_ours.or(of_webpki).unwrap_or(Self::Invalid)
+                    of_ours.or(foreign).unwrap_or(Self::Invalid)
                 }
                 _ => Self::Invalid,
             }
@@ -288,41 +288,40 @@ mod from_rustls {
     }
 
     /// An error of webpki that rustls passes on unchanged.
-    impl From<&webpki::Error> for CertificateProblem {
-        fn from(error: &webpki::Error) -> Self {
-            use webpki::Error::*;
-            match error {
-                CaUsedAsEndEntity => Self::CaUsedAsEndEntity,
-                EndEntityUsedAsCa => Self::EndEntityUsedAsCa,
-                NameConstraintViolation => Self::NameNotPermitted,
-                PathLenConstraintViolated
-                | MaximumPathBuildCallsExceeded
-                | MaximumPathDepthExceeded
-                | MaximumSignatureChecksExceeded
-                | MaximumNameConstraintComparisonsExceeded => Self::PathTooLong,
-                UnsupportedCriticalExtension => Self::UnknownCriticalExtension,
-                EmptyEkuExtension => Self::WrongPurpose,
-                CertDistrusted => Self::NotTrusted,
-                SignatureAlgorithmMismatch
-                | ExtensionValueInvalid
-                | InvalidNetworkMaskConstraint
-                | InvalidSerialNumber
-                | MalformedDnsIdentifier
-                | MalformedExtensions
-                | MalformedNameConstraint
-                | UnsupportedCertVersion
-                | UnsupportedNameType => Self::Malformed,
-                IssuerNotCrlSigner
-                | InvalidCrlNumber
-                | InvalidCrlSignatureForPublicKey
-                | UnsupportedCrlIssuingDistributionPoint
-                | UnsupportedCrlVersion
-                | UnsupportedDeltaCrl
-                | UnsupportedIndirectCrl
-                | UnsupportedRevocationReason
-                | UnsupportedRevocationReasonsPartitioning => Self::RevocationUnknown,
-                _ => Self::Invalid,
-            }
+    fn of_webpki(error: &webpki::Error) -> CertificateProblem {
+        use CertificateProblem as Problem;
+        use webpki::Error::*;
+        match error {
+            CaUsedAsEndEntity => Problem::CaUsedAsEndEntity,
+            EndEntityUsedAsCa => Problem::EndEntityUsedAsCa,
+            NameConstraintViolation => Problem::NameNotPermitted,
+            PathLenConstraintViolated
+            | MaximumPathBuildCallsExceeded
+            | MaximumPathDepthExceeded
+            | MaximumSignatureChecksExceeded
+            | MaximumNameConstraintComparisonsExceeded => Problem::PathTooLong,
+            UnsupportedCriticalExtension => Problem::UnknownCriticalExtension,
+            EmptyEkuExtension => Problem::WrongPurpose,
+            CertDistrusted => Problem::NotTrusted,
+            SignatureAlgorithmMismatch
+            | ExtensionValueInvalid
+            | InvalidNetworkMaskConstraint
+            | InvalidSerialNumber
+            | MalformedDnsIdentifier
+            | MalformedExtensions
+            | MalformedNameConstraint
+            | UnsupportedCertVersion
+            | UnsupportedNameType => Problem::Malformed,
+            IssuerNotCrlSigner
+            | InvalidCrlNumber
+            | InvalidCrlSignatureForPublicKey
+            | UnsupportedCrlIssuingDistributionPoint
+            | UnsupportedCrlVersion
+            | UnsupportedDeltaCrl
+            | UnsupportedIndirectCrl
+            | UnsupportedRevocationReason
+            | UnsupportedRevocationReasonsPartitioning => Problem::RevocationUnknown,
+            _ => Problem::Invalid,
         }
     }
 
