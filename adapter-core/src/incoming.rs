@@ -86,7 +86,7 @@ impl Incoming {
         Poll::Pending
     }
 
-    /// Splits it into one `Incoming` for each worker: run each on its worker's runtime.
+    /// Splits this into one `Incoming` per worker: run each on its worker's runtime.
     pub fn into_workers(mut self) -> Vec<Self> {
         let workers = std::mem::take(&mut self.workers);
         let one = |worker| Self {

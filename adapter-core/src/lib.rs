@@ -36,10 +36,11 @@ pub use sip_transport_proto;
 
 pub use builder::Builder;
 pub use error::{BindError, BlockingSendError};
+pub use hub::outcome::Sending;
 pub use incoming::Incoming;
 pub use resolver::StaticResolver;
 pub use runtime::{BoxFuture, Resolve, SocketOptions};
-pub use send::{SendBuilder, Sending};
+pub use send::SendBuilder;
 pub use transport::SipTransport;
 
 // The protocol's types that applications name. Adapters re-export all of this crate's root.

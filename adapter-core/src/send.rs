@@ -1,11 +1,8 @@
-//! The builder and the future of a send.
+//! The builder of a send.
 
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::future::IntoFuture;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_channel::oneshot;
 use sip_transport_proto::error::{SendCause, SendError};
 use sip_transport_proto::resolve::Target;
 use sip_transport_proto::sip_core::Message;
@@ -17,7 +14,8 @@ use sip_transport_proto::{
 };
 
 use crate::error::BlockingSendError;
-use crate::hub::{Hub, SendOutcome};
+use crate::hub::Hub;
+use crate::hub::outcome::Sending;
 use crate::sync::block_on;
 
 /// A message about to be sent: set its options, then `.await` it, [`start`](Self::start) it, or
@@ -160,7 +158,7 @@ impl<'a> SendBuilder<'a> {
         self.with(|options| options.responses(policy))
     }
 
-    /// Sets the size from which on TCP replaces UDP.
+    /// Sets the size above which TCP is used instead of UDP.
     pub fn size_rule(self, rule: SizeRule) -> Self {
         self.with(|options| options.size_rule(rule))
     }
@@ -210,49 +208,6 @@ impl IntoFuture for SendBuilder<'_> {
     type IntoFuture = Sending;
 
     fn into_future(self) -> Sending {
-        match self.hub.submit(self.outgoing) {
-            Ok(ended) => ended.into(),
-            Err(error) => Sending(State::Ended(Some(Err(error)))),
-        }
-    }
-}
-
-/// The future of a send: ready at once unless it waits for a lookup or a connection.
-#[derive(Debug)]
-#[must_use = "this future is the outcome of a send"]
-pub struct Sending(State);
-
-#[derive(Debug)]
-// Boxing the common case would cost an allocation for each message.
-#[allow(clippy::large_enum_variant)]
-enum State {
-    Ended(Option<Result<Sent, SendError>>),
-    Waiting(oneshot::Receiver<Result<Sent, SendError>>),
-}
-
-impl From<SendOutcome> for Sending {
-    fn from(ended: SendOutcome) -> Self {
-        Self(match ended {
-            SendOutcome::Sent(sent) => State::Ended(Some(Ok(sent))),
-            SendOutcome::Later(receiver) => State::Waiting(receiver),
-        })
-    }
-}
-
-impl Future for Sending {
-    type Output = Result<Sent, SendError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Ended(result) => match result.take() {
-                Some(result) => Poll::Ready(result),
-                None => Poll::Pending,
-            },
-            State::Waiting(receiver) => match Pin::new(receiver).poll(cx) {
-                Poll::Ready(Ok(result)) => Poll::Ready(result),
-                // Every send ends before the transport does.
-                Poll::Ready(Err(oneshot::Canceled)) | Poll::Pending => Poll::Pending,
-            },
-        }
+        self.hub.submit(self.outgoing)
     }
 }

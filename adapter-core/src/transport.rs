@@ -91,14 +91,14 @@ impl<R> SipTransport<R> {
         &self.owner.0
     }
 
-    /// Sends a request to its own destination (RFC 3261 §8.1.2), or as the methods of the result
-    /// set.
+    /// Prepares a request for its own destination (RFC 3261 §8.1.2), which the result's methods can
+    /// change. Await or start the result.
     pub fn send_request(&self, request: Request) -> SendBuilder<'_> {
         SendBuilder::new(self.hub(), request.into())
     }
 
-    /// Sends a response on the return path of its request (RFC 3261 §18.2.2), or as the methods of
-    /// the result set.
+    /// Prepares a response for the return path of its request (RFC 3261 §18.2.2), which the result's
+    /// methods can change. Await or start the result.
     pub fn send_response(&self, response: Response) -> SendBuilder<'_> {
         SendBuilder::new(self.hub(), response.into())
     }
@@ -112,7 +112,7 @@ impl<R> SipTransport<R> {
         self.hub().resend(sent)
     }
 
-    /// Sends a message that counted as sent to its next target, as another transaction with an id
+    /// Prepares a message that counted as sent for its next target, as another transaction with an id
     /// and a branch of its own (RFC 3261 §8.1.2): after a timeout or a 503. The target that failed
     /// is tried last from now on. Setting another destination drops the targets that are left.
     ///

@@ -87,6 +87,6 @@ impl Server {
             panic!("a response to a datagram is routed at once");
         };
         let sent = route.render(self.now, &outgoing).unwrap();
-        sent.keep(outgoing)
+        sent.with_outgoing(outgoing)
     }
 }

@@ -1,4 +1,4 @@
-//! Automata that read text a byte at a time, at one shift a byte.
+//! Finite automata that process a byte by one shift.
 
 /// For each byte what it makes of every state: the next state of state `n`, times [`WIDTH`], in the
 /// bits from `n` times [`WIDTH`] on. To go on costs a shift, and no look-up waits for the one before.

@@ -39,7 +39,7 @@ pub enum Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Parses the host that `data` begins with; also tells how many bytes it takes.
+    /// Parses the host at the start of `data`, and returns its length too.
     #[inline]
     pub fn parse(data: &'a [u8]) -> Result<(Self, usize), ValueError> {
         Self::parse_as(data, Reading::Strict)
@@ -62,7 +62,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Whether this is `0.0.0.0` or `[::]`, in any spelling.
+    /// Returns true for `0.0.0.0` and `[::]`, in any spelling.
     pub const fn is_unspecified(&self) -> bool {
         match self {
             Self::Name(_) => false,
@@ -427,7 +427,7 @@ impl<'a> HostPort<'a> {
         }
     }
 
-    /// Parses the host and port that `data` begins with; also tells how many bytes they take.
+    /// Parses the host and port at the start of `data`, and returns their length too.
     ///
     /// A colon behind the host must have a port behind it, of at most 65535; leading zeros are
     /// legal.

@@ -1,5 +1,4 @@
-//! Whether a name comes twice in a list of parameters, at a cost that does not grow with the
-//! square of what a peer sends.
+//! Detection of repeated names in parameter lists, in less than quadratic time.
 
 use core::cmp::Ordering;
 

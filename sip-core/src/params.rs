@@ -180,12 +180,12 @@ impl<'a> Params<'a> {
         self.get(name)?.value
     }
 
-    /// Whether there is a parameter of that name.
+    /// Returns true if there is a parameter of that name.
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }

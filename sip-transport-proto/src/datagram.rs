@@ -11,6 +11,7 @@ use sip_core::message::{Head, ParseError};
 use crate::config::ChannelConfig;
 use crate::config::calls::{Direction, Tapped};
 use crate::config::multicast::Membership;
+use crate::context::ChannelContext;
 use crate::endpoint::{Transmit, is_one_host, normalise};
 use crate::event::Event;
 use crate::ids::{Carrier, SocketId};
@@ -19,7 +20,6 @@ use crate::incoming::reply::Answerable;
 use crate::keep;
 use crate::keep::{KeptFlows, stun};
 use crate::protocol::Protocol;
-use crate::shared::ChannelContext;
 
 /// The state machine of one UDP socket, which turns datagrams into events. It does no I/O and keeps
 /// no state about peers; the flows that are kept alive belong to the router.
@@ -28,7 +28,7 @@ use crate::shared::ChannelContext;
 /// - **Output**: [`poll_transmit`](Self::poll_transmit), to be called until it returns `None`.
 #[derive(Debug)]
 pub struct DatagramSocket {
-    shared: Arc<ChannelContext>,
+    context: Arc<ChannelContext>,
     kept: Arc<KeptFlows>,
     id: SocketId,
     local: SocketAddr,
@@ -41,7 +41,7 @@ pub struct DatagramSocket {
 
 impl DatagramSocket {
     pub(crate) fn new(
-        shared: Arc<ChannelContext>,
+        context: Arc<ChannelContext>,
         kept: Arc<KeptFlows>,
         id: SocketId,
         channel: &ChannelConfig,
@@ -49,7 +49,7 @@ impl DatagramSocket {
     ) -> Self {
         let (local, force_rport) = (channel.local, channel.force_rport);
         Self {
-            shared,
+            context,
             kept,
             id,
             local,
@@ -71,8 +71,8 @@ impl DatagramSocket {
         self.local
     }
 
-    /// Processes a datagram from `remote`. `local_ip` is the address it was sent to, if the socket
-    /// is bound to the unspecified address and the operating system reports it.
+    /// Processes a datagram from `remote`. `local_ip` is the address it was sent to, if the
+    /// operating system reports it; used only where the socket is bound to the unspecified address.
     ///
     /// One datagram carries one message (RFC 3261 §18.3); bytes after its body are ignored. A
     /// keep-alive, a response that is not ours, or data that is not SIP yields no event.
@@ -86,7 +86,7 @@ impl DatagramSocket {
     ) -> Option<Event> {
         // A keep-alive: CRLFs (RFC 3261 §7.5), or the zero bytes that some devices send.
         if !data.iter().any(|b| !matches!(b, b'\r' | b'\n' | 0)) {
-            self.shared.counters.keepalives_in.one();
+            self.context.counters.keepalives_in.one();
             return None;
         }
         if stun::is_stun(data) {
@@ -98,7 +98,7 @@ impl DatagramSocket {
             .first()
             .is_some_and(|b| !b.is_ascii_graphic() && !matches!(b, b'\r' | b'\n' | b' ' | b'\t'))
         {
-            self.shared.counters.not_sip.one();
+            self.context.counters.not_sip.one();
             return None;
         }
         let source = self.source(local_ip);
@@ -116,22 +116,22 @@ impl DatagramSocket {
             force_rport: self.force_rport,
         };
         if let Some(first) = self.over_rate(now, remote) {
-            self.shared.counters.datagrams_limited.one();
+            self.context.counters.datagrams_limited.one();
             return first.then(|| Event::SourceLimited {
-                local: arrival.local(),
-                remote: arrival.remote(),
+                local: arrival.local_endpoint(),
+                remote: arrival.remote_endpoint(),
             });
         }
         let mut head = Head::default();
-        let read = head.read(data, &self.shared.limits);
+        let read = head.read(data, &self.context.limits);
         let checked = read.and_then(|()| head.check(data));
-        if self.shared.is_watched() {
-            self.shared.show(arrival.tapped(now, data, checked.err()));
+        if self.context.is_watched() {
+            self.context.show(arrival.tapped(now, data, checked.err()));
         }
         if let Err(error) = checked {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
         }
-        let event = arrival.event(now, &self.shared, &self.groups, &head, data);
+        let event = arrival.event(now, &self.context, &self.groups, &head, data);
         if self.kept.negotiate() && matches!(event, Some(Event::Response { .. })) {
             self.see_agreement(now, arrival.remote, &head, data);
         }
@@ -143,8 +143,8 @@ impl DatagramSocket {
     fn see_agreement(&mut self, now: Instant, remote: SocketAddr, head: &Head, data: &[u8]) {
         let via = head.top_via(data).ok();
         if let Some(seconds) = via.and_then(|via| keep::agreed_seconds(&via)) {
-            let (key, shared) = ((self.id.channel, remote), &self.shared);
-            self.rearmed |= self.kept.agreed(now, key, seconds, shared);
+            let (key, context) = ((self.id.channel, remote), &self.context);
+            self.rearmed |= self.kept.agreed(now, key, seconds, context);
         }
     }
 
@@ -169,20 +169,20 @@ impl DatagramSocket {
             destination.set_port(request.port);
             // The rate is checked first: that is cheaper than building the reply.
             let reply = self.may_reply(now, destination).then(|| {
-                let detailed = self.shared.detailed_reason;
+                let detailed = self.context.detailed_reason;
                 request.reply(&error, detailed, &self.seed, Some(data.len()))
             });
             match reply.flatten() {
                 Some(bytes) => self.reply(now, arrival, (destination, source), bytes),
-                None => self.shared.counters.malformed_replies_suppressed.one(),
+                None => self.context.counters.malformed_replies_suppressed.one(),
             }
         }
-        arrival.malformed(&self.shared, error, data)
+        arrival.malformed(&self.context, error, data)
     }
 
     /// Counts a datagram that was longer than the receive buffer, and was therefore discarded.
     pub fn handle_truncated(&mut self) {
-        self.shared.counters.truncated.one();
+        self.context.counters.truncated.one();
     }
 
     /// The next datagram to send. There may be more after each
@@ -201,18 +201,18 @@ impl DatagramSocket {
         local_ip: Option<IpAddr>,
         data: &[u8],
     ) -> Option<Event> {
-        self.shared.counters.keepalives_in.one();
+        self.context.counters.keepalives_in.one();
         let Some(request) = stun::BindingRequest::read(data) else {
             let key = (self.id.channel, normalise(remote));
-            return self.kept.answered(now, key, data, &self.shared);
+            return self.kept.answered(now, key, data, &self.context);
         };
         // Asked before the answer is made, which costs more than asking.
-        let from = self.shared.rate_request(now, remote.ip());
-        if remote.port() == 0 || !self.shared.rates.stun.take(from) {
-            self.shared.counters.stun_answers_suppressed.one();
+        let from = self.context.rate_request(now, remote.ip());
+        if remote.port() == 0 || !self.context.rates.stun.take(from) {
+            self.context.counters.stun_answers_suppressed.one();
             return None;
         }
-        self.shared.counters.stun_answers.one();
+        self.context.counters.stun_answers.one();
         self.replies.push_back(Transmit {
             destination: remote,
             source: self.source(local_ip),
@@ -232,8 +232,8 @@ impl DatagramSocket {
     /// Returns true if the rate allows a reply to a malformed request from there. Nothing can be
     /// sent to port 0.
     fn may_reply(&self, now: Instant, destination: SocketAddr) -> bool {
-        let source = self.shared.rate_request(now, destination.ip());
-        destination.port() != 0 && self.shared.rates.malformed.take(source)
+        let source = self.context.rate_request(now, destination.ip());
+        destination.port() != 0 && self.context.rates.malformed.take(source)
     }
 
     fn reply(
@@ -243,9 +243,9 @@ impl DatagramSocket {
         (destination, source): (SocketAddr, Option<IpAddr>),
         bytes: Bytes,
     ) {
-        self.shared.counters.malformed_replies.one();
-        if self.shared.is_watched() {
-            self.shared.show(Tapped {
+        self.context.counters.malformed_replies.one();
+        if self.context.is_watched() {
+            self.context.show(Tapped {
                 direction: Direction::Out,
                 remote: arrival.endpoint(normalise(destination)),
                 ..arrival.tapped(now, &bytes, None)
@@ -263,8 +263,8 @@ impl DatagramSocket {
     /// Charges a message to the rate of its source, if there is one. Returns `None` if the source
     /// is within its rate; otherwise `Some`, with true if the excess should be reported.
     fn over_rate(&self, now: Instant, remote: SocketAddr) -> Option<bool> {
-        let rate = self.shared.rates.messages.as_ref()?;
-        let source = self.shared.rate_request(now, remote.ip());
+        let rate = self.context.rates.messages.as_ref()?;
+        let source = self.context.rate_request(now, remote.ip());
         (!rate.take(source)).then(|| rate.refuse(source))
     }
 }

@@ -101,8 +101,8 @@ pub enum Event {
         /// The reason.
         cause: ChannelFailure,
     },
-    /// A send completed: with a [`Transport`](crate::Transport), one that had to wait; with the
-    /// adapters, each one that was started without waiting for its result.
+    /// The end of a send: of one that had to wait, in a [`Transport`](crate::Transport); of one that
+    /// was started without awaiting its outcome, in an adapter.
     SendCompleted {
         /// The send.
         send: SendId,

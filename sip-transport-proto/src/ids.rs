@@ -67,7 +67,7 @@ impl From<u64> for SendId {
     }
 }
 
-/// A query to the environment: a lookup, or the local address towards a peer.
+/// A query: a plan that the application asked for, or the local address towards a peer.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct QueryId(pub(crate) u64);
 

@@ -44,6 +44,7 @@
 
 mod config;
 mod connection;
+mod context;
 mod datagram;
 mod deadline;
 mod endpoint;
@@ -58,7 +59,6 @@ mod protocol;
 pub mod resolve;
 mod router;
 mod setting;
-mod shared;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod tls;
@@ -114,6 +114,8 @@ pub mod parts {
 
     pub use crate::connection::notice::{Command, Notice};
     pub use crate::connection::{Call, Connection, ConnectionEvent};
+    pub use crate::context::accept_filter::AcceptFilter;
+    pub use crate::context::tap::TapCall;
     pub use crate::datagram::DatagramSocket;
     pub use crate::ids::Carrier;
     pub use crate::observe::log_limiter::LogLimiter;
@@ -121,6 +123,4 @@ pub mod parts {
     pub use crate::outgoing::outcome::{Returned, Routed};
     pub use crate::outgoing::send_ids::SendIds;
     pub use crate::router::{Held, Router, RouterOutput};
-    pub use crate::shared::accept_filter::AcceptFilter;
-    pub use crate::shared::tap::TapCall;
 }

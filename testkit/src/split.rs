@@ -52,7 +52,7 @@ enum Task {
 }
 
 impl Split {
-    fn keep_machines(&mut self) {
+    fn fetch_machines(&mut self) {
         while let Some(machine) = self.router.take_machine() {
             self.connections.insert(machine.id(), machine);
         }
@@ -70,7 +70,7 @@ impl Split {
         Some(call(machine))
     }
 
-    fn complete(&mut self, result: Result<Sent, SendError>) {
+    fn deliver_outcome(&mut self, result: Result<Sent, SendError>) {
         let send = match &result {
             Ok(sent) => sent.id(),
             Err(error) => error.send(),
@@ -86,16 +86,16 @@ impl Split {
                 self.tasks.push(Task::Push(dispatch, outgoing))
             }
             Ok(Routed::Waiting(_)) => {}
-            Err(error) => self.complete(Err(error)),
+            Err(error) => self.deliver_outcome(Err(error)),
         }
         self.tasks.push(Task::Router);
     }
 
-    fn push(&mut self, now: Instant, dispatch: Dispatch, outgoing: Box<Outgoing>) {
+    fn hand_over(&mut self, now: Instant, dispatch: Dispatch, outgoing: Box<Outgoing>) {
         let Carrier::Connection(id) = dispatch.carrier() else {
-            return self.give(now, &dispatch, outgoing);
+            return self.render_and_queue(now, &dispatch, outgoing);
         };
-        self.keep_machines();
+        self.fetch_machines();
         self.touched.insert(id);
         let pushed = match self.connections.get_mut(&id) {
             Some(machine) => machine.push(dispatch, outgoing),
@@ -107,23 +107,25 @@ impl Split {
             Ok(Routed::Ready(dispatch, outgoing)) if self.die(2) == 0 => {
                 self.tasks.push(Task::Give(dispatch, outgoing));
             }
-            Ok(Routed::Ready(dispatch, outgoing)) => self.give(now, &dispatch, outgoing),
+            Ok(Routed::Ready(dispatch, outgoing)) => {
+                self.render_and_queue(now, &dispatch, outgoing)
+            }
             Err(returned) => self.tasks.push(Task::Retry(returned)),
         }
     }
 
-    fn give(&mut self, now: Instant, dispatch: &Dispatch, outgoing: Box<Outgoing>) {
+    fn render_and_queue(&mut self, now: Instant, dispatch: &Dispatch, outgoing: Box<Outgoing>) {
         let given = dispatch.render(now, &outgoing).and_then(|sent| {
-            self.put(now, &sent)?;
+            self.queue_bytes(now, &sent)?;
             Ok(sent)
         });
         match given {
-            Ok(sent) => self.complete(Ok(sent.keep(outgoing))),
+            Ok(sent) => self.deliver_outcome(Ok(sent.with_outgoing(outgoing))),
             Err(cause) => self.tasks.push(Task::Retry(Returned::new(outgoing, cause))),
         }
     }
 
-    fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+    fn queue_bytes(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         if let Some((socket, transmit)) = sent.datagram() {
             if let Some(call) = sent.tap(now) {
                 call.run();
@@ -179,7 +181,7 @@ impl Split {
                 remote,
                 local,
             } => {
-                self.keep_machines();
+                self.fetch_machines();
                 self.touched.insert(connection);
                 self.outputs.push_back(Output::Connect {
                     connection,
@@ -216,7 +218,7 @@ impl Split {
             RouterOutput::Routed(dispatch, outgoing) => {
                 self.tasks.push(Task::Push(dispatch, outgoing))
             }
-            RouterOutput::Failed(error) => self.complete(Err(error)),
+            RouterOutput::Failed(error) => self.deliver_outcome(Err(error)),
         }
     }
 
@@ -243,10 +245,10 @@ impl Split {
                     self.router_output(now, output);
                 }
             }
-            Task::Push(dispatch, outgoing) => self.push(now, dispatch, outgoing),
-            Task::Give(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
+            Task::Push(dispatch, outgoing) => self.hand_over(now, dispatch, outgoing),
+            Task::Give(dispatch, outgoing) => self.render_and_queue(now, &dispatch, outgoing),
             Task::Render(id, dispatch, outgoing) => {
-                self.give(now, &dispatch, outgoing);
+                self.render_and_queue(now, &dispatch, outgoing);
                 self.rendering.remove(&id);
                 self.tasks.push(Task::Connection(id));
             }
@@ -377,7 +379,7 @@ impl Machine for Split {
         kind: ErrorKind,
     ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(now, send, remote, kind);
+            let event = self.router.handle_datagram_failed(now, send, remote, kind);
             self.outputs.extend(event.map(Output::Event));
         }
     }

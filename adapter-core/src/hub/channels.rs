@@ -67,12 +67,12 @@ impl Hub {
 
     fn add_socket(self: &Arc<Self>, id: SocketId, io: Box<dyn Datagrams>, worker: usize) {
         if let Some(machine) = self.with_router(|router| router.datagram_socket(id)) {
-            let (socket, machine) = self.keep_socket(id, machine, io, worker);
+            let (socket, machine) = self.insert_socket(id, machine, io, worker);
             self.spawn(worker, tasks::datagrams(Arc::clone(self), socket, machine));
         }
     }
 
-    pub(super) fn keep_socket(
+    pub(super) fn insert_socket(
         &self,
         id: SocketId,
         machine: DatagramSocket,
@@ -86,10 +86,10 @@ impl Hub {
 
     pub(crate) fn remove_channel(self: &Arc<Self>, id: ChannelId) -> Result<(), ChannelError> {
         let now = self.now();
-        let (removed, asked) = self.ask(|router| router.remove_channel(now, id));
+        let (removed, outputs) = self.call_router(|router| router.remove_channel(now, id));
         removed?;
         self.close_sockets(id);
-        self.run(asked);
+        self.run(outputs);
         Ok(())
     }
 
@@ -100,11 +100,11 @@ impl Hub {
             return;
         }
         let now = self.now();
-        let (failed, asked) = self.ask(|router| router.fail_channel(now, id, cause));
+        let (failed, outputs) = self.call_router(|router| router.fail_channel(now, id, cause));
         if failed.is_ok() {
             self.close_sockets(id);
         }
-        self.run(asked);
+        self.run(outputs);
     }
 
     fn close_sockets(&self, id: ChannelId) {
@@ -119,11 +119,11 @@ impl Hub {
             }
             keep
         });
-        gone.iter().for_each(|socket| socket.task.wake());
+        gone.iter().for_each(|socket| socket.waker.wake());
     }
 
     /// Removes a socket whose task has ended.
-    pub(crate) fn forget_socket(&self, id: SocketId) {
+    pub(crate) fn remove_socket(&self, id: SocketId) {
         drop(write(&self.sockets).remove(&id));
     }
 

@@ -2,7 +2,8 @@
 
 pub(crate) mod alarm;
 mod channels;
-pub(crate) mod link;
+pub(crate) mod connection;
+pub(crate) mod outcome;
 mod outputs;
 pub(crate) mod owner;
 pub(crate) mod queue;
@@ -27,7 +28,7 @@ use sip_transport_proto::{
     SocketId,
 };
 
-use crate::hub::link::SharedConnection;
+use crate::hub::connection::SharedConnection;
 use crate::hub::queue::Queue;
 use crate::hub::socket::SharedSocket;
 use crate::runtime::{Resolve, Runtime, SocketOptions};
@@ -47,15 +48,6 @@ pub(crate) struct RouterOutputs(Vec<RouterOutput>);
 
 /// The result of a plan.
 pub(crate) type PlanResult = Result<Vec<Target>, SendCause>;
-
-/// The outcome of a send: now or later.
-#[derive(Debug)]
-// Boxing the common case would cost an allocation for each message.
-#[allow(clippy::large_enum_variant)]
-pub(crate) enum SendOutcome {
-    Sent(Sent),
-    Later(oneshot::Receiver<Result<Sent, SendError>>),
-}
 
 #[derive(Debug)]
 enum Waiter {
@@ -83,13 +75,13 @@ pub(crate) struct Hub {
     pub(crate) workers: Vec<Worker>,
     resolver: Arc<dyn Resolve>,
     sockets: RwLock<BTreeMap<SocketId, Arc<SharedSocket>>>,
-    links: RwLock<BTreeMap<ConnectionId, Arc<SharedConnection>>>,
+    connections: RwLock<BTreeMap<ConnectionId, Arc<SharedConnection>>>,
     listeners: Mutex<BTreeMap<ChannelId, Arc<AtomicWaker>>>,
     lookups: Mutex<BTreeMap<LookupId, Arc<AtomicWaker>>>,
     answers: Mutex<Answers>,
     plans: Mutex<BTreeMap<QueryId, oneshot::Sender<PlanResult>>>,
     waiters: Mutex<BTreeMap<SendId, Waiter>>,
-    pub(crate) router_task: AtomicWaker,
+    pub(crate) router_waker: AtomicWaker,
     pub(crate) datagram_queue: usize,
     pub(crate) socket_options: SocketOptions,
     stopping: AtomicBool,
@@ -112,14 +104,14 @@ impl Hub {
             router: Mutex::new(router),
             workers,
             sockets: RwLock::default(),
-            links: RwLock::default(),
+            connections: RwLock::default(),
             listeners: Mutex::default(),
             lookups: Mutex::default(),
             answers: Mutex::default(),
             plans: Mutex::default(),
             resolver,
             waiters: Mutex::default(),
-            router_task: AtomicWaker::new(),
+            router_waker: AtomicWaker::new(),
             datagram_queue,
             socket_options,
             stopping: AtomicBool::new(false),
@@ -134,23 +126,23 @@ impl Hub {
             .map_or_else(Instant::now, |worker| worker.runtime.now())
     }
 
-    /// Locks the router briefly to query its state: for calls that produce no output.
+    /// Locks the router briefly, for calls that produce no output.
     pub(crate) fn with_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> T {
         call(&mut lock(&self.router))
     }
 
-    /// Locks the router briefly, for routing only. Only the caller may [`run`](Self::run) the
-    /// outputs, so that a message is with its connection before that can fail. New connections are
-    /// in the index before any other sender can be routed to them.
-    pub(crate) fn ask<T>(&self, call: impl FnOnce(&mut Router) -> T) -> (T, RouterOutputs) {
+    /// Locks the router briefly, for routing only. The caller [`run`](Self::run)s the outputs once
+    /// it has handed its message to the connection: earlier, that could fail before the message is
+    /// there. New connections are in the index before any other sender can be routed to them.
+    pub(crate) fn call_router<T>(&self, call: impl FnOnce(&mut Router) -> T) -> (T, RouterOutputs) {
         let mut router = lock(&self.router);
         let result = call(&mut router);
         while let Some(machine) = router.take_machine() {
-            self.adopt(machine);
+            self.insert_connection(machine);
         }
         let outputs: Vec<_> = iter::from_fn(|| router.poll_output()).collect();
         for output in &outputs {
-            // An entry here can be cancelled by whoever runs later outputs.
+            // Entered under the lock: another thread may run its `CancelLookup` before this output.
             if let RouterOutput::Lookup { id, .. } = output {
                 lock(&self.lookups).insert(*id, Arc::default());
             }
@@ -176,12 +168,12 @@ impl Hub {
         if self.stopping.swap(true, Ordering::AcqRel) {
             return;
         }
-        let ((), asked) = self.ask(Router::shutdown);
-        self.run(asked);
-        self.router_task.wake();
+        let ((), outputs) = self.call_router(Router::shutdown);
+        self.run(outputs);
+        self.router_waker.wake();
         read(&self.sockets)
             .values()
-            .for_each(|socket| socket.task.wake());
+            .for_each(|socket| socket.waker.wake());
         lock(&self.listeners)
             .values()
             .for_each(|listener| listener.wake());
@@ -216,39 +208,40 @@ impl Hub {
     }
 
     /// Adds a state machine to the index; its task is to be started.
-    pub(crate) fn adopt(&self, machine: Connection) -> Arc<SharedConnection> {
+    pub(crate) fn insert_connection(&self, machine: Connection) -> Arc<SharedConnection> {
         let id = machine.id();
-        let link = Arc::new(SharedConnection::new(machine, id.shard(self.workers.len())));
-        write(&self.links).insert(id, Arc::clone(&link));
-        link
+        let connection = Arc::new(SharedConnection::new(machine, id.shard(self.workers.len())));
+        write(&self.connections).insert(id, Arc::clone(&connection));
+        connection
     }
 
-    /// Ends a connection whose task ends, whatever the state of its state machine.
-    fn forget_link(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
-        self.remove_link(id);
+    /// Removes a connection whose task ends, whatever the state of its state machine, and notifies
+    /// the router.
+    fn abandon_connection(self: &Arc<Self>, id: ConnectionId, reason: CloseReason) {
+        self.remove_connection(id);
         self.notify(id, Notice::closed(reason));
     }
 
     /// Removes a connection, so that nothing more is given to it.
-    fn remove_link(&self, id: ConnectionId) {
-        write(&self.links).remove(&id);
+    fn remove_connection(&self, id: ConnectionId) {
+        write(&self.connections).remove(&id);
     }
 
     /// Passes a connection's notice on to the router.
     fn notify(self: &Arc<Self>, id: ConnectionId, notice: Notice) {
         let now = self.now();
-        let ((), asked) = self.ask(|router| router.handle_notice(now, id, notice));
-        self.run(asked);
+        let ((), outputs) = self.call_router(|router| router.handle_notice(now, id, notice));
+        self.run(outputs);
     }
 
-    fn link(&self, id: ConnectionId) -> Option<Arc<SharedConnection>> {
-        read(&self.links).get(&id).cloned()
+    fn connection(&self, id: ConnectionId) -> Option<Arc<SharedConnection>> {
+        read(&self.connections).get(&id).cloned()
     }
 
     /// Fills in the fields that the connection's state machine knows, and the router does not.
     pub(crate) fn fill_in(&self, info: &mut ConnectionInfo) {
-        if let Some(link) = self.link(info.id) {
-            lock(&link.machine).fill_in(info);
+        if let Some(connection) = self.connection(info.id) {
+            lock(&connection.machine).fill_in(info);
         }
     }
 
@@ -258,20 +251,20 @@ impl Hub {
         keep: Keep,
     ) -> Result<(), KeepError> {
         let now = self.now();
-        let (result, asked) = self.ask(|router| router.keep(now, remote, keep));
-        self.run(asked);
+        let (result, outputs) = self.call_router(|router| router.keep(now, remote, keep));
+        self.run(outputs);
         result
     }
 
     pub(crate) fn stop_keeping(self: &Arc<Self>, remote: &SipEndpoint) -> bool {
-        let (known, asked) = self.ask(|router| router.stop_keeping(remote));
-        self.run(asked);
+        let (known, outputs) = self.call_router(|router| router.stop_keeping(remote));
+        self.run(outputs);
         known
     }
 
     pub(crate) fn close(self: &Arc<Self>, id: ConnectionId) -> bool {
-        let (known, asked) = self.ask(|router| router.close(id));
-        self.run(asked);
+        let (known, outputs) = self.call_router(|router| router.close(id));
+        self.run(outputs);
         known
     }
 }

@@ -26,7 +26,7 @@ impl Hub {
         for output in others.into_iter().chain(connects) {
             self.run_output(output);
         }
-        self.router_task.wake();
+        self.router_waker.wake();
     }
 
     fn run_output(self: &Arc<Self>, output: RouterOutput) {
@@ -37,23 +37,23 @@ impl Hub {
                 remote,
                 local,
             } => {
-                let Some(link) = self.link(connection) else {
+                let Some(connection) = self.connection(connection) else {
                     return;
                 };
                 let local = local.map(|ip| SocketAddr::new(ip, 0));
-                let worker = link.worker;
+                let worker = connection.worker;
                 self.spawn(
                     worker,
-                    tasks::connect(Arc::clone(self), link, remote, local),
+                    tasks::connect(Arc::clone(self), connection, remote, local),
                 );
             }
             RouterOutput::Command {
                 connection,
                 command,
             } => {
-                if let Some(link) = self.link(connection) {
-                    lock(&link.machine).handle_command(now, command);
-                    link.task.wake();
+                if let Some(connection) = self.connection(connection) {
+                    lock(&connection.machine).handle_command(now, command);
+                    connection.waker.wake();
                 }
             }
             RouterOutput::Datagram { socket, transmit } => {
@@ -71,7 +71,7 @@ impl Hub {
                     .ok_or_else(|| io::ErrorKind::Unsupported.into())
                     .and_then(|worker| worker.runtime.bind_datagrams(local, &options));
                 let id = channel.socket(0);
-                let (socket, asked) = self.ask(|router| {
+                let (socket, outputs) = self.call_router(|router| {
                     match &bound {
                         Ok(socket) => router.handle_bound(now, channel, Ok(socket.local_addr())),
                         Err(error) => match sys::local_fault(error) {
@@ -80,9 +80,9 @@ impl Hub {
                         },
                     }
                     // Before the lock is released: waiting sends use the socket at once.
-                    Some(self.keep_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
+                    Some(self.insert_socket(id, router.datagram_socket(id)?, bound.ok()?, 0))
                 });
-                self.run(asked);
+                self.run(outputs);
                 if let Some((socket, machine)) = socket {
                     self.spawn(0, tasks::datagrams(Arc::clone(self), socket, machine));
                 }
@@ -95,12 +95,12 @@ impl Hub {
                 }
             }
             RouterOutput::CancelLookup(id) => {
-                let asked = lock(&self.lookups).remove(&id);
-                if let Some(task) = asked {
-                    task.wake();
+                let waker = lock(&self.lookups).remove(&id);
+                if let Some(waker) = waker {
+                    waker.wake();
                 }
             }
-            RouterOutput::Planned { query, result } => self.planned(query, result),
+            RouterOutput::Planned { query, result } => self.deliver_plan(query, result),
             RouterOutput::LocalAddress { query, remote } => {
                 let Some(worker) = self.workers.first() else {
                     return;
@@ -109,14 +109,15 @@ impl Hub {
                     .runtime
                     .local_address(remote)
                     .map_err(|error| error.kind());
-                let ((), asked) = self.ask(|router| router.handle_local_address(now, query, local));
-                self.run(asked);
+                let ((), outputs) =
+                    self.call_router(|router| router.handle_local_address(now, query, local));
+                self.run(outputs);
             }
             RouterOutput::Routed(dispatch, outgoing) => {
-                let attempt = self.attempt(now, Routed::Ready(dispatch, outgoing));
-                self.finish(now, attempt);
+                let attempt = self.try_dispatch(now, Routed::Ready(dispatch, outgoing));
+                self.resume_send(now, attempt);
             }
-            RouterOutput::Failed(error) => self.complete(Err(error)),
+            RouterOutput::Failed(error) => self.deliver_outcome(Err(error)),
             // The router's task polls the timeout again once all is done.
             RouterOutput::Rearm => {}
         }
@@ -128,7 +129,7 @@ impl Hub {
     }
 
     /// Handles the answer to a lookup, unless it is no longer needed.
-    pub(crate) fn answered(self: &Arc<Self>, id: LookupId, answer: Answer) {
+    pub(crate) fn handle_lookup(self: &Arc<Self>, id: LookupId, answer: Answer) {
         if lock(&self.lookups).remove(&id).is_none() {
             return;
         }
@@ -142,15 +143,15 @@ impl Hub {
         while let Some((id, answer)) = answers.waiting.pop_front() {
             drop(answers);
             let now = self.now();
-            let ((), asked) = self.ask(|router| router.handle_lookup(now, id, answer));
-            self.run(asked);
+            let ((), outputs) = self.call_router(|router| router.handle_lookup(now, id, answer));
+            self.run(outputs);
             answers = lock(&self.answers);
         }
         answers.busy = false;
     }
 
     /// Reports a datagram that was not sent or not delivered.
-    pub(crate) fn report(
+    pub(crate) fn report_datagram(
         &self,
         worker: usize,
         send: SendId,
@@ -158,7 +159,8 @@ impl Hub {
         cause: SendFailure,
     ) {
         let now = self.now();
-        let event = self.with_router(|router| router.send_failed(now, send, remote, cause));
+        let event =
+            self.with_router(|router| router.handle_datagram_failed(now, send, remote, cause));
         if let Some(event) = event {
             self.deliver(worker, event);
         }

@@ -32,8 +32,8 @@ struct Inner {
     /// Events are passed in the batches in which they were found: none is moved on its own.
     batches: VecDeque<Batch>,
     /// The sum of what is queued and what the application has taken in its last batch.
-    held: Held,
-    taken: Held,
+    held: Load,
+    taken: Load,
     receiver: Option<Waker>,
     /// The tasks that resume reading when there is room again.
     paused: Vec<Waker>,
@@ -47,18 +47,18 @@ struct Inner {
 #[derive(Debug)]
 struct Batch {
     events: Vec<Event>,
-    held: Held,
+    held: Load,
 }
 
 /// The number of messages, of the bytes that they hold, and of other events.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Load {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     pub(crate) others: usize,
 }
 
-impl Held {
+impl Load {
     fn of(events: &[Event]) -> Self {
         let mut held = Self::default();
         for event in events {
@@ -108,7 +108,7 @@ impl Queue {
     }
 
     /// The load that waits for the application or is with it.
-    pub(crate) fn held(&self) -> Held {
+    pub(crate) fn held(&self) -> Load {
         lock(&self.inner).held
     }
 
@@ -153,7 +153,7 @@ impl Queue {
         let mut inner = lock(&self.inner);
         if inner.abandoned {
             drop(inner);
-            let dropped = Held::of(&events).messages;
+            let dropped = Load::of(&events).messages;
             self.dropped.fetch_add(dropped as u64, Relaxed);
             // Without a receiver, no one is too slow.
             return 0;
@@ -163,7 +163,7 @@ impl Queue {
             events.retain(|event| {
                 let fits = !is_message(event) || held.leaves_room(self.limits);
                 if fits {
-                    held.add(Held::of(std::slice::from_ref(event)));
+                    held.add(Load::of(std::slice::from_ref(event)));
                 }
                 fits
             });
@@ -173,7 +173,7 @@ impl Queue {
         if events.is_empty() {
             return dropped;
         }
-        let held = Held::of(&events);
+        let held = Load::of(&events);
         inner.held.add(held);
         inner.batches.push_back(Batch { events, held });
         let receiver = inner.receiver.take();
@@ -244,13 +244,13 @@ impl Inner {
 
     fn room(&self, limits: QueueLimits) -> Room {
         if self.abandoned {
-            return Room(Held {
+            return Room(Load {
                 messages: usize::MAX,
                 bytes: usize::MAX,
                 others: 0,
             });
         }
-        Room(Held {
+        Room(Load {
             messages: limits.messages.saturating_sub(self.held.messages),
             bytes: limits.bytes.saturating_sub(self.held.bytes),
             others: 0,
@@ -260,7 +260,7 @@ impl Inner {
 
 /// Room for a number of messages and bytes; the last message may exceed the bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Room(Held);
+pub(crate) struct Room(Load);
 
 impl Room {
     /// The room left after this event; `None` if none is.
@@ -268,7 +268,7 @@ impl Room {
         if !is_message(event) {
             return Some(self);
         }
-        let left = Held {
+        let left = Load {
             messages: self.0.messages.saturating_sub(1),
             bytes: self.0.bytes.saturating_sub(event.held()),
             others: 0,

@@ -9,7 +9,8 @@ use sip_transport_proto::parts::{Carrier, Dispatch, Returned, Routed};
 use sip_transport_proto::sip_core::Message;
 use sip_transport_proto::{Event, Outgoing, QueryId, SendId, SendOptions, Sent, Submitted};
 
-use super::{Hub, PlanResult, RouterOutputs, SendOutcome, Waiter};
+use super::{Hub, PlanResult, RouterOutputs, Waiter};
+use crate::hub::outcome::Sending;
 use crate::sync::{lock, read};
 
 impl Hub {
@@ -20,7 +21,7 @@ impl Hub {
         outgoing
     }
 
-    /// The same for the next target of a message that was sent.
+    /// Prepares a message that was sent for its next target.
     pub(crate) fn try_next(&self, sent: Sent) -> Result<Box<Outgoing>, NextError> {
         let now = self.now();
         self.with_router(|router| router.try_next(now, sent))
@@ -31,22 +32,20 @@ impl Hub {
         let send = outgoing.id();
         // Inserted before the send can end.
         lock(&self.waiters).insert(send, Waiter::Started);
-        let (submitted, asked) = self.send(outgoing);
-        self.report_end(submitted);
-        self.run(asked);
+        let (submitted, outputs) = self.send(outgoing);
+        self.deliver_if_ended(submitted);
+        self.run(outputs);
         send
     }
 
     /// Sends a message whose outcome the caller awaits.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        outgoing: Box<Outgoing>,
-    ) -> Result<SendOutcome, SendError> {
-        let (submitted, asked) = self.send(outgoing);
-        self.run(asked);
-        match submitted? {
-            Submitted::Sent(sent) => Ok(SendOutcome::Sent(sent)),
-            Submitted::Waiting(send) => self.wait_for(send),
+    pub(crate) fn submit(self: &Arc<Self>, outgoing: Box<Outgoing>) -> Sending {
+        let (submitted, outputs) = self.send(outgoing);
+        self.run(outputs);
+        match submitted {
+            Ok(Submitted::Sent(sent)) => Sending::ended(Ok(sent)),
+            Ok(Submitted::Waiting(send)) => self.wait_for(send),
+            Err(error) => Sending::ended(Err(error)),
         }
     }
 
@@ -56,22 +55,22 @@ impl Hub {
         outgoing: Box<Outgoing>,
     ) -> (Result<Submitted, SendError>, RouterOutputs) {
         let now = self.now();
-        let (routed, asked) = self.ask(|router| router.send(now, outgoing));
+        let (routed, outputs) = self.call_router(|router| router.send(now, outgoing));
         let submitted = routed.and_then(|routed| {
-            let attempt = self.attempt(now, routed);
-            self.carry_on(now, attempt)
+            let attempt = self.try_dispatch(now, routed);
+            self.try_until_taken(now, attempt)
         });
-        (submitted, asked)
+        (submitted, outputs)
     }
 
-    fn wait_for(&self, send: SendId) -> Result<SendOutcome, SendError> {
+    fn wait_for(&self, send: SendId) -> Sending {
         let mut waiters = lock(&self.waiters);
         if let Some(Waiter::Ended(result)) = waiters.remove(&send) {
-            return result.map(SendOutcome::Sent);
+            return Sending::ended(*result);
         }
         let (sender, receiver) = oneshot::channel();
         waiters.insert(send, Waiter::Waiting(sender));
-        Ok(SendOutcome::Later(receiver))
+        Sending::waiting(receiver)
     }
 
     /// Requests the targets of a message.
@@ -79,22 +78,22 @@ impl Hub {
         let now = self.now();
         let (sender, receiver) = oneshot::channel();
         // The answer is handled after the entry is made, so it finds it.
-        let ((), asked) = self.ask(|router| {
+        let ((), outputs) = self.call_router(|router| {
             let query = router.plan(now, outgoing);
             drop(lock(&self.plans).insert(query, sender));
         });
-        self.run(asked);
+        self.run(outputs);
         receiver
     }
 
-    pub(super) fn planned(&self, query: QueryId, result: PlanResult) {
+    pub(super) fn deliver_plan(&self, query: QueryId, result: PlanResult) {
         if let Some(sender) = lock(&self.plans).remove(&query) {
             // The receiver may be gone.
             drop(sender.send(result));
         }
     }
 
-    pub(super) fn complete(&self, result: Result<Sent, SendError>) {
+    pub(super) fn deliver_outcome(&self, result: Result<Sent, SendError>) {
         let send = match &result {
             Ok(sent) => sent.id(),
             Err(error) => error.send(),
@@ -116,88 +115,92 @@ impl Hub {
     }
 
     /// Carries on with a send that waited, and reports its outcome.
-    pub(super) fn finish(self: &Arc<Self>, now: Instant, attempt: Result<Submitted, Returned>) {
-        let submitted = self.carry_on(now, attempt);
-        self.report_end(submitted);
+    pub(super) fn resume_send(
+        self: &Arc<Self>,
+        now: Instant,
+        attempt: Result<Submitted, Returned>,
+    ) {
+        let submitted = self.try_until_taken(now, attempt);
+        self.deliver_if_ended(submitted);
     }
 
-    fn report_end(&self, submitted: Result<Submitted, SendError>) {
+    fn deliver_if_ended(&self, submitted: Result<Submitted, SendError>) {
         match submitted {
-            Ok(Submitted::Sent(sent)) => self.complete(Ok(sent)),
+            Ok(Submitted::Sent(sent)) => self.deliver_outcome(Ok(sent)),
             Ok(Submitted::Waiting(_)) => {}
-            Err(error) => self.complete(Err(error)),
+            Err(error) => self.deliver_outcome(Err(error)),
         }
     }
 
     /// Tries a message's next targets, until one takes it or it has to wait.
-    fn carry_on(
+    fn try_until_taken(
         self: &Arc<Self>,
         now: Instant,
         mut attempt: Result<Submitted, Returned>,
     ) -> Result<Submitted, SendError> {
-        let mut asked = RouterOutputs(Vec::new());
+        let mut outputs = RouterOutputs(Vec::new());
         let submitted = loop {
             let returned = match attempt {
                 Ok(submitted) => break Ok(submitted),
                 Err(returned) => returned,
             };
-            let (routed, more) = self.ask(|router| router.retry(now, returned));
-            asked.0.extend(more.0);
+            let (routed, more) = self.call_router(|router| router.retry(now, returned));
+            outputs.0.extend(more.0);
             attempt = match routed {
-                Ok(routed) => self.attempt(now, routed),
+                Ok(routed) => self.try_dispatch(now, routed),
                 Err(error) => break Err(error),
             };
         };
-        self.run(asked);
+        self.run(outputs);
         submitted
     }
 
     /// Carries on with a routed message as far as possible without another target.
-    pub(super) fn attempt(&self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
+    pub(super) fn try_dispatch(&self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
         let pushed = match routed {
-            Routed::Ready(dispatch, outgoing) => self.push(dispatch, outgoing)?,
+            Routed::Ready(dispatch, outgoing) => self.hand_over(dispatch, outgoing)?,
             waiting @ Routed::Waiting(_) => waiting,
         };
         match pushed {
-            Routed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
+            Routed::Ready(dispatch, outgoing) => self.render_and_queue(now, &dispatch, outgoing),
             Routed::Waiting(send) => Ok(Submitted::Waiting(send)),
         }
     }
 
-    fn push(&self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Result<Routed, Returned> {
+    fn hand_over(&self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Result<Routed, Returned> {
         let Carrier::Connection(id) = dispatch.carrier() else {
             return Ok(Routed::Ready(dispatch, outgoing));
         };
-        let Some(link) = self.link(id) else {
+        let Some(connection) = self.connection(id) else {
             return Err(Returned::new(outgoing, AttemptCause::Gone));
         };
-        let pushed = lock(&link.machine).push(dispatch, outgoing);
+        let pushed = lock(&connection.machine).push(dispatch, outgoing);
         if matches!(pushed, Ok(Routed::Waiting(_))) {
             // Its deadline may be earlier than that of others.
-            link.task.wake();
+            connection.waker.wake();
         }
         pushed
     }
 
     /// Renders a message, outside all locks, and queues it on its socket or connection.
-    pub(super) fn give(
+    pub(super) fn render_and_queue(
         &self,
         now: Instant,
         dispatch: &Dispatch,
         outgoing: Box<Outgoing>,
     ) -> Result<Submitted, Returned> {
         let queued = dispatch.render(now, &outgoing).and_then(|sent| {
-            self.put(now, &sent)?;
+            self.queue_bytes(now, &sent)?;
             Ok(sent)
         });
         match queued {
-            Ok(sent) => Ok(Submitted::Sent(sent.keep(outgoing))),
+            Ok(sent) => Ok(Submitted::Sent(sent.with_outgoing(outgoing))),
             Err(cause) => Err(Returned::new(outgoing, cause)),
         }
     }
 
     /// Queues the bytes of a message on its carrier.
-    fn put(&self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+    fn queue_bytes(&self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         if let Some((socket, transmit)) = sent.datagram() {
             let sockets = read(&self.sockets);
             let socket = sockets.get(&socket).ok_or(SendCause::ChannelRemoved)?;
@@ -207,15 +210,15 @@ impl Hub {
         let Carrier::Connection(id) = sent.carrier() else {
             return Ok(());
         };
-        let link = self.link(id).ok_or(SendCause::ConnectionClosed)?;
-        let queued = lock(&link.machine).queue(now, sent.bytes(), sent.id());
-        link.task.wake();
+        let connection = self.connection(id).ok_or(SendCause::ConnectionClosed)?;
+        let queued = lock(&connection.machine).queue(now, sent.bytes(), sent.id());
+        connection.waker.wake();
         queued
     }
 
     /// Sends the same bytes once more.
     pub(crate) fn resend(&self, sent: &Sent) -> Result<(), SendCause> {
         self.with_router(|router| router.resend(sent))?;
-        self.put(self.now(), sent)
+        self.queue_bytes(self.now(), sent)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct SharedSocket {
     pub(crate) io: Box<dyn Datagrams>,
     pub(crate) worker: usize,
     out: Mutex<Outbox>,
-    pub(crate) task: AtomicWaker,
+    pub(crate) waker: AtomicWaker,
 }
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl SharedSocket {
             io,
             worker,
             out,
-            task: AtomicWaker::new(),
+            waker: AtomicWaker::new(),
         }
     }
 
@@ -63,7 +63,7 @@ impl SharedSocket {
         out.taps.extend(tap);
         drop(out);
         if first {
-            self.task.wake();
+            self.waker.wake();
         }
         Ok(())
     }

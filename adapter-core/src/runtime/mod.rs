@@ -262,8 +262,8 @@ impl Default for SocketOptions {
     }
 }
 
-/// A resolver of DNS lookups for a transport, which caches the answers and has limits of its own on
-/// their time and number.
+/// A client for DNS lookups. It need not cache or limit: the transport caches the answers, and limits
+/// the time and number of lookups itself.
 ///
 /// ```
 /// use adapter_core::sip_transport_proto::resolve::{Answer, DomainName, LookupKind};

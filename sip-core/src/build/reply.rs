@@ -51,7 +51,7 @@ impl<'a> Top<'a> {
     }
 }
 
-/// Reads what it can of a malformed request, line by line and whatever the line ends. `None`: it
+/// Reads as much as possible of a malformed request, line by line, with any line ends. `None`: it
 /// is a response, or its top Via does not say where an answer would go.
 ///
 /// ```

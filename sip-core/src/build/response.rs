@@ -68,7 +68,7 @@ impl<'a> ResponseBuilder<'a> {
         self
     }
 
-    /// Sets a random tag, for a request that gets one response only. `random` fills the given slice
+    /// Sets a random tag, for a request that receives exactly one response. `random` fills the given slice
     /// with random bytes.
     pub fn random_tag(mut self, mut random: impl FnMut(&mut [u8])) -> Self {
         self.tag = Some(ToTag::Random(random_token::<8, 16>(&mut random)));

@@ -29,7 +29,7 @@ macro_rules! infos {
                 self.0.params
             }
 
-            /// The same with these parameters in the place of the others.
+            /// The same with these parameters in place of the others.
             #[must_use]
             pub const fn with_params(mut self, params: Params<'a>) -> Self {
                 self.0 = self.0.with_params(params);

@@ -123,7 +123,7 @@ macro_rules! params_methods {
                 self.params
             }
 
-            /// The same with these parameters in the place of the others. Those that have a
+            /// The same with these parameters in place of the others. Those that have a
             /// method of their own are ignored here.
             #[must_use]
             pub const fn with_params(mut self, params: Params<'a>) -> Self {

@@ -1,4 +1,4 @@
-//! Rows with several values (RFC 3261 §7.3.1).
+//! Header lines with several comma-separated values (RFC 3261 §7.3.1).
 
 use core::marker::PhantomData;
 

@@ -53,7 +53,7 @@ pub use token::{Allow, ContentEncoding, Priority, ProxyRequire, Require, Support
 pub use via::Via;
 pub(crate) use via::ViaSpans;
 
-/// A header with a type: a view over the bytes of one value.
+/// A typed header: a view of one header value.
 ///
 /// A view borrows the message (or the parts it was built from); to keep one, keep the message.
 pub trait Header<'a>: Sized + fmt::Display {

@@ -8,7 +8,7 @@ use crate::chars::{TOKEN, ascii, is_keyword, is_token, run, skip_lws};
 use crate::span::{HostPortSpan, Span, end_of};
 use crate::{Host, HostPort, Name, Params, Reading, ValueError, host};
 
-/// `Via`: one hop of the way that a request took and its responses take back (RFC 3261 §20.42).
+/// `Via`: one hop on the path of a request, which its responses follow in reverse (RFC 3261 §20.42).
 ///
 /// ```
 /// use sip_core::header::{Header, Via};
@@ -122,12 +122,12 @@ impl<'a> Via<'a> {
         self.known.received
     }
 
-    /// `rport`: `Some(None)` asks for the source port, `Some(Some(port))` tells it (RFC 3581).
+    /// `rport`: `Some(None)` requests the source port, `Some(Some(port))` carries it (RFC 3581).
     pub const fn rport(&self) -> Option<Option<u16>> {
         self.known.rport
     }
 
-    /// The address that responses are to go to, in the place of the source.
+    /// The address to which responses are sent instead of the source.
     pub const fn maddr(&self) -> Option<Host<'a>> {
         self.known.maddr
     }
@@ -287,7 +287,7 @@ impl<'a> Via<'a> {
         self
     }
 
-    /// The same with these parameters in the place of the others. Those that have a method of
+    /// The same with these parameters in place of the others. Those that have a method of
     /// their own are ignored here.
     #[must_use]
     pub const fn with_params(mut self, params: Params<'a>) -> Self {
@@ -295,7 +295,7 @@ impl<'a> Via<'a> {
         self
     }
 
-    /// Whether both are the same hop: protocol, `sent-by` and all parameters are equal
+    /// Returns true if both are the same hop: protocol, `sent-by` and all parameters are equal
     /// (RFC 3261 §20.42).
     pub fn equivalent(&self, other: &Self) -> bool {
         let (a, b) = (&self.known, &other.known);

@@ -1,5 +1,5 @@
-//! What is checked before a message is handed on: the headers that transport and transactions
-//! read (RFC 3261 §8.1.1), and that none of them can be read in two ways.
+//! The checks before a message is delivered: the headers that transport and transactions read can
+//! be parsed, in one way only (RFC 3261 §8.1.1).
 
 use memchr::{memchr, memrchr};
 

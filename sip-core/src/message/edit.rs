@@ -113,7 +113,7 @@ impl Message {
         }
     }
 
-    /// Sets a parameter of the top Via value, in place of the one of that name or after all. Other
+    /// Sets a parameter of the top Via value, replacing the one of that name, else at the end. Other
     /// Via values, even in the same row, are unchanged.
     pub fn set_via_param(&mut self, name: &str, value: Option<&str>) -> Result<(), EditError> {
         let invalid = |error| EditError::Value {

@@ -55,8 +55,8 @@ impl Head {
         Ok(head)
     }
 
-    /// [`Head::parse`] into a new index in place: an index is large, and a receiver need not move
-    /// it. An index that was used before must not be used again.
+    /// Like [`Head::parse`], but fills this new, empty index in place: an index is large, and a
+    /// receiver need not move it. One that was used before must not be used again.
     #[inline]
     pub fn read(&mut self, data: &[u8], limits: &Limits) -> Result<(), ParseError> {
         let mut skipped = 0;
@@ -97,7 +97,7 @@ impl Head {
         Ok(())
     }
 
-    /// [`Head::read`] for what must be one message and nothing else, as a WebSocket message must
+    /// Like [`Head::read`], for data that must be exactly one message, as a WebSocket message must
     /// (RFC 7118 §5).
     pub fn read_whole(&mut self, data: &[u8], limits: &Limits) -> Result<(), ParseError> {
         self.read(data, limits)?;
@@ -190,8 +190,8 @@ impl Head {
         self.view(data).top_via()
     }
 
-    /// Makes the checks on receipt, of what transport and transactions rely on: request URI, top
-    /// Via, From, To and Call-ID can be read, and CSeq (with the method of a request) and
+    /// Checks what transport and transactions rely on in a received message: request URI, top Via,
+    /// From, To and Call-ID can be read, and CSeq (with the method of a request) and
     /// Max-Forwards follow their grammar; all of them are present (RFC 3261 §8.1.1; Max-Forwards
     /// may be missing, §16.3); and no header that must be unique is repeated (§7.3.1). The
     /// [module](super) lists what is readable; under [`Reading::Strict`] it is what follows the

@@ -94,7 +94,7 @@ impl<'a> Uri<'a> {
     }
 
     /// Returns true if the two are equivalent: by RFC 3261 §19.1.4 and RFC 5954 for `sip` and
-    /// `sips`, by RFC 3966 §4 for `tel`, else byte by byte but for the case of the scheme.
+    /// `sips`, by RFC 3966 §4 for `tel`, otherwise byte by byte, ignoring the case of the scheme.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         match (self, other) {
             (Self::Sip(a), Uri::Sip(b)) => a.equivalent(b),

@@ -120,12 +120,12 @@ impl<'a> UriParams<'a> {
         self.get(name)?.value
     }
 
-    /// Whether there is a parameter of that name.
+    /// Returns true if there is a parameter of that name.
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no parameters.
     pub const fn is_empty(&self) -> bool {
         match self.0 {
             Source::Text(text) => text.is_empty(),

@@ -1,4 +1,4 @@
-//! What stands for the settings of the PROXY protocol where the feature is left out.
+//! The stand-in for the settings of the PROXY protocol when the feature `proxy` is disabled.
 
 use core::net::IpAddr;
 

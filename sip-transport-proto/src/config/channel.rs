@@ -80,7 +80,7 @@ impl ChannelConfig {
         }
     }
 
-    /// Sets the load balancers trusted to report, by the PROXY protocol, who has connected. Applies
+    /// Sets the load balancers trusted to report the client's address by the PROXY protocol. Applies
     /// to listeners of stream protocols. Default: none.
     #[cfg(feature = "proxy")]
     pub fn proxy_protocol(mut self, proxy: ProxyProtocol) -> Self {
@@ -117,7 +117,8 @@ impl ChannelConfig {
         self
     }
 
-    /// Answers requests without `rport` as if they had it (RFC 3581 §4 asks for it). Default: no.
+    /// Treats requests without `rport` as if they had it, so that their responses go to the source
+    /// port. Default: no, as RFC 3581 §4 has it.
     pub fn force_rport(mut self, force: bool) -> Self {
         self.force_rport = force;
         self

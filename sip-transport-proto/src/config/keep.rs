@@ -46,8 +46,8 @@ pub enum KeepKind {
 }
 
 impl Keep {
-    /// Keep-alives that begin at once, at the default interval of the protocol; a peer that does
-    /// not answer is left alone.
+    /// Keep-alives that begin at once, at the default interval of the protocol; a flow does
+    /// not count as dead for want of answers.
     pub fn new() -> Self {
         Self::default()
     }

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 use crate::setting::ConfigError;
 
-/// The load balancers that are trusted to report, by the PROXY protocol (versions 1 and 2), who has
-/// connected.
+/// The load balancers that are trusted to report the client's address by the PROXY protocol
+/// (versions 1 and 2).
 ///
 /// A connection from one of them must begin with a PROXY header. The source address in the header
 /// then is the connection's remote address: in `received` and `rport`, in events, in the index of

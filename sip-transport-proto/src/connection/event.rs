@@ -4,14 +4,14 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::connection::notice::{Command, CommandKind, Notice};
+use crate::context::ChannelContext;
+use crate::context::tap::TapCall;
 use crate::event::Event;
 use crate::ids::ChannelId;
 use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
 use crate::outgoing::outcome::Returned;
 use crate::protocol::Protocol;
-use crate::shared::ChannelContext;
-use crate::shared::tap::TapCall;
 use crate::websocket::UpgradeCheck;
 
 /// An event of a [`Connection`](crate::parts::Connection), for its owner to handle before the next
@@ -46,7 +46,7 @@ impl ConnectionEvent {
     }
 }
 
-/// A call of the application's code that a connection waits for.
+/// A deferred call of one of the application's callbacks.
 #[derive(Debug)]
 pub struct Call(pub(super) CallKind);
 
@@ -55,7 +55,7 @@ pub(super) enum CallKind {
     Tap(TapCall),
     /// The accept filter, for the peer that a PROXY header has announced.
     Screen {
-        shared: Arc<ChannelContext>,
+        context: Arc<ChannelContext>,
         channel: (ChannelId, Protocol),
         local: SocketAddr,
         remote: SocketAddr,
@@ -74,12 +74,12 @@ impl Call {
                 return None;
             }
             CallKind::Screen {
-                shared,
+                context,
                 channel,
                 local,
                 remote,
             } => CommandKind::Screened {
-                allowed: shared.allows_accepted(channel, local, remote),
+                allowed: context.allows_accepted(channel, local, remote),
             },
             CallKind::Upgrade(check) => CommandKind::Decide(check.run()),
         };

@@ -43,7 +43,7 @@ impl Connection {
         let mut tokens = Tokens::new(self.seed);
         let random = tokens.array();
         tokens.fill(&mut self.seed);
-        let period = keeping.period(&self.shared.config, self.protocol, random);
+        let period = keeping.period(&self.context.config, self.protocol, random);
         self.deadlines.ping = Some(now + period);
     }
 
@@ -60,8 +60,8 @@ impl Connection {
             _ => self.push_bytes(now, PING, None).is_ok(),
         };
         if sent {
-            self.shared.counters.pings_out.one();
-            self.deadlines.expect_pong(now, &self.shared.config);
+            self.context.counters.pings_out.one();
+            self.deadlines.expect_pong(now, &self.context.config);
         }
     }
 
@@ -83,7 +83,7 @@ impl Connection {
     pub(super) fn pong(&mut self, now: Instant) {
         if self.deadlines.pong.take().is_some() {
             self.layers.take_pong();
-            self.shared.counters.pongs_in.one();
+            self.context.counters.pongs_in.one();
         }
         self.keepalive(now);
     }
@@ -92,7 +92,7 @@ impl Connection {
     /// 5626 §4.4.1).
     pub(super) fn missed_pong(&mut self) -> bool {
         self.deadlines.pong = None;
-        self.shared.counters.pongs_missed.one();
+        self.context.counters.pongs_missed.one();
         let dead = self.keeping.is_some_and(|keeping| keeping.is_required());
         if dead {
             let event = Event::FlowDead {

@@ -16,7 +16,7 @@ use crate::websocket::{Refusal, UpgradeCheck, WebSocketConfig, WebSocketLimits};
 /// The layers planned for a connection. TLS starts with the first byte that can pass, so that a
 /// silent peer costs nothing, and no work is done where the plan is made.
 #[derive(Debug, Default)]
-pub(crate) struct LayerPlan {
+pub(crate) struct LayerSetup {
     /// The PROXY header that is expected first.
     pub(crate) proxy: Option<Header>,
     pub(crate) tls: Option<TlsSide>,
@@ -120,7 +120,7 @@ pub(crate) enum LayerFault {
 }
 
 impl Layers {
-    pub(crate) fn new(plan: LayerPlan, limits: Limits) -> Self {
+    pub(crate) fn new(plan: LayerSetup, limits: Limits) -> Self {
         let websocket = plan.websocket.map(WebSocketLayer::new);
         let mut layers = Self {
             preface: plan.proxy.map(|header| Box::new(Preface::Header(header))),

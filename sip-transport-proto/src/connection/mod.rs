@@ -30,6 +30,8 @@ use tracing::debug;
 
 use crate::config::keep::Keep;
 use crate::connection::info::ConnectionInfo;
+use crate::context::ChannelContext;
+use crate::context::callbacks::Callback;
 use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, normalise};
 use crate::error::{CloseReason, LocalFault, SendFailure};
@@ -41,12 +43,10 @@ use crate::observe::trace::CONNECTION;
 use crate::outgoing::Outgoing;
 use crate::outgoing::dispatch::Dispatch;
 use crate::protocol::Protocol;
-use crate::shared::ChannelContext;
-use crate::shared::callbacks::Callback;
 use crate::websocket::Refusal;
 
 pub use event::{Call, ConnectionEvent};
-pub(crate) use layers::{LayerPlan, TlsSide, WebSocketSide};
+pub(crate) use layers::{LayerSetup, TlsSide, WebSocketSide};
 
 /// The time that the final bytes may take before a close.
 const LINGER: Duration = Duration::from_secs(2);
@@ -79,7 +79,7 @@ const ANSWER_ROOM: usize = 16 << 10;
 ///   [`poll_timeout`](Self::poll_timeout).
 #[derive(Debug)]
 pub struct Connection {
-    shared: Arc<ChannelContext>,
+    context: Arc<ChannelContext>,
     id: ConnectionId,
     channel: ChannelId,
     protocol: Protocol,
@@ -122,7 +122,7 @@ pub struct Connection {
 /// The parameters of a connection before it is open.
 #[derive(Debug)]
 pub(crate) struct ConnectionSetup {
-    pub(crate) shared: Arc<ChannelContext>,
+    pub(crate) context: Arc<ChannelContext>,
     pub(crate) id: ConnectionId,
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
@@ -132,7 +132,7 @@ pub(crate) struct ConnectionSetup {
     pub(crate) keep: Option<Keep>,
     pub(crate) alias: bool,
     pub(crate) seed: [u8; 32],
-    pub(crate) layers: LayerPlan,
+    pub(crate) layers: LayerSetup,
     /// Others to the same server are opened at the same time.
     pub(crate) races: bool,
 }
@@ -142,10 +142,11 @@ pub(crate) struct ConnectionSetup {
 enum Backlog {
     /// There are none, or the connection is not open.
     None,
-    /// They wait for the router's command.
-    Held,
+    /// They wait for the router's command: it may have decided meanwhile to close the connection,
+    /// or that another one has won the race.
+    AwaitingRouter,
     /// They are rendered one by one. Later ones have to queue behind them.
-    Leaving,
+    Draining,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,7 +163,7 @@ enum State {
 impl Connection {
     pub(crate) fn connecting(now: Instant, setup: ConnectionSetup) -> Self {
         let ConnectionSetup {
-            shared,
+            context,
             id,
             channel,
             protocol,
@@ -175,12 +176,12 @@ impl Connection {
             races,
         } = setup;
         let mut deadlines = Deadlines::default();
-        deadlines.connect = Some(now + shared.config.connect_timeout);
+        deadlines.connect = Some(now + context.config.connect_timeout);
         let connection = Self {
-            layers: Layers::new(layers, shared.limits),
+            layers: Layers::new(layers, context.limits),
             ended: false,
-            out: SendQueue::new(Arc::clone(&shared)),
-            shared,
+            out: SendQueue::new(Arc::clone(&context)),
+            context,
             id,
             channel,
             protocol,
@@ -213,14 +214,14 @@ impl Connection {
     pub(crate) fn accepted(now: Instant, mut setup: ConnectionSetup, local: SocketAddr) -> Self {
         // The side that opened a connection keeps it alive.
         setup.keep = None;
-        let first_message = now + setup.shared.config.first_message_timeout;
+        let first_message = now + setup.context.config.first_message_timeout;
         let mut connection = Self::connecting(now, setup);
         connection.change(|connection| {
             connection.accepted = true;
             connection.silent = true;
         });
         connection.deadlines.first_message = Some(first_message);
-        connection.reached(now, local);
+        connection.become_connected(now, local);
         connection
     }
 
@@ -257,7 +258,7 @@ impl Connection {
     pub fn handle_connected(&mut self, now: Instant, local: SocketAddr) {
         if self.state == State::Connecting {
             self.layers.start();
-            self.reached(now, normalise(local));
+            self.become_connected(now, normalise(local));
         }
     }
 
@@ -286,7 +287,7 @@ impl Connection {
             && self.deadlines.message.is_none()
             && self.layers.holds_bytes()
         {
-            self.deadlines.message = Some(now + self.shared.config.message_timeout);
+            self.deadlines.message = Some(now + self.context.config.message_timeout);
         }
         taken
     }
@@ -330,7 +331,7 @@ impl Connection {
         self.deadlines.write = if self.out.is_empty() {
             None
         } else {
-            Some(now + self.shared.config.write_stall_timeout)
+            Some(now + self.context.config.write_stall_timeout)
         };
         self.see_behind(now);
         if let State::Closing(reason) = self.state
@@ -361,7 +362,7 @@ impl Connection {
             Deadline::Pong if !self.missed_pong() => return,
             _ => {}
         }
-        self.shared.counters.deadlines.one();
+        self.context.counters.deadlines.one();
         match self.state {
             State::Closing(reason) => self.finish(reason),
             _ => self.finish(CloseReason::Deadline(deadline)),
@@ -374,7 +375,7 @@ impl Connection {
     /// [`RouterOutput::Command`](crate::parts::RouterOutput::Command), or the answer to a [`Call`].
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command.0 {
-            CommandKind::Serve => self.serve(),
+            CommandKind::ReleasePending => self.release_pending(),
             CommandKind::Close(reason) => self.close(now, reason),
             CommandKind::Keep(keep) => self.keep(now, keep),
             CommandKind::Screened { allowed: false } => self.close(now, CloseReason::Application),
@@ -386,7 +387,7 @@ impl Connection {
             CommandKind::Admit(Err(_)) => self.close(now, CloseReason::Limit),
             CommandKind::Decide(decision) => {
                 if decision.as_ref().is_err_and(Refusal::is_panic) {
-                    self.shared.panicked(Callback::UpgradeCheck);
+                    self.context.panicked(Callback::UpgradeCheck);
                 }
                 self.layers.decide(decision);
             }
@@ -514,25 +515,25 @@ impl Connection {
     // Inside.
 
     /// Handles a socket that can pass bytes.
-    fn reached(&mut self, now: Instant, local: SocketAddr) {
+    fn become_connected(&mut self, now: Instant, local: SocketAddr) {
         self.local = Some(local);
         self.connected = Some(now);
         self.deadlines.connect = None;
         self.deadlines.size_rule = None;
         if self.layers.is_open() {
-            self.open(now, local);
+            self.become_open(now, local);
         } else {
             self.change(|this| this.state = State::Handshaking);
             if self.races {
-                self.notify(NoticeKind::Reached);
+                self.notify(NoticeKind::Connected);
             }
-            self.deadlines.handshake = Some(now + self.shared.config.handshake_timeout);
+            self.deadlines.handshake = Some(now + self.context.config.handshake_timeout);
             self.flush_layers(now);
         }
     }
 
     /// Handles layers that can pass messages.
-    fn open(&mut self, now: Instant, local: SocketAddr) {
+    fn become_open(&mut self, now: Instant, local: SocketAddr) {
         self.change(|this| this.state = State::Open);
         self.opened = Some(now);
         self.deadlines.handshake = None;
@@ -545,12 +546,12 @@ impl Connection {
             self.alias = verified.then_some(None);
         }
         if !self.accepted {
-            self.shared.counters.connected.one();
+            self.context.counters.connected.one();
         }
         // One that races sends nothing before the router permits it.
         let waits = self.races || !self.pending.is_empty();
         if waits {
-            self.backlog = Backlog::Held;
+            self.backlog = Backlog::AwaitingRouter;
         }
         let identity = self.layers.identity();
         debug!(
@@ -563,7 +564,7 @@ impl Connection {
             verified = identity.is_some(),
             "open"
         );
-        self.notify(NoticeKind::Connected {
+        self.notify(NoticeKind::Opened {
             local,
             identity: identity.clone(),
             waits,
@@ -609,7 +610,7 @@ impl Connection {
 
     /// Restarts the idle deadline. Returns true if the router is due a notice.
     fn restart_idle(&mut self, now: Instant) -> bool {
-        let config = &self.shared.config;
+        let config = &self.context.config;
         self.deadlines.active(now, config);
         now.saturating_duration_since(self.reported_active) >= config.activity_grain()
     }
@@ -623,7 +624,7 @@ impl Connection {
 
     /// The gauges that it is counted in now.
     fn gauges(&self) -> impl Iterator<Item = &Gauge> {
-        let counters = &self.shared.counters;
+        let counters = &self.context.counters;
         let state = match self.state {
             State::Connecting => Some(&counters.connecting),
             State::Handshaking => Some(&counters.handshaking),
@@ -646,7 +647,7 @@ impl Connection {
     /// Ends the connection: all who wait are notified, once.
     fn finish(&mut self, reason: CloseReason) {
         self.count_failed_attempt(reason);
-        self.shared.counters.closed.one();
+        self.context.counters.closed.one();
         debug!(
             target: CONNECTION,
             id = %self.id,
@@ -659,12 +660,12 @@ impl Connection {
         );
         self.change(|this| this.state = State::Closed(reason));
         self.deadlines = Deadlines::default();
-        self.layers = Layers::new(LayerPlan::default(), self.shared.limits);
+        self.layers = Layers::new(LayerSetup::default(), self.context.limits);
         self.hold_nothing();
         self.control.push_back(ConnectionEvent::Closed);
         self.notify(NoticeKind::Closed(reason));
         for send in self.out.clear() {
-            self.shared.counters.send_failures_reported.one();
+            self.context.counters.send_failures_reported.one();
             let cause = SendFailure::Closed(reason);
             self.control
                 .push_back(ConnectionEvent::Event(Event::SendFailed { send, cause }));
@@ -681,7 +682,7 @@ impl Connection {
 
     /// Counts a failed attempt of ours to connect.
     fn count_failed_attempt(&self, reason: CloseReason) {
-        let counters = &self.shared.counters;
+        let counters = &self.context.counters;
         match (self.state, reason) {
             _ if self.accepted => {}
             (State::Closing(_) | State::Closed(_), _) => {}

@@ -18,15 +18,15 @@ pub struct Notice(pub(crate) NoticeKind);
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum NoticeKind {
     /// The socket of a connection that races with others is connected.
-    Reached,
+    Connected,
     /// A PROXY header has announced this peer, and the application does not refuse it.
     Announced { remote: SocketAddr },
-    /// Messages can pass.
-    Connected {
+    /// The connection is open: messages can pass.
+    Opened {
         local: SocketAddr,
         /// The identity that the peer has proved.
         identity: Option<Arc<Identity>>,
-        /// Sends wait for [`CommandKind::Serve`].
+        /// Sends wait for [`CommandKind::ReleasePending`].
         waits: bool,
     },
     /// The first valid message was received over an accepted connection.
@@ -65,7 +65,7 @@ impl Notice {
         Self(NoticeKind::Active)
     }
 
-    /// The notice that bytes have waited since then for the peer to read them, or no longer do.
+    /// The notice that the peer has been behind since this time, or (`None`) has caught up.
     #[must_use]
     pub fn behind(since: Option<Instant>) -> Self {
         Self(NoticeKind::Behind(since))
@@ -80,8 +80,8 @@ pub struct Command(pub(crate) CommandKind);
 
 #[derive(Debug)]
 pub(crate) enum CommandKind {
-    /// Release the sends that wait for the connection to open.
-    Serve,
+    /// Give out the sends that wait for the connection to open.
+    ReleasePending,
     Close(CloseReason),
     /// Keep the connection alive in this way, or stop keeping it alive.
     Keep(Option<Keep>),

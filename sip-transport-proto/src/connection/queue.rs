@@ -4,15 +4,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::context::ChannelContext;
 use crate::ids::SendId;
-use crate::shared::ChannelContext;
 
 /// Bytes that wait to be written, in whole messages and in order.
 ///
 /// The messages are contiguous, so that one write can take as many as the socket accepts.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
-    shared: Arc<ChannelContext>,
+    context: Arc<ChannelContext>,
     buffer: Vec<u8>,
     /// The number of bytes of `buffer` that are written.
     written: usize,
@@ -28,9 +28,9 @@ pub(crate) struct SendQueue {
 const FIRST_CAPACITY: usize = 8_192;
 
 impl SendQueue {
-    pub(crate) fn new(shared: Arc<ChannelContext>) -> Self {
+    pub(crate) fn new(context: Arc<ChannelContext>) -> Self {
         Self {
-            shared,
+            context,
             buffer: Vec::new(),
             written: 0,
             ends: VecDeque::new(),
@@ -74,8 +74,8 @@ impl SendQueue {
         if self.len().checked_add(bound).is_none_or(|len| len > limit) {
             return Err(limit);
         }
-        let total = self.shared.config.total_send_queue;
-        if !self.shared.queued.take(bound, total) {
+        let total = self.context.config.total_send_queue;
+        if !self.context.queued.take(bound, total) {
             return Err(total);
         }
         if self.buffer.capacity() == 0 {
@@ -103,8 +103,8 @@ impl SendQueue {
         write(&mut self.buffer);
         let added = self.buffer.len().saturating_sub(before);
         self.queued_ever = self.queued_ever.saturating_add(added as u64);
-        self.shared.queued.correct(charged, added);
-        self.shared.counters.queued_bytes.up(added);
+        self.context.queued.correct(charged, added);
+        self.context.counters.queued_bytes.up(added);
     }
 
     /// The bytes to be written next.
@@ -133,8 +133,8 @@ impl SendQueue {
     }
 
     fn give_back(&self, n: usize) {
-        self.shared.queued.give_back(n);
-        self.shared.counters.queued_bytes.down(n);
+        self.context.queued.give_back(n);
+        self.context.counters.queued_bytes.down(n);
     }
 
     /// Discards what is left. Returns the messages that were not written completely, each once

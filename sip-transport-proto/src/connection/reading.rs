@@ -10,15 +10,15 @@ use super::event::CallKind;
 use super::layers::{Inbound, LayerFault};
 use super::notice::NoticeKind;
 use super::{Connection, ConnectionEvent, State, keeping};
+use crate::context::ChannelContext;
+use crate::context::receiving::{Holder, UnfinishedMessage};
+use crate::context::tap::TapCall;
 use crate::endpoint::normalise;
 use crate::error::CloseReason;
 use crate::event::Event;
 use crate::ids::Carrier;
 use crate::incoming::Arrival;
 use crate::incoming::reply::Answerable;
-use crate::shared::ChannelContext;
-use crate::shared::receiving::{Holder, UnfinishedMessage};
-use crate::shared::tap::TapCall;
 
 impl Connection {
     /// Reads until there is an event, or nothing more to read for now.
@@ -30,11 +30,11 @@ impl Connection {
                 Ok(Some(Inbound::Message { mut head, data })) => {
                     (head.check(data).map(|()| head), data)
                 }
-                Ok(Some(Inbound::Whole(data))) => (whole(data, &self.shared.limits), data),
+                Ok(Some(Inbound::Whole(data))) => (whole(data, &self.context.limits), data),
                 Ok(Some(Inbound::Announced(source))) => {
                     self.remote = source.map_or(self.remote, normalise);
                     self.ask(CallKind::Screen {
-                        shared: Arc::clone(&self.shared),
+                        context: Arc::clone(&self.context),
                         channel: (self.channel, self.protocol),
                         local: arrival.local,
                         remote: self.remote,
@@ -43,7 +43,7 @@ impl Connection {
                 }
                 Ok(Some(Inbound::Open)) => {
                     self.flush_layers(now);
-                    self.open(now, arrival.local);
+                    self.become_open(now, arrival.local);
                     return None;
                 }
                 Ok(Some(Inbound::Asked(check))) => {
@@ -62,7 +62,7 @@ impl Connection {
                     self.keepalive(now);
                     // RFC 5626 §4.4.1. Omitted if not even two bytes fit.
                     if self.push_bytes(now, b"\r\n", None).is_ok() {
-                        self.shared.counters.pongs_out.one();
+                        self.context.counters.pongs_out.one();
                     }
                     continue;
                 }
@@ -75,7 +75,7 @@ impl Connection {
                     // One reply if the request is readable, then the close: RFC 3261 §18.3.
                     let data = self.layers.rest();
                     let refused =
-                        Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
+                        Refused::new(now, &self.context, &arrival, error, data, &self.seed);
                     let event = self.refuse(now, refused);
                     self.control.push_back(ConnectionEvent::Event(event));
                     self.close(now, CloseReason::Framing(error.kind()));
@@ -83,7 +83,7 @@ impl Connection {
                 }
                 Err(LayerFault::Layer(reason)) => {
                     if matches!(reason, CloseReason::Proxy(_)) {
-                        self.shared.counters.bad_proxy_headers.one();
+                        self.context.counters.bad_proxy_headers.one();
                     }
                     self.close(now, reason);
                     return None;
@@ -91,9 +91,9 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
-                    let call = self.shared.tap(|| arrival.tapped(now, data, None));
+                    let call = self.context.tap(|| arrival.tapped(now, data, None));
                     self.control.extend(call.map(ConnectionEvent::tap));
-                    let event = arrival.event(now, &self.shared, &[], &head, data);
+                    let event = arrival.event(now, &self.context, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
                     let ours = event.is_some() && negotiates;
                     let agreed = ours.then(|| keeping::agreement(&head, data)).flatten();
@@ -109,7 +109,7 @@ impl Connection {
                 }
                 Err(error) => {
                     let refused =
-                        Refused::new(now, &self.shared, &arrival, error, data, &self.seed);
+                        Refused::new(now, &self.context, &arrival, error, data, &self.seed);
                     self.deadlines.message = None;
                     return Some(self.refuse(now, refused));
                 }
@@ -156,7 +156,7 @@ impl Connection {
     }
 
     pub(super) fn keepalive(&mut self, now: Instant) {
-        self.shared.counters.keepalives_in.one();
+        self.context.counters.keepalives_in.one();
         self.alive(now);
     }
 
@@ -164,7 +164,7 @@ impl Connection {
     /// message.
     fn between_pieces(&mut self, now: Instant, arrival: &Arrival) {
         if self.state == State::Open && self.layers.is_inside_message() {
-            let at = now + self.shared.config.message_timeout;
+            let at = now + self.context.config.message_timeout;
             self.deadlines.message.get_or_insert(at);
         } else {
             self.deadlines.message = None;
@@ -177,9 +177,9 @@ impl Connection {
         let rest = self.layers.rest();
         let cut = self.layers.is_inside_message().then_some(rest);
         let cut = cut.filter(|rest| !rest.is_empty());
-        let error = cut.and_then(|rest| Head::parse(rest, &self.shared.limits).err());
+        let error = cut.and_then(|rest| Head::parse(rest, &self.context.limits).err());
         let refused =
-            error.map(|error| Refused::new(now, &self.shared, arrival, error, rest, &self.seed));
+            error.map(|error| Refused::new(now, &self.context, arrival, error, rest, &self.seed));
         if let Some(refused) = refused {
             let event = self.refuse(now, refused);
             self.control.push_back(ConnectionEvent::Event(event));
@@ -194,11 +194,11 @@ impl Connection {
         if bytes == 0 {
             return self.hold_nothing();
         }
-        let counters = &self.shared.counters;
+        let counters = &self.context.counters;
         counters.received_bytes.up(bytes);
         counters.received_bytes.down(self.held);
         self.held = bytes;
-        let config = &self.shared.config;
+        let config = &self.context.config;
         let began = |at: Option<Instant>, limit| at.and_then(|at| at.checked_sub(limit));
         let since = began(self.deadlines.message, config.message_timeout)
             .or_else(|| began(self.deadlines.handshake, config.handshake_timeout));
@@ -208,7 +208,7 @@ impl Connection {
             bytes,
         };
         let closing = self
-            .shared
+            .context
             .receiving
             .set(self.id, held, config.total_receive_buffer);
         for id in closing {
@@ -219,8 +219,8 @@ impl Connection {
     /// Counts nothing as held: all input was passed on, or is discarded.
     pub(super) fn hold_nothing(&mut self) {
         if self.held > 0 {
-            self.shared.counters.received_bytes.down(self.held);
-            self.shared.receiving.remove(self.id);
+            self.context.counters.received_bytes.down(self.held);
+            self.context.receiving.remove(self.id);
             self.held = 0;
         }
     }
@@ -231,9 +231,9 @@ impl Connection {
         if let Some(reply) = refused.reply {
             if self.push_bytes(now, &reply, None).is_ok() {
                 self.tap_out(now, &reply);
-                self.shared.counters.malformed_replies.one();
+                self.context.counters.malformed_replies.one();
             } else {
-                self.shared.counters.malformed_replies_suppressed.one();
+                self.context.counters.malformed_replies_suppressed.one();
             }
         }
         refused.event
@@ -269,7 +269,7 @@ struct Refused {
 impl Refused {
     fn new(
         now: Instant,
-        shared: &Arc<ChannelContext>,
+        context: &Arc<ChannelContext>,
         arrival: &Arrival,
         error: ParseError,
         data: &[u8],
@@ -277,11 +277,11 @@ impl Refused {
     ) -> Self {
         let answerable = Answerable::read(data, arrival.remote);
         let reply =
-            |request: Answerable<'_>| request.reply(&error, shared.detailed_reason, seed, None);
+            |request: Answerable<'_>| request.reply(&error, context.detailed_reason, seed, None);
         Self {
-            event: arrival.malformed(shared, error, data),
+            event: arrival.malformed(context, error, data),
             reply: answerable.and_then(reply),
-            tap: shared.tap(|| arrival.tapped(now, data, Some(error))),
+            tap: context.tap(|| arrival.tapped(now, data, Some(error))),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::outgoing::dispatch::Dispatch;
 use crate::outgoing::outcome::{Returned, Routed};
 
 impl Connection {
-    /// Takes a send, in order: at once if the connection is open, else once it is.
+    /// Accepts a send, in order: to be rendered at once if the connection is open, else once it is.
     ///
     /// # Errors
     /// It cannot be sent here; the error gives it back.
@@ -39,7 +39,7 @@ impl Connection {
                 return Err(Returned::new(outgoing, reason));
             }
             State::Open if self.backlog == Backlog::None => {
-                return Ok(Routed::Ready(self.complete(dispatch), outgoing));
+                return Ok(Routed::Ready(self.with_local(dispatch), outgoing));
             }
             _ => {}
         }
@@ -49,13 +49,13 @@ impl Connection {
             .pending_bytes
             .checked_add(len)
             .is_some_and(|sum| sum <= limit);
-        let total = self.shared.config.total_send_queue;
-        if !fits || !self.shared.queued.take(len, total) {
+        let total = self.context.config.total_send_queue;
+        if !fits || !self.context.queued.take(len, total) {
             let limit = if fits { total } else { limit };
-            self.shared.counters.send_queue_full.one();
+            self.context.counters.send_queue_full.one();
             return Err(Returned::new(outgoing, SendCause::QueueFull { limit }));
         }
-        self.shared.counters.queued_bytes.up(len);
+        self.context.counters.queued_bytes.up(len);
         self.pending_bytes = self.pending_bytes.saturating_add(len);
         if let Some(until) = outgoing
             .patience()
@@ -70,15 +70,15 @@ impl Connection {
     }
 
     /// Releases the sends that waited for the connection to open, as the router permits.
-    pub(super) fn serve(&mut self) {
-        if self.backlog == Backlog::Held {
-            self.backlog = Backlog::Leaving;
+    pub(super) fn release_pending(&mut self) {
+        if self.backlog == Backlog::AwaitingRouter {
+            self.backlog = Backlog::Draining;
         }
     }
 
     /// The next send that waited. The one before it is queued by now.
     pub(super) fn next_pending(&mut self) -> Option<(Dispatch, Box<Outgoing>)> {
-        if self.backlog != Backlog::Leaving {
+        if self.backlog != Backlog::Draining {
             return None;
         }
         let Some((dispatch, outgoing, len)) = self.pending.pop_front() else {
@@ -86,7 +86,7 @@ impl Connection {
             return None;
         };
         self.discharge(len);
-        Some((self.complete(dispatch), outgoing))
+        Some((self.with_local(dispatch), outgoing))
     }
 
     /// Queues rendered bytes for writing.
@@ -104,8 +104,8 @@ impl Connection {
                 Ok(())
             }
             Err(limit) => {
-                self.shared.counters.send_queue_full.one();
-                if let Some(left_out) = self.shared.log_limits.queued.now(now) {
+                self.context.counters.send_queue_full.one();
+                if let Some(left_out) = self.context.log_limits.queued.now(now) {
                     let remote = self.endpoint(self.remote);
                     warn!(target: LIMIT, limit, left_out, %remote, "a send queue is full");
                 }
@@ -116,7 +116,7 @@ impl Connection {
 
     /// Shows a queued message to the tap.
     pub(super) fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
-        let call = self.shared.tap(|| Tapped {
+        let call = self.context.tap(|| Tapped {
             direction: Direction::Out,
             ..self.arrival().tapped(at, bytes, None)
         });
@@ -143,7 +143,7 @@ impl Connection {
     }
 
     pub(super) fn queue_limit(&self) -> usize {
-        let config = &self.shared.config;
+        let config = &self.context.config;
         if self.silent {
             config.silent_send_queue
         } else {
@@ -151,17 +151,17 @@ impl Connection {
         }
     }
 
-    pub(super) fn complete(&self, mut dispatch: Dispatch) -> Dispatch {
+    pub(super) fn with_local(&self, mut dispatch: Dispatch) -> Dispatch {
         if let Some(local) = self.local {
-            dispatch.opened(local);
+            dispatch.set_local(local);
         }
         dispatch
     }
 
     pub(super) fn discharge(&mut self, len: usize) {
         self.pending_bytes = self.pending_bytes.saturating_sub(len);
-        self.shared.queued.give_back(len);
-        self.shared.counters.queued_bytes.down(len);
+        self.context.queued.give_back(len);
+        self.context.counters.queued_bytes.down(len);
     }
 
     /// Queues the bytes of TLS and WebSocket themselves, while there is room: the layers keep the
@@ -177,7 +177,7 @@ impl Connection {
     /// Updates the waiting time after something was, or may have been, queued.
     pub(super) fn see_waiting(&mut self, now: Instant) {
         if !self.out.is_empty() {
-            let stall = now + self.shared.config.write_stall_timeout;
+            let stall = now + self.context.config.write_stall_timeout;
             self.deadlines.write.get_or_insert(stall);
             self.see_behind(now);
         }

@@ -15,14 +15,14 @@ use tracing::warn;
 
 use crate::config::calls::{Direction, Tapped};
 use crate::config::multicast::Membership;
+use crate::context::own_names::SentByKey;
+use crate::context::{ChannelContext, TransportContext};
 use crate::endpoint::SipEndpoint;
 use crate::event::Event;
 use crate::ids::{Carrier, ChannelId};
 use crate::incoming::flow::{ReplyGroup, ReturnPath};
 use crate::observe::trace::MESSAGE;
 use crate::protocol::Protocol;
-use crate::shared::own_names::SentByKey;
-use crate::shared::{ChannelContext, TransportContext};
 
 /// The origin of a received message: channel, carrier and both addresses.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +36,11 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    pub(crate) fn local(&self) -> SipEndpoint {
+    pub(crate) fn local_endpoint(&self) -> SipEndpoint {
         self.endpoint(self.local)
     }
 
-    pub(crate) fn remote(&self) -> SipEndpoint {
+    pub(crate) fn remote_endpoint(&self) -> SipEndpoint {
         self.endpoint(self.remote)
     }
 
@@ -57,8 +57,8 @@ impl Arrival {
     ) -> Tapped<'a> {
         Tapped {
             direction: Direction::In,
-            local: self.local(),
-            remote: self.remote(),
+            local: self.local_endpoint(),
+            remote: self.remote_endpoint(),
             at,
             bytes,
             error,
@@ -101,35 +101,35 @@ impl Arrival {
     pub(crate) fn event(
         &self,
         now: Instant,
-        shared: &ChannelContext,
+        context: &ChannelContext,
         groups: &[Membership],
         head: &Head,
         data: &[u8],
     ) -> Option<Event> {
         let len = head.len();
         if !head.tolerated().is_empty() {
-            shared.counters.tolerated(head.tolerated());
+            context.counters.tolerated(head.tolerated());
         }
-        let (local, remote) = (self.local(), self.remote());
+        let (local, remote) = (self.local_endpoint(), self.remote_endpoint());
         if head.is_request() {
             let flow = self.flow(groups, head, data);
             let mut message = head.to_received(data, self.remote, self.force_rport);
             message.set_flow(flow);
-            shared.counters.requests_in.one();
-            shared.counters.bytes_in.add(len);
+            context.counters.requests_in.one();
+            context.counters.bytes_in.add(len);
             return Some(Event::Request {
                 local,
                 remote,
                 request: Request::new(message)?,
             });
         }
-        if shared.config.drop_stray_responses && !self.is_ours(now, shared, head, data) {
-            shared.counters.stray_responses.one();
-            self.log_stray(now, shared, head, data);
+        if context.config.drop_stray_responses && !self.is_ours(now, context, head, data) {
+            context.counters.stray_responses.one();
+            self.log_stray(now, context, head, data);
             return None;
         }
-        shared.counters.responses_in.one();
-        shared.counters.bytes_in.add(len);
+        context.counters.responses_in.one();
+        context.counters.bytes_in.add(len);
         // No flow: a proxy forwards a response by its next Via, not back to where it came from.
         Some(Event::Response {
             local,
@@ -140,7 +140,7 @@ impl Arrival {
 
     /// Returns true if the sent-by in the top Via of a response is one that we insert (RFC 3261
     /// §18.1.2).
-    fn is_ours(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) -> bool {
+    fn is_ours(&self, now: Instant, context: &TransportContext, head: &Head, data: &[u8]) -> bool {
         let Ok(via) = head.top_via(data) else {
             return false;
         };
@@ -150,24 +150,24 @@ impl Arrival {
         if port == self.local.port() && sent_by.host().ip() == Some(self.local.ip()) {
             return true;
         }
-        shared
+        context
             .names
             .contains(now, &SentByKey::new(sent_by, default_port))
     }
 
     /// Logs a dropped response, for the operator of a server whose configuration lacks one of its
     /// names.
-    fn log_stray(&self, now: Instant, shared: &TransportContext, head: &Head, data: &[u8]) {
+    fn log_stray(&self, now: Instant, context: &TransportContext, head: &Head, data: &[u8]) {
         const LONGEST: usize = 256;
-        let Some(left_out) = shared.log_limits.strays.now(now) else {
+        let Some(left_out) = context.log_limits.strays.now(now) else {
             return;
         };
         let sent_by = head.top_via(data).map(|via| via.sent_by().to_string());
         let sent_by: String = sent_by.into_iter().collect();
         warn!(
             target: MESSAGE,
-            local = %self.local(),
-            remote = %self.remote(),
+            local = %self.local_endpoint(),
+            remote = %self.remote_endpoint(),
             sent_by = sent_by.get(..LONGEST).unwrap_or(&sent_by),
             left_out,
             "response dropped: its Via is not ours (see Config::own_name, ChannelConfig::advertised)"
@@ -176,14 +176,14 @@ impl Arrival {
 
     pub(crate) fn malformed(
         &self,
-        shared: &ChannelContext,
+        context: &ChannelContext,
         error: ParseError,
         bytes: &[u8],
     ) -> Event {
-        shared.counters.malformed(error.kind());
+        context.counters.malformed(error.kind());
         Event::Malformed {
-            local: self.local(),
-            remote: self.remote(),
+            local: self.local_endpoint(),
+            remote: self.remote_endpoint(),
             error,
             bytes: Bytes::copy_from_slice(bytes),
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::KeepState;
 use crate::config::keep::{Keep, KeepKind};
+use crate::context::{ChannelContext, TransportContext};
 use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, Transmit};
 use crate::error::{FlowFailure, KeepStop, SendFailure};
@@ -21,7 +22,6 @@ use crate::ids::{ChannelId, SendId, SocketId};
 use crate::keep::stun;
 use crate::keep::stun::{BindingResponse, TransactionId};
 use crate::protocol::Protocol;
-use crate::shared::{ChannelContext, TransportContext};
 use crate::tokens::Tokens;
 
 /// The number of transmissions of a request (Rc of RFC 8489 §6.2.1).
@@ -116,7 +116,7 @@ impl KeptFlows {
         from: KeepSource,
         keep: Keep,
         by: Option<SendId>,
-        shared: &TransportContext,
+        context: &TransportContext,
     ) -> Option<Event> {
         let key = (from.socket.channel, remote);
         let mut flows = self.lock();
@@ -133,7 +133,7 @@ impl KeptFlows {
             return None;
         }
         self.drop_flow(&mut flows, key);
-        let crowded = flows.flows.len() >= shared.config.max_kept_flows;
+        let crowded = flows.flows.len() >= context.config.max_kept_flows;
         let oldest = flows.asked.first_key_value().map(|(_, key)| *key);
         let oldest = oldest.filter(|_| crowded);
         if let Some(oldest) = oldest {
@@ -143,7 +143,7 @@ impl KeptFlows {
         if keeping.is_negotiated() {
             self.negotiated.fetch_add(1, Relaxed);
         }
-        let period = keeping.period(&shared.config, Protocol::Udp, flows.tokens.array());
+        let period = keeping.period(&context.config, Protocol::Udp, flows.tokens.array());
         let due = keeping.has_begun().then(|| now + period);
         flows.flows.insert(
             key,
@@ -209,20 +209,20 @@ impl KeptFlows {
     pub(crate) fn poll<'a>(
         &self,
         now: Instant,
-        scope: impl Fn(ChannelId) -> &'a Arc<ChannelContext>,
+        context: impl Fn(ChannelId) -> &'a Arc<ChannelContext>,
     ) -> Option<Due> {
         let mut guard = self.lock();
         let flows = &mut *guard;
         let &(at, key) = flows.due.first()?;
         let flow = flows.flows.get_mut(&key).filter(|_| at <= now)?;
-        let shared = scope(key.0);
-        let rto = shared.config.stun_rto;
+        let context = context(key.0);
+        let rto = context.config.stun_rto;
         let (due, bytes) = match &mut flow.transaction {
             Some(transaction) if transaction.sent >= TRANSMISSIONS => {
                 // A peer that has answered once supports STUN; one that never has may not.
                 let failed = flow.mapped.is_some() || flow.keeping.is_required();
                 self.drop_flow(flows, key);
-                shared.counters.pongs_missed.one();
+                context.counters.pongs_missed.one();
                 return Some(Due::Report(if failed {
                     dead(key, FlowFailure::NoAnswer)
                 } else {
@@ -236,12 +236,12 @@ impl KeptFlows {
             }
             None => {
                 let random = flows.tokens.array();
-                let next = now + flow.keeping.period(&shared.config, Protocol::Udp, random);
-                let send = shared.next_send();
+                let next = now + flow.keeping.period(&context.config, Protocol::Udp, random);
+                let send = context.next_send();
                 let old = flow.send.replace(send);
                 old.map(|old| flows.sends.remove(&old));
                 flows.sends.insert(send, key);
-                shared.counters.pings_out.one();
+                context.counters.pings_out.one();
                 if flow.keeping.kind(Protocol::Udp) == KeepKind::Crlf {
                     (next, Bytes::from_static(b"\r\n\r\n"))
                 } else {
@@ -276,13 +276,13 @@ impl KeptFlows {
         now: Instant,
         key: FlowKey,
         data: &[u8],
-        shared: &ChannelContext,
+        context: &ChannelContext,
     ) -> Option<Event> {
         let mut flows = self.lock();
         let flow = flows.flows.get_mut(&key)?;
         let transaction = flow.transaction?;
         let answer = stun::read_answer(data, &transaction.id)?;
-        shared.counters.pongs_in.one();
+        context.counters.pongs_in.one();
         let failure = match (answer, flow.mapped) {
             (BindingResponse::Error(code), _) => FlowFailure::Refused(code),
             (BindingResponse::Mapped(to), Some(from)) if from != to => {
@@ -313,7 +313,7 @@ impl KeptFlows {
         now: Instant,
         key: FlowKey,
         seconds: u32,
-        shared: &TransportContext,
+        context: &TransportContext,
     ) -> bool {
         let mut guard = self.lock();
         let flows = &mut *guard;
@@ -324,7 +324,7 @@ impl KeptFlows {
             return false;
         }
         let random = flows.tokens.array();
-        let at = now + flow.keeping.period(&shared.config, Protocol::Udp, random);
+        let at = now + flow.keeping.period(&context.config, Protocol::Udp, random);
         match &mut flow.transaction {
             Some(transaction) => transaction.next = transaction.next.min(at),
             None => flows.set_due(key, Some(at)),
@@ -334,7 +334,7 @@ impl KeptFlows {
 
     /// Processes a failed datagram. Returns `None` if it was not a keep-alive; otherwise `Some`,
     /// with the event to report, if any.
-    pub(crate) fn failed(&self, send: SendId, cause: SendFailure) -> Option<Option<Event>> {
+    pub(crate) fn handle_failure(&self, send: SendId, cause: SendFailure) -> Option<Option<Event>> {
         let mut flows = self.lock();
         let key = *flows.sends.get(&send)?;
         // RFC 8489 §6.2.1: a hard error ends the transaction. After other errors the request is

@@ -9,6 +9,9 @@ use sip_core::HostPort;
 
 use crate::config::advertised::HostText;
 use crate::config::calls::{Direction, Tapped};
+use crate::context::ChannelContext;
+use crate::context::callbacks::Callback;
+use crate::context::tap::TapCall;
 use crate::endpoint::SipEndpoint;
 use crate::error::{AttemptCause, SendCause};
 use crate::ids::{Carrier, ChannelId, SendId};
@@ -17,9 +20,6 @@ use crate::outgoing::size_rule::{SizeLimit, SizeOutcome, max_datagram, must_avoi
 use crate::outgoing::substitute::{Fill, Filled, ViaMarks};
 use crate::outgoing::{Outgoing, substitute};
 use crate::protocol::Protocol;
-use crate::shared::ChannelContext;
-use crate::shared::callbacks::Callback;
-use crate::shared::tap::TapCall;
 
 /// The channel and the socket or connection chosen for a message. [`Dispatch::render`] makes the
 /// bytes for it.
@@ -30,7 +30,7 @@ pub struct Dispatch(Arc<DispatchParts>);
 
 #[derive(Clone, Debug)]
 pub(crate) struct DispatchParts {
-    pub(crate) shared: Arc<ChannelContext>,
+    pub(crate) context: Arc<ChannelContext>,
     pub(crate) send: SendId,
     pub(crate) carrier: Carrier,
     pub(crate) protocol: Protocol,
@@ -83,7 +83,7 @@ impl Dispatch {
     }
 
     /// The local endpoint, as far as known.
-    pub(crate) fn local(&self) -> SipEndpoint {
+    pub(crate) fn local_endpoint(&self) -> SipEndpoint {
         self.0.local_endpoint()
     }
 
@@ -119,9 +119,9 @@ impl Dispatch {
 
     /// The call that shows a message on this dispatch to the tap.
     pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
-        self.0.shared.tap(|| Tapped {
+        self.0.context.tap(|| Tapped {
             direction: Direction::Out,
-            local: self.local(),
+            local: self.local_endpoint(),
             remote: self.remote_endpoint(),
             at,
             bytes,
@@ -130,11 +130,11 @@ impl Dispatch {
     }
 
     pub(crate) fn queue_full(&self, limit: usize) -> SendCause {
-        self.0.shared.counters.send_queue_full.one();
+        self.0.context.counters.send_queue_full.one();
         SendCause::QueueFull { limit }
     }
 
-    pub(crate) fn opened(&mut self, local: SocketAddr) {
+    pub(crate) fn set_local(&mut self, local: SocketAddr) {
         Arc::make_mut(&mut self.0).local = Some(local);
     }
 
@@ -174,23 +174,23 @@ impl DispatchParts {
             new_branch: outgoing.new_branch,
             marks: self.marks,
             mode: outgoing.mode(),
-            transport_tls: self.shared.config.contact_transport_tls,
+            transport_tls: self.context.config.contact_transport_tls,
             forwarded: outgoing.options.fill_forwarded,
         };
-        let (bytes, filled, sent_by) = match &self.shared.config.hook {
+        let (bytes, filled, sent_by) = match &self.context.config.hook {
             None => substitute::render(&outgoing.message, &fill)?,
             Some(hook) => {
                 let mut message = outgoing.message.clone();
                 let edit = || hook.call(&mut message, local, self.endpoint(self.remote));
-                let edited = self.shared.call(Callback::HeaderHook, edit);
+                let edited = self.context.call(Callback::HeaderHook, edit);
                 edited.map_err(|_| SendCause::HookPanicked)?;
                 substitute::render(&message, &fill)?
             }
         };
         self.check_size(bytes.len(), outgoing)?;
-        let counters = &self.shared.counters;
+        let counters = &self.context.counters;
         if let Some(name) = sent_by
-            && self.shared.names.saw(now, &name)
+            && self.context.names.saw(now, &name)
         {
             counters.sent_by_forgotten.one();
         }
@@ -204,7 +204,7 @@ impl DispatchParts {
     }
 
     fn check_size(&self, len: usize, outgoing: &Outgoing) -> Result<(), AttemptCause> {
-        let counters = &self.shared.counters;
+        let counters = &self.context.counters;
         if let Carrier::Connection(_) = self.carrier {
             if let SizeLimit::Tcp = self.sizing {
                 counters.size_rule_tcp.one();

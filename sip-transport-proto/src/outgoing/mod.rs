@@ -45,10 +45,10 @@ pub struct Outgoing {
     pub(crate) tried: Vec<Attempt>,
     /// The carrier of the current attempt.
     pub(crate) carrier: Option<ChosenCarrier>,
-    /// A new connection was opened for the current target, if the message asks for one.
-    pub(crate) has_opened: bool,
-    /// The connection to the current target was closed before the message was queued on it.
-    pub(crate) missed: bool,
+    /// The current attempt has a connection: one that asks for a new one opens no second.
+    pub(crate) uses_connection: bool,
+    /// The connection to the current target was gone once: the target is not tried a third time.
+    pub(crate) connection_gone: bool,
     /// The state of the size rule for the current target.
     pub(crate) size: SizeState,
     /// The targets of its sent-by are still to be found after these.
@@ -56,7 +56,7 @@ pub struct Outgoing {
     /// It was sent before, and this is another transaction (RFC 3261 §8.1.2).
     pub(crate) new_branch: bool,
     /// The transport that gave it an id, if it has one.
-    pub(crate) transport: Option<TransportId>,
+    pub(crate) owner: Option<TransportId>,
     /// The branch for a request's top Via, if that has none or that of another transaction.
     pub(crate) branch: Option<Branch>,
     /// The substitution mode, unless the options give one.
@@ -107,12 +107,12 @@ impl Outgoing {
             targets: None,
             tried: Vec::new(),
             carrier: None,
-            has_opened: false,
-            missed: false,
+            uses_connection: false,
+            connection_gone: false,
             size: SizeState::Unknown,
             sent_by_left: false,
             new_branch: false,
-            transport: None,
+            owner: None,
             branch: None,
             substitution: Substitution::default(),
         })
@@ -151,7 +151,7 @@ impl Outgoing {
     }
 
     /// The branch that the top Via of this request has on the wire, whichever target it goes to:
-    /// its own, or the one that it gets. `None` for a response, for an unreadable Via, and as long
+    /// its own, or the one assigned to it. `None` for a response, for an unreadable Via, and as long
     /// as the branch depends on an [`id`](Self::id) not given yet. A header hook
     /// ([`Config::header_hook`](crate::Config::header_hook)) may still replace it.
     pub fn branch(&self) -> Option<&str> {
@@ -205,13 +205,13 @@ impl Outgoing {
 
     /// Returns true if it must not be sent over an existing connection.
     pub(crate) fn wants_new_connection(&self) -> bool {
-        self.options.new_connection && !self.has_opened && self.message.is_request()
+        self.options.new_connection && !self.uses_connection && self.message.is_request()
     }
 
     /// Gives up the current target.
-    pub(crate) fn failed(&mut self, cause: AttemptCause) {
-        self.has_opened = false;
-        self.missed = false;
+    pub(crate) fn drop_target(&mut self, cause: AttemptCause) {
+        self.uses_connection = false;
+        self.connection_gone = false;
         self.size = SizeState::Unknown;
         let target = self.targets.as_mut().and_then(VecDeque::pop_front);
         let attempt = target.map(|target| Attempt { target, cause });
@@ -250,7 +250,7 @@ impl Outgoing {
         self.message.top_via().ok()
     }
 
-    /// The connection asked for by hint, destination, or the flow of a response.
+    /// The hints, with the connection that the destination names if no hint names one.
     pub(crate) fn wanted_hints(&self) -> Hints {
         let mut hints = self.options.hints;
         if let Some(to) = self.options.to {

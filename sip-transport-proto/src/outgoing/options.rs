@@ -105,13 +105,13 @@ impl SendOptions {
         self
     }
 
-    /// Sets the size from which on TCP replaces UDP, for this message only.
+    /// Sets the size above which TCP is used instead of UDP, for this message only.
     pub fn size_rule(mut self, rule: SizeRule) -> Self {
         self.size_rule = Some(rule);
         self
     }
 
-    /// Selects among the servers of one priority by these bytes instead of at random: the same
+    /// Uses these bytes to choose among servers of equal priority, instead of chance: the same
     /// bytes select the same server, unless it has failed recently. For a stateless proxy, whose
     /// retransmissions, CANCEL and ACK must follow the request (RFC 3263 §4.4): derive the bytes
     /// from what they share, as its branch is.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::context::ChannelContext;
 use crate::ids::SendId;
 use crate::outgoing::Outgoing;
-use crate::shared::ChannelContext;
 use crate::tokens::Branch;
 
 /// The source of a router's send ids and branches, usable without the router's lock.
@@ -32,20 +32,20 @@ use crate::tokens::Branch;
 pub struct SendIds(Arc<ChannelContext>);
 
 impl SendIds {
-    pub(crate) fn new(shared: &Arc<ChannelContext>) -> Self {
-        Self(Arc::clone(shared))
+    pub(crate) fn new(context: &Arc<ChannelContext>) -> Self {
+        Self(Arc::clone(context))
     }
 
     /// Gives a message its id, and a request the branch for its top Via if it has none.
     /// [`Router::send`](crate::parts::Router::send) does so for messages that have no id yet.
     pub fn assign(&self, outgoing: &mut Outgoing) -> SendId {
-        let shared = &self.0;
-        if outgoing.transport != Some(shared.id) {
-            outgoing.id = shared.next_send();
-            outgoing.transport = Some(shared.id);
-            outgoing.substitution = shared.config.substitution;
+        let context = &self.0;
+        if outgoing.owner != Some(context.id) {
+            outgoing.id = context.next_send();
+            outgoing.owner = Some(context.id);
+            outgoing.substitution = context.config.substitution;
             let request = outgoing.message.is_request();
-            let branch = || Branch::of_send(shared.branches, outgoing.id);
+            let branch = || Branch::of_send(context.branches, outgoing.id);
             outgoing.branch = request.then(branch);
         }
         outgoing.id

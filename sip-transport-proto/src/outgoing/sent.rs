@@ -8,6 +8,7 @@ use bytes::Bytes;
 use sip_core::message::{Message, ParseError};
 use thiserror::Error;
 
+use crate::context::tap::TapCall;
 use crate::endpoint::{SipEndpoint, Transmit};
 use crate::error::{Attempt, SendCause};
 use crate::ids::{Carrier, SendId, SocketId};
@@ -16,7 +17,6 @@ use crate::outgoing::dispatch::Dispatch;
 use crate::outgoing::size_rule::SizeOutcome;
 use crate::outgoing::substitute::Filled;
 use crate::resolve::Target;
-use crate::shared::tap::TapCall;
 
 /// A message that was routed, rendered and queued on an open channel or connection.
 ///
@@ -87,7 +87,7 @@ impl Sent {
 
     /// The local endpoint it was sent from.
     pub fn local(&self) -> SipEndpoint {
-        self.dispatch.local()
+        self.dispatch.local_endpoint()
     }
 
     /// The remote endpoint it was sent to.
@@ -146,9 +146,9 @@ impl Sent {
         self.dispatch.size_outcome(self.bytes.len())
     }
 
-    /// Keeps the targets and, if there are more to try, the message as given.
+    /// The same with the targets and, if there are more to try, the message as given.
     #[must_use]
-    pub fn keep(mut self, mut outgoing: Box<Outgoing>) -> Self {
+    pub fn with_outgoing(mut self, mut outgoing: Box<Outgoing>) -> Self {
         self.tried = core::mem::take(&mut outgoing.tried);
         self.targets = outgoing.targets.take().unwrap_or_default();
         if self.targets_left() > 0 || outgoing.sent_by_left {

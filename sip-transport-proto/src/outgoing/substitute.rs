@@ -11,10 +11,10 @@ use sip_core::uri::{SipUri, Uri, UriParam, UriParams};
 use sip_core::{Host, HostPort, Name};
 
 use crate::config::Substitution;
+use crate::context::own_names::SentByKey;
 use crate::error::SendCause;
 use crate::outgoing::top_via;
 use crate::protocol::Protocol;
-use crate::shared::own_names::SentByKey;
 use crate::tokens::Branch;
 
 /// The values that the selected socket fills into a message.

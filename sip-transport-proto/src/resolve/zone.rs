@@ -57,7 +57,7 @@ impl Zone {
         self
     }
 
-    /// The answer to a lookup: that there are no records, for a name without any.
+    /// The answer to a lookup; for an unknown name, that there are no records.
     pub fn answer(&self, kind: LookupKind, name: &DomainName) -> Answer {
         let known = self.0.get(&(kind, name.clone()));
         known

@@ -11,6 +11,8 @@ use super::{Router, RouterOutput};
 use crate::config::ChannelConfig;
 use crate::config::advertised::{Advertised, HostText, PerFamily};
 use crate::config::multicast::Membership;
+use crate::context::ChannelContext;
+use crate::context::own_names::SentByKey;
 use crate::datagram::DatagramSocket;
 use crate::endpoint::SipEndpoint;
 use crate::error::{ChannelError, ChannelFailure, CloseReason};
@@ -20,8 +22,6 @@ use crate::observe::counters::Stats;
 use crate::observe::trace::CHANNEL;
 use crate::protocol::Protocol;
 use crate::resolve::Family;
-use crate::shared::ChannelContext;
-use crate::shared::own_names::SentByKey;
 use crate::tls::TlsChoice;
 
 /// A channel in use.
@@ -29,7 +29,7 @@ use crate::tls::TlsChoice;
 pub(crate) struct Channel {
     pub(crate) id: ChannelId,
     pub(crate) config: ChannelConfig,
-    pub(crate) scope: Arc<ChannelContext>,
+    pub(crate) context: Arc<ChannelContext>,
     /// The TLS configuration under which it connects, unless a send gives another.
     pub(crate) client_tls: TlsChoice,
     /// Made for a request that found no channel: it does not listen.
@@ -100,7 +100,7 @@ impl Channels {
         &mut self,
         transport: TransportId,
         config: ChannelConfig,
-        shared: &ChannelContext,
+        context: &ChannelContext,
     ) -> Result<ChannelId, ChannelError> {
         if config.local.port() == 0 && config.listener {
             return Err(ChannelError::NoPort(config.local));
@@ -114,13 +114,13 @@ impl Channels {
         let id = self.next_id(transport);
         let channel = Channel {
             id,
-            scope: shared.of_channel(&config),
-            client_tls: config.client_tls(&shared.config),
+            context: context.of_channel(&config),
+            client_tls: config.client_tls(&context.config),
             config,
             client_only: false,
             ready: true,
         };
-        channel.names().for_each(|name| shared.names.add(&name));
+        channel.names().for_each(|name| context.names.add(&name));
         channel.log("added");
         self.list.push(channel);
         Ok(id)
@@ -131,7 +131,7 @@ impl Channels {
         &mut self,
         protocol: Protocol,
         remote: IpAddr,
-        shared: &ChannelContext,
+        context: &ChannelContext,
     ) -> &Channel {
         let any = if remote.is_ipv4() {
             IpAddr::from(Ipv4Addr::UNSPECIFIED)
@@ -139,12 +139,12 @@ impl Channels {
             Ipv6Addr::UNSPECIFIED.into()
         };
         let config = ChannelConfig::new(protocol, SocketAddr::new(any, 0)).listener(false);
-        let id = self.next_id(shared.id);
+        let id = self.next_id(context.id);
         let ready = protocol.is_stream();
         self.list.push(Channel {
             id,
-            scope: shared.of_channel(&config),
-            client_tls: config.client_tls(&shared.config),
+            context: context.of_channel(&config),
+            client_tls: config.client_tls(&context.config),
             config,
             client_only: true,
             ready,
@@ -172,19 +172,19 @@ impl Channels {
         &mut self,
         now: Instant,
         id: ChannelId,
-        shared: &ChannelContext,
+        context: &ChannelContext,
     ) -> Option<ChannelConfig> {
         let at = self.list.iter().position(|channel| channel.id == id)?;
         let channel = self.list.remove(at);
         channel.log("removed");
         channel
             .names()
-            .for_each(|name| shared.names.remove(now, &name));
-        self.retired.push(channel.scope);
-        self.retired.retain(|scope| {
-            let in_use = Arc::strong_count(scope) > 1;
+            .for_each(|name| context.names.remove(now, &name));
+        self.retired.push(channel.context);
+        self.retired.retain(|retired| {
+            let in_use = Arc::strong_count(retired) > 1;
             if !in_use {
-                shared.counters.take_over(&scope.counters);
+                context.counters.take_over(&retired.counters);
             }
             in_use
         });
@@ -193,21 +193,21 @@ impl Channels {
 
     /// The sum of the counters of all channels, removed ones included.
     pub(crate) fn stats(&self) -> Stats {
-        let scopes = self.list.iter().map(|channel| &channel.scope);
+        let contexts = self.list.iter().map(|channel| &channel.context);
         let mut sum = Stats::default();
-        for scope in scopes.chain(&self.retired) {
-            sum += scope.counters.snapshot();
+        for context in contexts.chain(&self.retired) {
+            sum += context.counters.snapshot();
         }
         sum
     }
 
     /// The context of a channel; `other` if there is no such channel.
-    pub(crate) fn scope<'a>(
+    pub(crate) fn context_of<'a>(
         &'a self,
         id: ChannelId,
         other: &'a Arc<ChannelContext>,
     ) -> &'a Arc<ChannelContext> {
-        self.get(id).map_or(other, |channel| &channel.scope)
+        self.get(id).map_or(other, |channel| &channel.context)
     }
 
     /// Changes the address that is advertised to peers of a family. Returns false if there is no
@@ -218,17 +218,17 @@ impl Channels {
         id: ChannelId,
         family: Family,
         advertised: Option<Advertised>,
-        shared: &ChannelContext,
+        context: &ChannelContext,
     ) -> bool {
         let Some(channel) = self.get_mut(id) else {
             return false;
         };
         let before = Vec::from_iter(channel.names());
         channel.config.advertised.set(family, advertised);
-        channel.names().for_each(|name| shared.names.add(&name));
+        channel.names().for_each(|name| context.names.add(&name));
         // Names that stay are never forgotten in between.
         for name in &before {
-            shared.names.remove(now, name);
+            context.names.remove(now, name);
         }
         true
     }
@@ -303,7 +303,7 @@ impl Router {
             let host = HostText::Name(name.into());
             config.advertised = PerFamily::both(Advertised { host, port: None });
         }
-        self.channels.add(self.shared.id, config, &self.shared)
+        self.channels.add(self.context.id, config, &self.context)
     }
 
     /// Removes a channel: its connections are closed, and nothing more is sent on it.
@@ -346,7 +346,7 @@ impl Router {
     ) -> Result<ChannelConfig, ChannelError> {
         let config = self
             .channels
-            .remove(now, id, &self.shared)
+            .remove(now, id, &self.context)
             .ok_or(ChannelError::Unknown(id))?;
         self.kept.forget_if(|channel| channel == id);
         let connections: Vec<_> = self.connections.of_channel(id).collect();
@@ -375,7 +375,7 @@ impl Router {
     ) -> Result<(), ChannelError> {
         let known = self
             .channels
-            .advertise(now, channel, family, advertised, &self.shared);
+            .advertise(now, channel, family, advertised, &self.context);
         known.then_some(()).ok_or(ChannelError::Unknown(channel))
     }
 
@@ -399,7 +399,7 @@ impl Router {
         let datagrams = !channel.protocol().is_stream() && socket.index < channel.config.sockets;
         datagrams.then(|| {
             DatagramSocket::new(
-                Arc::clone(&channel.scope),
+                Arc::clone(&channel.context),
                 Arc::clone(&self.kept),
                 socket,
                 &channel.config,

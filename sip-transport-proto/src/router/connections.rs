@@ -21,7 +21,7 @@ pub(crate) struct ConnectionRecord {
     pub(crate) channel: ChannelId,
     pub(crate) protocol: Protocol,
     pub(crate) remote: SocketAddr,
-    /// Our address, once it is connected.
+    /// Our address, once it is open.
     pub(crate) local: Option<SocketAddr>,
     /// The local address it is opened from, if one was chosen.
     pub(crate) from: Option<IpAddr>,
@@ -133,7 +133,7 @@ impl Connections {
     }
 
     /// Marks it as being opened from this address.
-    pub(crate) fn opens(&mut self, id: ConnectionId, from: Option<IpAddr>) {
+    pub(crate) fn set_source(&mut self, id: ConnectionId, from: Option<IpAddr>) {
         if let Some(record) = self.records.get_mut(&id) {
             record.from = from;
         }
@@ -235,7 +235,7 @@ impl Connections {
 
     /// Marks it as closing: nothing new is routed over it, and another may take its place. Returns
     /// true on change.
-    pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
+    pub(crate) fn mark_closing(&mut self, id: ConnectionId) -> bool {
         self.behind(id, None);
         let mut changed = false;
         self.change(id, |record| {
@@ -246,7 +246,7 @@ impl Connections {
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<ConnectionRecord> {
-        self.close(id);
+        self.mark_closing(id);
         let record = self.records.remove(&id)?;
         leave(&mut self.by_remote, &(record.protocol, record.remote), id);
         if let Some(alias) = record.alias {

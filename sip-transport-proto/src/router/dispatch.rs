@@ -47,9 +47,9 @@ impl From<SendCause> for Obstacle {
 #[derive(Debug)]
 struct LocalUnknown;
 
-/// The requirements of a message on the connections that are opened for it.
+/// What a message requires of a connection that is opened for it.
 #[derive(Clone, Debug)]
-pub(super) struct ConnectRequest {
+pub(super) struct ConnectNeeds {
     /// The hinted channel, if it is usable.
     channel: Option<ChannelId>,
     pub(super) options: SendOptions,
@@ -98,7 +98,7 @@ impl Router {
         mut report: HintReport,
     ) -> Result<Dispatch, Obstacle> {
         let remote = target.addr;
-        if remote.is_ipv6() && remote.ip().is_multicast() && !self.shared.config.ipv6_multicast {
+        if remote.is_ipv6() && remote.ip().is_multicast() && !self.context.config.ipv6_multicast {
             return Err(SendCause::Ipv6Multicast(remote.ip()).into());
         }
         let sizing = self.sizing(now, &target, outgoing, hinted.is_some());
@@ -111,14 +111,14 @@ impl Router {
         let mut ttl = None;
         let sent_by = if remote.ip().is_multicast() {
             ttl = remote.is_ipv4().then(|| self.multicast_ttl(outgoing));
-            let request = outgoing.message.is_request();
-            marks.group = request.then_some((remote.ip(), ttl));
+            let is_request = outgoing.message.is_request();
+            marks.group = is_request.then_some((remote.ip(), ttl));
             // The group is received on the bound port, whatever is advertised.
             own_sent_by(channel, Some(from.local.ip()))
         } else {
             sent_by(channel, Some(from.local.ip()), remote.ip())
         };
-        let shared = Arc::clone(&channel.scope);
+        let context = Arc::clone(&channel.context);
         let (socket, source) = (from.socket, from.source);
         self.keep_if_asked(
             now,
@@ -128,7 +128,7 @@ impl Router {
             outgoing.id,
         );
         Ok(Dispatch::new(DispatchParts {
-            shared,
+            context,
             send: outgoing.id,
             carrier: Carrier::Datagram { socket, source },
             protocol: target.protocol,
@@ -224,7 +224,7 @@ impl Router {
             return None;
         }
         let flow = message.flow()?;
-        let path = flow::decode(&flow, self.shared.id)?;
+        let path = flow::decode(&flow, self.context.id)?;
         let channel = self.channels.get(path.channel)?;
         let local = flow.local();
         let SentBy { host, port } = sent_by(channel, Some(local.ip()), flow.remote().ip());
@@ -262,15 +262,15 @@ impl Router {
                 return Err(SendCause::ConnectionClosed.into());
             }
             None => {
-                let request = ConnectRequest {
+                let needs = ConnectNeeds {
                     channel: hinted,
                     options: outgoing.options.clone(),
                     is_request: outgoing.message.is_request(),
                     name: outgoing.peer_name(target.protocol),
                 };
                 let rivals: VecDeque<_> = self.rivals(outgoing, hinted).cloned().collect();
-                let id = self.open(now, &target, &request, !rivals.is_empty())?;
-                self.begin_race(now, id, rivals, request);
+                let id = self.open(now, &target, &needs, !rivals.is_empty())?;
+                self.begin_race(now, id, rivals, needs);
                 id
             }
         };
@@ -319,14 +319,9 @@ impl Router {
 
     /// Returns true if there is an open connection to a target that those waiting for a new one can
     /// use.
-    pub(super) fn is_open_to(
-        &self,
-        now: Instant,
-        target: &Target,
-        request: &ConnectRequest,
-    ) -> bool {
-        let options = &request.options;
-        let found = self.find_connection(now, target, request.channel, options);
+    pub(super) fn is_open_to(&self, now: Instant, target: &Target, needs: &ConnectNeeds) -> bool {
+        let options = &needs.options;
+        let found = self.find_connection(now, target, needs.channel, options);
         let is_open = |(_, record): (_, &ConnectionRecord)| record.state == ConnectionState::Open;
         !options.new_connection && found.ok().flatten().is_some_and(is_open)
     }
@@ -369,38 +364,38 @@ impl Router {
         &mut self,
         now: Instant,
         target: &Target,
-        request: &ConnectRequest,
+        needs: &ConnectNeeds,
         races: bool,
     ) -> Result<ConnectionId, Obstacle> {
         let (protocol, remote) = (target.protocol, target.addr);
-        let channel = match request.channel {
+        let channel = match needs.channel {
             Some(id) if self.channels.get(id).is_none() => {
                 return Err(SendCause::ChannelRemoved.into());
             }
             Some(id) => id,
             None => {
                 let local = self.queries.local_address(now, remote.ip());
-                self.channel_for(target, request.is_request, &request.options, local)?
+                self.channel_for(target, needs.is_request, &needs.options, local)?
             }
         };
         if self.make_room(now, channel, None).is_err() {
-            let limit = self.shared.config.max_connections;
+            let limit = self.context.config.max_connections;
             return Err(SendCause::TooManyConnections { limit }.into());
         }
-        let layers = self.client_layers(channel, target, request)?;
-        let tls = self.client_tls(Some(channel), &request.options).clone();
+        let layers = self.client_layers(channel, target, needs)?;
+        let tls = self.client_tls(Some(channel), &needs.options).clone();
         let (peer, proof) = ((protocol, remote), (target.tls_name.clone(), tls));
-        let mut plan = self.plan_connection(now, channel, peer, None, proof, layers);
-        plan.races = races;
-        let id = plan.id;
+        let mut setup = self.register_connection(now, channel, peer, None, proof, layers);
+        setup.races = races;
+        let id = setup.id;
         let config = self.channels.get(channel).map(|channel| &channel.config);
         let bound = config.map(|config| config.local.ip());
         let local = bound.filter(|ip| !ip.is_unspecified()).or_else(|| {
-            let hint = request.options.hints.local;
+            let hint = needs.options.hints.local;
             hint.filter(|ip| may_leave_from(*ip, remote))
         });
-        self.connections.opens(id, local);
-        self.machines.push_back(Connection::connecting(now, plan));
+        self.connections.set_source(id, local);
+        self.machines.push_back(Connection::connecting(now, setup));
         self.outputs.push_back(RouterOutput::Connect {
             connection: id,
             remote,
@@ -422,7 +417,7 @@ impl Router {
             ChannelChoice::Channel(id) => Ok(id),
             ChannelChoice::NeedsLocal => Err(Obstacle::NeedsLocal(addr)),
             ChannelChoice::None => {
-                let may = self.shared.config.create_client_channels && protocol.is_compiled_in();
+                let may = self.context.config.create_client_channels && protocol.is_compiled_in();
                 // A channel made on demand joins no group, and no stream protocol reaches one.
                 let group = addr.ip().is_multicast() && (protocol.is_stream() || addr.is_ipv4());
                 if !may || group || !is_request {
@@ -432,7 +427,7 @@ impl Router {
                 self.check_client(protocol, options)?;
                 let made = self
                     .channels
-                    .add_client_only(protocol, addr.ip(), &self.shared);
+                    .add_client_only(protocol, addr.ip(), &self.context);
                 let (id, local, ready) = (made.id, made.config.local, made.ready);
                 if !ready {
                     self.outputs
@@ -470,7 +465,7 @@ impl Router {
             (Some(_), _) => HintOutcome::Overruled(Overruled::Bound),
         };
         Dispatch::new(DispatchParts {
-            shared: Arc::clone(self.channels.scope(record.channel, &self.shared)),
+            context: Arc::clone(self.channels.context_of(record.channel, &self.context)),
             send: outgoing.id,
             carrier: Carrier::Connection(id),
             protocol: record.protocol,

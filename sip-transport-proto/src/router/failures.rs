@@ -1,4 +1,4 @@
-//! Messages that counted as sent and did not arrive, reported once for each time that they were
+//! Datagrams that counted as sent and did not arrive, reported once for each time that they were
 //! sent.
 
 use core::net::SocketAddr;
@@ -53,7 +53,7 @@ impl Router {
     /// its socket closed first. Returns the event for the application; `None` if the datagram was a
     /// keep-alive that will be sent again, or if a failure of the same message was reported before.
     /// An unreachable target is tried last for a while.
-    pub fn send_failed(
+    pub fn handle_datagram_failed(
         &mut self,
         now: Instant,
         send: SendId,
@@ -65,13 +65,13 @@ impl Router {
             self.resolver
                 .failed_at(now, Protocol::Udp, normalise(remote), None);
         }
-        if let Some(event) = self.kept.failed(send, cause) {
+        if let Some(event) = self.kept.handle_failure(send, cause) {
             return event;
         }
         if !self.reported.insert(send) {
             return None;
         }
-        self.shared.counters.send_failures_reported.one();
+        self.context.counters.send_failures_reported.one();
         Some(Event::SendFailed { send, cause })
     }
 }

@@ -10,12 +10,12 @@ pub struct Held {
     /// Connections, open, opening and closing: at most
     /// [`max_connections`](crate::Config::max_connections).
     pub connections: usize,
-    /// Sends that wait for a lookup, a local address or a socket: at most
+    /// Sends and plans that wait for a lookup, a local address or a socket: at most
     /// [`max_waiting_sends`](crate::Config::max_waiting_sends).
     pub waiting: usize,
     /// Bytes queued for all connections.
     pub queued_bytes: usize,
-    /// Servers to several addresses of which connections are being opened (RFC 8305 §5).
+    /// Races in progress: servers of which several addresses are being tried (RFC 8305 §5).
     pub races: usize,
     /// Plans in progress.
     pub plans: usize,
@@ -52,7 +52,7 @@ impl Router {
             targets_without_tcp: self.without_tcp.len(),
             local_addresses: self.queries.local_addresses(),
             kept_flows: self.kept_flows(),
-            sent_bys: self.shared.names.seen(),
+            sent_bys: self.context.names.seen(),
         }
     }
 }

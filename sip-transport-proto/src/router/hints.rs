@@ -21,7 +21,7 @@ impl Router {
         id: ConnectionId,
         outgoing: &Outgoing,
     ) -> Result<ConnectionRecord, Overruled> {
-        if id.transport != self.shared.id {
+        if id.transport != self.context.id {
             return Err(Overruled::OtherTransport);
         }
         let record = self
@@ -46,7 +46,7 @@ impl Router {
         outgoing: &Outgoing,
         remote: Option<IpAddr>,
     ) -> Result<&Channel, Overruled> {
-        if id.transport != self.shared.id {
+        if id.transport != self.context.id {
             return Err(Overruled::OtherTransport);
         }
         let channel = self.channels.get(id).ok_or(Overruled::UnknownChannel)?;
@@ -92,7 +92,7 @@ impl Router {
             }),
             NextHop::Host { transport, .. } => *transport,
             NextHop::Via(via) => via.protocol,
-            NextHop::Flow(flow) => Some(flow::decode(flow, self.shared.id)?.protocol),
+            NextHop::Flow(flow) => Some(flow::decode(flow, self.context.id)?.protocol),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Router {
     /// and signed, so that a peer can neither read addresses in it nor forge one (RFC 5626 §5.2).
     /// The token of a flow is always the same.
     pub fn flow_token(&self, flow: &Flow) -> String {
-        flow_token::seal(flow, &self.shared.key)
+        flow_token::seal(flow, &self.context.key)
     }
 
     /// The flow of a token, for [`Message::set_flow`](sip_core::Message::set_flow). `None` if this
@@ -68,9 +68,9 @@ impl Router {
             words,
             local,
             remote,
-        } = flow_token::open(token, self.shared.id, &self.shared.key)?;
+        } = flow_token::open(token, self.context.id, &self.context.key)?;
         let flow = Flow::new(words, remote, remote);
-        let path = flow::decode(&flow, self.shared.id)?;
+        let path = flow::decode(&flow, self.context.id)?;
         let bound = self.channels.get(path.channel).map(|c| c.config.local);
         let connected = match path.carrier {
             Carrier::Connection(id) => self.connections.get(id).and_then(|record| record.local),
@@ -86,7 +86,7 @@ impl Router {
     /// The peer's end of a flow: protocol and address, our channel, and the connection of a stream.
     /// `None` for a flow of another transport.
     pub fn flow_endpoint(&self, flow: &Flow) -> Option<SipEndpoint> {
-        let path = flow::decode(flow, self.shared.id)?;
+        let path = flow::decode(flow, self.context.id)?;
         let (protocol, remote) = (path.protocol, flow.remote());
         Some(SipEndpoint::carried(
             protocol,
@@ -102,7 +102,7 @@ impl Router {
     pub fn flow_options(&self, flow: &Flow) -> Option<SendOptions> {
         let ReturnPath {
             channel, carrier, ..
-        } = flow::decode(flow, self.shared.id)?;
+        } = flow::decode(flow, self.context.id)?;
         let protocol = self.channels.get(channel)?.protocol();
         let connection = match carrier {
             Carrier::Datagram { .. } => None,
@@ -157,7 +157,7 @@ impl Router {
                 && channel.config.alias
         });
         if allowed && self.connections.alias(connection, port) {
-            channel.scope.counters.aliases.one();
+            channel.context.counters.aliases.one();
         }
     }
 
@@ -193,8 +193,8 @@ impl Router {
         send: Option<SendId>,
     ) {
         let before = self.kept.deadline();
-        let shared = &self.shared;
-        let room = self.kept.ask(now, remote, from, keep, send, shared);
+        let context = &self.context;
+        let room = self.kept.ask(now, remote, from, keep, send, context);
         self.outputs.extend(room.map(RouterOutput::Event));
         let sooner = |(at, _)| before.is_none_or(|(before, _)| at < before);
         if self.kept.deadline().is_some_and(sooner) {
@@ -204,8 +204,8 @@ impl Router {
 
     /// Sends the keep-alives that are due.
     pub(super) fn keep_alive(&mut self, now: Instant) {
-        let scope = |channel| self.channels.scope(channel, &self.shared);
-        while let Some(due) = self.kept.poll(now, scope) {
+        let context = |channel| self.channels.context_of(channel, &self.context);
+        while let Some(due) = self.kept.poll(now, context) {
             self.outputs.push_back(match due {
                 Due::Send(socket, transmit) => RouterOutput::Datagram { socket, transmit },
                 Due::Report(event) => RouterOutput::Event(event),

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use super::Router;
 use super::channels::ChannelChoice;
-use super::dispatch::ConnectRequest;
+use super::dispatch::ConnectNeeds;
 use crate::config::ChannelConfig;
 use crate::connection::proxy::Header;
-use crate::connection::{LayerPlan, TlsSide, WebSocketSide};
+use crate::connection::{LayerSetup, TlsSide, WebSocketSide};
 use crate::error::{ChannelError, SendCause};
 use crate::ids::ChannelId;
 use crate::outgoing::options::SendOptions;
@@ -45,11 +45,11 @@ impl Router {
         &self,
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
-    ) -> LayerPlan {
+    ) -> LayerSetup {
         let proxy = self.awaited_header(channel, remote.ip());
-        let mut plan = LayerPlan {
+        let mut plan = LayerSetup {
             proxy: proxy.map(Header::of),
-            ..LayerPlan::default()
+            ..LayerSetup::default()
         };
         if protocol.is_secure() {
             let config = self.tls_of(channel).cloned();
@@ -68,12 +68,12 @@ impl Router {
         &mut self,
         channel: ChannelId,
         target: &Target,
-        request: &ConnectRequest,
-    ) -> Result<LayerPlan, SendCause> {
-        let mut plan = LayerPlan::default();
+        needs: &ConnectNeeds,
+    ) -> Result<LayerSetup, SendCause> {
+        let mut plan = LayerSetup::default();
         if target.protocol.is_secure() {
             let name = target.tls_name.clone().ok_or(SendCause::NoTlsName)?;
-            let config = self.client_tls(Some(channel), &request.options).client();
+            let config = self.client_tls(Some(channel), &needs.options).client();
             let Some(config) = config.cloned() else {
                 return Err(SendCause::NoTlsConfig);
             };
@@ -82,7 +82,7 @@ impl Router {
         if target.protocol.is_websocket()
             && let Some((config, limits)) = self.websocket_of(channel)
         {
-            let host = match &request.name {
+            let host = match &needs.name {
                 Some(name) => name.to_string(),
                 None => target.addr.ip().to_string(),
             };
@@ -142,7 +142,7 @@ impl Router {
     fn websocket_of(&self, channel: ChannelId) -> Option<(WebSocketConfig, WebSocketLimits)> {
         let channel = self.channels.get(channel);
         let own = channel.and_then(|channel| channel.config.websocket.as_ref());
-        self.shared.config.websocket_of(own)
+        self.context.config.websocket_of(own)
     }
 }
 

@@ -11,20 +11,20 @@ use super::Router;
 use super::shares::Candidate;
 use crate::config::SHORTEST_IDLE;
 use crate::config::party::Party;
+use crate::context::accept_filter::AcceptFilter;
 use crate::error::{AcceptError, CloseReason};
 use crate::ids::{ChannelId, ConnectionId};
 use crate::observe::counters::{Counter, Counters};
 use crate::observe::trace::LIMIT;
-use crate::shared::accept_filter::AcceptFilter;
 
 impl Router {
-    /// The application's filter for accepted connections, if it has one: to be asked before
-    /// [`accept`](Self::accept), without a lock on the router.
+    /// The application's filter for accepted connections, if it has one. Call it before
+    /// [`accept`](Self::accept), without holding the router's lock.
     pub fn accept_filter(&self, channel: ChannelId) -> Option<AcceptFilter> {
-        self.shared.config.accept_filter.as_ref()?;
+        self.context.config.accept_filter.as_ref()?;
         let found = self.channels.get(channel)?;
         Some(AcceptFilter {
-            shared: Arc::clone(&found.scope),
+            context: Arc::clone(&found.context),
             channel: (channel, found.protocol()),
             proxy: found.config.proxy.clone(),
         })
@@ -39,7 +39,7 @@ impl Router {
         channel: ChannelId,
         from: Option<IpAddr>,
     ) -> Result<(), AcceptError> {
-        let config = &self.shared.config;
+        let config = &self.context.config;
         let (max_silent, max_connections) = (config.silent_limit(), config.max_connections);
         let known = from.filter(|ip| self.awaited_header(channel, *ip).is_none());
         let party = known.and_then(|ip| self.party(ip));
@@ -69,7 +69,7 @@ impl Router {
         channel: ChannelId,
         party: Option<Party>,
     ) -> Result<bool, AcceptError> {
-        let limit = self.shared.config.limit_per_ip();
+        let limit = self.context.config.limit_per_ip();
         let shares = self.connections.shares();
         let Some(party) = party.filter(|party| shares.held_by(*party) >= limit) else {
             return Ok(false);
@@ -90,7 +90,7 @@ impl Router {
         channel: ChannelId,
         first: Option<Candidate>,
     ) -> Option<()> {
-        let config = &self.shared.config;
+        let config = &self.context.config;
         // The record of its activity may be late by this much.
         let spared = SHORTEST_IDLE.saturating_add(config.activity_grain());
         let in_use = |at: Instant| now.saturating_duration_since(at) < spared;
@@ -101,8 +101,8 @@ impl Router {
             }) => self.close_for(id, CloseReason::Limit),
             Some(Candidate { id, .. }) => self.evict(id, |counters| &counters.idle_evicted),
             None => {
-                let scope = self.channels.scope(channel, &self.shared);
-                scope.counters.connections_limited.one();
+                let context = self.channels.context_of(channel, &self.context);
+                context.counters.connections_limited.one();
             }
         }
         first.map(drop)
@@ -115,7 +115,7 @@ impl Router {
         from: Option<impl fmt::Debug>,
         (setting, limit): (&str, usize),
     ) {
-        if let Some(left_out) = self.shared.log_limits.connections.now(now) {
+        if let Some(left_out) = self.context.log_limits.connections.now(now) {
             warn!(target: LIMIT, %channel, ?from, setting, limit, left_out, "too many connections");
         }
     }
@@ -123,7 +123,7 @@ impl Router {
     /// If the queues of all connections together were full, closes the one that has been behind for
     /// longest.
     pub(super) fn relieve_queues(&mut self) {
-        if !self.shared.queued.take_refusal() {
+        if !self.context.queued.take_refusal() {
             return;
         }
         if let Some(connection) = self.connections.longest_behind() {
@@ -134,8 +134,8 @@ impl Router {
     /// Closes a connection to make room, and counts the reason.
     pub(super) fn evict(&mut self, connection: ConnectionId, why: fn(&Counters) -> &Counter) {
         if let Some(record) = self.connections.get(connection) {
-            let scope = self.channels.scope(record.channel, &self.shared);
-            why(&scope.counters).one();
+            let context = self.channels.context_of(record.channel, &self.context);
+            why(&context.counters).one();
         }
         self.close_for(connection, CloseReason::Limit);
     }
@@ -143,6 +143,6 @@ impl Router {
     /// The party whose share a connection from `ip` counts towards; `None` if the address is
     /// exempt.
     pub(super) fn party(&self, ip: IpAddr) -> Option<Party> {
-        self.shared.config.party(ip)
+        self.context.config.party(ip)
     }
 }

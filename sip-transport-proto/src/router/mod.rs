@@ -39,7 +39,11 @@ use tracing::warn;
 use crate::config::Config;
 use crate::connection;
 use crate::connection::notice::CommandKind;
-use crate::connection::{Connection, LayerPlan};
+use crate::connection::{Connection, LayerSetup};
+use crate::context::own_names::{OwnNames, SentByKey};
+use crate::context::rates::Sources;
+use crate::context::receiving::Receiving;
+use crate::context::{Budget, ChannelContext, TransportContext, Warnings};
 use crate::deadline::Deadline;
 use crate::endpoint::{SipEndpoint, normalise};
 use crate::error::{AcceptError, AttemptCause, CloseReason, LocalFault, SendCause, SendError};
@@ -52,17 +56,13 @@ use crate::outgoing::options::SendOptions;
 use crate::protocol::Protocol;
 use crate::resolve::expiring_map::ExpiringMap;
 use crate::resolve::{Answer, LookupId, ResolveStats, Resolver};
-use crate::shared::own_names::{OwnNames, SentByKey};
-use crate::shared::rates::Sources;
-use crate::shared::receiving::Receiving;
-use crate::shared::{Budget, ChannelContext, TransportContext, Warnings};
 use crate::tls::{TlsChoice, TlsName};
 use crate::tokens::Tokens;
 
 pub use held::Held;
 pub use output::RouterOutput;
 
-/// The part of a transport that decides where messages go. It moves no payload and parses nothing:
+/// The part of a transport that decides where messages go. It renders nothing, moves no payload and parses at most a top Via:
 /// every call is a bounded number of tree lookups, so that one lock can guard it.
 ///
 /// - **Commands**: [`add_channel`](Self::add_channel), [`remove_channel`](Self::remove_channel),
@@ -77,7 +77,7 @@ pub use output::RouterOutput;
 pub struct Router {
     /// The transport-wide context. Its counters are those of no channel, and the sums of removed
     /// channels.
-    shared: Arc<ChannelContext>,
+    context: Arc<ChannelContext>,
     tokens: Tokens,
     channels: Channels,
     connections: Connections,
@@ -119,7 +119,7 @@ impl Router {
         let client_tls = config.client_tls();
         let without_tcp = ExpiringMap::new(config.size_rule_targets, usize::MAX);
         let [key, branches, kept] = core::array::from_fn(|_| tokens.array());
-        let shared = TransportContext {
+        let context = TransportContext {
             id,
             key,
             branches,
@@ -132,7 +132,7 @@ impl Router {
             log_limits: Warnings::default(),
         };
         Self {
-            shared: Arc::new(ChannelContext::new(shared)),
+            context: Arc::new(ChannelContext::new(context)),
             tokens,
             channels: Channels::default(),
             connections: Connections::default(),
@@ -162,31 +162,31 @@ impl Router {
         remote: SocketAddr,
     ) -> Result<Connection, AcceptError> {
         let (local, remote) = (normalise(local), normalise(remote));
-        let (protocol, scope) = match self.channels.get(channel) {
+        let (protocol, context) = match self.channels.get(channel) {
             Some(c) if c.config.listener && c.protocol().is_stream() && !self.closing => {
-                (c.protocol(), Arc::clone(&c.scope))
+                (c.protocol(), Arc::clone(&c.context))
             }
             _ => return Err(AcceptError::Unknown(channel)),
         };
         self.check_source(channel, remote)?;
         self.make_room(now, channel, Some(remote.ip()))?;
-        scope.counters.accepted.one();
+        context.counters.accepted.one();
         let layers = self.server_layers(channel, (protocol, remote));
         let peer = (protocol, remote);
         let tls = self.client_tls(Some(channel), &SendOptions::new()).clone();
-        let plan = self.plan_connection(now, channel, peer, Some(local), (None, tls), layers);
-        Ok(Connection::accepted(now, plan, local))
+        let setup = self.register_connection(now, channel, peer, Some(local), (None, tls), layers);
+        Ok(Connection::accepted(now, setup, local))
     }
 
     /// Adds a connection to the index.
-    fn plan_connection(
+    fn register_connection(
         &mut self,
         now: Instant,
         channel: ChannelId,
         (protocol, remote): (Protocol, SocketAddr),
         accepted_at: Option<SocketAddr>,
         (name, tls): (Option<TlsName>, TlsChoice),
-        layers: LayerPlan,
+        layers: LayerSetup,
     ) -> connection::ConnectionSetup {
         let mut record = ConnectionRecord::new(now, channel, (protocol, remote), accepted_at);
         record.name = name;
@@ -196,10 +196,10 @@ impl Router {
         if record.accepted && self.awaited_header(channel, remote.ip()).is_none() {
             record.party = self.party(remote.ip());
         }
-        let id = self.connections.add(self.shared.id, record);
+        let id = self.connections.add(self.context.id, record);
         let config = self.channels.get(channel).map(|channel| &channel.config);
         connection::ConnectionSetup {
-            shared: Arc::clone(self.channels.scope(channel, &self.shared)),
+            context: Arc::clone(self.channels.context_of(channel, &self.context)),
             id,
             channel,
             protocol,
@@ -255,9 +255,9 @@ impl Router {
 
     fn cannot_bind(&mut self, now: Instant, channel: ChannelId, cause: AttemptCause) {
         warn!(target: SOCKET, id = %channel, %cause, "cannot bind a client-only channel");
-        self.channels.remove(now, channel, &self.shared);
+        self.channels.remove(now, channel, &self.context);
         for waiting in self.queries.bound(channel) {
-            self.fail_target(now, waiting, cause.clone());
+            self.go_on_without_target(now, waiting, cause.clone());
         }
     }
 
@@ -278,7 +278,7 @@ impl Router {
         for waiting in sends {
             match result {
                 Ok(_) => self.resume(now, waiting),
-                Err(kind) => self.fail_target(now, waiting, AttemptCause::NoRoute(kind)),
+                Err(kind) => self.go_on_without_target(now, waiting, AttemptCause::NoRoute(kind)),
             }
         }
         for race in races {
@@ -296,7 +296,7 @@ impl Router {
         self.follow_resolver(now);
         let LocalWaiters { sends, races } = self.queries.expired(now);
         for waiting in sends {
-            self.fail_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
+            self.go_on_without_target(now, waiting, AttemptCause::Deadline(Deadline::Query));
         }
         for race in races {
             self.skip_racer(now, race);
@@ -353,7 +353,9 @@ impl Router {
         for (plan, asker) in self.queries.drain_plans() {
             self.resolver.cancel(plan);
             match asker {
-                PlanWaiter::Send(waiting) => self.fail(SendCause::ShuttingDown, waiting),
+                PlanWaiter::Send(waiting) => {
+                    self.report_failed_send(SendCause::ShuttingDown, waiting)
+                }
                 PlanWaiter::Plan(query, _) => self.outputs.push_back(RouterOutput::Planned {
                     query,
                     result: Err(SendCause::ShuttingDown),
@@ -361,7 +363,7 @@ impl Router {
             }
         }
         for waiting in self.queries.drain() {
-            self.fail(SendCause::ShuttingDown, waiting);
+            self.report_failed_send(SendCause::ShuttingDown, waiting);
         }
     }
 
@@ -378,7 +380,7 @@ impl Router {
 
     /// The counters since the start, and the current gauges.
     pub fn stats(&self) -> Stats {
-        let mut stats = self.shared.counters.snapshot();
+        let mut stats = self.context.counters.snapshot();
         stats += self.channels.stats();
         stats.sends_waiting = self.queries.len() as u64;
         stats.kept_flows = self.kept.len() as u64;
@@ -391,13 +393,13 @@ impl Router {
         self.channels.iter().map(|channel| {
             let mut endpoint = SipEndpoint::new(channel.protocol(), channel.config.local);
             endpoint.channel = Some(channel.id);
-            (endpoint, channel.scope.counters.snapshot())
+            (endpoint, channel.context.counters.snapshot())
         })
     }
 
     /// The maximum number of unanswered [`RouterOutput::Lookup`]s.
     pub fn max_asked_lookups(&self) -> usize {
-        self.shared.config.resolve.max_asked_lookups
+        self.context.config.resolve.max_asked_lookups
     }
 
     /// The counters of the resolver.
@@ -407,11 +409,11 @@ impl Router {
 
     /// The number of bytes queued for all connections.
     pub fn queued_bytes(&self) -> usize {
-        self.shared.queued.used()
+        self.context.queued.used()
     }
 
     fn close_with(&mut self, connection: ConnectionId, reason: CloseReason) -> bool {
-        let changed = self.connections.close(connection);
+        let changed = self.connections.mark_closing(connection);
         if changed {
             self.command(connection, CommandKind::Close(reason));
         }
@@ -423,22 +425,22 @@ impl Router {
             && reason == CloseReason::Limit
             && let Some(record) = self.connections.get(connection)
         {
-            let scope = self.channels.scope(record.channel, &self.shared);
-            scope.counters.connections_limited.one();
+            let context = self.channels.context_of(record.channel, &self.context);
+            context.counters.connections_limited.one();
         }
     }
 
-    fn fail(&mut self, cause: SendCause, outgoing: Box<Outgoing>) {
-        let error = self.failed(cause, outgoing);
+    fn report_failed_send(&mut self, cause: SendCause, outgoing: Box<Outgoing>) {
+        let error = self.end_send(cause, outgoing);
         self.outputs.push_back(RouterOutput::Failed(error));
     }
 
-    fn failed(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
-        let scope = match outgoing.carrier {
-            Some(carrier) => self.channels.scope(carrier.channel, &self.shared),
-            None => &self.shared,
+    fn end_send(&self, cause: SendCause, outgoing: Box<Outgoing>) -> SendError {
+        let context = match outgoing.carrier {
+            Some(carrier) => self.channels.context_of(carrier.channel, &self.context),
+            None => &self.context,
         };
-        scope.counters.sends_failed.one();
+        context.counters.sends_failed.one();
         outgoing.into_error(cause)
     }
 }

@@ -17,19 +17,19 @@ impl Router {
     /// that is gone are ignored.
     pub fn handle_notice(&mut self, now: Instant, connection: ConnectionId, notice: Notice) {
         match notice.0 {
-            NoticeKind::Reached => self.race_won(connection),
+            NoticeKind::Connected => self.race_won(connection),
             NoticeKind::Announced { remote } => {
                 let answer = self.announced(now, connection, remote);
                 self.command(connection, CommandKind::Admit(answer));
             }
-            NoticeKind::Connected {
+            NoticeKind::Opened {
                 local,
                 identity,
                 waits,
             } => {
                 // A connection that is being closed returns what waits in it.
-                if self.connected(connection, local, identity) && waits {
-                    self.command(connection, CommandKind::Serve);
+                if self.opened(connection, local, identity) && waits {
+                    self.command(connection, CommandKind::ReleasePending);
                 }
             }
             NoticeKind::FirstMessage => self.connections.heard(connection),
@@ -51,7 +51,7 @@ impl Router {
 
     /// Handles a connection that has opened, from this local address, to a peer with this identity.
     /// Returns false if it is being closed.
-    fn connected(
+    fn opened(
         &mut self,
         connection: ConnectionId,
         local: SocketAddr,

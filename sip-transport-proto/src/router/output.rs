@@ -48,7 +48,7 @@ pub enum RouterOutput {
     /// Look up DNS records, and answer with [`Router::handle_lookup`]. The name is complete: no
     /// search list applies.
     Lookup {
-        /// The query.
+        /// The lookup.
         id: LookupId,
         /// The type of record.
         kind: LookupKind,
@@ -72,7 +72,7 @@ pub enum RouterOutput {
         /// The destination.
         remote: SocketAddr,
     },
-    /// Send a datagram: a keep-alive. If that fails, report it to [`Router::send_failed`].
+    /// Send a datagram: a keep-alive. If that fails, report it to [`Router::handle_datagram_failed`].
     Datagram {
         /// The socket to send on.
         socket: SocketId,

@@ -19,8 +19,8 @@ impl Router {
         if let Some(proxy) = self.proxy_of(channel)
             && proxy.refuses(remote.ip())
         {
-            let scope = self.channels.scope(channel, &self.shared);
-            scope.counters.accepts_filtered.one();
+            let context = self.channels.context_of(channel, &self.context);
+            context.counters.accepts_filtered.one();
             return Err(AcceptError::Untrusted);
         }
         Ok(())
@@ -48,7 +48,7 @@ impl Router {
         let record = self.connections.get(connection);
         let record = record.filter(|record| !record.is_closing());
         let Some(channel) = record.map(|record| record.channel) else {
-            let limit = self.shared.config.max_connections;
+            let limit = self.context.config.max_connections;
             return Err(AcceptError::Full { limit });
         };
         let party = self.party(remote.ip());

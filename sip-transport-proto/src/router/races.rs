@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
-use super::dispatch::{ConnectRequest, Obstacle};
+use super::dispatch::{ConnectNeeds, Obstacle};
 use super::{Router, RouterOutput};
 use crate::error::CloseReason;
 use crate::ids::ConnectionId;
@@ -26,7 +26,7 @@ struct Race {
     racers: SmallVec<[ConnectionId; 2]>,
     /// The addresses not tried yet, best first.
     rest: VecDeque<Target>,
-    request: ConnectRequest,
+    needs: ConnectNeeds,
     /// The time at which the next is tried, unless its local address has to be found first.
     due: Option<Instant>,
 }
@@ -51,13 +51,13 @@ impl Races {
         self.races.len()
     }
 
-    fn begin(&mut self, rest: VecDeque<Target>, request: ConnectRequest) -> RaceId {
+    fn begin(&mut self, rest: VecDeque<Target>, needs: ConnectNeeds) -> RaceId {
         self.next = self.next.wrapping_add(1);
         let id = RaceId(self.next);
         let race = Race {
             racers: SmallVec::new(),
             rest,
-            request,
+            needs,
             due: None,
         };
         self.races.insert(id, race);
@@ -93,11 +93,11 @@ impl Races {
         Some(id)
     }
 
-    /// The next address to try, and the request for its connection.
-    fn next(&mut self, id: RaceId) -> Option<(Target, ConnectRequest)> {
+    /// The next address to try, and what its connection has to meet.
+    fn next(&mut self, id: RaceId) -> Option<(Target, ConnectNeeds)> {
         let race = self.races.get_mut(&id)?;
         let target = race.rest.pop_front()?;
-        Some((target, race.request.clone()))
+        Some((target, race.needs.clone()))
     }
 
     /// Puts back an address that has to wait.
@@ -154,12 +154,12 @@ impl Router {
         now: Instant,
         first: ConnectionId,
         others: VecDeque<Target>,
-        request: ConnectRequest,
+        needs: ConnectNeeds,
     ) {
         if others.is_empty() {
             return;
         }
-        let race = self.races.begin(others, request);
+        let race = self.races.begin(others, needs);
         self.races.enter(race, first);
         self.races.set_due(race, Some(now + self.attempt_delay()));
     }
@@ -175,15 +175,15 @@ impl Router {
     /// the send reaches it as an ordinary target and reports the error.
     pub(super) fn next_racer(&mut self, now: Instant, race: RaceId) {
         // A speculative attempt must not evict another connection.
-        while self.connections.len() < self.shared.config.max_connections
-            && let Some((target, request)) = self.races.next(race)
+        while self.connections.len() < self.context.config.max_connections
+            && let Some((target, needs)) = self.races.next(race)
         {
-            if self.is_open_to(now, &target, &request) {
+            if self.is_open_to(now, &target, &needs) {
                 // Another send has opened a connection: those waiting use it (RFC 3261 §18).
                 let racers = self.races.end(race);
                 return self.overtake(racers);
             }
-            match self.open(now, &target, &request, true) {
+            match self.open(now, &target, &needs, true) {
                 Ok(racer) => {
                     self.races.enter(race, racer);
                     let due = now + self.attempt_delay();
@@ -232,6 +232,6 @@ impl Router {
     }
 
     fn attempt_delay(&self) -> Duration {
-        self.shared.config.attempt_delay
+        self.context.config.attempt_delay
     }
 }

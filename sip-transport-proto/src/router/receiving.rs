@@ -16,8 +16,8 @@ impl Router {
             return;
         };
         let remote = record.remote;
-        if let Some(left_out) = self.shared.log_limits.receiving.now(now) {
-            let limit = self.shared.config.total_receive_buffer;
+        if let Some(left_out) = self.context.log_limits.receiving.now(now) {
+            let limit = self.context.config.total_receive_buffer;
             let setting = "total_receive_buffer";
             warn!(target: LIMIT, setting, limit, left_out, %remote, "receive buffers full: closing a connection");
         }

@@ -34,7 +34,7 @@ impl Router {
     pub(super) fn return_path(&self, outgoing: &Outgoing) -> Option<(Flow, ReturnPath)> {
         let response = !outgoing.message.is_request();
         let flow = outgoing.message.flow().filter(|_| response)?;
-        Some((flow, flow::decode(&flow, self.shared.id)?))
+        Some((flow, flow::decode(&flow, self.context.id)?))
     }
 
     /// Returns true if a connection may be opened for a message. RFC 7118 §5: nobody can connect to
@@ -55,7 +55,7 @@ impl Router {
             self.channels.get(channel)?.config.responses
         };
         let given = outgoing.options.responses.or_else(of_channel);
-        given.unwrap_or(self.shared.config.responses)
+        given.unwrap_or(self.context.config.responses)
     }
 
     /// The start of RFC 3263 §5 for a response: the sent-by of its top Via, if its targets have

@@ -49,7 +49,7 @@ impl AfterFailure {
             }
             AttemptCause::Closed(CloseReason::Overtaken) => Self::SameTarget,
             AttemptCause::Closed(_) if was_open => Self::SameTarget,
-            AttemptCause::Gone if !outgoing.missed => Self::SameTarget,
+            AttemptCause::Gone if !outgoing.connection_gone => Self::SameTarget,
             _ => Self::NextTarget,
         }
     }
@@ -67,7 +67,7 @@ impl Router {
     /// The source of send ids and branches, for callers that need them before they call
     /// [`send`](Self::send).
     pub fn send_ids(&self) -> SendIds {
-        SendIds::new(&self.shared)
+        SendIds::new(&self.context)
     }
 
     /// Routes a message: over a live hinted connection, else to the destination given or read from
@@ -79,10 +79,10 @@ impl Router {
     pub fn send(&mut self, now: Instant, mut outgoing: Box<Outgoing>) -> Result<Routed, SendError> {
         self.send_ids().assign(&mut outgoing);
         if self.closing {
-            return Err(self.failed(SendCause::ShuttingDown, outgoing));
+            return Err(self.end_send(SendCause::ShuttingDown, outgoing));
         }
         if let NextHop::Flow(flow) = &outgoing.next_hop
-            && flow::decode(flow, self.shared.id).is_none()
+            && flow::decode(flow, self.context.id).is_none()
         {
             // A flow of another transport means nothing here: only the Via is left.
             let via = ViaFacts::read(&outgoing.message);
@@ -107,24 +107,24 @@ impl Router {
         match next {
             AfterFailure::End(cause) => {
                 self.take_back_keep(&outgoing);
-                return Err(self.failed(cause, outgoing));
+                return Err(self.end_send(cause, outgoing));
             }
             AfterFailure::OverTcp { len } => {
                 self.take_back_keep(&outgoing);
                 if !self.avoid_udp(now, &mut outgoing, len) {
-                    return Err(self.failed(SendCause::TooLarge { len }, outgoing));
+                    return Err(self.end_send(SendCause::TooLarge { len }, outgoing));
                 }
             }
             AfterFailure::NoLongerWaiting => self.target_failed(now, &mut outgoing, cause),
             AfterFailure::SameTarget | AfterFailure::NextTarget => {
                 let carrier = outgoing.carrier.take();
                 if let Some(id) = carrier.and_then(|carrier| carrier.connection) {
-                    // Its state machine learns of the close first: nothing more is routed over it.
-                    self.connections.close(id);
+                    // Its state machine closed before this index heard of it: nothing more goes over it.
+                    self.connections.mark_closing(id);
                 }
-                outgoing.missed |= cause == AttemptCause::Gone;
+                outgoing.connection_gone |= cause == AttemptCause::Gone;
                 let overtaken = cause == AttemptCause::Closed(CloseReason::Overtaken);
-                outgoing.has_opened &= overtaken;
+                outgoing.uses_connection &= overtaken;
                 match next {
                     AfterFailure::SameTarget if overtaken => outgoing.overtaken(cause),
                     AfterFailure::SameTarget => {}
@@ -134,7 +134,7 @@ impl Router {
         }
         outgoing.carrier = None;
         if self.closing {
-            return Err(self.failed(SendCause::ShuttingDown, outgoing));
+            return Err(self.end_send(SendCause::ShuttingDown, outgoing));
         }
         self.advance(now, outgoing)
     }
@@ -164,9 +164,9 @@ impl Router {
         };
         outgoing.targets = Some(targets);
         outgoing.tried = tried;
-        outgoing.failed(AttemptCause::Left);
+        outgoing.drop_target(AttemptCause::Left);
         outgoing.new_branch = true;
-        outgoing.transport = None;
+        outgoing.owner = None;
         self.send_ids().assign(&mut outgoing);
         // The hinted connection has been tried.
         outgoing.options.hints.connection = None;
@@ -206,7 +206,7 @@ impl Router {
         }
     }
 
-    pub(super) fn fail_target(
+    pub(super) fn go_on_without_target(
         &mut self,
         now: Instant,
         mut waiting: Box<Outgoing>,
@@ -229,13 +229,13 @@ impl Router {
             self.resolver.target_failed(now, &target);
         }
         if !self.fall_back(now, outgoing, &cause, targets_fault) {
-            outgoing.failed(cause);
+            outgoing.drop_target(cause);
         }
     }
 
     /// A certificate or a configuration needs an operator, here or at the peer.
     fn warn_of_certificate(&self, now: Instant, error: TlsError, target: &Target) {
-        let Some(left_out) = self.shared.log_limits.certificates.now(now) else {
+        let Some(left_out) = self.context.log_limits.certificates.now(now) else {
             return;
         };
         warn!(
@@ -286,7 +286,7 @@ impl Router {
             ] => (**cause).clone(),
             _ => SendCause::AllTargetsFailed,
         };
-        Err(self.failed(cause, outgoing))
+        Err(self.end_send(cause, outgoing))
     }
 
     fn try_hinted_connection(
@@ -330,7 +330,7 @@ impl Router {
         let NextHop::Flow(flow) = &outgoing.next_hop else {
             return None;
         };
-        let Carrier::Connection(id) = flow::decode(flow, self.shared.id)?.carrier else {
+        let Carrier::Connection(id) = flow::decode(flow, self.context.id)?.carrier else {
             return None;
         };
         let record = self.connections.get(id)?;
@@ -379,7 +379,7 @@ impl Router {
                         None
                     }));
                 }
-                Err(cause) => return ControlFlow::Break(Err(self.failed(cause, outgoing))),
+                Err(cause) => return ControlFlow::Break(Err(self.end_send(cause, outgoing))),
             }
         }
         while let Some(mut target) = outgoing.target() {
@@ -414,7 +414,7 @@ impl Router {
 
     /// Returns true if one more send may wait.
     pub(super) fn has_room(&self) -> bool {
-        self.queries.len() < self.shared.config.max_waiting_sends
+        self.queries.len() < self.context.config.max_waiting_sends
     }
 
     /// Makes a send wait, if there is room for one more.
@@ -425,11 +425,11 @@ impl Router {
         park: impl FnOnce(&mut Self, Box<Outgoing>) -> Option<RouterOutput>,
     ) -> Result<Routed, SendError> {
         if !self.has_room() {
-            let limit = self.shared.config.max_waiting_sends;
-            if let Some(left_out) = self.shared.log_limits.waiting.now(now) {
+            let limit = self.context.config.max_waiting_sends;
+            if let Some(left_out) = self.context.log_limits.waiting.now(now) {
                 warn!(target: LIMIT, limit, left_out, "too many waiting sends");
             }
-            return Err(self.failed(SendCause::TooManyWaiting { limit }, outgoing));
+            return Err(self.end_send(SendCause::TooManyWaiting { limit }, outgoing));
         }
         let id = outgoing.id;
         let output = park(self, outgoing);
@@ -440,7 +440,7 @@ impl Router {
 
 fn ready(dispatch: Dispatch, mut outgoing: Box<Outgoing>) -> Routed {
     let connection = dispatch.carrier().connection();
-    outgoing.has_opened = connection.is_some();
+    outgoing.uses_connection = connection.is_some();
     outgoing.carrier = Some(ChosenCarrier {
         channel: dispatch.channel(),
         connection,

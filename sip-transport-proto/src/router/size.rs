@@ -27,7 +27,7 @@ impl Router {
             return SizeLimit::Failed(cause.clone());
         }
         let rule = outgoing.options.size_rule;
-        let limit = rule.unwrap_or(self.shared.config.size_rule).limit();
+        let limit = rule.unwrap_or(self.context.config.size_rule).limit();
         let chosen = hinted || outgoing.options.to.is_some() || !is_one_host(target.addr.ip());
         match limit.filter(|_| !chosen) {
             None => SizeLimit::Free,
@@ -50,7 +50,7 @@ impl Router {
             return false;
         };
         target.avoid_udp();
-        let until = now + self.shared.config.size_rule_timeout;
+        let until = now + self.context.config.size_rule_timeout;
         outgoing.size = SizeState::Tcp { len, until };
         true
     }
@@ -81,14 +81,14 @@ impl Router {
                 target: CONNECTION,
                 addr = %target.addr,
                 len,
-                waited = ?self.shared.config.size_rule_timeout,
+                waited = ?self.context.config.size_rule_timeout,
                 "a request too large for UDP timed out waiting for TCP (Config::size_rule)"
             );
         }
         if targets_fault || waited {
-            let until = now + self.shared.config.size_rule_memory;
+            let until = now + self.context.config.size_rule_memory;
             let forgotten = self.without_tcp.insert(target.addr, (), until, 0);
-            self.shared.counters.size_rule_forgotten.add(forgotten);
+            self.context.counters.size_rule_forgotten.add(forgotten);
         }
         true
     }

@@ -101,7 +101,7 @@ impl Router {
                 can = can.with(channel.protocol(), family);
             }
         }
-        if self.shared.config.create_client_channels && outgoing.message.is_request() {
+        if self.context.config.create_client_channels && outgoing.message.is_request() {
             for protocol in Protocol::ALL {
                 let may = self.check_client(protocol, &outgoing.options);
                 if protocol.is_compiled_in() && may.is_ok() {
@@ -175,7 +175,7 @@ impl Router {
                     waiting.targets = Some(targets);
                     self.resume(now, waiting);
                 }
-                Err(cause) => self.fail(cause, waiting),
+                Err(cause) => self.report_failed_send(cause, waiting),
             },
             Some(PlanWaiter::Plan(query, outgoing)) => {
                 let result = self.found(&outgoing, result).map(Into::into);
@@ -201,7 +201,7 @@ impl Router {
             }
             Ok(TargetLookup::Waits(plan)) => {
                 self.resolver.cancel(plan);
-                let limit = self.shared.config.max_waiting_sends;
+                let limit = self.context.config.max_waiting_sends;
                 Err(SendCause::TooManyWaiting { limit })
             }
             Ok(TargetLookup::Targets(targets)) => Ok(targets.into()),
@@ -261,7 +261,8 @@ impl Router {
     /// request, and never a name or another address that the sender wrote, or anyone could direct
     /// our traffic at anyone.
     fn flow_back(&self, outgoing: &Outgoing, flow: &Flow) -> Result<Target, SendCause> {
-        let return_path = flow::decode(flow, self.shared.id).ok_or(SendCause::NoResponseAddress)?;
+        let return_path =
+            flow::decode(flow, self.context.id).ok_or(SendCause::NoResponseAddress)?;
         let protocol = self.reconnectable(outgoing)?;
         if let Some(target) = self.maddr_back(outgoing, protocol) {
             return Ok(target);

@@ -1,5 +1,5 @@
-//! What stands for TLS where the feature is left out: types that have no values, so that code which
-//! may meet TLS is the same with it and without.
+//! Stand-ins for TLS when the feature `tls` is disabled: types without values, so that the same code
+//! compiles with and without it.
 
 #![expect(
     clippy::needless_pass_by_ref_mut,

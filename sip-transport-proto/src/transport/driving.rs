@@ -32,12 +32,12 @@ impl Transport {
                 }
             }
             Some(ConnectionEvent::Ready(dispatch, outgoing)) => {
-                let attempt = self.give(now, &dispatch, outgoing);
-                self.finish(now, attempt);
+                let attempt = self.render_and_queue(now, &dispatch, outgoing);
+                self.resume_send(now, attempt);
                 self.drain_router(now);
             }
             Some(ConnectionEvent::Returned(returned)) => {
-                self.finish(now, Err(returned));
+                self.resume_send(now, Err(returned));
                 self.drain_router(now);
             }
             Some(ConnectionEvent::Closed) => self.outputs.push_back(Output::Close(id)),
@@ -71,15 +71,15 @@ impl Transport {
     }
 
     /// Carries on with a send that waited, and reports its end.
-    fn finish(&mut self, now: Instant, attempt: Result<Submitted, Returned>) {
-        match self.carry_on(now, attempt) {
-            Ok(Submitted::Sent(sent)) => self.complete(Ok(sent)),
+    fn resume_send(&mut self, now: Instant, attempt: Result<Submitted, Returned>) {
+        match self.try_until_taken(now, attempt) {
+            Ok(Submitted::Sent(sent)) => self.deliver_outcome(Ok(sent)),
             Ok(Submitted::Waiting(_)) => {}
-            Err(error) => self.complete(Err(error)),
+            Err(error) => self.deliver_outcome(Err(error)),
         }
     }
 
-    fn complete(&mut self, result: Result<Sent, SendError>) {
+    fn deliver_outcome(&mut self, result: Result<Sent, SendError>) {
         let send = match &result {
             Ok(sent) => sent.id(),
             Err(error) => error.send(),
@@ -97,7 +97,7 @@ impl Transport {
                     remote,
                     local,
                 } => {
-                    self.keep_machines();
+                    self.fetch_machines();
                     self.outputs.push_back(Output::Connect {
                         connection,
                         remote,
@@ -131,16 +131,16 @@ impl Transport {
                         .push_back(Output::LocalAddress { query, remote });
                 }
                 RouterOutput::Routed(dispatch, outgoing) => {
-                    let attempt = self.attempt(now, Routed::Ready(dispatch, outgoing));
-                    self.finish(now, attempt);
+                    let attempt = self.try_dispatch(now, Routed::Ready(dispatch, outgoing));
+                    self.resume_send(now, attempt);
                 }
-                RouterOutput::Failed(error) => self.complete(Err(error)),
+                RouterOutput::Failed(error) => self.deliver_outcome(Err(error)),
             }
         }
     }
 
     /// Tries a message's next targets, until one takes it or it has to wait.
-    pub(super) fn carry_on(
+    pub(super) fn try_until_taken(
         &mut self,
         now: Instant,
         mut attempt: Result<Submitted, Returned>,
@@ -151,27 +151,35 @@ impl Transport {
                 Err(returned) => returned,
             };
             let routed = self.router.retry(now, returned)?;
-            attempt = self.attempt(now, routed);
+            attempt = self.try_dispatch(now, routed);
         }
     }
 
     /// Carries on with a routed message as far as possible without another target.
-    pub(super) fn attempt(&mut self, now: Instant, routed: Routed) -> Result<Submitted, Returned> {
+    pub(super) fn try_dispatch(
+        &mut self,
+        now: Instant,
+        routed: Routed,
+    ) -> Result<Submitted, Returned> {
         let pushed = match routed {
-            Routed::Ready(dispatch, outgoing) => self.push(dispatch, outgoing)?,
+            Routed::Ready(dispatch, outgoing) => self.hand_over(dispatch, outgoing)?,
             waiting @ Routed::Waiting(_) => waiting,
         };
         match pushed {
-            Routed::Ready(dispatch, outgoing) => self.give(now, &dispatch, outgoing),
+            Routed::Ready(dispatch, outgoing) => self.render_and_queue(now, &dispatch, outgoing),
             Routed::Waiting(send) => Ok(Submitted::Waiting(send)),
         }
     }
 
-    fn push(&mut self, dispatch: Dispatch, outgoing: Box<Outgoing>) -> Result<Routed, Returned> {
+    fn hand_over(
+        &mut self,
+        dispatch: Dispatch,
+        outgoing: Box<Outgoing>,
+    ) -> Result<Routed, Returned> {
         let Carrier::Connection(id) = dispatch.carrier() else {
             return Ok(Routed::Ready(dispatch, outgoing));
         };
-        self.keep_machines();
+        self.fetch_machines();
         self.touched.insert(id);
         match self.connections.get_mut(&id) {
             Some(machine) => machine.push(dispatch, outgoing),
@@ -180,24 +188,24 @@ impl Transport {
     }
 
     /// Renders a message and gives it to its socket or connection.
-    fn give(
+    fn render_and_queue(
         &mut self,
         now: Instant,
         dispatch: &Dispatch,
         outgoing: Box<Outgoing>,
     ) -> Result<Submitted, Returned> {
         let given = dispatch.render(now, &outgoing).and_then(|sent| {
-            self.put(now, &sent)?;
+            self.queue_bytes(now, &sent)?;
             Ok(sent)
         });
         match given {
-            Ok(sent) => Ok(Submitted::Sent(sent.keep(outgoing))),
+            Ok(sent) => Ok(Submitted::Sent(sent.with_outgoing(outgoing))),
             Err(cause) => Err(Returned::new(outgoing, cause)),
         }
     }
 
     /// Gives rendered bytes to their socket or connection.
-    pub(super) fn put(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
+    pub(super) fn queue_bytes(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         if let Some((socket, transmit)) = sent.datagram() {
             if let Some(call) = sent.tap(now) {
                 call.run();
@@ -212,7 +220,7 @@ impl Transport {
             .unwrap_or(Err(SendCause::ConnectionClosed))
     }
 
-    pub(super) fn keep_machines(&mut self) {
+    pub(super) fn fetch_machines(&mut self) {
         while let Some(machine) = self.router.take_machine() {
             self.touched.insert(machine.id());
             self.connections.insert(machine.id(), machine);

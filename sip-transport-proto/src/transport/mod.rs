@@ -193,8 +193,8 @@ impl Transport {
     /// It cannot be sent; the error gives the reason and the message back.
     pub fn send(&mut self, now: Instant, outgoing: Box<Outgoing>) -> Result<Submitted, SendError> {
         let result = self.router.send(now, outgoing).and_then(|routed| {
-            let attempt = self.attempt(now, routed);
-            self.carry_on(now, attempt)
+            let attempt = self.try_dispatch(now, routed);
+            self.try_until_taken(now, attempt)
         });
         self.drain_router(now);
         result
@@ -207,7 +207,7 @@ impl Transport {
     /// The flow is gone, or its queue is full.
     pub fn resend(&mut self, now: Instant, sent: &Sent) -> Result<(), SendCause> {
         self.router.resend(sent)?;
-        self.put(now, sent)
+        self.queue_bytes(now, sent)
     }
 
     /// Makes a message ready for its next target, as another transaction with an id and a branch
@@ -300,7 +300,7 @@ impl Transport {
         cause: impl Into<SendFailure>,
     ) {
         if let Some(send) = send {
-            let event = self.router.send_failed(now, send, remote, cause);
+            let event = self.router.handle_datagram_failed(now, send, remote, cause);
             self.outputs.extend(event.map(Output::Event));
         }
     }

@@ -53,7 +53,7 @@ pub enum Output {
     /// Look up DNS records; answer with [`Transport::handle_lookup`]. The name is complete: no
     /// search list applies.
     Lookup {
-        /// The query.
+        /// The lookup.
         id: LookupId,
         /// The type of record.
         kind: LookupKind,

@@ -1,5 +1,5 @@
-//! What stands for WebSocket where the feature is left out: types that have no values, so that code
-//! which may meet it is the same with it and without.
+//! Stand-ins for WebSocket when the feature `ws` is disabled: types without values, so that the same code
+//! compiles with and without it.
 
 #[derive(Clone, Debug)]
 pub(crate) enum WebSocketConfig {}

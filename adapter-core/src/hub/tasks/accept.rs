@@ -90,13 +90,16 @@ fn take(
         return;
     }
     let now = hub.now();
-    let (accepted, asked) = hub.ask(|router| {
+    let (accepted, outputs) = hub.call_router(|router| {
         let machine = router.accept(now, channel, local, remote)?;
-        Ok::<_, sip_transport_proto::error::AcceptError>(hub.adopt(machine))
+        Ok::<_, sip_transport_proto::error::AcceptError>(hub.insert_connection(machine))
     });
-    hub.run(asked);
+    hub.run(outputs);
     match accepted {
-        Ok(link) => hub.spawn(link.worker, connection::run(Arc::clone(hub), link, stream)),
+        Ok(connection) => hub.spawn(
+            connection.worker,
+            connection::run(Arc::clone(hub), connection, stream),
+        ),
         Err(error) => debug!(target: CONNECTION, %remote, %error, "refused"),
     }
 }

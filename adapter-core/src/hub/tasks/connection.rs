@@ -14,7 +14,7 @@ use sip_transport_proto::{ConnectionId, Event};
 use tracing::debug;
 
 use crate::hub::alarm::Alarm;
-use crate::hub::link::SharedConnection;
+use crate::hub::connection::SharedConnection;
 use crate::hub::{Hub, Worker};
 use crate::runtime::{Stream, sys};
 use crate::sync::lock;
@@ -34,13 +34,13 @@ thread_local! {
 /// Opens a connection and runs it.
 pub(crate) fn connect(
     hub: Arc<Hub>,
-    link: Arc<SharedConnection>,
+    connection: Arc<SharedConnection>,
     remote: SocketAddr,
     local: Option<SocketAddr>,
 ) -> impl Future<Output = ()> + Send {
-    let mut task = ConnectionTask::new(hub, link);
+    let mut task = ConnectionTask::new(hub, connection);
     async move {
-        let stream = task.open(remote, local).await;
+        let stream = task.connect(remote, local).await;
         task.run(stream).await;
     }
 }
@@ -48,17 +48,17 @@ pub(crate) fn connect(
 /// Runs an open connection to its end.
 pub(crate) fn run(
     hub: Arc<Hub>,
-    link: Arc<SharedConnection>,
+    connection: Arc<SharedConnection>,
     stream: Box<dyn Stream>,
 ) -> impl Future<Output = ()> + Send {
-    let mut task = ConnectionTask::new(hub, link);
+    let mut task = ConnectionTask::new(hub, connection);
     async move { task.run(Some(stream)).await }
 }
 
 /// The task of a connection.
 struct ConnectionTask {
     hub: Arc<Hub>,
-    link: Arc<SharedConnection>,
+    connection: Arc<SharedConnection>,
     id: ConnectionId,
     alarm: Alarm,
     events: Vec<Event>,
@@ -71,11 +71,11 @@ impl Drop for ConnectionTask {
     /// that wait on it continue.
     fn drop(&mut self) {
         if !thread::panicking() {
-            lock(&self.link.machine).handle_error(io::ErrorKind::Interrupted);
-            self.last_events();
+            lock(&self.connection.machine).handle_error(io::ErrorKind::Interrupted);
+            self.pump_final_events();
         }
         let interrupted = CloseReason::Io(io::ErrorKind::Interrupted);
-        self.hub.forget_link(self.id, interrupted);
+        self.hub.abandon_connection(self.id, interrupted);
     }
 }
 
@@ -88,11 +88,11 @@ enum Round {
 }
 
 impl ConnectionTask {
-    fn new(hub: Arc<Hub>, link: Arc<SharedConnection>) -> Self {
-        let id = lock(&link.machine).id();
+    fn new(hub: Arc<Hub>, connection: Arc<SharedConnection>) -> Self {
+        let id = lock(&connection.machine).id();
         Self {
             hub,
-            link,
+            connection,
             id,
             alarm: Alarm::default(),
             events: Vec::new(),
@@ -102,21 +102,21 @@ impl ConnectionTask {
     }
 
     /// Connects. `None` if that failed, or the connection was closed meanwhile.
-    async fn open(
+    async fn connect(
         &mut self,
         remote: SocketAddr,
         local: Option<SocketAddr>,
     ) -> Option<Box<dyn Stream>> {
         let hub = Arc::clone(&self.hub);
-        let worker = hub.workers.get(self.link.worker)?;
+        let worker = hub.workers.get(self.connection.worker)?;
         let mut opening = worker.runtime.connect(remote, local);
         let stream = poll_fn(|cx| {
-            self.link.task.register(cx.waker());
+            self.connection.waker.register(cx.waker());
             match opening.as_mut().poll(cx) {
                 Poll::Ready(Ok(stream)) => Poll::Ready(Some(stream)),
                 Poll::Ready(Err(error)) => {
                     debug!(target: CONNECTION, %remote, %error, "cannot connect");
-                    let mut machine = lock(&self.link.machine);
+                    let mut machine = lock(&self.connection.machine);
                     match sys::local_fault(&error) {
                         Some(fault) => machine.handle_local_fault(fault),
                         None => machine.handle_error(error.kind()),
@@ -124,25 +124,25 @@ impl ConnectionTask {
                     Poll::Ready(None)
                 }
                 Poll::Pending => loop {
-                    if self.wait(cx, worker).is_pending() {
+                    if self.poll_deadline(cx, worker).is_pending() {
                         return Poll::Pending;
                     }
-                    if lock(&self.link.machine).is_closed() {
+                    if lock(&self.connection.machine).is_closed() {
                         return Poll::Ready(None);
                     }
                     // Sends whose wait has ended.
-                    self.events(cx, worker);
+                    self.pump_events(cx, worker);
                 },
             }
         })
         .await?;
-        lock(&self.link.machine).handle_connected(hub.now(), stream.local_addr());
+        lock(&self.connection.machine).handle_connected(hub.now(), stream.local_addr());
         Some(stream)
     }
 
     async fn run(&mut self, stream: Option<Box<dyn Stream>>) {
         let hub = Arc::clone(&self.hub);
-        let Some(worker) = hub.workers.get(self.link.worker) else {
+        let Some(worker) = hub.workers.get(self.connection.worker) else {
             return;
         };
         poll_fn(|cx| self.turn(cx, worker, stream.as_deref())).await;
@@ -158,22 +158,22 @@ impl ConnectionTask {
         worker: &Worker,
         stream: Option<&dyn Stream>,
     ) -> Poll<()> {
-        self.link.task.register(cx.waker());
+        self.connection.waker.register(cx.waker());
         for _ in 0..ROUNDS {
-            self.events(cx, worker);
+            self.pump_events(cx, worker);
             let round = match stream {
                 Some(stream) => self.read_and_write(cx, stream),
-                None if lock(&self.link.machine).is_closed() => Round::Closed,
+                None if lock(&self.connection.machine).is_closed() => Round::Closed,
                 None => Round::Wait,
             };
             match round {
                 Round::More => {}
                 Round::Closed => {
-                    self.events(cx, worker);
+                    self.pump_events(cx, worker);
                     return Poll::Ready(());
                 }
                 Round::Wait => {
-                    if self.wait(cx, worker).is_pending() {
+                    if self.poll_deadline(cx, worker).is_pending() {
                         return Poll::Pending;
                     }
                 }
@@ -184,8 +184,8 @@ impl ConnectionTask {
     }
 
     /// Handles a deadline that is due. Ready if something has changed.
-    fn wait(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
-        let mut machine = lock(&self.link.machine);
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, worker: &Worker) -> Poll<()> {
+        let mut machine = lock(&self.connection.machine);
         if machine.is_closed() {
             return Poll::Ready(());
         }
@@ -198,14 +198,14 @@ impl ConnectionTask {
     }
 
     /// Takes the state machine's events: messages to the application while it has room.
-    fn events(&mut self, cx: &Context<'_>, worker: &Worker) {
+    fn pump_events(&mut self, cx: &Context<'_>, worker: &Worker) {
         loop {
             let mut room = match worker.queue.poll_room(cx) {
                 Poll::Ready(room) => Some(room),
                 Poll::Pending => None,
             };
             let now = worker.runtime.now();
-            let mut machine = lock(&self.link.machine);
+            let mut machine = lock(&self.connection.machine);
             if room.is_some() == self.paused {
                 self.paused = room.is_none();
                 if self.paused {
@@ -244,7 +244,7 @@ impl ConnectionTask {
                 worker.queue.push(&mut self.events);
             }
             match other {
-                Some(event) => self.handle(event),
+                Some(event) => self.handle_event(event),
                 None if full => {}
                 None => return,
             }
@@ -252,38 +252,38 @@ impl ConnectionTask {
     }
 
     /// Takes the last events after the end.
-    fn last_events(&mut self) {
+    fn pump_final_events(&mut self) {
         loop {
-            let event = lock(&self.link.machine).poll_control(self.hub.now());
+            let event = lock(&self.connection.machine).poll_control(self.hub.now());
             match event {
                 Some(ConnectionEvent::Event(event)) => self.events.push(event),
-                Some(event) => self.handle(event),
+                Some(event) => self.handle_event(event),
                 None => break,
             }
         }
-        if let Some(worker) = self.hub.workers.get(self.link.worker) {
+        if let Some(worker) = self.hub.workers.get(self.connection.worker) {
             worker.queue.push(&mut self.events);
         }
     }
 
     /// Handles an event that is not for the application.
-    fn handle(&self, event: ConnectionEvent) {
+    fn handle_event(&self, event: ConnectionEvent) {
         let (hub, id) = (&self.hub, self.id);
         match event {
-            ConnectionEvent::Event(event) => hub.deliver(self.link.worker, event),
+            ConnectionEvent::Event(event) => hub.deliver(self.connection.worker, event),
             ConnectionEvent::Notice(notice) => hub.notify(id, notice),
             ConnectionEvent::Call(call) => {
                 if let Some(answer) = call.run() {
-                    lock(&self.link.machine).handle_command(hub.now(), answer);
+                    lock(&self.connection.machine).handle_command(hub.now(), answer);
                 }
             }
             ConnectionEvent::Ready(dispatch, outgoing) => {
                 let now = hub.now();
-                let attempt = hub.give(now, &dispatch, outgoing);
-                hub.finish(now, attempt);
+                let attempt = hub.render_and_queue(now, &dispatch, outgoing);
+                hub.resume_send(now, attempt);
             }
-            ConnectionEvent::Returned(returned) => hub.finish(hub.now(), Err(returned)),
-            ConnectionEvent::Closed => hub.remove_link(id),
+            ConnectionEvent::Returned(returned) => hub.resume_send(hub.now(), Err(returned)),
+            ConnectionEvent::Closed => hub.remove_connection(id),
         }
     }
 
@@ -291,7 +291,7 @@ impl ConnectionTask {
     fn read_and_write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> Round {
         let wrote = self.write(cx, stream);
         let capacity = {
-            let machine = lock(&self.link.machine);
+            let machine = lock(&self.connection.machine);
             if machine.is_closed() {
                 return Round::Closed;
             }
@@ -306,7 +306,7 @@ impl ConnectionTask {
                 Poll::Pending => None,
                 Poll::Ready(result) => {
                     let now = self.hub.now();
-                    let mut machine = lock(&self.link.machine);
+                    let mut machine = lock(&self.connection.machine);
                     match result {
                         Ok(0) => machine.handle_eof(),
                         Ok(n) => {
@@ -330,7 +330,7 @@ impl ConnectionTask {
     fn write(&self, cx: &mut Context<'_>, stream: &dyn Stream) -> bool {
         loop {
             let now = self.hub.now();
-            let mut machine = lock(&self.link.machine);
+            let mut machine = lock(&self.connection.machine);
             let bytes = machine.transmit();
             if bytes.is_empty() {
                 return false;
@@ -346,7 +346,7 @@ impl ConnectionTask {
                         Poll::Pending => return false,
                         Poll::Ready(Ok(())) => {}
                         Poll::Ready(Err(error)) => {
-                            lock(&self.link.machine).handle_error(error.kind());
+                            lock(&self.connection.machine).handle_error(error.kind());
                             return true;
                         }
                     }

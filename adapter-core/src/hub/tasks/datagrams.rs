@@ -74,14 +74,14 @@ impl Drop for SocketTask<'_> {
     fn drop(&mut self) {
         // The socket closes with its task, even if the transport is still held. Nothing is queued
         // on it after that, so every queued datagram is reported.
-        self.hub.forget_socket(self.socket.id);
+        self.hub.remove_socket(self.socket.id);
         self.give_up();
     }
 }
 
 impl SocketTask<'_> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.socket.task.register(cx.waker());
+        self.socket.waker.register(cx.waker());
         for _ in 0..ROUNDS {
             self.send(cx);
             // Datagrams queued before the end are sent, if the socket accepts them at once.
@@ -103,7 +103,7 @@ impl SocketTask<'_> {
                 let send = SendId::from(entry.id);
                 let cause = proto::SendFailure::ChannelRemoved;
                 self.hub
-                    .report(self.socket.worker, send, entry.destination, cause);
+                    .report_datagram(self.socket.worker, send, entry.destination, cause);
             }
             self.out.sent(self.out.len());
             drop(self.socket.take(&mut self.out));
@@ -174,7 +174,7 @@ impl SocketTask<'_> {
             let _ = self.socket.queue(&reply, None);
         }
         if self.machine.take_rearmed() {
-            self.hub.router_task.wake();
+            self.hub.router_waker.wake();
         }
         let failures = std::mem::take(self.received.failures());
         self.failed(failures);
@@ -215,7 +215,7 @@ impl SocketTask<'_> {
                 false => error.kind().into(),
             };
             self.hub
-                .report(self.socket.worker, send.into(), destination, cause);
+                .report_datagram(self.socket.worker, send.into(), destination, cause);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn lookup(
     mut answer: BoxFuture<Answer>,
     wake: Arc<AtomicWaker>,
 ) -> impl Future<Output = ()> + Send {
-    let mut asked = LookupGuard {
+    let mut guard = LookupGuard {
         hub,
         id,
         answer: Some(INTERRUPTED),
@@ -28,13 +28,14 @@ pub(crate) fn lookup(
     async move {
         let result = poll_fn(|cx| {
             wake.register(cx.waker());
-            if asked.hub.is_stopping() || asked.hub.is_cancelled(id) {
+            if guard.hub.is_stopping() || guard.hub.is_cancelled(id) {
                 return Poll::Ready(INTERRUPTED);
             }
             answer.as_mut().poll(cx)
         })
         .await;
-        asked.answer.replace(result);
+        // The guard passes it to the router, which resumes the sends that wait for it.
+        guard.answer.replace(result);
     }
 }
 
@@ -48,7 +49,7 @@ struct LookupGuard {
 impl Drop for LookupGuard {
     fn drop(&mut self) {
         if let Some(answer) = self.answer.take() {
-            self.hub.answered(self.id, answer);
+            self.hub.handle_lookup(self.id, answer);
         }
     }
 }

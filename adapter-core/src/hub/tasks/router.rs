@@ -11,7 +11,7 @@ use crate::hub::alarm::Alarm;
 pub(crate) async fn router(hub: Arc<Hub>) {
     let mut alarm = Alarm::default();
     poll_fn(|cx| {
-        hub.router_task.register(cx.waker());
+        hub.router_waker.register(cx.waker());
         if hub.is_stopping() {
             return Poll::Ready(());
         }
@@ -27,8 +27,8 @@ pub(crate) async fn router(hub: Arc<Hub>) {
                 return Poll::Pending;
             }
             let now = hub.now();
-            let ((), asked) = hub.ask(|router| router.handle_timeout(now));
-            hub.run(asked);
+            let ((), outputs) = hub.call_router(|router| router.handle_timeout(now));
+            hub.run(outputs);
         }
     })
     .await;

@@ -1,27 +1,27 @@
-//! The application's word about connections that a listener accepts.
+//! The application's filter for accepted connections.
 
 use core::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::proxy::ProxyProtocol;
+use crate::context::ChannelContext;
+use crate::context::callbacks::Callback;
 use crate::endpoint::normalise;
 use crate::ids::ChannelId;
 use crate::protocol::Protocol;
-use crate::shared::ChannelContext;
-use crate::shared::callbacks::Callback;
 
 /// The application's filter of the connections that a channel accepts
 /// ([`Config::accept_filter`](crate::Config::accept_filter)), to be asked with no lock held.
 #[derive(Clone, Debug)]
 pub struct AcceptFilter {
-    pub(crate) shared: Arc<ChannelContext>,
+    pub(crate) context: Arc<ChannelContext>,
     pub(crate) channel: (ChannelId, Protocol),
     pub(crate) proxy: Option<ProxyProtocol>,
 }
 
 impl AcceptFilter {
-    /// Whether a connection that was accepted between these addresses may stay. If not, close it at
-    /// once; it is counted. One from a trusted load balancer stays until that has said whose it is.
+    /// Returns true if a connection between these addresses may stay. If not, close it at once; it
+    /// is counted. One from a trusted load balancer stays until its PROXY header names the client.
     #[must_use]
     pub fn allows(&self, local: SocketAddr, remote: SocketAddr) -> bool {
         if let Some(proxy) = &self.proxy
@@ -29,7 +29,7 @@ impl AcceptFilter {
         {
             return true;
         }
-        self.shared.allows_accepted(self.channel, local, remote)
+        self.context.allows_accepted(self.channel, local, remote)
     }
 }
 

@@ -8,8 +8,8 @@ use std::panic::catch_unwind;
 
 use tracing::error;
 
+use crate::context::ChannelContext;
 use crate::observe::trace::CALLBACK;
-use crate::shared::ChannelContext;
 
 /// A kind of application callback.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

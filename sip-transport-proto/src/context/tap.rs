@@ -9,16 +9,16 @@ use sip_core::message::ParseError;
 use tracing::{Level, enabled, trace};
 
 use crate::config::calls::{Direction, Tapped};
+use crate::context::callbacks::Callback;
+use crate::context::{ChannelContext, TransportContext};
 use crate::endpoint::SipEndpoint;
 use crate::observe::trace::{CONTENT, MESSAGE};
-use crate::shared::callbacks::Callback;
-use crate::shared::{ChannelContext, TransportContext};
 
 /// A deferred call of the tap with a message: it runs code of the application, so no lock should be
 /// held.
 #[derive(Debug)]
 pub struct TapCall {
-    scope: Arc<ChannelContext>,
+    context: Arc<ChannelContext>,
     direction: Direction,
     local: SipEndpoint,
     remote: SipEndpoint,
@@ -30,7 +30,7 @@ pub struct TapCall {
 impl TapCall {
     /// Runs the call.
     pub fn run(self) {
-        self.scope.show(Tapped {
+        self.context.show(Tapped {
             direction: self.direction,
             local: self.local,
             remote: self.remote,
@@ -48,7 +48,7 @@ impl ChannelContext {
         self.is_watched().then(|| {
             let seen = seen();
             TapCall {
-                scope: Arc::clone(self),
+                context: Arc::clone(self),
                 direction: seen.direction,
                 local: seen.local,
                 remote: seen.remote,

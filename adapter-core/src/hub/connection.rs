@@ -10,7 +10,7 @@ use sip_transport_proto::parts::Connection;
 pub(crate) struct SharedConnection {
     pub(crate) machine: Mutex<Connection>,
     pub(crate) worker: usize,
-    pub(crate) task: AtomicWaker,
+    pub(crate) waker: AtomicWaker,
 }
 
 impl SharedConnection {
@@ -18,7 +18,7 @@ impl SharedConnection {
         Self {
             machine: Mutex::new(machine),
             worker,
-            task: AtomicWaker::new(),
+            waker: AtomicWaker::new(),
         }
     }
 }

@@ -17,19 +17,19 @@ use std::time::Instant;
 use sip_core::Limits;
 
 use crate::config::{ChannelConfig, Config};
+use crate::context::callbacks::LoggedPanics;
+use crate::context::own_names::OwnNames;
+use crate::context::rates::{RateRequest, Rates, Sources};
+use crate::context::receiving::Receiving;
 use crate::ids::{SendId, TransportId};
 use crate::observe::counters::Counters;
 use crate::observe::log_limiter::LogLimiter;
-use crate::shared::callbacks::LoggedPanics;
-use crate::shared::own_names::OwnNames;
-use crate::shared::rates::{RateRequest, Rates, Sources};
-use crate::shared::receiving::Receiving;
 
 /// Per-channel context: the transport-wide state, and this channel's counters, rates and limits.
 /// The router has one too, for what concerns no channel.
 #[derive(Debug)]
 pub(crate) struct ChannelContext {
-    shared: Arc<TransportContext>,
+    transport: Arc<TransportContext>,
     pub(crate) counters: Counters,
     pub(crate) rates: Rates,
     /// True if replies to malformed requests state the error.
@@ -39,20 +39,20 @@ pub(crate) struct ChannelContext {
 }
 
 impl ChannelContext {
-    pub(crate) fn new(shared: TransportContext) -> Self {
+    pub(crate) fn new(context: TransportContext) -> Self {
         Self {
             counters: Counters::default(),
-            rates: Rates::new(&shared.config, None),
+            rates: Rates::new(&context.config, None),
             detailed_reason: false,
-            limits: shared.config.limits_of_channel(None),
-            shared: Arc::new(shared),
+            limits: context.config.limits_of_channel(None),
+            transport: Arc::new(context),
         }
     }
 
     /// The context of a channel.
     pub(crate) fn of_channel(&self, channel: &ChannelConfig) -> Arc<Self> {
         Arc::new(Self {
-            shared: Arc::clone(&self.shared),
+            transport: Arc::clone(&self.transport),
             counters: Counters::default(),
             rates: Rates::new(&self.config, Some(channel)),
             detailed_reason: channel.detailed_reason,
@@ -70,7 +70,7 @@ impl Deref for ChannelContext {
     type Target = TransportContext;
 
     fn deref(&self) -> &TransportContext {
-        &self.shared
+        &self.transport
     }
 }
 
