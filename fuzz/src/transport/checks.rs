@@ -223,6 +223,7 @@ impl World {
     /// Takes outputs until there are none, and holds them against what is known.
     pub(super) fn drain(&mut self) {
         let mut outputs = Vec::new();
+        let mut closed = Vec::new();
         loop {
             let output = self.sip.poll_output(self.now);
             self.note(&output);
@@ -230,22 +231,15 @@ impl World {
                 outputs.len() < MANY,
                 "more than {MANY} outputs to one input"
             );
-            match output {
+            match &output {
                 Output::Timeout(_) => break,
-                output => outputs.push(output),
-            }
-        }
-        self.adopt();
-        // First what there is, then what was made of it; a datagram is given out before its send is
-        // told to be over.
-        let mut closed = Vec::new();
-        for output in &outputs {
-            match output {
+                // While it is known: a race that is won closes it before the next output.
                 Output::Connect {
                     connection,
                     remote,
                     local,
                 } => {
+                    self.adopt();
                     self.connect(*connection, *remote, *local);
                 }
                 Output::Close(id) => {
@@ -259,7 +253,11 @@ impl World {
                 }
                 _ => {}
             }
+            outputs.push(output);
         }
+        self.adopt();
+        // What was made of these comes now; a datagram is given out before its send is told to be
+        // over.
         let is_datagram = |output: &Output| matches!(output, Output::Datagram { .. });
         let (datagrams, others): (Vec<_>, Vec<_>) = outputs.into_iter().partition(is_datagram);
         for output in others.into_iter().chain(datagrams) {
