@@ -22,6 +22,8 @@
 //! [`Config::tap`](sip_transport_proto::Config::tap), set with [`Builder::config`], is shown each
 //! message received and sent.
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod builder;
 pub mod error;
 mod hub;

@@ -29,6 +29,7 @@ use crate::span::{HostPortSpan, HostSpan, Span};
 /// # Ok::<(), sip_core::ValueError>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "fixed by the RFC")]
 pub enum Host<'a> {
     /// A domain name, as it was written.
     Name(&'a str),

@@ -35,6 +35,8 @@
 //!
 //! `no_std` with `alloc`; the feature `std` (default) only makes byte searches faster. No input
 //! causes a panic, and nothing recurses on input or allocates a size that a peer announced.
+
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

@@ -79,6 +79,7 @@ impl fmt::Display for SipEndpoint {
 /// A hint is followed or, if that is impossible, overruled with a reason given in
 /// [`Sent`](crate::Sent). A connection takes precedence over a channel that disagrees with it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "made by users field by field")]
 pub struct Hints {
     /// The channel to send on.
     pub channel: Option<ChannelId>,

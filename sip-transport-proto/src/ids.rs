@@ -43,6 +43,7 @@ impl ConnectionId {
 
 /// A socket of a datagram channel, which may have several, one for each worker.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_structs, reason = "made by users, and complete")]
 pub struct SocketId {
     /// The channel.
     pub channel: ChannelId,
@@ -98,6 +99,7 @@ impl fmt::Display for SendId {
 
 /// The carrier of a message's bytes: a datagram socket or a connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum Carrier {
     /// A datagram socket.
     Datagram {

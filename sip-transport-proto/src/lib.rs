@@ -42,6 +42,8 @@
 //! No input causes a panic. Everything that a peer can make grow has a limit in bytes or in number,
 //! a setting in [`Config`] and a count in [`Stats`].
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod config;
 mod connection;
 mod context;

@@ -5,6 +5,10 @@ use core::net::IpAddr;
 
 /// A transport protocol of SIP (RFC 3261 §18, RFC 7118).
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a new one is for its users to consider"
+)]
 pub enum Protocol {
     /// Datagrams over UDP.
     Udp,
@@ -108,6 +112,7 @@ impl fmt::Display for Protocol {
 
 /// An address family.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum Family {
     /// IPv4: A records.
     Ipv4,

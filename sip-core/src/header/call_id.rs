@@ -63,6 +63,7 @@ impl fmt::Display for CallId<'_> {
 /// One Call-ID of `In-Reply-To` (RFC 3261 §20.21). A comma in a pair of its quotes or brackets
 /// would be read as part of it, and is refused.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "fixed by the RFC")]
 pub struct InReplyTo<'a>(pub CallId<'a>);
 
 impl<'a> Header<'a> for InReplyTo<'a> {

@@ -10,6 +10,7 @@ macro_rules! number {
     ($($(#[$doc:meta])* $name:ident($int:ty) is $id:ident;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[expect(clippy::exhaustive_structs, reason = "fixed by the RFC")]
         pub struct $name(pub $int);
 
         impl<'a> Header<'a> for $name {
@@ -48,6 +49,7 @@ number! {
 
 /// `MIME-Version`: the numbers before and after the dot (RFC 3261 §20.24).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "fixed by the RFC")]
 pub struct MimeVersion(pub u32, pub u32);
 
 impl<'a> Header<'a> for MimeVersion {

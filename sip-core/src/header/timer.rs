@@ -10,6 +10,7 @@ use crate::{Name, Params, ValueError};
 
 /// The side that refreshes a session (RFC 4028 §4).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "fixed by the RFC")]
 pub enum Refresher {
     /// The side that sends the request.
     Uac,

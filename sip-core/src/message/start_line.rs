@@ -7,6 +7,7 @@ use crate::{Method, chars};
 
 /// A request line or a status line (RFC 3261 §7.1, §7.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "fixed by the RFC")]
 pub enum StartLine<'a> {
     /// `INVITE sip:bob@example.com SIP/2.0`
     Request {

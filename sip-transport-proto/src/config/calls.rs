@@ -80,6 +80,7 @@ pub struct Tapped<'a> {
 
 /// The direction of a message.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum Direction {
     /// Received from the peer.
     In,

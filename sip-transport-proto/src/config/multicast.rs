@@ -8,6 +8,7 @@ pub(crate) const DEFAULT_TTL: u8 = 1;
 /// An IPv4 multicast group that a channel has joined, with the address of the interface for joining
 /// and sending; the unspecified address leaves the choice to the operating system.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "made by users, and complete")]
 pub struct Membership {
     /// The group's address.
     pub group: Ipv4Addr,

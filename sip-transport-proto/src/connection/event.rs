@@ -19,6 +19,10 @@ use crate::websocket::UpgradeCheck;
 #[derive(Debug)]
 // A message is not boxed, as that would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever drives it is to be told by the compiler of what is new"
+)]
 pub enum ConnectionEvent {
     /// An event for the application.
     Event(Event),

@@ -8,6 +8,10 @@ use crate::outgoing::sent::Sent;
 
 /// A message that a router or a connection has taken.
 #[derive(Debug)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever drives it is to be told by the compiler of what is new"
+)]
 pub enum Routed {
     /// It can be sent: render it, and give the bytes to the carrier that [`Dispatch::carrier`]
     /// names. If it is from a router, ask the carrier's connection first, with
@@ -23,6 +27,10 @@ pub enum Routed {
 /// A message that could not be sent as dispatched, to be given to
 /// [`Router::retry`](crate::parts::Router::retry).
 #[derive(Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "whoever drives it is to be told by the compiler of what is new"
+)]
 pub struct Returned {
     /// The message.
     pub outgoing: Box<Outgoing>,
@@ -42,6 +50,7 @@ impl Returned {
 #[derive(Debug)]
 // Boxing the common case would cost an allocation for each message.
 #[allow(clippy::large_enum_variant)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum Submitted {
     /// It was given to its socket or connection.
     Sent(Sent),

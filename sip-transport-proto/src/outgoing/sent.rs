@@ -193,6 +193,7 @@ pub struct HintReport {
 
 /// The outcome of a hint.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum HintOutcome {
     /// There was none.
     #[default]

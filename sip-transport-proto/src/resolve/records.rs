@@ -45,6 +45,7 @@ impl fmt::Display for LookupKind {
 
 /// The answer to a lookup.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum Answer {
     /// The records of the name.
     Found {
@@ -82,6 +83,7 @@ pub enum Record {
 
 /// A NAPTR record as received (RFC 3403 §4.1).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "fixed by the RFC")]
 pub struct NaptrRecord {
     /// The order: lower first, strictly.
     pub order: u16,
@@ -99,6 +101,7 @@ pub struct NaptrRecord {
 
 /// An SRV record as received (RFC 2782).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "fixed by the RFC")]
 pub struct SrvRecord {
     /// The priority: lower first, strictly.
     pub priority: u16,

@@ -22,6 +22,7 @@ use crate::tokens::Tokens;
 
 /// The result of [`Resolver::start`].
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "there are only these")]
 pub enum Progress {
     /// The targets in order of preference, at least one.
     Done(Result<Vec<Target>, PlanError>),

@@ -19,6 +19,10 @@ use crate::router::Router;
 /// compile.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever drives it is to be told by the compiler of what is new"
+)]
 pub enum RouterOutput {
     /// Open a connection and report progress to its [`Connection`], obtained from
     /// [`Router::take_machine`].

@@ -183,6 +183,7 @@ pub enum WebSocketEvent {
 
 /// The kind of a message (RFC 7118 §4.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "fixed by the RFC")]
 pub enum MessageKind {
     /// Text in UTF-8.
     Text,
@@ -216,6 +217,7 @@ pub enum CloseCode {
 /// The error of sending before the handshake has ended, or after the close has begun.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error("the WebSocket is not open")]
+#[expect(clippy::exhaustive_structs, reason = "it says all")]
 pub struct NotOpen;
 
 impl WebSocket {
