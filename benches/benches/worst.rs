@@ -21,7 +21,7 @@ const RANDOM_SHAPES: usize = 1_500;
 const CHANGES: usize = 400;
 
 /// A higher ratio fails the bench: what holds on a busy machine, and not yet the goal of 2.
-const CEILING: f64 = 10.0;
+const CEILING: f64 = 9.0;
 
 /// Where a filling stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,10 +38,11 @@ enum Place {
     Contact,
     Other,
     Rows,
+    Lines,
     Body,
 }
 
-const PLACES: [Place; 13] = [
+const PLACES: [Place; 14] = [
     Place::User,
     Place::UriParams,
     Place::ViaParams,
@@ -54,6 +55,7 @@ const PLACES: [Place; 13] = [
     Place::Contact,
     Place::Other,
     Place::Rows,
+    Place::Lines,
     Place::Body,
 ];
 
@@ -96,6 +98,11 @@ const UNITS: &[&str] = &[
     "@",
     "\\\u{7}",
     "\"\\\u{7}\"",
+    "x\r\n",
+    "a#:\r\n",
+    "m:\r\n",
+    "v:\n",
+    "t:\r\n a\r\n",
 ];
 
 #[derive(Clone, Debug)]
@@ -295,6 +302,7 @@ fn message(shape: &[Filling]) -> Vec<u8> {
     for number in 0..490.min(take(Place::Rows).len() / 30) {
         text.push_str(&format!("X{number}: \"\\\"\", <a>\r\n"));
     }
+    text.push_str(&take(Place::Lines));
     text.push_str("\r\n");
     text.push_str(&take(Place::Body));
     text.into_bytes()

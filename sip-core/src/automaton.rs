@@ -53,23 +53,15 @@ impl Automaton {
         (place / u64::from(WIDTH)) as u8
     }
 
-    /// The first byte that leads to `goal` or a state above, which no byte may lead out of, and the
-    /// state behind it; without one, the state behind `text`.
+    /// The first byte that leads to `goal` or a state above, and the state behind it; without one, the
+    /// state behind `text`.
     #[inline]
-    pub(crate) fn find(&self, mut state: u8, text: &[u8], goal: u8) -> (Option<usize>, u8) {
-        const BLOCK: usize = 64;
-        for (index, block) in text.chunks(BLOCK).enumerate() {
-            let before = state;
-            state = self.run(before, block);
-            if state >= goal {
-                state = before;
-                let at = block.iter().position(|&b| {
-                    state = self.run(state, &[b]);
-                    state >= goal
-                });
-                return (at.map(|at| index * BLOCK + at), state);
-            }
-        }
-        (None, state)
+    pub(crate) fn find(&self, state: u8, text: &[u8], goal: u8) -> (Option<usize>, u8) {
+        let mut place = Self::place(state);
+        let found = text.iter().position(|&b| {
+            place = self.step(place, b);
+            place % Self::PLACES >= Self::place(goal)
+        });
+        (found, (place % Self::PLACES / u64::from(WIDTH)) as u8)
     }
 }

@@ -150,13 +150,29 @@ pub(crate) fn run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
 /// The end of the run of a class and `%HH` escapes that starts at `at`.
 #[inline(always)]
 pub(crate) fn escaped_run<const CLASS: u8>(data: &[u8], at: usize) -> usize {
-    let mut at = run::<CLASS>(data, at);
-    while data.get(at) == Some(&b'%')
-        && let Some([a, b]) = data.get(at + 1..).and_then(<[u8]>::first_chunk)
+    escaped_rest::<CLASS>(data, run::<CLASS>(data, at))
+}
+
+/// The same where a run of the class has ended at `at`.
+#[inline(always)]
+pub(crate) fn escaped_rest<const CLASS: u8>(data: &[u8], at: usize) -> usize {
+    match data.get(at) {
+        Some(b'%') => escapes_end::<CLASS>(data, at),
+        _ => at,
+    }
+}
+
+#[inline(never)]
+fn escapes_end<const CLASS: u8>(data: &[u8], mut at: usize) -> usize {
+    while let Some([b'%', a, b]) = data.get(at..).and_then(<[u8]>::first_chunk)
         && a.is_ascii_hexdigit()
         && b.is_ascii_hexdigit()
     {
-        at = run::<CLASS>(data, at + 3);
+        at += 3;
+        // Where one stands, more follow.
+        if data.get(at) != Some(&b'%') {
+            at = run::<CLASS>(data, at);
+        }
     }
     at
 }
@@ -169,6 +185,32 @@ pub(crate) fn skip_lws(data: &[u8], at: usize) -> usize {
         Some(&b) if is_lws(b) => lws_end(data, at + 1),
         _ => at,
     }
+}
+
+/// The first byte that, with the one behind it, is what is looked for; behind the last stands NUL.
+///
+/// In blocks without a branch on what a byte is, which become vector instructions: it costs the same
+/// whatever the text repeats.
+#[inline(always)]
+pub(crate) fn find_pair(text: &[u8], is: impl Fn(u8, u8) -> bool) -> Option<usize> {
+    const BLOCK: usize = 16;
+    let behind = text.get(1..).unwrap_or_default();
+    let (blocks, _) = text.as_chunks::<BLOCK>();
+    let none = blocks
+        .iter()
+        .zip(behind.as_chunks().0)
+        .take_while(|&(block, behind): &(_, &[u8; BLOCK])| {
+            let pairs = block.iter().zip(behind);
+            !pairs.fold(false, |any, (&b, &next)| any | is(b, next))
+        })
+        .count();
+    steps::count(none + BLOCK);
+    let at = none * BLOCK;
+    let behind = behind.get(at..).unwrap_or_default().iter().chain(&[0]);
+    let mut pairs = text.get(at..).unwrap_or_default().iter().zip(behind);
+    pairs
+        .position(|(&b, &next)| is(b, next))
+        .map(|found| at + found)
 }
 
 /// The number of leading spaces and tabs.

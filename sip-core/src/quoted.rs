@@ -4,36 +4,109 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::ValueError;
+use memchr::memrchr;
+
+use crate::automaton::Automaton;
 use crate::chars::{QUOTED, is_lws, run, skip_lws};
+use crate::{ValueError, steps};
 
 /// The end of the quoted string that starts with the quote at `at`.
 ///
 /// Bytes over 0x7F are accepted, whether or not they are UTF-8, and kept as received.
 pub(crate) fn scan(data: &[u8], at: usize) -> Result<usize, ValueError> {
-    let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
     if data.get(at) != Some(&b'"') {
-        return unexpected("'\"'", at);
+        return Err(ValueError::unexpected("'\"'", data, at));
     }
-    let mut i = at + 1;
-    loop {
-        i = run::<QUOTED>(data, i);
-        match data.get(i) {
-            Some(b'"') => return Ok(i + 1),
-            Some(b'\\') => match data.get(i + 1) {
-                Some(0x80.. | b'\r' | b'\n') | None => {
-                    return unexpected("a character that '\\' can quote", i + 1);
-                }
-                Some(_) => i += 2,
-            },
-            Some(b'\t') => i += 1,
-            Some(b'\r') => match data.get(i + 1..).and_then(<[u8]>::first_chunk) {
-                Some(b"\n " | b"\n\t") => i += 3,
-                _ => return unexpected("a fold", i),
-            },
-            _ => return unexpected("'\"'", i),
+    // Most hold nothing that is quoted by a backslash.
+    let end = run::<QUOTED>(data, at + 1);
+    match data.get(end) {
+        Some(b'"') => Ok(end + 1),
+        _ => match find::<false>(data, end, QUOTES)? {
+            Some(end) => Ok(end + 1),
+            None => Err(ValueError::unexpected("'\"'", data, data.len())),
+        },
+    }
+}
+
+/// Where the first `<` outside quoted strings stands. A quote behind a backslash opens none.
+pub(crate) fn bracket(data: &[u8], at: usize) -> Result<Option<usize>, ValueError> {
+    find::<true>(data, at, TEXT)
+}
+
+/// The first `<` outside quotes or, without `BRACKET`, the quote that closes a string.
+#[inline(always)]
+fn find<const BRACKET: bool>(
+    data: &[u8],
+    at: usize,
+    state: u8,
+) -> Result<Option<usize>, ValueError> {
+    let automaton = const { &Automaton::new(&states(BRACKET)) };
+    let text = data.get(at..).unwrap_or_default();
+    let (found, state) = automaton.find(state, text, FOUND);
+    let end = found.map_or(data.len(), |found| at + found);
+    steps::count(end - at);
+    let unexpected = |expected, at| Err(ValueError::unexpected(expected, data, at));
+    match state {
+        FOUND => Ok(Some(end)),
+        TEXT | ESCAPE => Ok(None),
+        QUOTES | NO_QUOTED => unexpected("'\"'", end),
+        PAIR | NO_PAIR => unexpected("a character that '\\' can quote", end),
+        _ => {
+            let fold = memrchr(b'\r', data.get(..end).unwrap_or_default());
+            unexpected("a fold", fold.unwrap_or(end))
         }
     }
+}
+
+const TEXT: u8 = 0;
+/// Behind a backslash outside quotes.
+const ESCAPE: u8 = 1;
+const QUOTES: u8 = 2;
+/// Behind a backslash in quotes.
+const PAIR: u8 = 3;
+/// Behind the CR of a fold in quotes, and behind its LF.
+const FOLD: u8 = 4;
+const FOLDED: u8 = 5;
+const FOUND: u8 = 6;
+/// Behind a byte that does not belong in quotes, in a pair, in a fold.
+const NO_QUOTED: u8 = 7;
+const NO_PAIR: u8 = 8;
+const NO_FOLD: u8 = 9;
+
+/// The state after each byte in each state.
+const fn states(bracket: bool) -> [[u8; 256]; 10] {
+    let mut next = [[0; 256]; 10];
+    let mut state = 0;
+    while state < next.len() {
+        let mut b = 0;
+        while b < 256 {
+            next[state][b] = match (state as u8, b as u8) {
+                (TEXT | ESCAPE, b'<') => FOUND,
+                (TEXT | ESCAPE, b'\\') => ESCAPE,
+                (TEXT, b'"') => QUOTES,
+                (TEXT | ESCAPE, _) => TEXT,
+                (QUOTES, b'"') => {
+                    if bracket {
+                        TEXT
+                    } else {
+                        FOUND
+                    }
+                }
+                (QUOTES, b'\\') => PAIR,
+                (QUOTES, b'\r') => FOLD,
+                (QUOTES, b'\t' | b' '..=b'~' | 0x80..) => QUOTES,
+                (QUOTES, _) => NO_QUOTED,
+                (PAIR, b'\r' | b'\n' | 0x80..) => NO_PAIR,
+                (PAIR, _) | (FOLDED, b' ' | b'\t') => QUOTES,
+                (FOLD, b'\n') => FOLDED,
+                (FOLD | FOLDED, _) => NO_FOLD,
+                (end, _) => end,
+            };
+            b += 1;
+        }
+        state += 1;
+    }
+    next
 }
 
 /// The text of a parameter value or display name: a quoted string loses its quotes and backslashes,

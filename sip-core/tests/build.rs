@@ -349,6 +349,24 @@ fn a_malformed_request_is_answered() {
 }
 
 #[test]
+fn a_reply_repeats_no_more_vias_than_a_request_can_have() {
+    let reply = |rows: &str| {
+        let start = "OPTIONS sip:b b SIP/2.0\nv: SIP/2.0/UDP h\nX: 1\n";
+        let data = [start, &rows.repeat(100), "CSeq: 1 OPTIONS\n\n"].concat();
+        let source = "192.0.2.9:7".parse().unwrap();
+        let request = salvage(data.as_bytes()).unwrap();
+        let reply = request.reply(StatusCode::BAD_REQUEST, "", "tag", source, None);
+        Message::parse(reply.unwrap()).unwrap()
+    };
+    let of_vias = reply("v:\nX: 1\n");
+    assert_eq!(of_vias.raw_all(Name::Via).count(), 71);
+    assert_eq!(of_vias.raw(Name::CSeq), Some(&b"1 OPTIONS"[..]));
+    let of_others = reply("Contact:\n");
+    assert_eq!(of_others.raw_all(Name::Via).count(), 1);
+    assert_eq!(of_others.raw(Name::CSeq), None);
+}
+
+#[test]
 fn a_reply_is_made_shorter_to_fit_or_is_not_made() {
     let data = b"OPTIONS sip:b b SIP/2.0\r\nv:SIP/2.0/UDP 192.0.2.9\r\nf:<sip:a@h>\r\nt:<sip:b@h>\r\ni:1\r\nCSeq:1 OPTIONS\r\n\r\n";
     let request = salvage(data).unwrap();

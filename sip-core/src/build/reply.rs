@@ -54,6 +54,10 @@ impl<'a> Top<'a> {
 /// Reads as much as possible of a malformed request, line by line, with any line ends. `None`: it
 /// is a response, or its top Via does not say where an answer would go.
 ///
+/// No more than 71 rows of Via are taken: a request has come over 70 hops at most (RFC 3261
+/// §8.1.1.6). The reading ends behind 71 other rows that have the first letter of one that a reply
+/// repeats.
+///
 /// ```
 /// use sip_core::{StatusCode, build::salvage};
 ///
@@ -75,11 +79,13 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
     }
     let mut vias = Vec::new();
     let mut fields = Fields::default();
-    for line in lines {
-        // No other name starts so, in full or in compact form.
-        if !matches!(line.first(), Some(first) if b"vftic".contains(&(first | 0x20))) {
-            continue;
-        }
+    // What rows worth a look begin with, in full or in compact form.
+    let mut letters = *b"vftic";
+    let mut rows = 0;
+    while rows - vias.len() < MAX_ROWS
+        && let Some(line) = lines.next_of(letters)
+    {
+        rows += 1;
         let Some(colon) = memchr::memchr(b':', line) else {
             continue;
         };
@@ -88,6 +94,9 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
         let field = match Name::lookup(name.trim_ascii_end()) {
             Name::Via => {
                 vias.push(value);
+                if vias.len() == MAX_ROWS {
+                    letters[0] = NO_LETTER;
+                }
                 continue;
             }
             Name::From => &mut fields.from,
@@ -105,6 +114,11 @@ pub fn salvage(data: &[u8]) -> Option<Salvaged<'_>> {
         fields,
     })
 }
+
+/// To read and repeat more rows could cost much more than to receive them.
+const MAX_ROWS: usize = 71;
+/// No byte in lower case.
+const NO_LETTER: u8 = 0;
 
 impl<'a> Salvaged<'a> {
     /// The method. ACK is never answered (RFC 3261 §17.1.1.3).
@@ -136,23 +150,18 @@ impl<'a> Salvaged<'a> {
         } else {
             reason
         };
-        let values = self.values(source);
-        let rows = values.rows(self.to_tag(tag).as_deref(), false);
-        for reason in [own, status.reason()] {
-            let mut reply = start_line(status, reason, rows.len())?;
-            if reply.len() + rows.len() <= max_len {
-                reply.extend_from_slice(&rows);
-                return Some(reply.into());
-            }
-        }
-        let rows = values.rows(None, true);
-        let mut reply = start_line(status, "", rows.len())?;
-        reply.extend_from_slice(&rows);
-        (reply.len() <= max_len).then(|| reply.into())
+        let values = self.values(tag, source);
+        let replies = [(own, false), (status.reason(), false), ("", true)];
+        replies
+            .into_iter()
+            .find_map(|(reason, compact)| values.reply(status, reason, compact, max_len))
     }
 
-    fn values(&self, source: SocketAddr) -> Values {
-        let mut values = Values::default();
+    fn values(&self, tag: &str, source: SocketAddr) -> Values {
+        let mut values = Values {
+            to_tag: self.to_tag(tag),
+            ..Values::default()
+        };
         let Top { via, text, behind } = &self.top;
         let mut stamped = Vec::with_capacity(text.len() + behind.len() + 64);
         Stamp::of(via, text, source, false).write(text, 0, &mut stamped);
@@ -176,21 +185,23 @@ impl<'a> Salvaged<'a> {
     }
 
     /// RFC 3261 §8.2.6.2: a tag for To, unless it has one or cannot be read.
-    fn to_tag(&self, tag: &str) -> Option<Vec<u8>> {
-        let to = self.fields.to?;
-        if header::read_tagged(to) != Ok(None) {
-            return None;
-        }
-        let separator = if to.ends_with(b";") { "" } else { ";" };
+    fn to_tag(&self, tag: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        clean([separator, "tag=", tag].concat().as_bytes(), &mut out);
-        Some(out)
+        if let Some(to) = self.fields.to
+            && header::read_tagged(to) == Ok(None)
+        {
+            let separator = if to.ends_with(b";") { "" } else { ";" };
+            clean([separator, "tag=", tag].concat().as_bytes(), &mut out);
+        }
+        out
     }
 }
 
 /// The values of the headers of a reply, cleaned.
 #[derive(Default)]
 struct Values {
+    /// What is put behind To.
+    to_tag: Vec<u8>,
     text: Vec<u8>,
     /// Where each ends.
     ends: Vec<(Name, usize)>,
@@ -202,43 +213,53 @@ impl Values {
         self.ends.push((name, self.text.len()));
     }
 
-    /// The headers and the empty line behind them.
-    fn rows(&self, to_tag: Option<&[u8]>, compact: bool) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.text.len() + 16 * self.ends.len() + 128);
-        let mut row = |name: Name, value: &[u8], behind: &[u8]| {
+    /// The response, if it is not too long.
+    fn reply(
+        &self,
+        status: StatusCode,
+        reason: &str,
+        compact: bool,
+        max_len: usize,
+    ) -> Option<Bytes> {
+        let mut len = 0;
+        self.rows(compact, |part| len += part.len());
+        let mut out = Vec::with_capacity(32 + reason.len() + len);
+        out.extend_from_slice(b"SIP/2.0 ");
+        let mut code = Text(&mut out);
+        write!(code, "{status} ").ok()?;
+        clean(reason.as_bytes(), &mut out);
+        out.extend_from_slice(b"\r\n");
+        if out.len() + len > max_len {
+            return None;
+        }
+        self.rows(compact, |part| out.extend_from_slice(part));
+        Some(out.into())
+    }
+
+    /// Gives out the headers and the empty line behind them, part by part.
+    fn rows(&self, compact: bool, mut put: impl FnMut(&[u8])) {
+        let mut row = |name: Name, value: &[u8], tag: &[u8]| {
             match name.compact() {
-                Some(letter) if compact => out.push(letter),
-                _ => out.extend_from_slice(name.as_str().as_bytes()),
+                Some(letter) if compact => put(&[letter]),
+                _ => put(name.as_str().as_bytes()),
             }
-            out.extend_from_slice(if compact { b":" } else { b": " });
-            out.extend_from_slice(value);
-            out.extend_from_slice(behind);
-            out.extend_from_slice(b"\r\n");
+            put(if compact { b":" } else { b": " });
+            put(value);
+            put(tag);
+            put(b"\r\n");
         };
         let mut start = 0;
         for &(name, end) in &self.ends {
-            let tag = to_tag.filter(|_| name == Name::To);
             let value = self.text.get(start..end).unwrap_or_default();
-            row(name, value, tag.unwrap_or_default());
+            let has_tag = name == Name::To && !compact;
+            row(name, value, if has_tag { &self.to_tag } else { &[] });
             start = end;
         }
         if !compact {
             row(Name::ContentLength, b"0", b"");
         }
-        out.extend_from_slice(b"\r\n");
-        out
+        put(b"\r\n");
     }
-}
-
-/// The status line, with room for the rows behind it.
-fn start_line(status: StatusCode, reason: &str, rows: usize) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(32 + reason.len() + rows);
-    out.extend_from_slice(b"SIP/2.0 ");
-    let mut code = Text(&mut out);
-    write!(code, "{status} ").ok()?;
-    clean(reason.as_bytes(), &mut out);
-    out.extend_from_slice(b"\r\n");
-    Some(out)
 }
 
 /// Appends a value on one line: white space with line ends in it as one space, other control
@@ -247,16 +268,16 @@ fn clean(value: &[u8], out: &mut Vec<u8>) {
     const BLOCK: usize = 32;
     out.reserve(value.len());
     // No blanks stand at the start.
-    let mut last = Automaton::place(SPACE);
+    let mut place = Automaton::place(SPACE);
     for block in value.chunks(BLOCK) {
         steps::count(block.len());
         let mut kept = [0; BLOCK];
         let mut len = 0;
         // Without a branch on what a byte is.
         for &b in block {
-            last = CLEAN.step(last, b) % Automaton::PLACES;
+            place = CLEAN.step(place, b);
             kept[len % BLOCK] = SHOWN[usize::from(b)];
-            len += usize::from(last < Automaton::place(LEFT_OUT));
+            len += usize::from(place % Automaton::PLACES < Automaton::place(LEFT_OUT));
         }
         out.extend_from_slice(kept.get(..len).unwrap_or_default());
     }
@@ -311,13 +332,30 @@ struct Lines<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Lines<'a> {
+    /// The next line that begins with one of these letters, in lower case or in capitals.
+    fn next_of(&mut self, letters: [u8; 5]) -> Option<&'a [u8]> {
+        let is_start = |b: u8| {
+            // An empty line, white space aside.
+            let is_end = (b == b'\n') | (b == b'\r') | (b == b'\x0c');
+            letters
+                .iter()
+                .fold(is_end, |any, letter| any | (b | 0x20 == *letter))
+        };
+        if !self.rest.first().is_some_and(|&b| is_start(b)) {
+            let end = chars::find_pair(self.rest, |b, next| (b == b'\n') & is_start(next))?;
+            self.rest = self.rest.get(end + 1..)?;
+        }
+        self.next()
+    }
+}
+
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let line = memchr::memchr_iter(b'\n', self.rest)
-            .find(|&at| !matches!(self.rest.get(at + 1), Some(b' ' | b'\t')))
-            .unwrap_or(self.rest.len());
+        let is_end = |b, next| (b == b'\n') & (next != b' ') & (next != b'\t');
+        let line = chars::find_pair(self.rest, is_end).unwrap_or(self.rest.len());
         let (line, rest) = self.rest.split_at(line);
         self.rest = rest.get(1..).unwrap_or_default();
         let line = line.trim_ascii_end();

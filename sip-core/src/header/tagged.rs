@@ -15,7 +15,7 @@ use crate::{Params, ValueError, quoted};
 /// that is empty or comes twice with two values would leave the dialog open to guesses.
 pub(crate) fn read_tagged(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
     let start = skip_lws(value, 0);
-    let open = bracket(value, start)?;
+    let open = quoted::bracket(value, start)?;
     let (at, end) = match open {
         Some(open) => in_brackets(value, open)?,
         None => bare(value, start)?,
@@ -37,22 +37,9 @@ pub(crate) fn read_tagged(value: &[u8]) -> Result<Option<&[u8]>, ValueError> {
     Ok(tag)
 }
 
-/// Where the first `<` outside quotes stands. A quote behind a backslash opens none.
-fn bracket(value: &[u8], mut at: usize) -> Result<Option<usize>, ValueError> {
-    loop {
-        match value.get(at) {
-            None => return Ok(None),
-            Some(b'<') => return Ok(Some(at)),
-            Some(b'"') => at = quoted::scan(value, at)?,
-            Some(b'\\') if value.get(at + 1) == Some(&b'"') => at += 2,
-            Some(_) => at += 1,
-        }
-    }
-}
-
 /// Where a URI in angle brackets starts and ends, whatever stands around it.
 pub(crate) fn bracketed(value: &[u8]) -> Result<(usize, usize), ValueError> {
-    match bracket(value, 0)? {
+    match quoted::bracket(value, 0)? {
         Some(open) => in_brackets(value, open),
         None => Err(ValueError::unexpected("'<'", value, value.len())),
     }

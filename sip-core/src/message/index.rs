@@ -279,10 +279,9 @@ impl Indexer {
 
     #[cold]
     fn find_bad_octet(&mut self, head: &[u8], reading: Reading) -> Result<(), ParseError> {
-        for at in memchr::memchr_iter(b'\r', head) {
-            if head.get(at + 1) != Some(&b'\n') {
-                return Err(self.error(ParseErrorKind::BareCr, at));
-            }
+        let bare = chars::find_pair(head, |b, next| (b == b'\r') & (next != b'\n'));
+        if let Some(at) = bare {
+            return Err(self.error(ParseErrorKind::BareCr, at));
         }
         let mut start = 0;
         // That of the start line, which is read by all.
@@ -433,16 +432,38 @@ fn may_hide_header(text: &[u8]) -> bool {
     let token = tokens.next().unwrap_or_default();
     // A letter alone may be a word where no colon follows.
     let is_named = (token.len() > 1 || colon.is_some()) && ROUTING.contains(&Name::lookup(token));
-    let letters = before.iter().copied().filter(u8::is_ascii_alphanumeric);
-    let spells = |name: &Name| {
-        let name = name.as_str().bytes().filter(u8::is_ascii_alphanumeric);
-        letters
-            .clone()
-            .map(|b| b.to_ascii_lowercase())
-            .eq(name.map(|b| b.to_ascii_lowercase()))
-    };
-    is_named || ROUTING.iter().any(spells)
+    is_named || letters(before).is_some_and(|letters| ROUTING_LETTERS.contains(&letters))
 }
+
+/// The letters and digits of a text in lower case, as one number; `None` if they are more than any
+/// name has.
+const fn letters(text: &[u8]) -> Option<u128> {
+    const ROOM: u32 = u128::BITS - u8::BITS;
+    let (mut letters, mut at) = (0_u128, 0);
+    while at < text.len() {
+        if text[at].is_ascii_alphanumeric() {
+            if letters >> ROOM != 0 {
+                return None;
+            }
+            letters = letters << u8::BITS | text[at].to_ascii_lowercase() as u128;
+        }
+        at += 1;
+    }
+    Some(letters)
+}
+
+const ROUTING_LETTERS: [u128; ROUTING.len()] = {
+    let mut all = [0; ROUTING.len()];
+    let mut index = 0;
+    while index < ROUTING.len() {
+        let Some(letters) = letters(ROUTING[index].as_str().as_bytes()) else {
+            panic!("a name with more letters than there is room for");
+        };
+        all[index] = letters;
+        index += 1;
+    }
+    all
+};
 
 /// The headers by which messages are framed, routed and matched.
 const ROUTING: [Name; 14] = [

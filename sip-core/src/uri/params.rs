@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::compare::{PERCENT_ENCODED, same_text};
-use crate::chars::{self, URI_PARAM, ascii, escaped_run, is_keyword, run};
+use crate::chars::{self, URI_PARAM, ascii, escaped_rest, escaped_run, is_keyword, run};
 use crate::names::{Names, check_unique};
 use crate::{Host, ValueError};
 
@@ -208,7 +208,7 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
         return Ok(None);
     }
     let plain = run::<URI_PARAM>(text, at + 1);
-    let end = escaped_run::<URI_PARAM>(text, plain);
+    let end = escaped_rest::<URI_PARAM>(text, plain);
     let is_escaped = end > plain;
     let Some(name @ [_, ..]) = text.get(at + 1..end) else {
         return Err(ValueError::unexpected("a URI parameter name", text, at + 1));
