@@ -126,7 +126,8 @@ impl DatagramSocket {
         let read = head.read(data, &self.shared.limits);
         let checked = read.and_then(|()| head.check(data));
         if self.shared.is_watched() {
-            self.shared.show(arrival.tapped(now, data, checked.err()));
+            let seen = arrival.tapped(&self.shared, now, data, checked.err());
+            self.shared.show(seen);
         }
         if let Err(error) = checked {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
@@ -248,7 +249,7 @@ impl DatagramSocket {
             self.shared.show(Tapped {
                 direction: Direction::Out,
                 remote: arrival.endpoint(normalise(destination)),
-                ..arrival.tapped(now, &bytes, None)
+                ..arrival.tapped(&self.shared, now, &bytes, None)
             });
         }
         self.replies.push_back(Transmit {

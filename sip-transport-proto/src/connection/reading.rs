@@ -91,7 +91,9 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
-                    let call = self.shared.tap(|| arrival.tapped(now, data, None));
+                    let call = self
+                        .shared
+                        .tap(|scope| arrival.tapped(scope, now, data, None));
                     self.control.extend(call.map(ConnectionEvent::tap));
                     let event = arrival.event(now, &self.shared, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
@@ -281,7 +283,7 @@ impl Refused {
         Self {
             event: arrival.malformed(shared, error, data),
             reply: answerable.and_then(reply),
-            tap: shared.tap(|| arrival.tapped(now, data, Some(error))),
+            tap: shared.tap(|scope| arrival.tapped(scope, now, data, Some(error))),
         }
     }
 }

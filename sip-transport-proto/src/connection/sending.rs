@@ -116,9 +116,9 @@ impl Connection {
 
     /// Shows a queued message to the tap.
     pub(super) fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
-        let call = self.shared.tap(|| Tapped {
+        let call = self.shared.tap(|scope| Tapped {
             direction: Direction::Out,
-            ..self.arrival().tapped(at, bytes, None)
+            ..self.arrival().tapped(scope, at, bytes, None)
         });
         self.control.extend(call.map(ConnectionEvent::tap));
     }

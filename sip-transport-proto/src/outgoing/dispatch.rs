@@ -119,10 +119,11 @@ impl Dispatch {
 
     /// The call that shows a message on this dispatch to the tap.
     pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
-        self.0.shared.tap(|| Tapped {
+        self.0.shared.tap(|scope| Tapped {
             direction: Direction::Out,
             local: self.local(),
             remote: self.remote_endpoint(),
+            bound: scope.bound,
             at,
             bytes,
             error: None,
