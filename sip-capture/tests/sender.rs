@@ -53,28 +53,28 @@ fn adds_up(sender: &Sender, pushed: u64) {
 #[test]
 fn a_datagram_carries_one_frame() {
     let now = Instant::now();
-    let mut sender = Sender::datagrams(Encoder::new(1), settings(1 << 20));
-    assert_eq!((sender.poll_output(), sender.poll_timeout()), (None, None));
+    let mut sender = Sender::datagrams(now, Encoder::new(1), settings(1 << 20));
+    (0..5).for_each(|_| push(&mut sender, now));
+    assert!(sender.transmit().is_empty());
+    sender.handle_connected(now);
     for _ in 0..5 {
-        push(&mut sender, now);
-    }
-    for is_sent in [true, false, true, true, false] {
         let frame = Frame::decode(sender.transmit()).unwrap();
         assert_eq!(frame.payload, OPTIONS);
-        sender.handle_sent(is_sent);
+        let length = sender.transmit().len();
+        sender.handle_written(now, length);
     }
     assert!(sender.transmit().is_empty() && sender.is_empty());
+    sender.handle_failed(2);
+    sender.handle_unreachable(1);
     let stats = sender.stats();
-    assert_eq!((stats.sent, stats.failed), (3, 2));
-    sender.handle_sent(true);
-    assert_eq!(sender.stats(), stats);
+    assert_eq!((stats.sent, stats.failed, stats.unreachable), (3, 2, 1));
 }
 
 #[test]
 fn what_fits_no_datagram_is_counted_and_a_stream_takes_it() {
     let now = Instant::now();
     let large = vec![b'x'; 65_420];
-    let mut sender = Sender::datagrams(Encoder::new(1), settings(1 << 20));
+    let mut sender = Sender::datagrams(now, Encoder::new(1), settings(1 << 20));
     sender.push(now, &message(Protocol::Udp, &large));
     assert_eq!(sender.stats().too_long, 1);
     let mut sender = stream(now, 1 << 20);

@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm;
 mod channels;
+pub(crate) mod follower;
 pub(crate) mod link;
 mod outputs;
 pub(crate) mod owner;
@@ -27,6 +28,7 @@ use sip_transport_proto::{
     SocketId,
 };
 
+use crate::hub::follower::Follower;
 use crate::hub::link::SharedConnection;
 use crate::hub::queue::Queue;
 use crate::hub::socket::SharedSocket;
@@ -95,6 +97,7 @@ pub(crate) struct Hub {
     stopping: AtomicBool,
     tasks: AtomicUsize,
     pub(crate) idle: AtomicWaker,
+    pub(crate) followers: Vec<Arc<dyn Follower>>,
 }
 
 impl Hub {
@@ -105,6 +108,7 @@ impl Hub {
         resolver: Arc<dyn Resolve>,
         datagram_queue: usize,
         socket_options: SocketOptions,
+        followers: Vec<Arc<dyn Follower>>,
     ) -> Self {
         Self {
             send_ids: router.send_ids(),
@@ -125,6 +129,7 @@ impl Hub {
             stopping: AtomicBool::new(false),
             tasks: AtomicUsize::new(0),
             idle: AtomicWaker::new(),
+            followers,
         }
     }
 
@@ -195,6 +200,7 @@ impl Hub {
         for worker in &self.workers {
             worker.queue.close();
         }
+        self.followers.iter().for_each(|follower| follower.end());
         self.idle.wake();
     }
 

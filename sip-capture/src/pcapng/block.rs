@@ -12,8 +12,13 @@ const MINOR: u16 = 0;
 /// The length of a section that is not known.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Raw IP, of either version.
-const LINK_TYPE_RAW: u16 = 101;
+/// Ethernet. Raw IP would do, but libpcap, and so sngrep, reads a file with several interfaces only
+/// where the link type has the number of libpcap's own constant, and raw IP (101) has not.
+const LINK_TYPE_ETHERNET: u16 = 1;
+
+/// The most bytes of a packet. None is as long, but with 0, which means no limit, libpcap compares
+/// its own maximum with 0 and reads no second interface.
+const SNAP_LENGTH: u32 = 262_144;
 
 const END_OF_OPTIONS: u16 = 0;
 const USER_APPLICATION: u16 = 4;
@@ -33,13 +38,13 @@ pub(super) fn section_header(out: &mut Vec<u8>) {
     });
 }
 
-/// All interfaces have the same link type and no limit of length: libpcap takes no file where they
-/// differ. Times are in microseconds, the default.
+/// All interfaces have the same link type and the same limit of length, as libpcap takes no file
+/// where they differ. Times are in microseconds, the default.
 pub(super) fn interface_description(name: &str, out: &mut Vec<u8>) {
     block(INTERFACE_DESCRIPTION, out, |out| {
-        out.extend_from_slice(&LINK_TYPE_RAW.to_le_bytes());
+        out.extend_from_slice(&LINK_TYPE_ETHERNET.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
-        out.extend_from_slice(&0_u32.to_le_bytes());
+        out.extend_from_slice(&SNAP_LENGTH.to_le_bytes());
         options(&[(INTERFACE_NAME, name)], out);
     });
 }

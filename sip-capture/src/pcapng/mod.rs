@@ -1,7 +1,7 @@
 //! pcapng, the format of capture files that Wireshark and sngrep read.
 //!
-//! Messages are written as IP packets made for them (link type 101, raw IP), since sngrep reads no
-//! exported PDUs: over TCP and TLS as segments with the sequence numbers of their flow, over UDP
+//! Messages are written as IP packets made for them, over Ethernet, since sngrep reads no exported
+//! PDUs: over TCP and TLS as segments with the sequence numbers of their flow, over UDP
 //! and WebSocket as UDP datagrams. WebSocket has messages as UDP has, and its usual ports over TCP
 //! would be read as HTTP. What is secure is in clear, under the port of its channel.
 //!

@@ -1,4 +1,4 @@
-//! The IP packets of a message.
+//! The packets of a message.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -53,15 +53,15 @@ pub(super) fn write(
     }
 }
 
-/// The IP header; of addresses of two families, the IPv4 one is mapped.
+/// The Ethernet and IP headers; of addresses of two families, the IPv4 one is mapped.
 fn ip(source: SocketAddr, destination: SocketAddr) -> PacketBuilderStep<IpHeaders> {
+    // The addresses below IP are not known.
+    let ethernet = PacketBuilder::ethernet2([0; 6], [0; 6]);
     match (source.ip(), destination.ip()) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            PacketBuilder::ipv4(source.octets(), destination.octets(), TTL)
+            ethernet.ipv4(source.octets(), destination.octets(), TTL)
         }
-        (source, destination) => {
-            PacketBuilder::ipv6(v6(source).octets(), v6(destination).octets(), TTL)
-        }
+        (source, destination) => ethernet.ipv6(v6(source).octets(), v6(destination).octets(), TTL),
     }
 }
 

@@ -19,17 +19,17 @@ const UNASKED_MAX: usize = 64 * 1024;
 /// The most bytes in a UDP datagram over IPv4.
 const DATAGRAM_MAX: usize = 65_507;
 
-/// A sender of HEP3 frames to one collector: a bounded queue, and over TCP and TLS a connection
-/// that is opened again when it is lost. It does no I/O.
+/// A sender of HEP3 frames to one collector: a bounded queue, and a connection that is opened again
+/// when it is lost. It does no I/O.
 ///
 /// A full queue refuses messages, which costs nothing; what a collector does never holds up who
 /// calls. Each message that is not sent is counted by its reason ([`SenderStats`]).
 ///
 /// - **Inputs**: [`handle_connected`](Self::handle_connected),
 ///   [`handle_closed`](Self::handle_closed), [`handle_written`](Self::handle_written),
+///   [`handle_failed`](Self::handle_failed), [`handle_unreachable`](Self::handle_unreachable),
 ///   [`handle_received`](Self::handle_received), [`handle_timeout`](Self::handle_timeout).
-/// - **Commands**: [`push`](Self::push), [`handle_sent`](Self::handle_sent) and
-///   [`abandon`](Self::abandon).
+/// - **Commands**: [`push`](Self::push) and [`abandon`](Self::abandon).
 /// - **Outputs**, to be looked at after each of these: [`poll_output`](Self::poll_output),
 ///   [`transmit`](Self::transmit), [`poll_timeout`](Self::poll_timeout).
 ///
@@ -55,6 +55,8 @@ const DATAGRAM_MAX: usize = 65_507;
 pub struct Sender {
     encoder: Encoder,
     settings: SenderSettings,
+    /// True if each frame is a datagram.
+    is_datagrams: bool,
     link: Link,
     output: Option<SenderOutput>,
     queue: FrameQueue,
@@ -74,8 +76,6 @@ pub enum SenderOutput {
 
 #[derive(Debug)]
 enum Link {
-    /// Datagrams need no connection.
-    Datagrams,
     Closed {
         retry_at: Instant,
         backoff: Duration,
@@ -93,37 +93,41 @@ enum Link {
 }
 
 impl Sender {
-    /// A sender of one datagram for each frame.
-    pub fn datagrams(encoder: Encoder, settings: SenderSettings) -> Self {
-        Self::new(encoder, settings, Link::Datagrams)
+    /// A sender of one datagram for each frame. Its connection is a socket, and the address that
+    /// the collector's name leads to.
+    pub fn datagrams(now: Instant, encoder: Encoder, settings: SenderSettings) -> Self {
+        Self::new(now, encoder, settings, true)
     }
 
-    /// A sender over a stream: TCP or TLS. It asks for a connection at once.
+    /// A sender over a stream: TCP or TLS.
     pub fn stream(now: Instant, encoder: Encoder, settings: SenderSettings) -> Self {
-        let backoff = settings.backoff_min;
-        let retry_at = now;
-        let mut sender = Self::new(encoder, settings, Link::Closed { retry_at, backoff });
-        sender.handle_timeout(now);
-        sender
+        Self::new(now, encoder, settings, false)
     }
 
-    fn new(encoder: Encoder, settings: SenderSettings, link: Link) -> Self {
-        Self {
+    /// It asks for a connection at once.
+    fn new(now: Instant, encoder: Encoder, settings: SenderSettings, is_datagrams: bool) -> Self {
+        let mut sender = Self {
             encoder,
             settings,
-            link,
+            is_datagrams,
+            link: Link::Closed {
+                retry_at: now,
+                backoff: settings.backoff_min,
+            },
             output: None,
             queue: FrameQueue::default(),
             stats: SenderStats::default(),
-        }
+        };
+        sender.handle_timeout(now);
+        sender
     }
 
     /// Queues a message, unless the queue is full or the message too long for a frame.
     pub fn push(&mut self, now: Instant, message: &CapturedMessage<'_>) {
         let limits = Limits {
-            frame: match self.link {
-                Link::Datagrams => DATAGRAM_MAX,
-                _ => FRAME_MAX,
+            frame: match self.is_datagrams {
+                true => DATAGRAM_MAX,
+                false => FRAME_MAX,
             },
             queue: self.settings.queue,
         };
@@ -152,7 +156,7 @@ impl Sender {
     pub fn handle_closed(&mut self, now: Instant) {
         let backoff = match self.link {
             Link::Connecting { backoff, .. } | Link::Open { backoff, .. } => backoff,
-            Link::Datagrams | Link::Closed { .. } => return,
+            Link::Closed { .. } => return,
         };
         count(&mut self.stats.disconnected, 1);
         self.queue.rewind();
@@ -162,7 +166,8 @@ impl Sender {
         };
     }
 
-    /// Processes that so many bytes of [`transmit`](Self::transmit) were written to the stream.
+    /// Processes that so many bytes of [`transmit`](Self::transmit) were written to the stream, or
+    /// sent as a datagram.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
         let Link::Open {
             deadline, backoff, ..
@@ -180,14 +185,17 @@ impl Sender {
         self.watch_progress(now);
     }
 
-    /// Processes the outcome of sending the datagram that [`transmit`](Self::transmit) showed.
-    pub fn handle_sent(&mut self, is_sent: bool) {
-        let all = self.transmit().len();
-        let frames = self.queue.written(all);
-        match is_sent {
-            true => count(&mut self.stats.sent, frames),
-            false => count(&mut self.stats.failed, frames),
-        }
+    /// Processes that so many datagrams, counted as sent by [`handle_written`](Self::handle_written),
+    /// could not be sent.
+    pub fn handle_failed(&mut self, datagrams: u64) {
+        let datagrams = datagrams.min(self.stats.sent);
+        self.stats.sent = self.stats.sent.saturating_sub(datagrams);
+        count(&mut self.stats.failed, datagrams);
+    }
+
+    /// Processes that the network reported so often that nobody takes the datagrams (ICMP).
+    pub fn handle_unreachable(&mut self, reports: u64) {
+        count(&mut self.stats.unreachable, reports);
     }
 
     /// Processes that the collector sent so many bytes, which are to be discarded. A collector that
@@ -236,13 +244,13 @@ impl Sender {
         self.output.take()
     }
 
-    /// The bytes to be sent: over datagrams one frame, to be reported by
-    /// [`handle_sent`](Self::handle_sent); over a stream all that wait, to be reported by
-    /// [`handle_written`](Self::handle_written). Empty if there are none, or no connection.
+    /// The bytes to be sent: one datagram, or of a stream all that wait. What was taken of them is
+    /// reported by [`handle_written`](Self::handle_written). Empty if there are none, or no
+    /// connection.
     #[must_use]
     pub fn transmit(&self) -> &[u8] {
         match self.link {
-            Link::Datagrams => self.queue.first(),
+            Link::Open { .. } if self.is_datagrams => self.queue.first(),
             Link::Open { .. } => self.queue.all(),
             Link::Closed { .. } | Link::Connecting { .. } => &[],
         }
@@ -252,7 +260,6 @@ impl Sender {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.link {
-            Link::Datagrams => None,
             Link::Closed { retry_at, .. } => Some(retry_at),
             Link::Connecting { deadline, .. } => Some(deadline),
             Link::Open { deadline, .. } => deadline,

@@ -15,6 +15,8 @@ pub struct SenderStats {
     pub too_long: u64,
     /// Messages whose datagram could not be sent.
     pub failed: u64,
+    /// Reports of the network that nobody takes the datagrams, which count as sent.
+    pub unreachable: u64,
     /// Messages dropped as the capture ended before they were sent.
     pub abandoned: u64,
     /// Connections opened.

@@ -29,7 +29,9 @@ pub fn read(mut file: &[u8]) -> Vec<Packet> {
         match block {
             Block::SectionHeader(section) => assert_eq!(section.section_len, -1),
             Block::InterfaceDescription(interface) => {
-                assert_eq!(interface.linktype, Linktype(101));
+                // libpcap, and so sngrep, wants these to be the same for all.
+                assert_eq!(interface.linktype, Linktype::ETHERNET);
+                assert_eq!(interface.snaplen, 262_144);
                 let mut options = interface.options.iter();
                 let name = options.find(|o| o.code == OptionCode::IfName).unwrap();
                 let name = &name.value[..usize::from(name.len)];
@@ -65,7 +67,13 @@ pub fn messages(packets: &[Packet]) -> Vec<(String, Vec<u8>)> {
     messages
 }
 
-fn parse(interface: String, time: Duration, ip: &[u8]) -> Packet {
+fn parse(interface: String, time: Duration, frame: &[u8]) -> Packet {
+    let (ethernet, ip) = frame.split_at(14);
+    let kind = match ip[0] >> 4 {
+        4 => [0x08, 0x00],
+        _ => [0x86, 0xDD],
+    };
+    assert_eq!(ethernet[12..], kind, "the type of Ethernet");
     let short = |at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
     let (source, destination, kind, at, pseudo) = match ip[0] >> 4 {
         4 => {
