@@ -12,6 +12,8 @@ use sip_transport_proto::trace::LIMIT;
 use sip_transport_proto::{ChannelConfig, Config, Protocol};
 use tracing::{info, warn};
 
+#[cfg(feature = "capture")]
+use crate::capture::{self, Capture};
 use crate::error::BindError;
 use crate::hub::owner::Owner;
 use crate::hub::queue::{Queue, QueueLimits};
@@ -66,6 +68,8 @@ pub struct Builder<R> {
     name_servers: Vec<SocketAddr>,
     seed: Option<[u8; 32]>,
     raise_descriptors: bool,
+    #[cfg(feature = "capture")]
+    captures: Vec<Capture>,
     runtime: PhantomData<R>,
 }
 
@@ -94,6 +98,8 @@ impl<R: CurrentRuntime> Builder<R> {
             name_servers: Vec::new(),
             seed: None,
             raise_descriptors: false,
+            #[cfg(feature = "capture")]
+            captures: Vec::new(),
             runtime: PhantomData,
         }
     }
@@ -214,11 +220,20 @@ impl<R: CurrentRuntime> Builder<R> {
         self
     }
 
+    /// Adds a capture of all messages: to a collector, or to files. It ends when the transport has
+    /// ended and what was captured is written.
+    #[cfg(feature = "capture")]
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.captures.push(capture);
+        self
+    }
+
     /// Binds the channels and starts the transport, on the current runtime unless
     /// [`worker_runtimes`](Self::worker_runtimes) were given.
     ///
     /// # Errors
-    /// There is no current runtime, or an address cannot be bound; nothing is left open then.
+    /// There is no current runtime, or an address cannot be bound, or the file of a capture opened;
+    /// nothing is left open then.
     pub async fn bind(self) -> Result<(SipTransport<R>, Incoming), BindError> {
         let mut config = self.config;
         fit_descriptors(&mut config, self.raise_descriptors);
@@ -233,6 +248,13 @@ impl<R: CurrentRuntime> Builder<R> {
             (None, Some(runtime)) => runtime.fill_random(&mut seed).map_err(BindError::Runtime)?,
             (None, None) => return Err(no_worker()),
         }
+        #[cfg(feature = "capture")]
+        let followers = match runtimes.first() {
+            Some(runtime) => capture::start(self.captures, &mut config, runtime).await?,
+            None => return Err(no_worker()),
+        };
+        #[cfg(not(feature = "capture"))]
+        let followers = Vec::new();
         let router = Router::new(config, seed);
         let resolver = match (self.resolver, runtimes.first()) {
             (Some(given), _) => given,
@@ -266,6 +288,7 @@ impl<R: CurrentRuntime> Builder<R> {
             resolver,
             self.datagram_queue,
             self.socket,
+            followers,
         ));
         // If dropped on an error below, it ends what has been started.
         let owner = Arc::new(Owner(Arc::clone(&hub)));

@@ -25,6 +25,15 @@ pub enum BindError {
     /// The channel is invalid, or exists already.
     #[error("{0}")]
     Channel(#[from] ChannelError),
+    /// The file of a capture cannot be opened.
+    #[cfg(feature = "capture")]
+    #[error("the capture file {}: {source}", path.display())]
+    Capture {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// There is no current runtime, or it lacks what a transport needs.
     #[error("the transport cannot start: {0}")]
     Runtime(#[source] io::Error),
@@ -35,6 +44,8 @@ impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         let kind = match &error {
             BindError::Io { source, .. } | BindError::Runtime(source) => source.kind(),
+            #[cfg(feature = "capture")]
+            BindError::Capture { source, .. } => source.kind(),
             BindError::Channel(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)

@@ -16,15 +16,18 @@
 //! |---|---|---|
 //! | `sip_transport::connection` | DEBUG | a connection that could not be opened, or was refused |
 //! | `sip_transport::limit` | WARN | datagrams dropped, or accepting paused, as the application is slow to fetch events |
-//! | `sip_transport::socket` | WARN | accepting failed, as for lack of descriptors; receiving failed; a receive buffer smaller than asked for |
+//! | `sip_transport::socket` | WARN | accepting failed, as for lack of descriptors; receiving failed; a receive buffer smaller than asked for; no way to the collector of a capture, or a capture file that cannot be written |
 //! | `sip_transport::lookup` | WARN | the system names no name servers |
 //!
 //! [`Config::tap`](sip_transport_proto::Config::tap), set with [`Builder::config`], is shown each
-//! message received and sent.
+//! message received and sent. With the feature `capture`, `Builder::capture` sends them to a HEP3
+//! collector or writes them to pcapng files.
 
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod builder;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod error;
 mod hub;
 mod incoming;

@@ -70,7 +70,8 @@ impl<R: CurrentRuntime> SipTransport<R> {
         let mut alarm = Alarm::default();
         poll_fn(|cx| {
             hub.idle.register(cx.waker());
-            if hub.tasks() == 0 {
+            let mut followers = hub.followers.iter();
+            if hub.tasks() == 0 && followers.all(|follower| follower.poll_ended(cx).is_ready()) {
                 return Poll::Ready(());
             }
             alarm.poll(cx, &*runtime, Some(until))

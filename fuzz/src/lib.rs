@@ -4,11 +4,16 @@
 
 mod agree;
 #[allow(dead_code, unreachable_pub)]
+#[path = "../../sip-capture/tests/common/capture_file.rs"]
+mod capture_file;
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../testkit/src/certificates.rs"]
 mod certificates;
 mod dns_plan;
 mod headers;
+mod hep;
 mod message;
+mod pcapng;
 mod steps;
 mod stream;
 mod tls_ws_stream;
@@ -19,7 +24,9 @@ mod websocket;
 pub use agree::agree;
 pub use dns_plan::dns_plan;
 pub use headers::headers;
+pub use hep::hep;
 pub use message::message;
+pub use pcapng::pcapng;
 pub use steps::steps;
 pub use stream::stream;
 pub use tls_ws_stream::tls_ws_stream;
@@ -42,4 +49,6 @@ pub const TARGETS: &[Target] = &[
     ("websocket", websocket),
     ("tls_ws_stream", tls_ws_stream),
     ("dns_plan", dns_plan),
+    ("hep", hep),
+    ("pcapng", pcapng),
 ];

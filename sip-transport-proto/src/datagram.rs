@@ -126,7 +126,8 @@ impl DatagramSocket {
         let read = head.read(data, &self.context.limits);
         let checked = read.and_then(|()| head.check(data));
         if self.context.is_watched() {
-            self.context.show(arrival.tapped(now, data, checked.err()));
+            let seen = arrival.tapped(&self.context, now, data, checked.err());
+            self.context.show(seen);
         }
         if let Err(error) = checked {
             return Some(self.malformed(now, &arrival, (remote, source), error, data));
@@ -248,7 +249,7 @@ impl DatagramSocket {
             self.context.show(Tapped {
                 direction: Direction::Out,
                 remote: arrival.endpoint(normalise(destination)),
-                ..arrival.tapped(now, &bytes, None)
+                ..arrival.tapped(&self.context, now, &bytes, None)
             });
         }
         self.replies.push_back(Transmit {

@@ -3,6 +3,7 @@
 pub(crate) mod alarm;
 mod channels;
 pub(crate) mod connection;
+pub(crate) mod follower;
 pub(crate) mod outcome;
 mod outputs;
 pub(crate) mod owner;
@@ -29,6 +30,7 @@ use sip_transport_proto::{
 };
 
 use crate::hub::connection::SharedConnection;
+use crate::hub::follower::Follower;
 use crate::hub::queue::Queue;
 use crate::hub::socket::SharedSocket;
 use crate::runtime::{Resolve, Runtime, SocketOptions};
@@ -87,6 +89,7 @@ pub(crate) struct Hub {
     stopping: AtomicBool,
     tasks: AtomicUsize,
     pub(crate) idle: AtomicWaker,
+    pub(crate) followers: Vec<Arc<dyn Follower>>,
 }
 
 impl Hub {
@@ -97,6 +100,7 @@ impl Hub {
         resolver: Arc<dyn Resolve>,
         datagram_queue: usize,
         socket_options: SocketOptions,
+        followers: Vec<Arc<dyn Follower>>,
     ) -> Self {
         Self {
             send_ids: router.send_ids(),
@@ -117,6 +121,7 @@ impl Hub {
             stopping: AtomicBool::new(false),
             tasks: AtomicUsize::new(0),
             idle: AtomicWaker::new(),
+            followers,
         }
     }
 
@@ -187,6 +192,7 @@ impl Hub {
         for worker in &self.workers {
             worker.queue.close();
         }
+        self.followers.iter().for_each(|follower| follower.end());
         self.idle.wake();
     }
 

@@ -68,6 +68,8 @@ pub struct Tapped<'a> {
     pub local: SipEndpoint,
     /// The peer's end.
     pub remote: SipEndpoint,
+    /// The address that the channel is bound to.
+    pub bound: SocketAddr,
     /// The instant of the input or of the send.
     pub at: Instant,
     /// The message as the peer wrote it or will read it: without the TLS and WebSocket around it,

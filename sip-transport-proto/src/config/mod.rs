@@ -87,7 +87,7 @@ pub struct Config {
     pub(crate) size_rule_memory: Duration,
     pub(crate) size_rule_targets: usize,
     pub(crate) hook: Option<Hook>,
-    pub(crate) tap: Option<Tap>,
+    pub(crate) taps: Vec<Tap>,
     pub(crate) tls: Option<TlsConfig>,
     #[cfg(feature = "ws")]
     websocket: WebSocketConfig,
@@ -139,7 +139,7 @@ impl Default for Config {
             size_rule_memory: Duration::from_secs(600),
             size_rule_targets: 4_096,
             hook: None,
-            tap: None,
+            taps: Vec::new(),
             tls: None,
             #[cfg(feature = "ws")]
             websocket: WebSocketConfig::default(),
@@ -316,7 +316,7 @@ impl Config {
         self.idle_timeout / 128
     }
 
-    /// Sets a callback for each message received and sent, byte by byte as the peer writes or reads
+    /// Adds a callback for each message received and sent, byte by byte as the peer writes or reads
     /// it: including malformed messages, responses that are not ours, and replies that the
     /// transport itself generates. Keep-alives are not messages. The messages of one connection are
     /// shown in order, each when it has been received or queued. Without a tap nothing is copied.
@@ -333,7 +333,7 @@ impl Config {
     /// });
     /// ```
     pub fn tap(&mut self, tap: impl Fn(Tapped<'_>) + Send + Sync + 'static) -> &mut Self {
-        self.tap = Some(Tap::new(tap));
+        self.taps.push(Tap::new(tap));
         self
     }
 

@@ -91,7 +91,9 @@ impl Connection {
             };
             match head {
                 Ok(head) => {
-                    let call = self.context.tap(|| arrival.tapped(now, data, None));
+                    let call = self
+                        .context
+                        .tap(|context| arrival.tapped(context, now, data, None));
                     self.control.extend(call.map(ConnectionEvent::tap));
                     let event = arrival.event(now, &self.context, &[], &head, data);
                     let negotiates = self.keeping.is_some_and(|k| k.is_negotiated());
@@ -281,7 +283,7 @@ impl Refused {
         Self {
             event: arrival.malformed(context, error, data),
             reply: answerable.and_then(reply),
-            tap: context.tap(|| arrival.tapped(now, data, Some(error))),
+            tap: context.tap(|context| arrival.tapped(context, now, data, Some(error))),
         }
     }
 }

@@ -116,9 +116,9 @@ impl Connection {
 
     /// Shows a queued message to the tap.
     pub(super) fn tap_out(&mut self, at: Instant, bytes: &[u8]) {
-        let call = self.context.tap(|| Tapped {
+        let call = self.context.tap(|context| Tapped {
             direction: Direction::Out,
-            ..self.arrival().tapped(at, bytes, None)
+            ..self.arrival().tapped(context, at, bytes, None)
         });
         self.control.extend(call.map(ConnectionEvent::tap));
     }

@@ -7,7 +7,7 @@ pub(crate) mod rates;
 pub(crate) mod receiving;
 pub(crate) mod tap;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::Deref;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -36,6 +36,8 @@ pub(crate) struct ChannelContext {
     pub(crate) detailed_reason: bool,
     /// The limits of a message received on the channel.
     pub(crate) limits: Limits,
+    /// The address that the channel is bound to.
+    pub(crate) bound: SocketAddr,
 }
 
 impl ChannelContext {
@@ -45,6 +47,7 @@ impl ChannelContext {
             rates: Rates::new(&context.config, None),
             detailed_reason: false,
             limits: context.config.limits_of_channel(None),
+            bound: (Ipv4Addr::UNSPECIFIED, 0).into(),
             transport: Arc::new(context),
         }
     }
@@ -57,6 +60,7 @@ impl ChannelContext {
             rates: Rates::new(&self.config, Some(channel)),
             detailed_reason: channel.detailed_reason,
             limits: self.config.limits_of_channel(channel.reading),
+            bound: channel.local,
         })
     }
 

@@ -34,6 +34,7 @@ impl TapCall {
             direction: self.direction,
             local: self.local,
             remote: self.remote,
+            bound: self.context.bound,
             at: self.at,
             bytes: &self.bytes,
             error: self.error,
@@ -44,9 +45,12 @@ impl TapCall {
 impl ChannelContext {
     /// The deferred call that shows a message, to be run with no lock held; `None` without
     /// observers.
-    pub(crate) fn tap<'a>(self: &Arc<Self>, seen: impl FnOnce() -> Tapped<'a>) -> Option<TapCall> {
+    pub(crate) fn tap<'a>(
+        self: &Arc<Self>,
+        seen: impl FnOnce(&Self) -> Tapped<'a>,
+    ) -> Option<TapCall> {
         self.is_watched().then(|| {
-            let seen = seen();
+            let seen = seen(self);
             TapCall {
                 context: Arc::clone(self),
                 direction: seen.direction,
@@ -64,7 +68,7 @@ impl TransportContext {
     /// Returns true if messages have an observer.
     #[inline]
     pub(crate) fn is_watched(&self) -> bool {
-        self.config.tap.is_some()
+        !self.config.taps.is_empty()
             || enabled!(target: MESSAGE, Level::TRACE)
             || enabled!(target: CONTENT, Level::TRACE)
     }
@@ -73,7 +77,7 @@ impl TransportContext {
 impl ChannelContext {
     /// Shows a message to the tap and to `tracing`.
     pub(crate) fn show(&self, seen: Tapped<'_>) {
-        if let Some(tap) = &self.config.tap {
+        for tap in &self.config.taps {
             // A panic of the tap does not affect the message.
             _ = self.call(Callback::Tap, || tap.call(seen));
         }

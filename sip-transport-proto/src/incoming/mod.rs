@@ -51,6 +51,7 @@ impl Arrival {
     /// The message for the tap.
     pub(crate) fn tapped<'a>(
         &self,
+        context: &ChannelContext,
         at: Instant,
         bytes: &'a [u8],
         error: Option<ParseError>,
@@ -59,6 +60,7 @@ impl Arrival {
             direction: Direction::In,
             local: self.local_endpoint(),
             remote: self.remote_endpoint(),
+            bound: context.bound,
             at,
             bytes,
             error,

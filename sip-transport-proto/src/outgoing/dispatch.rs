@@ -119,10 +119,11 @@ impl Dispatch {
 
     /// The call that shows a message on this dispatch to the tap.
     pub(crate) fn tap(&self, at: Instant, bytes: &[u8]) -> Option<TapCall> {
-        self.0.context.tap(|| Tapped {
+        self.0.context.tap(|context| Tapped {
             direction: Direction::Out,
             local: self.local_endpoint(),
             remote: self.remote_endpoint(),
+            bound: context.bound,
             at,
             bytes,
             error: None,

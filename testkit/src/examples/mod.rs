@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use adapter_core::runtime::Runtime;
+use adapter_core::Builder;
+use adapter_core::capture::{Capture, Rotation};
+use adapter_core::runtime::{CurrentRuntime, Runtime};
 use adapter_core::sip_transport_proto::Tokens;
 use adapter_core::sip_transport_proto::sip_core::build::{
     BuildError, PLACEHOLDER, RequestBuilder, ResponseBuilder,
@@ -47,6 +49,14 @@ fn provider() -> Arc<CryptoProvider> {
 /// A file's content; an error names the file.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Captures into a pcapng file, where one is named.
+fn pcap<R: CurrentRuntime>(builder: Builder<R>, path: Option<&Path>) -> Builder<R> {
+    match path {
+        Some(path) => builder.capture(Capture::pcapng(path, Rotation::never())),
+        None => builder,
+    }
 }
 
 /// Answers requests with one status, without keeping anything about them.

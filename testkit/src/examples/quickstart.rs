@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_core::runtime::CurrentRuntime;
@@ -12,7 +13,7 @@ use adapter_core::sip_transport_proto::{
 use adapter_core::{Incoming, SipTransport};
 use clap::Parser;
 
-use super::{Answers, Failure, indented, options, tokens, within};
+use super::{Answers, Failure, indented, options, pcap, tokens, within};
 use crate::certificates::Certificates;
 
 /// Sends a request over each kind of channel and shows what becomes of it.
@@ -25,6 +26,9 @@ pub struct Args {
     /// Listen on all IPv4 and IPv6 addresses, with the same ports for both families
     #[arg(long)]
     pub any: bool,
+    /// Write what the answering side receives and sends into a pcapng file
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
 }
 
 /// The kinds of channel, and how far above the port base each listens.
@@ -53,7 +57,8 @@ const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
 pub async fn run<R: CurrentRuntime>(args: &Args, out: &mut impl Write) -> Result<(), Failure> {
     let certificates = Certificates::new();
     let tls = certificates.server(&["localhost", "127.0.0.1", "::1"]);
-    let (answering, requests) = SipTransport::<R>::builder().bind().await?;
+    let builder = SipTransport::<R>::builder();
+    let (answering, requests) = pcap(builder, args.pcap.as_deref()).bind().await?;
     let [v4, v6] = if args.any { ANY } else { LOOPBACK };
     for (protocol, offset) in PROTOCOLS {
         let port = match args.port_base {

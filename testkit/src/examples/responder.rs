@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use adapter_core::capture::Capture;
 use adapter_core::runtime::CurrentRuntime;
 use adapter_core::sip_transport_proto::sip_core::build::BuildError;
 use adapter_core::sip_transport_proto::sip_core::{Response, StatusCode};
@@ -19,7 +20,7 @@ use adapter_core::sip_transport_proto::{ChannelConfig, Event, Protocol};
 use adapter_core::{Builder, Incoming, SipTransport};
 use clap::{ArgGroup, Parser};
 
-use super::{Answers, Failure, provider, read, within};
+use super::{Answers, Failure, pcap, provider, read, within};
 use crate::certificates::Certificates;
 
 /// How many responses wait at most, for each worker: requests wait in the transport then.
@@ -74,6 +75,13 @@ pub struct Args {
     /// Answer after so many milliseconds
     #[arg(long, value_name = "MS", default_value = "0", value_parser = millis)]
     pub delay: Duration,
+    /// HEP3 collectors to show all messages to, such as 192.0.2.9:9060 (UDP) or
+    /// tcp:homer.example.com:9060
+    #[arg(long, value_name = "COLLECTOR")]
+    pub hep: Vec<String>,
+    /// Write all messages into a pcapng file
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Show each request, and what it is answered
     #[arg(short, long)]
     pub verbose: bool,
@@ -101,7 +109,11 @@ impl Args {
         let secure = !(self.tls.is_empty() && self.wss.is_empty());
         let tls = secure.then(|| self.certificates()).transpose()?;
         let builder = SipTransport::builder().raise_descriptor_limit();
-        let mut builder = builder.workers(self.workers.get());
+        let builder = builder.workers(self.workers.get());
+        let mut builder = pcap(builder, self.pcap.as_deref());
+        for collector in &self.hep {
+            builder = builder.capture(Capture::hep(collector)?);
+        }
         for (protocol, addresses) in protocols {
             for &address in addresses.iter().flat_map(Addresses::all) {
                 let channel = ChannelConfig::new(protocol, address);

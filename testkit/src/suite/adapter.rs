@@ -1,5 +1,6 @@
 use std::io;
 
+use adapter_core::capture::Capture;
 use adapter_core::runtime::CurrentRuntime;
 use adapter_core::{Incoming, SipTransport, StaticResolver};
 use sip_transport_proto::error::SendError;
@@ -43,12 +44,27 @@ impl<R: CurrentRuntime> Adapter<R> {
     /// # Errors
     /// An address cannot be bound.
     pub async fn start(runtime: R, setup: Setup) -> io::Result<Self> {
+        Self::start_captured(runtime, setup, []).await
+    }
+
+    /// The same, with captures.
+    ///
+    /// # Errors
+    /// An address cannot be bound, or a file opened.
+    pub async fn start_captured(
+        runtime: R,
+        setup: Setup,
+        captures: impl IntoIterator<Item = Capture>,
+    ) -> io::Result<Self> {
         let mut builder = SipTransport::builder()
             .config(setup.config)
             .worker_runtimes([runtime]);
         if let Some(zone) = setup.zone {
             builder = builder.resolver(StaticResolver::new(zone));
         }
+        builder = captures
+            .into_iter()
+            .fold(builder, adapter_core::Builder::capture);
         let with_channels = setup
             .channels
             .into_iter()

@@ -351,6 +351,14 @@ macro_rules! runtime_suite {
                 a_name_server_that_lies_or_fails_is_bounded_and_harms_no_other_name,
                 names_that_nobody_answers_have_few_sockets_and_hold_up_no_other,
             }
+            capturing::{
+                a_capture_over_tls_reaches_a_collector_whose_name_is_proved,
+                a_dead_collector_loses_what_it_was_to_get_and_nothing_else,
+                a_collector_that_comes_late_gets_what_waits,
+                what_is_filtered_or_redacted_is_not_captured,
+                files_are_rotated_by_size_and_the_last_are_kept,
+                a_capture_file_that_cannot_be_opened_says_why,
+            }
             threads::{
                 each_worker_runs_on_a_runtime_and_thread_of_its_own,
                 a_blocking_send_ends_when_its_runtime_does,
@@ -358,6 +366,11 @@ macro_rules! runtime_suite {
                 binding_outside_a_runtime_is_an_error_unless_it_is_anywhere,
             }
         }
+        $crate::cases_over! { captures [udp Udp, tcp Tcp, tls Tls, ws Ws, wss Wss] $host: {
+            capturing::{
+                an_exchange_is_captured_by_hep_over_udp_and_tcp_and_in_a_file,
+            }
+        }}
         $crate::cases_over! { sends [udp Udp, tcp Tcp] $host: {
             named::{
                 who_enters_a_send_before_it_goes_out_knows_every_response,

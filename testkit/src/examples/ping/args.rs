@@ -13,7 +13,7 @@ use adapter_core::{Builder, SipTransport};
 use clap::Parser;
 
 use super::Expected;
-use crate::examples::{Failure, indented, provider, read};
+use crate::examples::{Failure, indented, pcap, provider, read};
 
 /// Sends OPTIONS requests and shows how long the responses take.
 ///
@@ -59,6 +59,9 @@ pub struct Args {
     /// Succeed with any final response
     #[arg(long, conflicts_with = "expect")]
     pub any_response: bool,
+    /// Write all messages into a pcapng file
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Show all messages
     #[arg(short, long)]
     pub verbose: bool,
@@ -87,7 +90,8 @@ impl Args {
             // Nobody looks any more once the example ends.
             config.tap(move |message| drop(shown.send(text(&message))));
         }
-        let mut builder = SipTransport::builder().name_servers(self.name_server.iter().copied());
+        let builder = SipTransport::builder().name_servers(self.name_server.iter().copied());
+        let mut builder = pcap(builder, self.pcap.as_deref());
         if let Some(any) = self.only() {
             // Channels of the other family are not made.
             config.create_client_channels(false);

@@ -3,6 +3,7 @@
 
 pub mod adapters;
 pub mod callbacks;
+pub mod capturing;
 pub mod channels;
 pub mod connections;
 pub mod datagrams;
