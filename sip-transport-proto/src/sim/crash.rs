@@ -2,6 +2,7 @@
 
 /// The kind of a host's crash.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "made by users, and complete")]
 pub enum Crash {
     /// Its program dies. The host still notifies its peers: connections are reset, new ones
     /// refused, datagrams answered by ICMP.

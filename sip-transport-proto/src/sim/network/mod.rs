@@ -37,6 +37,7 @@ pub struct LookupHandle(u64);
 
 /// The answer to lookups of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_enums, reason = "made by users, and complete")]
 pub enum NameAnswer {
     /// These addresses.
     Addresses(Vec<IpAddr>),
