@@ -67,7 +67,7 @@
 //!
 //! The task of a socket or connection copies the message into a queue, 4 MiB unless
 //! `Capture::queue` says otherwise, and goes on. A task of the capture's own takes what waits every
-//! 20 ms; files have a thread of their own. So a collector that is slow or dead, or a full disk,
+//! 5 ms; files have a thread of their own. So a collector that is slow or dead, or a full disk,
 //! holds up nothing: what finds no room is dropped and counted. `Capture::counters` has the counts
 //! by reason, before and after the transport has ended:
 //!
