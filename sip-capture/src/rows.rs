@@ -16,6 +16,22 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// The row that a line begins: with a token, and a colon behind it (RFC 3261 §7.3.1).
+    fn begin(bytes: &[u8], line: &Range<usize>) -> Option<Self> {
+        let text = bytes.get(line.clone())?;
+        let colon = memchr(b':', text)?;
+        let name = text.get(..colon)?.trim_ascii_end();
+        let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b);
+        if name.is_empty() || !name.iter().all(is_token) {
+            return None;
+        }
+        let behind = line.start.saturating_add(colon).saturating_add(1);
+        Some(Self {
+            name: line.start..line.start.saturating_add(name.len()),
+            value: behind..line.end,
+        })
+    }
+
     /// The name, in the message that the row is of.
     pub(crate) fn name<'a>(&self, message: &'a [u8]) -> &'a [u8] {
         message.get(self.name.clone()).unwrap_or_default()
@@ -27,6 +43,8 @@ impl Row {
 pub(crate) struct Rows<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The row that was read to find the end of the one before.
+    ahead: Option<Row>,
     /// The range of the start line, without its line end.
     start_line: Range<usize>,
     /// The position behind the empty line, once that was read.
@@ -42,6 +60,7 @@ impl<'a> Rows<'a> {
         Self {
             bytes,
             at,
+            ahead: None,
             start_line,
             body: None,
         }
@@ -52,6 +71,7 @@ impl<'a> Rows<'a> {
         Self {
             bytes,
             at,
+            ahead: None,
             start_line: at..at,
             body: None,
         }
@@ -69,27 +89,24 @@ impl Iterator for Rows<'_> {
     type Item = Row;
 
     fn next(&mut self) -> Option<Row> {
-        let mut row: Option<Row> = None;
+        let mut row = self.ahead.take();
         while self.body.is_none() && self.at < self.bytes.len() {
             let (range, next) = line(self.bytes, self.at);
+            self.at = next;
             if range.is_empty() {
-                if row.is_none() {
-                    self.body = Some(next);
-                }
-                return row;
+                self.body = Some(next);
+                break;
             }
-            match (name(self.bytes, &range), &mut row) {
-                (Some(_), Some(_)) => return row,
-                (Some(name), None) => {
-                    let value = name.end_of_colon..range.end;
-                    let name = name.range;
-                    row = Some(Row { name, value });
+            match (Row::begin(self.bytes, &range), &mut row) {
+                (Some(next), Some(_)) => {
+                    self.ahead = Some(next);
+                    break;
                 }
+                (Some(first), None) => row = Some(first),
                 // A folded line, or one that cannot begin a row: it belongs to the one before.
                 (None, Some(row)) => row.value.end = range.end,
                 (None, None) => {}
             }
-            self.at = next;
         }
         row
     }
@@ -131,24 +148,4 @@ fn line(bytes: &[u8], at: usize) -> (Range<usize>, usize) {
         _ => 0,
     };
     (at..end, end.saturating_add(skipped))
-}
-
-struct FoundName {
-    range: Range<usize>,
-    end_of_colon: usize,
-}
-
-/// The name that a line begins with: a token, and a colon behind it (RFC 3261 §7.3.1).
-fn name(bytes: &[u8], line: &Range<usize>) -> Option<FoundName> {
-    let text = bytes.get(line.clone())?;
-    let colon = memchr(b':', text)?;
-    let before = text.get(..colon)?.trim_ascii_end();
-    let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b);
-    if before.is_empty() || !before.iter().all(is_token) {
-        return None;
-    }
-    Some(FoundName {
-        range: line.start..line.start.saturating_add(before.len()),
-        end_of_colon: line.start.saturating_add(colon).saturating_add(1),
-    })
 }

@@ -13,7 +13,7 @@ use sip_transport_proto::trace::SOCKET;
 use tracing::warn;
 
 use crate::capture::collector::Collector;
-use crate::capture::intake::{Consumer, Intake, PAUSE, Record};
+use crate::capture::intake::{Batch, Consumer, Intake, PAUSE};
 use crate::capture::link::Link;
 use crate::capture::selection::Selection;
 use crate::hub::alarm::Alarm;
@@ -42,7 +42,7 @@ pub(super) fn spawn(
         selection,
         sender,
         link: LinkState::Closed,
-        records: Vec::new(),
+        batch: Batch::default(),
         paused_until: None,
         last: None,
         alarm: Alarm::default(),
@@ -58,7 +58,7 @@ struct HepTask {
     selection: Selection,
     sender: Sender,
     link: LinkState,
-    records: Vec<Record>,
+    batch: Batch,
     /// The end of the pause in which nothing is taken.
     paused_until: Option<Instant>,
     /// The time at which the task ends in any case, once the transport has ended.
@@ -111,14 +111,14 @@ impl HepTask {
             return false;
         }
         self.paused_until = None;
-        match self.intake.0.poll_take(cx, &mut self.records) {
+        match self.intake.0.poll_take(cx, &mut self.batch) {
             Poll::Pending => false,
             Poll::Ready(false) => true,
             Poll::Ready(true) => {
                 let Self {
                     selection, sender, ..
                 } = self;
-                let filtered = selection.take(&mut self.records, now, |_, message| {
+                let filtered = selection.take(&mut self.batch, now, |_, message| {
                     sender.push(now, message);
                 });
                 self.intake.0.counters.count_filtered(filtered);

@@ -1,13 +1,12 @@
 //! The queue between the tap and who encodes.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use atomic_waker::AtomicWaker;
-use bytes::Bytes;
 use sip_capture::CapturedMessage;
 use sip_transport_proto::{Protocol, Tapped};
 
@@ -15,11 +14,18 @@ use crate::capture::counters::CaptureCounters;
 use crate::hub::follower::Follower;
 use crate::sync::lock;
 
-/// The pause of a consumer after what it took: so it takes many messages at a time, and is woken
-/// rarely.
-pub(super) const PAUSE: Duration = Duration::from_millis(20);
+/// The pause of a consumer after what it took: so it takes many messages at a time and is woken
+/// rarely, but not so many that they leave the processor's cache.
+pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
-/// A copy of a message that the tap was shown.
+/// Messages that the tap was shown, copied into one buffer: no message has an allocation of its own.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    records: Vec<Record>,
+    bytes: Vec<u8>,
+}
+
+/// The path of a message in a batch.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) at: Instant,
@@ -28,22 +34,48 @@ pub(super) struct Record {
     pub(super) destination: SocketAddr,
     pub(super) peer: IpAddr,
     pub(super) bound: SocketAddr,
-    pub(super) bytes: Bytes,
+    /// The position in the batch's bytes at which the message ends, and the next begins.
+    end: usize,
 }
 
-impl Record {
-    fn new(seen: &Tapped<'_>) -> Self {
+impl Batch {
+    /// The room that a message takes.
+    fn size(message: &[u8]) -> usize {
+        message.len() + size_of::<Record>()
+    }
+
+    fn push(&mut self, seen: &Tapped<'_>) {
+        self.bytes.extend_from_slice(seen.bytes);
         // The time by the wall clock is known later.
         let message = CapturedMessage::from_tapped(seen, UNIX_EPOCH);
-        Self {
+        self.records.push(Record {
             at: seen.at,
             protocol: message.protocol,
             source: message.source,
             destination: message.destination,
             peer: seen.remote.addr.ip(),
             bound: seen.bound,
-            bytes: Bytes::copy_from_slice(seen.bytes),
-        }
+            end: self.bytes.len(),
+        });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The messages, in the order in which they were shown.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Record, &[u8])> {
+        let mut start = 0;
+        self.records.iter().map(move |record| {
+            let bytes = self.bytes.get(start..record.end).unwrap_or_default();
+            start = record.end;
+            (record, bytes)
+        })
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.records.clear();
+        self.bytes.clear();
     }
 }
 
@@ -52,6 +84,8 @@ impl Record {
 pub(super) struct Intake {
     waiting: Mutex<Waiting>,
     limit: usize,
+    /// The bytes that wait, or are about to.
+    used: AtomicUsize,
     consumer: AtomicWaker,
     /// True once the consumer has ended.
     has_ended: AtomicBool,
@@ -61,8 +95,8 @@ pub(super) struct Intake {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    records: Vec<Record>,
-    bytes: usize,
+    batch: Batch,
+    size: usize,
     /// True while the consumer waits to be woken.
     is_awaited: bool,
     /// True once nothing more is taken in.
@@ -74,6 +108,7 @@ impl Intake {
         Self {
             waiting: Mutex::default(),
             limit,
+            used: AtomicUsize::new(0),
             consumer: AtomicWaker::new(),
             has_ended: AtomicBool::new(false),
             ended: AtomicWaker::new(),
@@ -83,22 +118,18 @@ impl Intake {
 
     /// Takes a message in if there is room. Never waits.
     pub(super) fn offer(&self, seen: &Tapped<'_>) {
-        let size = seen.bytes.len() + size_of::<Record>();
-        let has_room = |waiting: &Waiting| !waiting.is_closed && waiting.bytes + size <= self.limit;
-        if !has_room(&lock(&self.waiting)) {
-            self.counters.count_overrun();
-            return;
+        let size = Batch::size(seen.bytes);
+        // Refused with no lock taken, so that a consumer that is behind costs nothing.
+        if self.used.fetch_add(size, Ordering::Relaxed) + size > self.limit {
+            return self.refuse(size);
         }
-        // Copied with no lock held; the room may be gone then.
-        let record = Record::new(seen);
         let mut waiting = lock(&self.waiting);
-        if !has_room(&waiting) {
+        if waiting.is_closed {
             drop(waiting);
-            self.counters.count_overrun();
-            return;
+            return self.refuse(size);
         }
-        waiting.bytes += size;
-        waiting.records.push(record);
+        waiting.batch.push(seen);
+        waiting.size += size;
         let wakes = std::mem::take(&mut waiting.is_awaited);
         drop(waiting);
         if wakes {
@@ -106,14 +137,21 @@ impl Intake {
         }
     }
 
-    /// Swaps `records`, which are empty, for those that wait. Ready with true if there are some,
+    /// Counts a message for which there is no room, and gives back what was reserved for it.
+    fn refuse(&self, size: usize) {
+        self.used.fetch_sub(size, Ordering::Relaxed);
+        self.counters.count_overrun();
+    }
+
+    /// Swaps `batch`, which is empty, for the one that waits. Ready with true if that has messages,
     /// with false once there are none and will be none.
-    pub(super) fn poll_take(&self, cx: &Context<'_>, records: &mut Vec<Record>) -> Poll<bool> {
+    pub(super) fn poll_take(&self, cx: &Context<'_>, batch: &mut Batch) -> Poll<bool> {
         self.consumer.register(cx.waker());
         let mut waiting = lock(&self.waiting);
-        if !waiting.records.is_empty() {
-            waiting.bytes = 0;
-            std::mem::swap(&mut waiting.records, records);
+        if !waiting.batch.is_empty() {
+            let size = std::mem::take(&mut waiting.size);
+            self.used.fetch_sub(size, Ordering::Relaxed);
+            std::mem::swap(&mut waiting.batch, batch);
             return Poll::Ready(true);
         }
         if waiting.is_closed {

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use sip_capture::{CapturedMessage, Filter, Redaction};
 
-use crate::capture::intake::Record;
+use crate::capture::intake::Batch;
 
 /// A filter and a redaction.
 #[derive(Debug)]
@@ -19,29 +19,30 @@ impl Selection {
         Self { filter, redaction }
     }
 
-    /// Empties `records` into `take`: each message that the filter chooses, redacted, with the
+    /// Empties `batch` into `take`: each message that the filter chooses, redacted, with the
     /// address of its channel. Returns how many were not chosen. `now` is the runtime's time.
     pub(super) fn take(
         &self,
-        records: &mut Vec<Record>,
+        batch: &mut Batch,
         now: Instant,
         mut take: impl FnMut(SocketAddr, &CapturedMessage<'_>),
     ) -> u64 {
         // Anew for each batch, as the wall clock may be set.
         let wall = SystemTime::now();
         let mut filtered = 0;
-        for record in records.drain(..) {
-            if !self.filter.matches(record.peer, &record.bytes) {
+        for (record, bytes) in batch.iter() {
+            if !self.filter.matches(record.peer, bytes) {
                 filtered += 1;
                 continue;
             }
             let (source, destination) = (record.source, record.destination);
             let age = now.saturating_duration_since(record.at);
             let time = wall.checked_sub(age).unwrap_or(wall);
-            let bytes = self.redaction.apply(&record.bytes);
+            let bytes = self.redaction.apply(bytes);
             let message = CapturedMessage::new(time, record.protocol, source, destination, &bytes);
             take(record.bound, &message);
         }
+        batch.clear();
         filtered
     }
 }

@@ -13,6 +13,10 @@ use crate::sender::queue::{FrameQueue, Limits, Refused};
 pub use settings::SenderSettings;
 pub use stats::SenderStats;
 
+/// The shortest wait between connections, whatever is set: without one, a collector that refuses
+/// would be asked without an end.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+
 /// The bytes that a collector may send before its connection is closed. HEP has no answers.
 const UNASKED_MAX: usize = 64 * 1024;
 
@@ -106,13 +110,19 @@ impl Sender {
 
     /// It asks for a connection at once.
     fn new(now: Instant, encoder: Encoder, settings: SenderSettings, is_datagrams: bool) -> Self {
+        let backoff_min = settings.backoff_min.max(BACKOFF_MIN);
+        let settings = SenderSettings {
+            backoff_min,
+            backoff_max: settings.backoff_max.max(backoff_min),
+            ..settings
+        };
         let mut sender = Self {
             encoder,
             settings,
             is_datagrams,
             link: Link::Closed {
                 retry_at: now,
-                backoff: settings.backoff_min,
+                backoff: backoff_min,
             },
             output: None,
             queue: FrameQueue::default(),

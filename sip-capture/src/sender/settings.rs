@@ -13,7 +13,7 @@ pub struct SenderSettings {
     /// The time after which a connection is closed that takes nothing of what waits. Default: 30 s.
     pub stall_timeout: Duration,
     /// The wait before a lost connection is opened again. It doubles each time until something is
-    /// written. Default: 1 s.
+    /// written. Default: 1 s; less than 100 ms counts as that.
     pub backoff_min: Duration,
     /// The longest such wait. Default: 60 s.
     pub backoff_max: Duration,
