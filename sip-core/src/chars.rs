@@ -272,9 +272,9 @@ pub(crate) fn ascii(data: &[u8]) -> &str {
 
 /// A display of header bytes on one line: each fold as one space (RFC 3261 §7.3.1), and invalid
 /// UTF-8 as U+FFFD.
-pub(crate) struct Line<'a>(pub(crate) &'a [u8]);
+pub(crate) struct Unfolded<'a>(pub(crate) &'a [u8]);
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for Unfolded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
         loop {

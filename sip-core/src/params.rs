@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use core::fmt;
 
-use crate::chars::{LOOSE_VALUE, Line, TOKEN, ascii, is_lws, run, skip_lws};
+use crate::chars::{LOOSE_VALUE, TOKEN, Unfolded, ascii, is_lws, run, skip_lws};
 use crate::names::{CASELESS, MAX_PARAMS, Names, check_unique, too_many};
 use crate::{Host, ValueError, host, quoted};
 
@@ -60,7 +60,7 @@ impl fmt::Display for Param<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)?;
         match self.value {
-            Some(value) => write!(f, "={}", Line(value)),
+            Some(value) => write!(f, "={}", Unfolded(value)),
             None => Ok(()),
         }
     }
@@ -85,17 +85,17 @@ impl fmt::Display for Param<'_> {
 /// # Ok::<(), sip_core::ValueError>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct Params<'a>(Source<'a>);
+pub struct Params<'a>(ParamSource<'a>);
 
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum ParamSource<'a> {
     Text(&'a [u8]),
     Parts(&'a [Param<'a>]),
 }
 
 impl<'a> Params<'a> {
     /// No parameters.
-    pub const EMPTY: Self = Self(Source::Text(&[]));
+    pub const EMPTY: Self = Self(ParamSource::Text(&[]));
 
     /// Parses a list of parameters, each with its semicolon.
     ///
@@ -108,20 +108,20 @@ impl<'a> Params<'a> {
 
     /// Text that was parsed before.
     pub(crate) const fn checked(text: &'a [u8]) -> Self {
-        Self(Source::Text(text))
+        Self(ParamSource::Text(text))
     }
 
     /// The text that these were parsed from.
     pub(crate) const fn text(&self) -> Option<&'a [u8]> {
         match self.0 {
-            Source::Text(text) => Some(text),
-            Source::Parts(_) => None,
+            ParamSource::Text(text) => Some(text),
+            ParamSource::Parts(_) => None,
         }
     }
 
     /// Parameters to be written. No two of them may have the same name.
     pub const fn of(parts: &'a [Param<'a>]) -> Self {
-        Self(Source::Parts(parts))
+        Self(ParamSource::Parts(parts))
     }
 
     /// Parses the parameters from `offset` to the end of `value`, and hands name, value and the
@@ -135,9 +135,9 @@ impl<'a> Params<'a> {
         let mut names = Names::default();
         let mut at = offset;
         while let Some(step) = step(value, at)? {
-            let Step { name, start, .. } = step;
+            let ParamStep { name, start, .. } = step;
             names.add(name, || {
-                let all = Steps {
+                let all = ParamSteps {
                     text: value,
                     at: offset,
                 };
@@ -146,7 +146,9 @@ impl<'a> Params<'a> {
             each(name, step.value, start)?;
             at = step.end;
         }
-        Ok(Self(Source::Text(value.get(offset..).unwrap_or_default())))
+        Ok(Self(ParamSource::Text(
+            value.get(offset..).unwrap_or_default(),
+        )))
     }
 
     /// [`Params::walk`] with what peers write besides: empty parameters and values, values of any
@@ -166,7 +168,9 @@ impl<'a> Params<'a> {
             each(step.name, step.value, step.start)?;
             at = step.end;
         }
-        Ok(Self(Source::Text(value.get(offset..).unwrap_or_default())))
+        Ok(Self(ParamSource::Text(
+            value.get(offset..).unwrap_or_default(),
+        )))
     }
 
     /// The parameter of that name, whatever its case.
@@ -193,8 +197,8 @@ impl<'a> Params<'a> {
     /// The parameters in the order they were written.
     pub fn iter(&self) -> ParamsIter<'a> {
         ParamsIter(match self.0 {
-            Source::Text(text) => Iter::Text(Steps { text, at: 0 }),
-            Source::Parts(parts) => Iter::Parts(parts.iter()),
+            ParamSource::Text(text) => ParamIter::Text(ParamSteps { text, at: 0 }),
+            ParamSource::Parts(parts) => ParamIter::Parts(parts.iter()),
         })
     }
 }
@@ -228,11 +232,11 @@ impl fmt::Debug for Params<'_> {
 
 /// Iterates over [`Params`].
 #[derive(Clone, Debug)]
-pub struct ParamsIter<'a>(Iter<'a>);
+pub struct ParamsIter<'a>(ParamIter<'a>);
 
 #[derive(Clone, Debug)]
-enum Iter<'a> {
-    Text(Steps<'a>),
+enum ParamIter<'a> {
+    Text(ParamSteps<'a>),
     Parts(core::slice::Iter<'a, Param<'a>>),
 }
 
@@ -241,16 +245,16 @@ impl<'a> Iterator for ParamsIter<'a> {
 
     fn next(&mut self) -> Option<Param<'a>> {
         match &mut self.0 {
-            Iter::Text(steps) => steps.next().map(|step| Param {
+            ParamIter::Text(steps) => steps.next().map(|step| Param {
                 name: ascii(step.name),
                 value: step.value,
             }),
-            Iter::Parts(parts) => parts.next().copied(),
+            ParamIter::Parts(parts) => parts.next().copied(),
         }
     }
 }
 
-struct Step<'a> {
+struct ParamStep<'a> {
     name: &'a [u8],
     value: Option<&'a [u8]>,
     start: usize,
@@ -259,7 +263,7 @@ struct Step<'a> {
 
 /// One `SWS ";" SWS name [SWS "=" SWS value]`; `None` at the end of the text.
 #[inline(always)]
-fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+fn step(text: &[u8], at: usize) -> Result<Option<ParamStep<'_>>, ValueError> {
     // Nearly all parameters are written without white space: see to those first.
     let Some(&first) = text.get(at) else {
         return Ok(None);
@@ -281,7 +285,7 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
         _ => behind_equals(text, end),
     };
     let Some(mut from) = from else {
-        return Ok(Some(Step {
+        return Ok(Some(ParamStep {
             name,
             value: None,
             start,
@@ -293,7 +297,7 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
         from = skip_lws(text, from);
         end = value_end(text, from, name)?;
     }
-    Ok(Some(Step {
+    Ok(Some(ParamStep {
         name,
         value: text.get(from..end),
         start,
@@ -303,7 +307,7 @@ fn step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
 
 /// The same with what peers write besides. What [`step`] reads to its end reads the same here.
 #[inline(always)]
-fn loose_step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+fn loose_step(text: &[u8], at: usize) -> Result<Option<ParamStep<'_>>, ValueError> {
     let mut start = at;
     // Nearly all parameters are written without white space: see to those first.
     if text.get(at) != Some(&b';') {
@@ -339,7 +343,7 @@ fn loose_step(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     if !is_end(text, end) {
         return Err(ValueError::unexpected("';'", text, skip_lws(text, end)));
     }
-    Ok(Some(Step {
+    Ok(Some(ParamStep {
         name,
         value,
         start,
@@ -418,15 +422,15 @@ fn bare_ipv6_end(text: &[u8], at: usize) -> Result<usize, ValueError> {
 
 /// Steps over text that was walked over before: what fails then can only be the end.
 #[derive(Clone, Debug)]
-struct Steps<'a> {
+struct ParamSteps<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Iterator for Steps<'a> {
-    type Item = Step<'a>;
+impl<'a> Iterator for ParamSteps<'a> {
+    type Item = ParamStep<'a>;
 
-    fn next(&mut self) -> Option<Step<'a>> {
+    fn next(&mut self) -> Option<ParamStep<'a>> {
         let step = loose_step(self.text, self.at).ok().flatten()?;
         self.at = step.end;
         Some(step)

@@ -145,19 +145,19 @@ impl Framer {
             return Err(error);
         }
         match self.step() {
-            Ok(Step::Wait) => {
+            Ok(FramerStep::Wait) => {
                 if self.buffered() == 0 {
                     self.buffer = Vec::new();
                     self.start = 0;
                 }
                 Ok(None)
             }
-            Ok(Step::Crlf) => {
+            Ok(FramerStep::Crlf) => {
                 self.crlf = !self.crlf;
                 self.start += 2;
                 Ok(Some(if self.crlf { Frame::Crlf } else { Frame::Ping }))
             }
-            Ok(Step::Message(head)) => {
+            Ok(FramerStep::Message(head)) => {
                 self.crlf = false;
                 let from = self.start;
                 self.start += head.len();
@@ -181,12 +181,12 @@ impl Framer {
         }
     }
 
-    fn step(&mut self) -> Result<Step, ParseError> {
+    fn step(&mut self) -> Result<FramerStep, ParseError> {
         let data = self.buffer.get(self.start..).unwrap_or_default();
         let head = match mem::replace(&mut self.state, State::Between) {
             State::Between => match data {
-                [] | [b'\r'] => return Ok(Step::Wait),
-                [b'\r', b'\n', ..] => return Ok(Step::Crlf),
+                [] | [b'\r'] => return Ok(FramerStep::Wait),
+                [b'\r', b'\n', ..] => return Ok(FramerStep::Crlf),
                 _ => self.index(Head::default())?,
             },
             State::Head(head) => self.index(head)?,
@@ -194,12 +194,12 @@ impl Framer {
             State::Faulty(error, searched) => self.seek_end(error, searched)?,
         };
         match head {
-            Some(head) if head.len() <= self.buffered() => Ok(Step::Message(head)),
+            Some(head) if head.len() <= self.buffered() => Ok(FramerStep::Message(head)),
             Some(head) => {
                 self.state = State::Body(head);
-                Ok(Step::Wait)
+                Ok(FramerStep::Wait)
             }
-            None => Ok(Step::Wait),
+            None => Ok(FramerStep::Wait),
         }
     }
 
@@ -265,7 +265,7 @@ fn leaves_lines_whole(kind: ParseErrorKind) -> bool {
 }
 
 #[expect(clippy::large_enum_variant, reason = "indexing must not allocate")]
-enum Step {
+enum FramerStep {
     Wait,
     Crlf,
     Message(Head),

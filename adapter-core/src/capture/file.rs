@@ -13,7 +13,7 @@ use sip_transport_proto::parts::LogLimiter;
 use sip_transport_proto::trace::SOCKET;
 use tracing::warn;
 
-use crate::capture::intake::{Batch, Consumer, Intake, PAUSE};
+use crate::capture::intake::{Consumer, Intake, PAUSE, RecordBatch};
 use crate::capture::rotation::{RotatedFile, Rotation};
 use crate::capture::selection::Selection;
 use crate::runtime::Runtime;
@@ -49,7 +49,7 @@ pub(super) async fn spawn(
 
 /// Writes until nothing more will come.
 fn run(mut writer: FileWriter, intake: &Intake, selection: &Selection, runtime: &dyn Runtime) {
-    let mut batch = Batch::default();
+    let mut batch = RecordBatch::default();
     while block_on(poll_fn(|cx| intake.poll_take(cx, &mut batch))) {
         let now = runtime.now();
         let filtered = selection.take(&mut batch, now, |channel, message| {

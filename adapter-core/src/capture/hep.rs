@@ -13,7 +13,7 @@ use sip_transport_proto::trace::SOCKET;
 use tracing::warn;
 
 use crate::capture::collector::Collector;
-use crate::capture::intake::{Batch, Consumer, Intake, PAUSE};
+use crate::capture::intake::{Consumer, Intake, PAUSE, RecordBatch};
 use crate::capture::link::Link;
 use crate::capture::selection::Selection;
 use crate::hub::alarm::Alarm;
@@ -42,7 +42,7 @@ pub(super) fn spawn(
         selection,
         sender,
         link: LinkState::Closed,
-        batch: Batch::default(),
+        batch: RecordBatch::default(),
         paused_until: None,
         last: None,
         alarm: Alarm::default(),
@@ -58,7 +58,7 @@ struct HepTask {
     selection: Selection,
     sender: Sender,
     link: LinkState,
-    batch: Batch,
+    batch: RecordBatch,
     /// The end of the pause in which nothing is taken.
     paused_until: Option<Instant>,
     /// The time at which the task ends in any case, once the transport has ended.

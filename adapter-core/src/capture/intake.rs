@@ -20,7 +20,7 @@ pub(super) const PAUSE: Duration = Duration::from_millis(5);
 
 /// Messages that the tap was shown, copied into one buffer: no message has an allocation of its own.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct RecordBatch {
     records: Vec<Record>,
     bytes: Vec<u8>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Record {
     end: usize,
 }
 
-impl Batch {
+impl RecordBatch {
     /// The room that a message takes.
     fn size(message: &[u8]) -> usize {
         message.len() + size_of::<Record>()
@@ -95,7 +95,7 @@ pub(super) struct Intake {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    batch: Batch,
+    batch: RecordBatch,
     size: usize,
     /// True while the consumer waits to be woken.
     is_awaited: bool,
@@ -118,7 +118,7 @@ impl Intake {
 
     /// Takes a message in if there is room. Never waits.
     pub(super) fn offer(&self, seen: &Tapped<'_>) {
-        let size = Batch::size(seen.bytes);
+        let size = RecordBatch::size(seen.bytes);
         // Refused with no lock taken, so that a consumer that is behind costs nothing.
         if self.used.fetch_add(size, Ordering::Relaxed) + size > self.limit {
             return self.refuse(size);
@@ -145,7 +145,7 @@ impl Intake {
 
     /// Swaps `batch`, which is empty, for the one that waits. Ready with true if that has messages,
     /// with false once there are none and will be none.
-    pub(super) fn poll_take(&self, cx: &Context<'_>, batch: &mut Batch) -> Poll<bool> {
+    pub(super) fn poll_take(&self, cx: &Context<'_>, batch: &mut RecordBatch) -> Poll<bool> {
         self.consumer.register(cx.waker());
         let mut waiting = lock(&self.waiting);
         if !waiting.batch.is_empty() {

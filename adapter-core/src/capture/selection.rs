@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use sip_capture::{CapturedMessage, Filter, Redaction};
 
-use crate::capture::intake::Batch;
+use crate::capture::intake::RecordBatch;
 
 /// A filter and a redaction.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Selection {
     /// address of its channel. Returns how many were not chosen. `now` is the runtime's time.
     pub(super) fn take(
         &self,
-        batch: &mut Batch,
+        batch: &mut RecordBatch,
         now: Instant,
         mut take: impl FnMut(SocketAddr, &CapturedMessage<'_>),
     ) -> u64 {

@@ -157,10 +157,10 @@ impl<'a> Salvaged<'a> {
             .find_map(|(reason, compact)| values.reply(status, reason, compact, max_len))
     }
 
-    fn values(&self, tag: &str, source: SocketAddr) -> Values {
-        let mut values = Values {
+    fn values(&self, tag: &str, source: SocketAddr) -> ReplyValues {
+        let mut values = ReplyValues {
             to_tag: self.to_tag(tag),
-            ..Values::default()
+            ..ReplyValues::default()
         };
         let Top { via, text, behind } = &self.top;
         let mut stamped = Vec::with_capacity(text.len() + behind.len() + 64);
@@ -199,7 +199,7 @@ impl<'a> Salvaged<'a> {
 
 /// The values of the headers of a reply, cleaned.
 #[derive(Default)]
-struct Values {
+struct ReplyValues {
     /// What is put behind To.
     to_tag: Vec<u8>,
     text: Vec<u8>,
@@ -207,7 +207,7 @@ struct Values {
     ends: Vec<(Name, usize)>,
 }
 
-impl Values {
+impl ReplyValues {
     fn push(&mut self, name: Name, value: &[u8]) {
         clean(value, &mut self.text);
         self.ends.push((name, self.text.len()));
@@ -225,7 +225,7 @@ impl Values {
         self.rows(compact, |part| len += part.len());
         let mut out = Vec::with_capacity(32 + reason.len() + len);
         out.extend_from_slice(b"SIP/2.0 ");
-        let mut code = Text(&mut out);
+        let mut code = TextWriter(&mut out);
         write!(code, "{status} ").ok()?;
         clean(reason.as_bytes(), &mut out);
         out.extend_from_slice(b"\r\n");
@@ -363,9 +363,9 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-struct Text<'a>(&'a mut Vec<u8>);
+struct TextWriter<'a>(&'a mut Vec<u8>);
 
-impl Write for Text<'_> {
+impl Write for TextWriter<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())

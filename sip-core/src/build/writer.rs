@@ -8,14 +8,14 @@ use smallvec::SmallVec;
 
 use super::BuildError;
 use crate::header::{ContentType, Header};
-use crate::message::{EditError, Line, Message, Packed, Row, Tolerated, check_value};
+use crate::message::{EditError, Message, Packed, Row, StartLineSpans, Tolerated, check_value};
 use crate::{Name, Reading, chars};
 
 /// A writer of a message and its index at once.
 pub(super) struct Writer {
     bytes: Vec<u8>,
     rows: SmallVec<[Packed; 32]>,
-    line: Line,
+    line: StartLineSpans,
 }
 
 impl Writer {
@@ -55,7 +55,7 @@ impl Writer {
         Self {
             bytes: Vec::with_capacity(1024),
             rows: SmallVec::new(),
-            line: Line {
+            line: StartLineSpans {
                 edited: false,
                 status,
                 start: 0,

@@ -5,7 +5,7 @@ use core::fmt;
 
 use super::text::Text;
 use super::{Header, known, scan::Scan};
-use crate::chars::{Line, ascii};
+use crate::chars::{Unfolded, ascii};
 use crate::names::{CASELESS, Names, check_unique};
 use crate::{Name, ValueError};
 
@@ -80,10 +80,10 @@ impl fmt::Debug for AuthParam<'_> {
 
 /// The parameters of an authentication header.
 #[derive(Clone, Copy)]
-pub struct AuthParams<'a>(Source<'a>);
+pub struct AuthParams<'a>(AuthParamSource<'a>);
 
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum AuthParamSource<'a> {
     Wire(&'a [u8]),
     Parts(&'a [AuthParam<'a>]),
 }
@@ -91,7 +91,7 @@ enum Source<'a> {
 impl<'a> AuthParams<'a> {
     /// Parameters to be written. No two of them may have the same name.
     pub const fn of(parts: &'a [AuthParam<'a>]) -> Self {
-        Self(Source::Parts(parts))
+        Self(AuthParamSource::Parts(parts))
     }
 
     /// Parameters separated by commas; a repeated name is an error.
@@ -102,7 +102,7 @@ impl<'a> AuthParams<'a> {
             let start = scan.at();
             let param = AuthParam::read(&mut scan)?;
             names.add(param.name, || {
-                let all = Self(Source::Wire(value));
+                let all = Self(AuthParamSource::Wire(value));
                 check_unique(value, all.iter().map(|param| param.name), CASELESS)
             })?;
             check(&param, start)?;
@@ -111,7 +111,7 @@ impl<'a> AuthParams<'a> {
             }
         }
         scan.end()?;
-        Ok(Self(Source::Wire(value)))
+        Ok(Self(AuthParamSource::Wire(value)))
     }
 
     /// The parameter of that name, whatever its case.
@@ -127,8 +127,8 @@ impl<'a> AuthParams<'a> {
     /// The parameters in their order.
     pub fn iter(&self) -> AuthParamsIter<'a> {
         AuthParamsIter(match self.0 {
-            Source::Wire(value) => Iter::Wire(Scan::new(value)),
-            Source::Parts(parts) => Iter::Parts(parts.iter()),
+            AuthParamSource::Wire(value) => AuthParamIter::Wire(Scan::new(value)),
+            AuthParamSource::Parts(parts) => AuthParamIter::Parts(parts.iter()),
         })
     }
 }
@@ -183,10 +183,10 @@ impl fmt::Debug for AuthParams<'_> {
 
 /// An iterator over [`AuthParams`].
 #[derive(Clone)]
-pub struct AuthParamsIter<'a>(Iter<'a>);
+pub struct AuthParamsIter<'a>(AuthParamIter<'a>);
 
 #[derive(Clone)]
-enum Iter<'a> {
+enum AuthParamIter<'a> {
     Wire(Scan<'a>),
     Parts(core::slice::Iter<'a, AuthParam<'a>>),
 }
@@ -196,12 +196,12 @@ impl<'a> Iterator for AuthParamsIter<'a> {
 
     fn next(&mut self) -> Option<AuthParam<'a>> {
         match &mut self.0 {
-            Iter::Wire(scan) => {
+            AuthParamIter::Wire(scan) => {
                 let param = AuthParam::read(scan).ok()?;
                 scan.separator(b',');
                 Some(param)
             }
-            Iter::Parts(parts) => parts.next().copied(),
+            AuthParamIter::Parts(parts) => parts.next().copied(),
         }
     }
 }
@@ -291,7 +291,7 @@ macro_rules! schemes {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self.rest {
                     Rest::Params(params) => write!(f, "{} {params}", self.scheme()),
-                    Rest::Raw(rest) => write!(f, "{} {}", self.scheme(), Line(rest)),
+                    Rest::Raw(rest) => write!(f, "{} {}", self.scheme(), Unfolded(rest)),
                 }
             }
         }

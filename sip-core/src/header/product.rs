@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::{Header, scan::Scan};
-use crate::chars::{Line, ascii, is_lws};
+use crate::chars::{Unfolded, ascii, is_lws};
 use crate::{Name, ValueError};
 
 /// One element of `User-Agent` or `Server` (RFC 3261 §25.1).
@@ -139,7 +139,7 @@ impl fmt::Display for Product<'_> {
                 name,
                 version: Some(version),
             } => write!(f, "{name}/{version}"),
-            Self::Comment(comment) => Line(comment).fmt(f),
+            Self::Comment(comment) => Unfolded(comment).fmt(f),
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::ToString;
 use core::fmt;
 
-use crate::chars::Line;
+use crate::chars::Unfolded;
 use crate::{quote, unquote};
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ impl<'a> Text<'a> {
             Self::Plain(text) => Cow::Borrowed(text.as_bytes()),
             Self::Wire(text) if text.starts_with(b"\"") => unquote(text),
             Self::Wire(text) if text.contains(&b'\n') => {
-                Cow::Owned(Line(text).to_string().into_bytes())
+                Cow::Owned(Unfolded(text).to_string().into_bytes())
             }
             Self::Wire(text) => Cow::Borrowed(text),
         }
@@ -32,7 +32,7 @@ impl<'a> Text<'a> {
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Wire(text) => Line(text).fmt(f),
+            Self::Wire(text) => Unfolded(text).fmt(f),
             Self::Plain(text) => f.write_str(&quote(text)),
         }
     }

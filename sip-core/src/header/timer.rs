@@ -5,7 +5,7 @@ use core::fmt;
 use super::known::{self, params_methods};
 use super::product::comment;
 use super::{Header, scan::Scan};
-use crate::chars::Line;
+use crate::chars::Unfolded;
 use crate::{Name, Params, ValueError};
 
 /// The side that refreshes a session (RFC 4028 §4).
@@ -234,7 +234,7 @@ impl fmt::Display for RetryAfter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.seconds.fmt(f)?;
         if let Some(comment) = self.comment {
-            write!(f, " {}", Line(comment))?;
+            write!(f, " {}", Unfolded(comment))?;
         }
         if let Some(duration) = self.duration {
             write!(f, ";duration={duration}")?;

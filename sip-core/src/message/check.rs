@@ -57,7 +57,7 @@ const IDS: usize = 128;
 const _: () = assert!(Name::ALL.len() < IDS, "more names than ids");
 
 /// The first row of each known name.
-struct Rows([u16; IDS]);
+struct FirstRows([u16; IDS]);
 
 const NO_ROW: u16 = u16::MAX;
 
@@ -127,7 +127,7 @@ impl<'a> View<'a> {
     /// Where each header is, unless one that may stand once stands twice. It asks nothing row by
     /// row, because no two messages have the same rows.
     #[inline]
-    fn first_rows(self, judge: &mut Judge) -> Result<Rows, ParseError> {
+    fn first_rows(self, judge: &mut Judge) -> Result<FirstRows, ParseError> {
         let mut first = [NO_ROW; IDS];
         let mut repeated = false;
         for (index, &packed) in self.rows.iter().enumerate().rev() {
@@ -135,7 +135,7 @@ impl<'a> View<'a> {
             repeated |= SINGLE[id] & (first[id] != NO_ROW);
             first[id] = index as u16;
         }
-        let rows = Rows(first);
+        let rows = FirstRows(first);
         if repeated {
             self.check_repeats(&rows, judge)?;
         }
@@ -143,7 +143,7 @@ impl<'a> View<'a> {
     }
 
     #[cold]
-    fn check_repeats(self, first: &Rows, judge: &mut Judge) -> Result<(), ParseError> {
+    fn check_repeats(self, first: &FirstRows, judge: &mut Judge) -> Result<(), ParseError> {
         for row in self.repeats() {
             let name = row.name();
             let error = ParseError::new(ParseErrorKind::Repeated(name), row.start.into());
@@ -172,7 +172,7 @@ impl<'a> View<'a> {
     }
 
     #[inline]
-    fn first(self, rows: &Rows, name: Name) -> Option<Row> {
+    fn first(self, rows: &FirstRows, name: Name) -> Option<Row> {
         let index = rows.0[name as usize % IDS];
         self.rows
             .get(usize::from(index))
@@ -180,7 +180,7 @@ impl<'a> View<'a> {
     }
 
     #[inline]
-    fn mandatory<H: Header<'a>>(self, rows: &Rows) -> Result<(Row, H), ParseError> {
+    fn mandatory<H: Header<'a>>(self, rows: &FirstRows) -> Result<(Row, H), ParseError> {
         let row = self
             .first(rows, H::NAME)
             .ok_or_else(|| self.missing(H::NAME))?;
@@ -191,7 +191,7 @@ impl<'a> View<'a> {
     #[inline]
     fn tagged(
         self,
-        rows: &Rows,
+        rows: &FirstRows,
         name: Name,
         judge: &mut Judge,
     ) -> Result<Option<&'a [u8]>, ParseError> {
@@ -211,7 +211,7 @@ impl<'a> View<'a> {
 
     /// The value of Call-ID.
     #[inline]
-    fn check_call_id(self, rows: &Rows, judge: &mut Judge) -> Result<&'a [u8], ParseError> {
+    fn check_call_id(self, rows: &FirstRows, judge: &mut Judge) -> Result<&'a [u8], ParseError> {
         let name = Name::CallId;
         let row = self.first(rows, name).ok_or_else(|| self.missing(name))?;
         let value = self.value(row);
@@ -244,7 +244,11 @@ impl<'a> View<'a> {
     /// here it only counts that none is empty, so that all agree on which is which. Gives the top
     /// one, unless it is one that is not kept.
     #[inline]
-    fn check_vias(self, rows: &Rows, judge: &mut Judge) -> Result<Option<ViaSpans>, ParseError> {
+    fn check_vias(
+        self,
+        rows: &FirstRows,
+        judge: &mut Judge,
+    ) -> Result<Option<ViaSpans>, ParseError> {
         let mut top = None;
         let mut is_top = true;
         self.first(rows, Name::Via)

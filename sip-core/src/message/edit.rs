@@ -6,7 +6,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use super::stamp::end_of;
-use super::{EditError, HeaderName, Line, Message, Packed, Row, StartLine};
+use super::{EditError, HeaderName, Message, Packed, Row, StartLine, StartLineSpans};
 use crate::header::list;
 use crate::{Name, Param, Params, ValueError, chars};
 
@@ -259,7 +259,7 @@ impl Message {
         let new = [method.as_bytes(), b" ", uri, b" SIP/2.0\r\n"].concat();
         let start = self.add_text([&new])?;
         self.facts = None;
-        self.line = Line {
+        self.line = StartLineSpans {
             edited: true,
             status: 0,
             start: start as u16,

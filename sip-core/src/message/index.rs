@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::line_ends::LineEnds;
-use super::{Line, LintKind, Packed, ParseError, ParseErrorKind, Row, Tolerated};
+use super::{LintKind, Packed, ParseError, ParseErrorKind, Row, StartLineSpans, Tolerated};
 use crate::automaton::Automaton;
 use crate::chars::{self, TOKEN, blanks};
 use crate::{Limits, Name, Reading, steps};
@@ -19,7 +19,7 @@ pub(crate) struct Indexer {
     ends: LineEnds,
     /// Start of the row that the current line belongs to, if it is folded.
     row_start: usize,
-    line: Option<Line>,
+    line: Option<StartLineSpans>,
     pub(crate) rows: Rows,
     content_length: ContentLength,
     /// The first row that is too long. It is indexed all the same, so that the end of the message
@@ -65,7 +65,7 @@ impl Indexer {
             let Some(text) = self.next_line(data, limit + 2, limits)? else {
                 return Ok(None);
             };
-            self.line = Some(Line::parse(text)?);
+            self.line = Some(StartLineSpans::parse(text)?);
         }
         loop {
             let start = self.line_start;
@@ -317,7 +317,7 @@ impl Indexer {
 
     /// The start line; an empty one until `advance` has seen it.
     #[inline]
-    pub(crate) fn line(&self) -> Line {
+    pub(crate) fn line(&self) -> StartLineSpans {
         self.line.unwrap_or_default()
     }
 

@@ -93,8 +93,8 @@ pub use lint::{Lint, LintKind, Tolerated};
 pub use request::{Request, Response, WrongKind};
 pub(crate) use row::{Packed, Row};
 pub(crate) use stamp::Stamp;
-pub(crate) use start_line::Line;
 pub use start_line::StartLine;
+pub(crate) use start_line::StartLineSpans;
 pub use status::StatusCode;
 pub use view::HeaderRow;
 pub(crate) use view::View;
@@ -124,7 +124,7 @@ pub struct Message {
     base: Bytes,
     head_len: usize,
     body_len: usize,
-    line: Line,
+    line: StartLineSpans,
     /// Boxed: most messages have none, and messages are moved a lot.
     edits: Option<Box<Edits>>,
     /// The facts found by the checks, until an edit changes them.
@@ -171,7 +171,7 @@ impl Message {
     #[inline(always)]
     pub(crate) fn packed(
         base: Bytes,
-        line: Line,
+        line: StartLineSpans,
         (head_len, body_len): (usize, usize),
         facts: Option<Facts>,
         (reading, framing): (Reading, Tolerated),
@@ -193,7 +193,7 @@ impl Message {
     fn shared(
         base: Bytes,
         rows: Vec<Packed>,
-        line: Line,
+        line: StartLineSpans,
         head_len: usize,
         received: (Reading, Tolerated),
     ) -> Self {
@@ -501,9 +501,9 @@ impl<'a> From<&'a str> for HeaderName<'a> {
 }
 
 /// Octets that are mostly text: printed as UTF-8 with a replacement for what is not.
-pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
+pub(crate) struct LossyText<'a>(pub(crate) &'a [u8]);
 
-impl fmt::Display for Octets<'_> {
+impl fmt::Display for LossyText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             f.write_str(chunk.valid())?;

@@ -12,7 +12,7 @@ use crate::span::{Span, range_of};
 /// The changes to a Via value: at most two, in order.
 pub(crate) struct Stamp {
     patches: [Patch; 2],
-    text: Text,
+    text: StampText,
     received: Option<IpAddr>,
     rport: Option<u16>,
 }
@@ -25,7 +25,7 @@ struct Patch {
 }
 
 /// The text of two parameters, the longest with an IPv6 address.
-struct Text {
+struct StampText {
     bytes: [u8; TEXT_MAX],
     len: usize,
 }
@@ -54,7 +54,7 @@ impl Stamp {
         };
         let mut stamp = Self {
             patches: [nothing.clone(), nothing],
-            text: Text {
+            text: StampText {
                 bytes: [0; TEXT_MAX],
                 len: 0,
             },
@@ -105,7 +105,7 @@ impl Stamp {
     }
 
     #[inline]
-    fn patch(&mut self, index: usize, place: Range<usize>, write: impl FnOnce(&mut Text)) {
+    fn patch(&mut self, index: usize, place: Range<usize>, write: impl FnOnce(&mut StampText)) {
         let start = self.text.len;
         write(&mut self.text);
         let text = start..self.text.len;
@@ -148,7 +148,7 @@ pub(crate) fn end_of(value: &[u8], at: usize, name: &[u8], text: Option<&[u8]>) 
     end
 }
 
-impl Text {
+impl StampText {
     #[inline]
     fn push<const N: usize>(&mut self, text: &[u8; N]) {
         if let Some(place) = self.bytes.get_mut(self.len..self.len + N) {
@@ -207,7 +207,7 @@ impl Text {
     }
 }
 
-impl Write for Text {
+impl Write for StampText {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         text.bytes().for_each(|b| self.push(&[b]));
         Ok(())

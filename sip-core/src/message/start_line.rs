@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Octets, ParseError, ParseErrorKind, StatusCode};
+use super::{LossyText, ParseError, ParseErrorKind, StatusCode};
 use crate::{Method, chars};
 
 /// A request line or a status line (RFC 3261 §7.1, §7.2).
@@ -28,15 +28,17 @@ pub enum StartLine<'a> {
 impl fmt::Display for StartLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request { method, uri } => write!(f, "{method} {} SIP/2.0", Octets(uri)),
-            Self::Response { status, reason } => write!(f, "SIP/2.0 {status} {}", Octets(reason)),
+            Self::Request { method, uri } => write!(f, "{method} {} SIP/2.0", LossyText(uri)),
+            Self::Response { status, reason } => {
+                write!(f, "SIP/2.0 {status} {}", LossyText(reason))
+            }
         }
     }
 }
 
 /// The positions of the parts of a start line in its text.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct StartLineSpans {
     /// The text is in the message's edit buffer.
     pub(crate) edited: bool,
     /// The status of a response; 0 for a request.
@@ -52,7 +54,7 @@ pub(crate) struct Line {
 
 const VERSION: &[u8] = b"SIP/2.0";
 
-impl Line {
+impl StartLineSpans {
     /// Parses the first line of a message, which starts at offset 0; `text` has no CRLF.
     #[inline]
     pub(crate) fn parse(text: &[u8]) -> Result<Self, ParseError> {

@@ -2,7 +2,7 @@
 //! common.
 
 use super::check::Facts;
-use super::{HeaderError, HeaderName, Line, Packed, Row, StartLine};
+use super::{HeaderError, HeaderName, Packed, Row, StartLine, StartLineSpans};
 use crate::header::{self, Via, list};
 use crate::{Name, steps};
 
@@ -11,7 +11,7 @@ use crate::{Name, steps};
 pub(crate) struct View<'a> {
     pub(crate) base: &'a [u8],
     pub(crate) extra: &'a [u8],
-    pub(crate) line: Line,
+    pub(crate) line: StartLineSpans,
     pub(crate) rows: &'a [Packed],
     pub(crate) facts: Option<&'a Facts>,
 }
@@ -159,8 +159,8 @@ impl core::fmt::Debug for HeaderRow<'_> {
         write!(
             f,
             "{}: {}",
-            super::Octets(self.name_text()),
-            super::Octets(self.value())
+            super::LossyText(self.name_text()),
+            super::LossyText(self.value())
         )
     }
 }

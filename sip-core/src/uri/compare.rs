@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::escape::Octets;
+use super::escape::DecodedOctets;
 use super::{SipUri, UriHeaders, UriParams};
 use crate::Host;
 use crate::names::{Spelling, caseless_key};
@@ -110,7 +110,7 @@ pub(super) const PERCENT_ENCODED: Spelling = Spelling {
 /// The octets for comparison: an escape equals the octet that it stands for, unless that is a
 /// reserved one (RFC 2396 §2.2).
 fn octets(text: &[u8]) -> impl Iterator<Item = (u8, bool)> {
-    Octets(text).map(|octet| {
+    DecodedOctets(text).map(|octet| {
         (
             octet.byte,
             octet.escaped && b";/?:@&=+$,".contains(&octet.byte),

@@ -38,7 +38,7 @@ pub fn decode(text: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, [u8]> {
         return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
-    out.extend(Octets(text).map(|octet| octet.byte));
+    out.extend(DecodedOctets(text).map(|octet| octet.byte));
     Cow::Owned(out)
 }
 
@@ -64,9 +64,9 @@ pub(super) struct Octet {
     pub(super) escaped: bool,
 }
 
-pub(super) struct Octets<'a>(pub(super) &'a [u8]);
+pub(super) struct DecodedOctets<'a>(pub(super) &'a [u8]);
 
-impl Iterator for Octets<'_> {
+impl Iterator for DecodedOctets<'_> {
     type Item = Octet;
 
     fn next(&mut self) -> Option<Octet> {

@@ -64,21 +64,21 @@ impl fmt::Display for UriParam<'_> {
 ///
 /// Either a view of received text, which was checked wholly, or parts to be written.
 #[derive(Clone, Copy)]
-pub struct UriParams<'a>(Source<'a>);
+pub struct UriParams<'a>(UriParamSource<'a>);
 
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum UriParamSource<'a> {
     Text(&'a [u8]),
     Parts(&'a [UriParam<'a>]),
 }
 
 impl<'a> UriParams<'a> {
     /// No parameters.
-    pub const EMPTY: Self = Self(Source::Text(&[]));
+    pub const EMPTY: Self = Self(UriParamSource::Text(&[]));
 
     /// Parameters to be written. No two of them may have the same name.
     pub const fn of(parts: &'a [UriParam<'a>]) -> Self {
-        Self(Source::Parts(parts))
+        Self(UriParamSource::Parts(parts))
     }
 
     /// Parses the parameters that stand at `at`, and tells where they end.
@@ -92,7 +92,7 @@ impl<'a> UriParams<'a> {
         while let Some(step) = next(text, end)? {
             let start = end + 1;
             let check_all = || {
-                let all = Steps { text, at };
+                let all = UriParamSteps { text, at };
                 check_unique(text, all.map(|step| step.name), PERCENT_ENCODED)
             };
             names.add(step.name, check_all)?;
@@ -104,7 +104,7 @@ impl<'a> UriParams<'a> {
             end = step.end;
         }
         Ok((
-            Self(Source::Text(text.get(at..end).unwrap_or_default())),
+            Self(UriParamSource::Text(text.get(at..end).unwrap_or_default())),
             end,
         ))
     }
@@ -128,16 +128,16 @@ impl<'a> UriParams<'a> {
     /// Returns true if there are no parameters.
     pub const fn is_empty(&self) -> bool {
         match self.0 {
-            Source::Text(text) => text.is_empty(),
-            Source::Parts(parts) => parts.is_empty(),
+            UriParamSource::Text(text) => text.is_empty(),
+            UriParamSource::Parts(parts) => parts.is_empty(),
         }
     }
 
     /// The parameters in the order they were written.
     pub fn iter(&self) -> UriParamsIter<'a> {
         UriParamsIter(match self.0 {
-            Source::Text(text) => Iter::Text(Steps { text, at: 0 }),
-            Source::Parts(parts) => Iter::Parts(parts.iter()),
+            UriParamSource::Text(text) => UriParamIter::Text(UriParamSteps { text, at: 0 }),
+            UriParamSource::Parts(parts) => UriParamIter::Parts(parts.iter()),
         })
     }
 }
@@ -171,11 +171,11 @@ impl fmt::Debug for UriParams<'_> {
 
 /// Iterates over [`UriParams`].
 #[derive(Clone, Debug)]
-pub struct UriParamsIter<'a>(Iter<'a>);
+pub struct UriParamsIter<'a>(UriParamIter<'a>);
 
 #[derive(Clone, Debug)]
-enum Iter<'a> {
-    Text(Steps<'a>),
+enum UriParamIter<'a> {
+    Text(UriParamSteps<'a>),
     Parts(core::slice::Iter<'a, UriParam<'a>>),
 }
 
@@ -185,16 +185,16 @@ impl<'a> Iterator for UriParamsIter<'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<UriParam<'a>> {
         match &mut self.0 {
-            Iter::Text(steps) => steps.next().map(|s| UriParam {
+            UriParamIter::Text(steps) => steps.next().map(|s| UriParam {
                 name: ascii(s.name),
                 value: s.value.map(ascii),
             }),
-            Iter::Parts(parts) => parts.next().copied(),
+            UriParamIter::Parts(parts) => parts.next().copied(),
         }
     }
 }
 
-struct Step<'a> {
+struct UriParamStep<'a> {
     name: &'a [u8],
     is_escaped: bool,
     value: Option<&'a [u8]>,
@@ -203,7 +203,7 @@ struct Step<'a> {
 
 /// One `";" pname ["=" pvalue]`; `None` where no semicolon stands.
 #[inline]
-fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
+fn next(text: &[u8], at: usize) -> Result<Option<UriParamStep<'_>>, ValueError> {
     if text.get(at) != Some(&b';') {
         return Ok(None);
     }
@@ -214,7 +214,7 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
         return Err(ValueError::unexpected("a URI parameter name", text, at + 1));
     };
     if text.get(end) != Some(&b'=') {
-        return Ok(Some(Step {
+        return Ok(Some(UriParamStep {
             name,
             is_escaped,
             value: None,
@@ -224,7 +224,7 @@ fn next(text: &[u8], at: usize) -> Result<Option<Step<'_>>, ValueError> {
     let from = end + 1;
     let end = escaped_run::<URI_PARAM>(text, from);
     match text.get(from..end) {
-        Some(value @ [_, ..]) => Ok(Some(Step {
+        Some(value @ [_, ..]) => Ok(Some(UriParamStep {
             name,
             is_escaped,
             value: Some(value),
@@ -269,15 +269,15 @@ fn check_maddr(value: &[u8]) -> Result<(), ValueError> {
 
 /// Steps over text that was checked before: what fails then can only be the end.
 #[derive(Clone, Debug)]
-struct Steps<'a> {
+struct UriParamSteps<'a> {
     text: &'a [u8],
     at: usize,
 }
 
-impl<'a> Iterator for Steps<'a> {
-    type Item = Step<'a>;
+impl<'a> Iterator for UriParamSteps<'a> {
+    type Item = UriParamStep<'a>;
 
-    fn next(&mut self) -> Option<Step<'a>> {
+    fn next(&mut self) -> Option<UriParamStep<'a>> {
         let step = next(self.text, self.at).ok().flatten()?;
         self.at = step.end;
         Some(step)
