@@ -51,7 +51,7 @@ pub(super) struct RotatedFile {
 
 impl RotatedFile {
     pub(super) fn open(path: PathBuf, rotation: Rotation) -> io::Result<Self> {
-        if rotation.size.is_some() && path.exists() {
+        if rotation.size.is_some() {
             shift(&path, rotation.keep)?;
         }
         let file = create(&path)?;
@@ -105,18 +105,19 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the file the first of the old ones, and drops the last.
+/// Makes the file the first of the old ones, and drops the last. Without a file, as when it was
+/// moved away or could not be created after the last shift, the old ones stay as they are.
 fn shift(path: &Path, keep: u32) -> io::Result<()> {
+    if keep == 0 || !path.exists() {
+        return Ok(());
+    }
     for number in (1..keep).rev() {
         let (from, to) = (old(path, number), old(path, number + 1));
         if from.exists() {
             std::fs::rename(from, to)?;
         }
     }
-    match keep {
-        0 => Ok(()),
-        _ => std::fs::rename(path, old(path, 1)),
-    }
+    std::fs::rename(path, old(path, 1))
 }
 
 /// The path of an old file: the number is before the extension.

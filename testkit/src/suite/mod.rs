@@ -357,6 +357,7 @@ macro_rules! runtime_suite {
                 a_collector_that_comes_late_gets_what_waits,
                 what_is_filtered_or_redacted_is_not_captured,
                 files_are_rotated_by_size_and_the_last_are_kept,
+                a_file_that_was_moved_away_is_begun_anew_and_old_ones_stay,
                 a_capture_file_that_cannot_be_opened_says_why,
             }
             threads::{

@@ -141,7 +141,7 @@ fn poll_read(
         Poll::Ready(Ok(length)) => {
             // There may be more, and nobody else registers for it.
             cx.waker().wake_by_ref();
-            match take(&buffer[..length]) {
+            match take(buffer.get(..length).unwrap_or_default()) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(error),
             }

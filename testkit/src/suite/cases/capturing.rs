@@ -306,6 +306,30 @@ pub async fn files_are_rotated_by_size_and_the_last_are_kept<H: AdapterHost>(hos
     assert_eq!(stats(&counters).sender.sent, 42);
 }
 
+pub async fn a_file_that_was_moved_away_is_begun_anew_and_old_ones_stay<H: AdapterHost>(host: &H) {
+    let folder = Folder::new();
+    std::fs::write(folder.0.join("calls.1.pcapng"), "old").unwrap();
+    let capture = Capture::pcapng(folder.file(), Rotation::size(3_000).keep(2));
+    let counters = capture.counters();
+    let (mut alice, mut bob, to) = pair(host, Protocol::Udp, [capture]).await;
+    std::fs::rename(folder.file(), folder.0.join("moved.pcapng")).unwrap();
+    let mut messages = Vec::new();
+    for _ in 0..20 {
+        if folder.file().exists() {
+            break;
+        }
+        messages.extend(exchange(&mut alice, &mut bob, to).await);
+        let captured = messages.len() as u64;
+        host.until(|| stats(&counters).sender.sent == captured)
+            .await;
+    }
+    alice.shutdown().await;
+    assert_eq!(folder.read("calls.1.pcapng"), b"old");
+    assert!(!folder.0.join("calls.2.pcapng").exists());
+    let files = [folder.read("moved.pcapng"), folder.read("calls.pcapng")].concat();
+    assert!(messages.iter().all(|message| contains(&files, message)));
+}
+
 pub async fn a_capture_file_that_cannot_be_opened_says_why<H: AdapterHost>(host: &H) {
     let folder = Folder::new();
     let path = folder.0.join("missing").join("calls.pcapng");
